@@ -1,0 +1,119 @@
+/** Options of a node: names, defaults, limits, validation. The command line is made from this. */
+import { ConvergeError } from "./errors.ts";
+
+/** Everything a node must be told. Times in ms, sizes in bytes. */
+export interface NodeConfig {
+  /** The node's name: its identity on the ring. */
+  name: string;
+  /** Origin at which peers reach this node: `http://host:port`. */
+  advertise: string;
+  /** Origins of any other nodes, as seeds for gossip. */
+  peers: string[];
+  dataDirectory: string;
+  /** N: owners per key. */
+  replication: number;
+  /** R: owners that must answer a read. */
+  readQuorum: number;
+  /** W: owners that must store a write. */
+  writeQuorum: number;
+  /** Tokens per node on the ring. */
+  virtualNodes: number;
+  gossipIntervalMs: number;
+  /** Deadline of a client's request. */
+  requestTimeoutMs: number;
+  maxValueBytes: number;
+  /** When a write is durable: after fsync, at most this many ms later, or when the system likes. */
+  durability: { mode: "fsync" } | { mode: "interval"; ms: number } | { mode: "os" };
+  /** Bytes of log after which the memtable is written to a table. */
+  memtableBytes: number;
+  /** Bound of the block cache. */
+  cacheBytes: number;
+  /** Client requests under way at most; more are answered 503 with `Retry-After`. */
+  inFlightMax: number;
+  /** Bound of all hints on this node. */
+  hintBytesMax: number;
+  /** Hints older than this are left to anti-entropy. */
+  hintAgeMsMax: number;
+  /** Pause between two rounds of anti-entropy with a peer. */
+  antiEntropyIntervalMs: number;
+}
+
+/** The defaults of design section 4. */
+export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> = {
+  peers: [],
+  replication: 3,
+  readQuorum: 2,
+  writeQuorum: 2,
+  virtualNodes: 100,
+  gossipIntervalMs: 2_000,
+  requestTimeoutMs: 2_000,
+  maxValueBytes: 1024 * 1024,
+  durability: { mode: "fsync" },
+  memtableBytes: 16 * 1024 * 1024,
+  cacheBytes: 32 * 1024 * 1024,
+  inFlightMax: 4_096,
+  hintBytesMax: 256 * 1024 * 1024,
+  hintAgeMsMax: 3 * 60 * 60 * 1000,
+  antiEntropyIntervalMs: 10_000,
+};
+
+const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}$/;
+
+/**
+ * Checks a whole configuration.
+ *
+ * @throws {ConvergeError} `bad_config` naming the first unusable option.
+ */
+export function validateConfig(config: NodeConfig): NodeConfig {
+  const { name, replication, readQuorum, writeQuorum } = config;
+  if (!NAME.test(name)) {
+    throw badConfig("--id", name, "letters, digits, '.', '_' and '-', at most 63");
+  }
+  requireInteger("--replication", replication, 1, 15);
+  requireInteger("--read-quorum", readQuorum, 1, replication);
+  requireInteger("--write-quorum", writeQuorum, 1, replication);
+  if (writeQuorum * 2 <= replication) {
+    throw badConfig("--write-quorum", writeQuorum, `more than half of ${replication}`);
+  }
+  if (readQuorum + writeQuorum <= replication) {
+    throw badConfig("--read-quorum", readQuorum, `more than ${replication - writeQuorum}`);
+  }
+  requireInteger("--virtual-nodes", config.virtualNodes, 1, 4096);
+  requireInteger("--gossip-interval", config.gossipIntervalMs, 10, 60_000);
+  requireInteger("--request-timeout", config.requestTimeoutMs, 10, 60_000);
+  requireInteger("--max-value", config.maxValueBytes, 1, 64 * 1024 * 1024);
+  return {
+    ...config,
+    advertise: parseOrigin("--advertise", config.advertise),
+    peers: config.peers.map((peer) => parseOrigin("--peers", peer)),
+  };
+}
+
+/**
+ * An `http:` or `https:` origin, normalized.
+ *
+ * @throws {ConvergeError} `bad_config` for anything else, also for a URL with a path or credentials.
+ */
+export function parseOrigin(option: string, text: string): string {
+  const url = URL.parse(text);
+  if (
+    url === null || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "" ||
+    url.hash !== "" || url.username !== "" || url.password !== ""
+  ) {
+    throw badConfig(option, text, "an origin like http://127.0.0.1:8081");
+  }
+  return url.origin;
+}
+
+function requireInteger(option: string, value: number, min: number, max: number): void {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw badConfig(option, value, `an integer from ${min} to ${max}`);
+  }
+}
+
+function badConfig(option: string, value: unknown, wanted: string): ConvergeError {
+  return new ConvergeError(
+    "bad_config",
+    `Cannot use ${option} ${JSON.stringify(value)}: it must be ${wanted}`,
+  );
+}

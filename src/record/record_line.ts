@@ -1,0 +1,241 @@
+/**
+ * The one encoding of a record: a JSON line behind its CRC-32.
+ *
+ *     frame = crc-32 SP json LF           crc-32 = 8 lower-case hex digits, over the bytes of json
+ *     json  = {key, value?, "t"?, "x"?, "d"?, "c", "n"}      in this order, no white space
+ *
+ * `k`/`kb` key as text or base64, `v`/`b` value as text or base64, `t` content type, `x` expiry (ms
+ * since the epoch), `d` 1 for a tombstone, `c` counter, `n` node ID. Text is used exactly where the
+ * bytes are UTF-8, so that equal records have equal bytes. `docs/formats.md` holds the grammar.
+ */
+import { Buffer } from "node:buffer";
+import { crc32 } from "node:zlib";
+import { ConvergeError, invariant } from "../errors.ts";
+import { type Key, KEY_BYTES_MAX, keyFromJson, keyToBytes, keyToText } from "./key.ts";
+import type { StoredRecord, Value } from "./record.ts";
+import { isCounter, isNodeID, type Version } from "./version.ts";
+
+/** Bytes of a frame before its JSON: eight hex digits and a space. */
+export const FRAME_HEADER_BYTES = 9;
+
+/** Longest accepted content type, in characters. */
+export const CONTENT_TYPE_LENGTH_MAX = 255;
+
+const LF = 10;
+const SPACE = 32;
+const SLAB_BYTES = 64 * 1024;
+
+const encoder = new TextEncoder();
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const HEX_DIGITS = encoder.encode("0123456789abcdef");
+// deno-lint-ignore no-control-regex -- what JSON must escape, and what is not ASCII
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+/** Small frames are cut from shared slabs: one allocation for some hundred records. */
+let slab = new Uint8Array(SLAB_BYTES);
+let slabUsed = 0;
+
+/** What {@linkcode encodeRecord} makes a record of. */
+export interface RecordFields extends Version {
+  key: Key;
+  /** The value's bytes; undefined for a tombstone. */
+  value: Uint8Array | undefined;
+  contentType?: string | undefined;
+  /** Wall-clock milliseconds; 0 or absent = never. */
+  expiresAtMs?: number;
+}
+
+/** Encodes a record, once in its life. */
+export function encodeRecord(fields: RecordFields): StoredRecord {
+  const { key, value, contentType, expiresAtMs = 0, counter, nodeID } = fields;
+  invariant(isCounter(counter), `counter ${counter} is out of range`);
+  let json = jsonKey(key);
+  if (value !== undefined) json += jsonValue(value);
+  if (contentType !== undefined) json += `,"t":${JSON.stringify(contentType)}`;
+  if (expiresAtMs !== 0) json += `,"x":${expiresAtMs}`;
+  if (value === undefined) json += `,"d":1`;
+  json += `,"c":${counter},"n":"${nodeID}"}`;
+  return {
+    key,
+    counter,
+    nodeID,
+    tombstone: value === undefined,
+    expiresAtMs,
+    frame: frameOf(json),
+  };
+}
+
+/** Puts a checksum before a JSON text (of any kind, without line feeds). */
+export function frameOf(json: string): Uint8Array {
+  const target = reserve(FRAME_HEADER_BYTES + json.length * 3 + 1);
+  const { written } = encoder.encodeInto(json, target.subarray(FRAME_HEADER_BYTES));
+  const end = FRAME_HEADER_BYTES + written;
+  writeHex(target, crc32(target.subarray(FRAME_HEADER_BYTES, end)));
+  target[FRAME_HEADER_BYTES - 1] = SPACE;
+  target[end] = LF;
+  const frame = target.subarray(0, end + 1);
+  if (target.buffer === slab.buffer) slabUsed += frame.byteLength;
+  return frame;
+}
+
+/** The JSON line of a frame, without checksum and line feed. */
+export function lineOf(frame: Uint8Array): Uint8Array {
+  return frame.subarray(FRAME_HEADER_BYTES, frame.byteLength - 1);
+}
+
+/**
+ * Reads the frame that begins at `start` and ends with the line feed at `end - 1`, checksum
+ * included. The record's `frame` is a view on `bytes`, not a copy.
+ *
+ * @throws {ConvergeError} `corrupt_message` when checksum or grammar do not hold.
+ */
+export function decodeFrame(bytes: Uint8Array, start: number, end: number): StoredRecord {
+  const json = checkedJson(bytes, start, end);
+  let fields: LineFields;
+  try {
+    fields = JSON.parse(utf8.decode(json));
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", { cause });
+  }
+  return recordOf(fields, bytes.subarray(start, end));
+}
+
+/**
+ * Splits a sequence of frames and decodes each.
+ *
+ * @throws {ConvergeError} `corrupt_message` when any frame is damaged or the last is cut short.
+ */
+export function decodeFrames(bytes: Uint8Array): StoredRecord[] {
+  const records: StoredRecord[] = [];
+  let start = 0;
+  while (start < bytes.byteLength) {
+    const feed = bytes.indexOf(LF, start);
+    if (feed < 0) throw new ConvergeError("corrupt_message", "Cannot read a frame: it is cut short");
+    records.push(decodeFrame(bytes, start, feed + 1));
+    start = feed + 1;
+  }
+  return records;
+}
+
+/** The record of a JSON line without a checksum of its own (in a table, blocks have one). */
+export function recordFromLine(line: Uint8Array): StoredRecord {
+  let fields: LineFields;
+  try {
+    fields = JSON.parse(utf8.decode(line));
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", { cause });
+  }
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + line.byteLength + 1);
+  frame.set(line, FRAME_HEADER_BYTES);
+  writeHex(frame, crc32(line));
+  frame[FRAME_HEADER_BYTES - 1] = SPACE;
+  frame[frame.byteLength - 1] = LF;
+  return recordOf(fields, frame);
+}
+
+/** The value of a record that is no tombstone. */
+export function valueOf(record: StoredRecord): Value {
+  invariant(!record.tombstone, "a tombstone has no value");
+  const fields: LineFields = JSON.parse(utf8.decode(lineOf(record.frame)));
+  const bytes = typeof fields.v === "string"
+    ? encoder.encode(fields.v)
+    : new Uint8Array(Buffer.from(fields.b as string, "base64"));
+  return { bytes, contentType: fields.t as string | undefined };
+}
+
+/** Joins the frames of records into one batch body. */
+export function joinFrames(records: readonly StoredRecord[]): Uint8Array<ArrayBuffer> {
+  let length = 0;
+  for (const { frame } of records) length += frame.byteLength;
+  const body = new Uint8Array(length);
+  let offset = 0;
+  for (const { frame } of records) {
+    body.set(frame, offset);
+    offset += frame.byteLength;
+  }
+  return body;
+}
+
+/** The raw members of a line; everything is to be checked. */
+interface LineFields {
+  k?: unknown;
+  kb?: unknown;
+  v?: unknown;
+  b?: unknown;
+  t?: unknown;
+  x?: unknown;
+  d?: unknown;
+  c?: unknown;
+  n?: unknown;
+}
+
+function recordOf(fields: LineFields, frame: Uint8Array): StoredRecord {
+  const key = typeof fields === "object" && fields !== null ? keyFromJson(fields) : undefined;
+  const { v, b, t, x = 0, d, c, n } = fields ?? {};
+  const tombstone = d === 1;
+  const values = Number(typeof v === "string") + Number(typeof b === "string");
+  if (
+    key === undefined || key.length === 0 || key.length > KEY_BYTES_MAX ||
+    !isCounter(c) || !isNodeID(n) ||
+    (d !== undefined && !tombstone) || values !== (tombstone ? 0 : 1) ||
+    (t !== undefined && typeof t !== "string") ||
+    !Number.isSafeInteger(x) || (x as number) < 0
+  ) {
+    throw new ConvergeError("corrupt_message", "Cannot read a record: a member is missing or wrong");
+  }
+  return { key, counter: c, nodeID: n, tombstone, expiresAtMs: x as number, frame };
+}
+
+function checkedJson(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const json = bytes.subarray(start + FRAME_HEADER_BYTES, end - 1);
+  if (
+    end - start <= FRAME_HEADER_BYTES + 1 || bytes[start + FRAME_HEADER_BYTES - 1] !== SPACE ||
+    bytes[end - 1] !== LF || readHex(bytes, start) !== crc32(json)
+  ) {
+    throw new ConvergeError("corrupt_message", "Cannot read a frame: its checksum does not hold");
+  }
+  return json;
+}
+
+function jsonKey(key: Key): string {
+  if (PLAIN.test(key)) return `{"k":"${key}"`;
+  const text = keyToText(key);
+  return text === undefined
+    ? `{"kb":"${Buffer.from(keyToBytes(key)).toString("base64")}"`
+    : `{"k":${JSON.stringify(text)}`;
+}
+
+function jsonValue(value: Uint8Array): string {
+  try {
+    return `,"v":${JSON.stringify(utf8.decode(value))}`;
+  } catch {
+    const buffer = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    return `,"b":"${buffer.toString("base64")}"`;
+  }
+}
+
+function reserve(bytesMax: number): Uint8Array {
+  if (bytesMax > SLAB_BYTES / 8) return new Uint8Array(bytesMax);
+  if (slabUsed + bytesMax > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  return slab.subarray(slabUsed, slabUsed + bytesMax);
+}
+
+function writeHex(target: Uint8Array, checksum: number): void {
+  for (let i = 0; i < 8; i++) {
+    target[i] = HEX_DIGITS[(checksum >>> (28 - 4 * i)) & 15]!;
+  }
+}
+
+/** The checksum in eight hex digits, or NaN. */
+function readHex(bytes: Uint8Array, start: number): number {
+  let checksum = 0;
+  for (let i = start; i < start + 8; i++) {
+    const c = bytes[i]!;
+    const digit = c >= 48 && c <= 57 ? c - 48 : c >= 97 && c <= 102 ? c - 87 : NaN;
+    checksum = checksum * 16 + digit;
+  }
+  return checksum;
+}
