@@ -1,0 +1,8 @@
+/**
+ * `@std/assert` by way of npm: the same code, with types of its own beside it.
+ *
+ * @module
+ */
+
+// @ts-types="./mod.d.ts"
+export * from "npm:deno-std@1.4.0/assert/mod.js";
