@@ -1,0 +1,99 @@
+/** The listening side of a node: `Deno.serve` with its address known before the node is open. */
+import { ConvergeError } from "../../errors.ts";
+import type { Log } from "../log.ts";
+
+/** What answers requests. */
+export type Handler = (request: Request) => Response | Promise<Response>;
+
+/** Where and how to listen. */
+export interface HttpServerOptions {
+  hostname: string;
+  /** 0 = any free port. */
+  port: number;
+  log: Log;
+}
+
+/**
+ * An HTTP server that is bound at once and answers 503 until it is given a handler, so that a node
+ * can learn its real port before it opens (and nobody else can take the port meanwhile).
+ *
+ * Deno has no deadline for the headers of a request (denoland/deno#3515): a client that never
+ * finishes them holds its connection, and nothing else; where strangers can connect, a reverse
+ * proxy belongs in front. Bodies are bounded and timed by whoever reads them.
+ */
+export class HttpServer {
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #abort = new AbortController();
+  #handler: Handler = notReady;
+
+  private constructor({ hostname, port, log }: HttpServerOptions) {
+    this.#server = Deno.serve({
+      hostname,
+      port,
+      signal: this.#abort.signal,
+      onListen() {},
+      onError(error) {
+        log.error("request.crashed", { error });
+        return problem(500, "internal", "The node could not answer this request");
+      },
+    }, (request) => this.#handler(request));
+  }
+
+  /**
+   * Binds the address.
+   *
+   * @throws {ConvergeError} `bad_config` when the address is in use or not this machine's.
+   */
+  static listen(options: HttpServerOptions): HttpServer {
+    try {
+      return new HttpServer(options);
+    } catch (cause) {
+      const { hostname, port } = options;
+      throw new ConvergeError(
+        "bad_config",
+        `Cannot listen on ${hostname}:${port}: ${reasonOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  /** The port that was bound. */
+  get port(): number {
+    return this.#server.addr.port;
+  }
+
+  /** Gives requests to `handler` from now on. */
+  handle(handler: Handler): void {
+    this.#handler = handler;
+  }
+
+  /** Accepts no more, waits for requests under way at most `graceMs`, then cuts what is left. */
+  async close(graceMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#abort.abort(), graceMs);
+    await this.#server.shutdown();
+    clearTimeout(timer);
+  }
+}
+
+function notReady(): Response {
+  return problem(503, "not-ready", "The node is starting", { "retry-after": "1" });
+}
+
+function problem(
+  status: number,
+  type: string,
+  title: string,
+  headers: Record<string, string> = {},
+): Response {
+  return Response.json({ type: `urn:converge:${type}`, title, status }, {
+    status,
+    headers: { ...headers, "content-type": "application/problem+json" },
+  });
+}
+
+function reasonOf(cause: unknown): string {
+  if (cause instanceof Deno.errors.AddrInUse) return "the port is in use";
+  if (cause instanceof Deno.errors.AddrNotAvailable) return "it is no address of this machine";
+  if (cause instanceof Deno.errors.PermissionDenied) return "the system does not allow this port";
+  return cause instanceof Error ? cause.message : String(cause);
+}

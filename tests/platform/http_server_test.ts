@@ -1,0 +1,68 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { DenoLog } from "../../src/platform/deno/deno_log.ts";
+import { HttpServer } from "../../src/platform/deno/http_server.ts";
+
+const lines: string[] = [];
+const log = new DenoLog({ readable: false, write: (line) => lines.push(line) });
+const listen = (port = 0) => HttpServer.listen({ hostname: "127.0.0.1", port, log });
+
+Deno.test("HttpServer answers 503 until it has a handler", async () => {
+  const server = listen();
+  const url = `http://127.0.0.1:${server.port}/`;
+  const early = await fetch(url);
+  assertEquals([early.status, early.headers.get("retry-after")], [503, "1"]);
+  assertEquals((await early.json()).type, "urn:converge:not-ready");
+  server.handle(() => new Response("open"));
+  assertEquals(await (await fetch(url)).text(), "open");
+  await server.close(1_000);
+});
+
+Deno.test("HttpServer answers a crashed handler with 500 and no stack trace", async () => {
+  const server = listen();
+  server.handle(() => {
+    throw new Error("secret detail");
+  });
+  const response = await fetch(`http://127.0.0.1:${server.port}/`);
+  assertEquals(response.status, 500);
+  assert(!(await response.text()).includes("secret"));
+  assert(lines.some((line) => line.includes("request.crashed") && line.includes("secret detail")));
+  await server.close(1_000);
+});
+
+Deno.test("HttpServer.listen() says what is wrong with a port in use", async () => {
+  const server = listen();
+  const error = assertThrows(() => listen(server.port), ConvergeError, "the port is in use");
+  assertEquals(error.code, "bad_config");
+  await server.close(1_000);
+});
+
+Deno.test("HttpServer.close() lets a request under way finish", async () => {
+  const server = listen();
+  const entered = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  server.handle(async () => {
+    entered.resolve();
+    await release.promise;
+    return new Response("done");
+  });
+  const response = fetch(`http://127.0.0.1:${server.port}/`).then((answer) => answer.text());
+  await entered.promise;
+  const closed = server.close(5_000);
+  release.resolve();
+  assertEquals(await response, "done");
+  await closed;
+});
+
+Deno.test("HttpServer.close() cuts a client that never finishes its headers", async () => {
+  const server = listen();
+  server.handle(() => new Response("never"));
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\nX-Slow"));
+  // A whole request behind it: the server has accepted the slow connection by then.
+  await (await fetch(`http://127.0.0.1:${server.port}/`)).text();
+  const began = performance.now();
+  await server.close(100);
+  assert(performance.now() - began < 3_000);
+  connection.close();
+});
