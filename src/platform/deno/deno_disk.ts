@@ -1,0 +1,228 @@
+/**
+ * The real disk: `Disk` over the operating system's files.
+ *
+ * Positional reads go through `node:fs`, which reads at an offset in one call where `Deno.FsFile`
+ * needs a seek and a read (measured: 3.7 against 4.9 microseconds for 4 KiB from the page cache).
+ */
+import fs from "node:fs";
+import { ConvergeError } from "../../errors.ts";
+import type { AppendFile, Disk, FileLock, ReadFile } from "../disk.ts";
+
+/** Files under the process's own permissions. Holds no state but open handles. */
+export class DenoDisk implements Disk {
+  makeDirectory(path: string): void {
+    attempt("create directory", path, () => Deno.mkdirSync(path, { recursive: true }));
+  }
+
+  list(path: string): string[] {
+    return attempt("list", path, () => {
+      try {
+        return [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return [];
+        throw error;
+      }
+    });
+  }
+
+  fileSize(path: string): number | undefined {
+    return attempt("examine", path, () => {
+      try {
+        const { isFile, size } = Deno.statSync(path);
+        return isFile ? size : undefined;
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  openAppend(path: string): AppendFile {
+    return attempt("open", path, () => {
+      const file = Deno.openSync(path, { create: true, append: true, write: true });
+      try {
+        return new DenoAppendFile(path, file, file.statSync().size);
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+    });
+  }
+
+  openRead(path: string): ReadFile {
+    return attempt("open", path, () => {
+      const descriptor = fs.openSync(path, "r");
+      return new DenoReadFile(path, descriptor, fs.fstatSync(descriptor).size);
+    });
+  }
+
+  truncate(path: string, lengthBytes: number): void {
+    attempt("truncate", path, () => Deno.truncateSync(path, lengthBytes));
+  }
+
+  rename(from: string, to: string): void {
+    attempt("rename", from, () => Deno.renameSync(from, to));
+  }
+
+  link(from: string, to: string): void {
+    attempt("link", from, () => {
+      try {
+        fs.linkSync(from, to);
+      } catch (error) {
+        if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK", "ENOSYS"].includes(errnoOf(error))) throw error;
+        Deno.copyFileSync(from, to);
+      }
+    });
+  }
+
+  remove(path: string): void {
+    attempt("remove", path, () => fs.rmSync(path, { force: true }));
+  }
+
+  removeDirectory(path: string): void {
+    attempt("remove", path, () => fs.rmSync(path, { force: true, recursive: true }));
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    await attemptAsync("sync directory", path, async () => {
+      const directory = Deno.openSync(path);
+      try {
+        await directory.sync();
+      } finally {
+        directory.close();
+      }
+    });
+  }
+
+  /** An advisory lock of the system (`flock`), which ends with the process however it ends. */
+  lock(path: string): FileLock {
+    const file = attempt(
+      "open",
+      path,
+      () => Deno.openSync(path, { create: true, write: true, read: true }),
+    );
+    let locked = false;
+    try {
+      locked = attempt("lock", path, () => file.tryLockSync(true));
+    } finally {
+      if (!locked) file.close();
+    }
+    if (!locked) {
+      throw new ConvergeError("data_locked", `Cannot lock ${path}: another process holds it`);
+    }
+    let held = true;
+    return {
+      release() {
+        if (held) file.close();
+        held = false;
+      },
+    };
+  }
+}
+
+class DenoAppendFile implements AppendFile {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+  #sizeBytes: number;
+
+  constructor(path: string, file: Deno.FsFile, sizeBytes: number) {
+    this.#path = path;
+    this.#file = file;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  append(bytes: Uint8Array): void {
+    attempt("append to", this.#path, () => {
+      let rest = bytes;
+      while (rest.byteLength > 0) {
+        const written = this.#file.writeSync(rest);
+        this.#sizeBytes += written;
+        rest = rest.subarray(written);
+      }
+    });
+  }
+
+  async sync(): Promise<void> {
+    await attemptAsync("sync", this.#path, () => this.#file.syncData());
+  }
+
+  close(): void {
+    attempt("close", this.#path, () => this.#file.close());
+  }
+}
+
+class DenoReadFile implements ReadFile {
+  readonly sizeBytes: number;
+  readonly #path: string;
+  readonly #descriptor: number;
+
+  constructor(path: string, descriptor: number, sizeBytes: number) {
+    this.#path = path;
+    this.#descriptor = descriptor;
+    this.sizeBytes = sizeBytes;
+  }
+
+  readAt(offset: number, lengthBytes: number): Uint8Array {
+    const bytes = new Uint8Array(lengthBytes);
+    let done = 0;
+    try {
+      while (done < lengthBytes) {
+        const read = fs.readSync(this.#descriptor, bytes, done, lengthBytes - done, offset + done);
+        if (read === 0) break;
+        done += read;
+      }
+    } catch (error) {
+      throw diskError("read", this.#path, error);
+    }
+    if (done < lengthBytes) {
+      throw new ConvergeError(
+        "disk_failed",
+        `Cannot read ${lengthBytes} bytes at ${offset} of ${this.#path}: it ends after ${done}`,
+      );
+    }
+    return bytes;
+  }
+
+  close(): void {
+    attempt("close", this.#path, () => fs.closeSync(this.#descriptor));
+  }
+}
+
+function attempt<T>(what: string, path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw diskError(what, path, error);
+  }
+}
+
+async function attemptAsync<T>(what: string, path: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw diskError(what, path, error);
+  }
+}
+
+/** ENOSPC, EDQUOT and EFBIG are a matter of space; everything else is a failure of the disk. */
+function diskError(what: string, path: string, cause: unknown): ConvergeError {
+  if (cause instanceof ConvergeError) return cause;
+  const errno = errnoOf(cause);
+  const full = errno === "ENOSPC" || errno === "EDQUOT" || errno === "EFBIG";
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ConvergeError(full ? "disk_full" : "disk_failed", `Cannot ${what} ${path}: ${reason}`, {
+    cause,
+  });
+}
+
+function errnoOf(error: unknown): string {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === "string" && code.startsWith("E")) return code;
+  const number = /os error (\d+)/.exec(String(message))?.[1];
+  const names: Record<string, string> = { "27": "EFBIG", "28": "ENOSPC", "122": "EDQUOT" };
+  return names[number ?? ""] ?? "";
+}
