@@ -1,0 +1,280 @@
+/**
+ * The network between simulated processes: every request and every answer is a message of its own
+ * that can be late, lost, doubled or overtaken, and any direction of any link can be cut.
+ */
+import { ConvergeError } from "../errors.ts";
+import type { Network, NetworkResponse } from "../platform/network.ts";
+import { type Random, randomInteger } from "../platform/random.ts";
+import type { SimulationEvent } from "./event_queue.ts";
+import type { ProcessLife } from "./process_life.ts";
+import type { VirtualTime } from "./virtual_time.ts";
+
+/** How one direction of a link behaves. */
+export interface LinkFaults {
+  /** Milliseconds under way, drawn uniformly between the two: the wider, the more reordering. */
+  delayMs: readonly [number, number];
+  /** Chance that a message vanishes. */
+  lossRate: number;
+  /** Chance that a request arrives twice. */
+  duplicateRate: number;
+  /** Chance that a bit of a request's body flips. */
+  corruptRate: number;
+}
+
+/** A good local network. */
+export const CALM_LINK: LinkFaults = {
+  delayMs: [0.1, 1],
+  lossRate: 0,
+  duplicateRate: 0,
+  corruptRate: 0,
+};
+
+/** A request of any method: clients use more of them than nodes. */
+export interface VirtualRequest {
+  method: string;
+  origin: string;
+  path: string;
+  headers?: Record<string, string>;
+  body?: Uint8Array;
+  timeoutMs: number;
+  maxResponseBytes?: number;
+}
+
+/** What takes requests: a node's `app.fetch`. */
+export type Handler = (request: Request) => Response | Promise<Response>;
+
+/** What a network is made of. */
+export interface VirtualNetworkOptions {
+  time: VirtualTime;
+  random: Random;
+  /** Told of every injected fault. */
+  onFault?: (kind: string) => void;
+  /** Told when a handler throws: a bug, since every error has an answer. */
+  onHandlerError?: (origin: string, error: unknown) => void;
+  /** Sees every request as it is delivered. */
+  onDelivery?: (from: string, request: VirtualRequest) => void;
+}
+
+interface Host {
+  life: ProcessLife;
+  handler: Handler;
+  /** Ends the exchanges that this host has not answered, when its process dies. */
+  unanswered: Set<() => void>;
+}
+
+/** All links of a world. */
+export class VirtualNetwork {
+  readonly #options: VirtualNetworkOptions;
+  readonly #hosts = new Map<string, Host>();
+  /** Origins whose machine is off: they do not even refuse. */
+  readonly #silent = new Set<string>();
+  readonly #cuts = new Set<string>();
+  readonly #links = new Map<string, LinkFaults>();
+  /** What holds on links without faults of their own. */
+  weather: LinkFaults = CALM_LINK;
+  /** Links that touch one of these origins are calm and cannot be cut: the clients'. */
+  readonly calmOrigins = new Set<string>();
+  #inFlight = 0;
+  #messagesTotal = 0;
+
+  constructor(options: VirtualNetworkOptions) {
+    this.#options = options;
+  }
+
+  /** Exchanges without an outcome yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Messages sent so far, answers included. */
+  get messagesTotal(): number {
+    return this.#messagesTotal;
+  }
+
+  /** A process begins to listen. */
+  listen(origin: string, life: ProcessLife, handler: Handler): void {
+    this.#silent.delete(origin);
+    this.#hosts.set(origin, { life, handler, unanswered: new Set() });
+  }
+
+  /**
+   * A process ends. Its callers see the connection break, and later ones are refused; with
+   * `silent` (the machine is off) they hear nothing at all.
+   */
+  disconnect(origin: string, options: { silent?: boolean } = {}): void {
+    const host = this.#hosts.get(origin);
+    this.#hosts.delete(origin);
+    if (options.silent === true) this.#silent.add(origin);
+    else for (const breakOff of host?.unanswered ?? []) breakOff();
+  }
+
+  /** Stops all messages in one direction. */
+  cut(from: string, to: string): void {
+    this.#cuts.add(`${from} ${to}`);
+  }
+
+  /** Gives one direction faults of its own. */
+  setLink(from: string, to: string, faults: LinkFaults): void {
+    this.#links.set(`${from} ${to}`, faults);
+  }
+
+  /** Undoes every cut and every link's own faults, and calms the weather. */
+  heal(): void {
+    this.#cuts.clear();
+    this.#links.clear();
+    this.weather = CALM_LINK;
+  }
+
+  /** Undoes one cut. */
+  mend(from: string, to: string): void {
+    this.#cuts.delete(`${from} ${to}`);
+    this.#links.delete(`${from} ${to}`);
+  }
+
+  /** The network as the process at `origin` sees it. */
+  client(origin: string, life: ProcessLife): Network {
+    return { request: (request) => this.send(origin, life, request) };
+  }
+
+  /** Sends a request. Errors as in {@linkcode Network.request}; never settles once `life` is dead. */
+  send(from: string, life: ProcessLife, request: VirtualRequest): Promise<NetworkResponse> {
+    return new Promise((resolve, reject) => {
+      if (life.dead) return;
+      const exchange = new Exchange(life, resolve, reject, () => this.#inFlight--);
+      this.#inFlight++;
+      const sent = { ...request };
+      // The sender may reuse its buffer.
+      if (request.body !== undefined) sent.body = request.body.slice();
+      exchange.deadline = this.#options.time.schedule(
+        request.timeoutMs,
+        () => exchange.fail("timeout", "no answer"),
+      );
+      this.#dispatch(from, sent, exchange);
+      if (this.#strikes(this.#faultsOf(from, request.origin).duplicateRate, "message duplicated")) {
+        this.#dispatch(from, sent, exchange);
+      }
+    });
+  }
+
+  #dispatch(from: string, request: VirtualRequest, exchange: Exchange): void {
+    this.#transmit(from, request.origin, () => this.#deliver(from, request, exchange));
+  }
+
+  #deliver(from: string, request: VirtualRequest, exchange: Exchange): void {
+    const { origin } = request;
+    const host = this.#hosts.get(origin);
+    if (host === undefined) {
+      if (this.#silent.has(origin)) return;
+      this.#transmit(origin, from, () => exchange.fail("unreachable", "connection refused"));
+      return;
+    }
+    const breakOff = () =>
+      this.#transmit(origin, from, () => exchange.fail("timeout", "connection broken"));
+    host.unanswered.add(breakOff);
+    const damaged = this.#maybeCorrupt(from, request);
+    host.life.enter(() => {
+      this.#options.onDelivery?.(from, damaged);
+      void this.#handle(host, damaged).then((response) => {
+        // The process died meanwhile: its answer never left.
+        if (host.life.dead) return;
+        host.unanswered.delete(breakOff);
+        this.#transmit(origin, from, () => exchange.answer(response, request.maxResponseBytes));
+      }, (error) => this.#options.onHandlerError?.(origin, error));
+    });
+  }
+
+  async #handle(host: Host, request: VirtualRequest): Promise<NetworkResponse> {
+    const init: RequestInit = { method: request.method };
+    if (request.headers !== undefined) init.headers = request.headers;
+    if (request.body !== undefined) init.body = request.body.slice();
+    const response = await host.handler(new Request(request.origin + request.path, init));
+    const body = response.body === null
+      ? new Uint8Array()
+      : new Uint8Array(await response.arrayBuffer());
+    return { status: response.status, headers: response.headers, body };
+  }
+
+  /** Puts one message on its way. */
+  #transmit(from: string, to: string, arrive: () => void): void {
+    this.#messagesTotal++;
+    const faults = this.#faultsOf(from, to);
+    const [min, max] = faults.delayMs;
+    const delayMs = min + (max - min) * this.#options.random.next();
+    if (this.#strikes(faults.lossRate, "message lost")) return;
+    if (this.#isCut(from, to)) return;
+    this.#options.time.schedule(delayMs, () => {
+      // A cut also stops what is under way.
+      if (!this.#isCut(from, to)) arrive();
+    });
+  }
+
+  #faultsOf(from: string, to: string): LinkFaults {
+    if (this.calmOrigins.has(from) || this.calmOrigins.has(to)) return CALM_LINK;
+    return this.#links.get(`${from} ${to}`) ?? this.weather;
+  }
+
+  #isCut(from: string, to: string): boolean {
+    if (this.#cuts.size === 0 || !this.#cuts.has(`${from} ${to}`)) return false;
+    this.#options.onFault?.("message cut");
+    return true;
+  }
+
+  #maybeCorrupt(from: string, request: VirtualRequest): VirtualRequest {
+    const { body, origin } = request;
+    const rate = this.#faultsOf(from, origin).corruptRate;
+    if (body === undefined || body.byteLength === 0 || !this.#strikes(rate, "message corrupted")) {
+      return request;
+    }
+    const damaged = body.slice();
+    const index = randomInteger(this.#options.random, damaged.byteLength);
+    damaged[index] = damaged[index]! ^ (1 << randomInteger(this.#options.random, 8));
+    return { ...request, body: damaged };
+  }
+
+  #strikes(rate: number, kind: string): boolean {
+    if (rate === 0 || this.#options.random.next() >= rate) return false;
+    this.#options.onFault?.(kind);
+    return true;
+  }
+}
+
+/** One request and the first of its outcomes; later ones are ignored. */
+class Exchange {
+  /** The event that ends it unanswered. */
+  deadline: SimulationEvent | undefined;
+  #over = false;
+  readonly #life: ProcessLife;
+  readonly #resolve: (response: NetworkResponse) => void;
+  readonly #reject: (error: ConvergeError) => void;
+  readonly #onEnd: () => void;
+
+  constructor(
+    life: ProcessLife,
+    resolve: (response: NetworkResponse) => void,
+    reject: (error: ConvergeError) => void,
+    onEnd: () => void,
+  ) {
+    this.#life = life;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#onEnd = onEnd;
+  }
+
+  answer(response: NetworkResponse, maxResponseBytes = Infinity): void {
+    if (response.body.byteLength > maxResponseBytes) {
+      this.fail("timeout", "the answer is too large");
+    } else this.#end(() => this.#resolve(response));
+  }
+
+  fail(code: "timeout" | "unreachable", reason: string): void {
+    this.#end(() => this.#reject(new ConvergeError(code, `Cannot get an answer: ${reason}`)));
+  }
+
+  #end(settle: () => void): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.deadline !== undefined) this.deadline.run = undefined;
+    this.#onEnd();
+    this.#life.enter(settle);
+  }
+}
