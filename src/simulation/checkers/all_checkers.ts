@@ -1,0 +1,32 @@
+/** Every checker by name. */
+import type { Checker } from "../evidence.ts";
+import { checkBackwardReads } from "./backward_read.ts";
+import { checkBrokenPromises } from "./broken_promise.ts";
+import { checkDivergedOwners } from "./diverged_owners.ts";
+import { checkExceededBounds } from "./exceeded_bound.ts";
+import { checkLosingWrites } from "./losing_write.ts";
+import { checkLostWrites } from "./lost_write.ts";
+import { checkMissedDeadlines } from "./missed_deadline.ts";
+import { checkPhantomValues } from "./phantom_value.ts";
+import { checkResurrectedDeletes } from "./resurrected_delete.ts";
+import { checkSharedVersions } from "./shared_version.ts";
+import { checkSplitMembership } from "./split_membership.ts";
+import { checkStaleReads } from "./stale_read.ts";
+import { checkUnexpectedErrors } from "./unexpected_error.ts";
+
+/** In the order of reports: causes before their consequences. */
+export const CHECKERS: Readonly<Record<string, Checker>> = {
+  unexpected_error: checkUnexpectedErrors,
+  broken_promise: checkBrokenPromises,
+  shared_version: checkSharedVersions,
+  losing_write: checkLosingWrites,
+  resurrected_delete: checkResurrectedDeletes,
+  lost_write: checkLostWrites,
+  phantom_value: checkPhantomValues,
+  stale_read: checkStaleReads,
+  backward_read: checkBackwardReads,
+  diverged_owners: checkDivergedOwners,
+  split_membership: checkSplitMembership,
+  missed_deadline: checkMissedDeadlines,
+  exceeded_bound: checkExceededBounds,
+};

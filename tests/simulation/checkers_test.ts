@@ -1,0 +1,187 @@
+/** Every checker is shown a history that it must accept and one that it must not. */
+import { assert, assertEquals } from "@std/assert";
+import { CHECKERS } from "../../src/simulation/checkers/all_checkers.ts";
+import {
+  checkLinearizability,
+  smallestCounterexample,
+} from "../../src/simulation/checkers/linearizability.ts";
+import type { Evidence } from "../../src/simulation/evidence.ts";
+import type { Operation } from "../../src/simulation/history.ts";
+import { copies, copy, evidence, get, put, remove, version } from "./evidence_builder.ts";
+
+/** Names of all checkers that object. */
+function objections(more: Partial<Evidence>): string[] {
+  const judged = evidence(more);
+  return Object.entries(CHECKERS).filter(([, check]) => check(judged).length > 0)
+    .map(([name]) => name);
+}
+
+const ofOperations = (...operations: Operation[]) => objections({ operations });
+const UNKNOWN = { outcome: "indeterminate", version: undefined } as unknown as Partial<Operation>;
+const FAILED = { outcome: "failed", version: undefined } as unknown as Partial<Operation>;
+
+Deno.test("lost_write: an acked put must be on an owner, or something newer", () => {
+  const operations = [put("a", 5, [1, 2])];
+  assertEquals(objections({ operations, copies: copies(copy(5), copy(5), copy(5)) }), []);
+  assertEquals(objections({ operations, copies: copies(copy(6), copy(6), copy(6)) }), []);
+  assertEquals(objections({ operations, copies: copies(copy(4), copy(4), copy(4)) }), [
+    "lost_write",
+  ]);
+  assertEquals(objections({ operations, copies: copies() }), ["lost_write"]);
+});
+
+Deno.test("lost_write: a put at a smaller quorum promises less; a collected deletion explains", () => {
+  assertEquals(ofOperations(put("a", 5, [1, 2], { full: false })), []);
+  assertEquals(ofOperations(put("a", 5, [1, 2]), remove(6, [1, 9], UNKNOWN)), []);
+  assertEquals(ofOperations(put("a", 5, [1, 2]), remove(6, [1, 9], FAILED)), ["lost_write"]);
+});
+
+Deno.test("resurrected_delete: neither an owner nor a read has the old value", () => {
+  const operations = [put("a", 1, [1, 2]), remove(2, [3, 4])];
+  assertEquals(objections({ operations, copies: copies(copy(2, true), copy(2, true)) }), []);
+  assert(
+    objections({ operations, copies: copies(copy(1), copy(1), copy(1)) })
+      .includes("resurrected_delete"),
+  );
+  const late = [...operations, get("a", 1, [5, 6])];
+  assert(ofOperations(...late).includes("resurrected_delete"));
+  const overlapping = [...operations, get("a", 1, [3, 6])];
+  assertEquals(ofOperations(...overlapping), []);
+});
+
+Deno.test("losing_write: a later acked write has the newer version", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (...operations: Operation[]) => objections({ operations, ...kept });
+  assertEquals(judge(put("a", 1, [1, 2]), put("b", 2, [3, 4])), []);
+  assertEquals(judge(put("a", 2, [1, 2]), put("b", 1, [3, 4])), ["losing_write"]);
+  assertEquals(judge(put("a", 2, [1, 4]), put("b", 1, [3, 5])), []);
+  assertEquals(judge(put("a", 2, [1, 2]), put("b", 1, [3, 4], { full: false })), []);
+});
+
+Deno.test("stale_read: a read sees what was acked before it began", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (...operations: Operation[]) => objections({ operations, ...kept });
+  const writes = [put("a", 1, [1, 2]), put("b", 2, [3, 6])];
+  assertEquals(judge(...writes, get("a", 1, [4, 5])), []);
+  assertEquals(judge(...writes, get("b", 2, [4, 5])), []);
+  assertEquals(judge(...writes, get("a", 1, [7, 8])), ["stale_read"]);
+  assertEquals(judge(...writes, get("a", 1, [7, 8], { full: false })), []);
+  assertEquals(judge(...writes, get(null, 0, [7, 8])), ["stale_read"]);
+  assertEquals(judge(...writes, remove(3, [4, 20], UNKNOWN), get(null, 0, [7, 8])), []);
+});
+
+Deno.test("backward_read: reads that follow each other never see older state", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (...operations: Operation[]) => objections({ operations, ...kept });
+  const writes = [put("a", 1, [1, 2]), put("b", 2, [3, 50])];
+  assertEquals(judge(...writes, get("a", 1, [4, 5]), get("b", 2, [6, 7])), []);
+  assertEquals(judge(...writes, get("b", 2, [4, 5]), get("a", 1, [6, 7])), ["backward_read"]);
+  assertEquals(judge(...writes, get("b", 2, [4, 7]), get("a", 1, [6, 8])), []);
+  const deleted = [put("a", 1, [1, 2]), remove(2, [3, 50])];
+  assertEquals(judge(...deleted, get("a", 1, [4, 5]), get(null, 0, [6, 7])), []);
+  assertEquals(judge(...deleted, get(null, 0, [4, 5]), get("a", 1, [6, 7])), ["backward_read"]);
+});
+
+Deno.test("shared_version: one version, one content", () => {
+  const sighting = (content: string, counter: number) => ({
+    ...version(counter),
+    key: "k",
+    content,
+    where: "test",
+  });
+  assertEquals(objections({ sightings: [sighting("a", 1), sighting("b", 2)] }), []);
+  assertEquals(objections({ sightings: [sighting("a", 1), sighting("b", 1)] }), [
+    "shared_version",
+  ]);
+});
+
+Deno.test("phantom_value: what is read was written, before, and not refused", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (...operations: Operation[]) => objections({ operations, ...kept });
+  assertEquals(judge(put("a", 1, [1, 9], UNKNOWN), get("a", 1, [2, 3])), []);
+  assertEquals(judge(get("a", 1, [2, 3])), ["phantom_value"]);
+  assertEquals(judge(put("a", 1, [1, 2], FAILED), get("a", 1, [3, 4])), ["phantom_value"]);
+  assertEquals(judge(put("a", 1, [5, 6]), get("a", 1, [3, 4])), ["phantom_value"]);
+});
+
+Deno.test("diverged_owners: owners hold equal records; others do not count", () => {
+  assertEquals(objections({ copies: copies(copy(1), copy(1), copy(1)) }), []);
+  assertEquals(objections({ copies: copies(copy(1), copy(1), copy(2)) }), ["diverged_owners"]);
+  assertEquals(objections({ copies: copies(copy(1), copy(1)) }), ["diverged_owners"]);
+  assertEquals(objections({ copies: copies(copy(1), copy(1), copy(1, false, 7)) }), [
+    "diverged_owners",
+  ]);
+  assertEquals(objections({ copies: copies(copy(1, true), undefined, copy(1, true)) }), []);
+  assertEquals(
+    objections({
+      copies: copies(copy(1), copy(1), copy(1), copy(0)),
+    }),
+    [],
+  );
+});
+
+Deno.test("missed_deadline: late answers are excused by a disturbed coordinator only", () => {
+  const operations = [get(null, 0, [0, 101])];
+  assertEquals(ofOperations(get(null, 0, [0, 100])), []);
+  assertEquals(ofOperations(...operations), ["missed_deadline"]);
+  const disturbances = [{ node: "n1", fromMs: 90, toMs: 120 }];
+  assertEquals(objections({ operations, disturbances }), []);
+  assertEquals(objections({ operations, disturbances: [{ node: "n2", fromMs: 0, toMs: 200 }] }), [
+    "missed_deadline",
+  ]);
+  const never = { endMs: Infinity, end: Infinity, outcome: "indeterminate" } as const;
+  assertEquals(ofOperations(get(null, 0, [0, 1], never)), ["missed_deadline"]);
+});
+
+Deno.test("broken_promise, exceeded_bound, split_membership, unexpected_error report", () => {
+  assertEquals(
+    objections({
+      brokenPromises: [{ ...version(3), node: "n1", key: "k", foundVersion: undefined }],
+    }),
+    ["broken_promise"],
+  );
+  const measurement = { node: "n1", what: "timers", value: 5, bound: 5, atMs: 1 };
+  assertEquals(objections({ measurements: [measurement] }), []);
+  assertEquals(objections({ measurements: [{ ...measurement, value: 6 }] }), ["exceeded_bound"]);
+  const view = (node: string, ...members: string[]) => ({ node, members });
+  assertEquals(objections({ views: [view("n1", "a", "b"), view("n2", "b", "a")] }), []);
+  assertEquals(objections({ views: [view("n1", "a", "b"), view("n2", "a")] }), [
+    "split_membership",
+  ]);
+  assertEquals(objections({ errors: [{ where: "n1", message: "500" }] }), ["unexpected_error"]);
+});
+
+Deno.test("checkLinearizability: accepts concurrency, late effects and writes that never happen", () => {
+  const judge = (...operations: Operation[]) => checkLinearizability(operations);
+  assertEquals(judge(), "linearizable");
+  const writes = [put("a", 1, [1, 10]), put("b", 2, [2, 11])];
+  assertEquals(
+    judge(...writes, get("b", 2, [3, 4]), get("a", 1, [12, 13])),
+    "linearizable",
+  );
+  assertEquals(judge(put("a", 1, [1, 2], UNKNOWN), get(null, 0, [3, 4])), "linearizable");
+  assertEquals(
+    judge(put("a", 1, [1, 2], UNKNOWN), get(null, 0, [3, 4]), get("a", 1, [5, 6])),
+    "linearizable",
+  );
+  assertEquals(judge(put("a", 1, [1, 2], FAILED), get(null, 0, [3, 4])), "linearizable");
+});
+
+Deno.test("checkLinearizability: rejects stale, flickering and phantom reads", () => {
+  const judge = (...operations: Operation[]) => checkLinearizability(operations);
+  const writes = [put("a", 1, [1, 2]), put("b", 2, [3, 4])];
+  assertEquals(judge(...writes, get("a", 1, [5, 6])), "not linearizable");
+  const open = [put("a", 1, [1, 2]), put("b", 2, [3, 50])];
+  assertEquals(
+    judge(...open, get("b", 2, [5, 6]), get("a", 1, [7, 8])),
+    "not linearizable",
+  );
+  assertEquals(judge(get("x", 1, [1, 2])), "not linearizable");
+  assertEquals(checkLinearizability(open, 1), "unknown");
+});
+
+Deno.test("smallestCounterexample: keeps only what is needed", () => {
+  const stale = [put("a", 1, [1, 2]), put("b", 2, [3, 4]), get("a", 1, [5, 6])];
+  const noise = [put("c", 0, [-4, -3]), get("c", 0, [-2, -1]), get("b", 2, [20, 21])];
+  assertEquals(smallestCounterexample([...noise, ...stale]), stale);
+});
