@@ -12,7 +12,7 @@ Deno.test("HttpServer answers 503 until it has a handler", async () => {
   const url = `http://127.0.0.1:${server.port}/`;
   const early = await fetch(url);
   assertEquals([early.status, early.headers.get("retry-after")], [503, "1"]);
-  assertEquals((await early.json()).type, "urn:converge:not-ready");
+  assertEquals((await early.json()).type, "urn:converge:problem:not-ready");
   server.handle(() => new Response("open"));
   assertEquals(await (await fetch(url)).text(), "open");
   await server.close(1_000);

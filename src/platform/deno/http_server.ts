@@ -85,7 +85,7 @@ function problem(
   title: string,
   headers: Record<string, string> = {},
 ): Response {
-  return Response.json({ type: `urn:converge:${type}`, title, status }, {
+  return Response.json({ type: `urn:converge:problem:${type}`, title, status }, {
     status,
     headers: { ...headers, "content-type": "application/problem+json" },
   });

@@ -1,0 +1,57 @@
+/** `converge export`: every key of a running cluster as JSON lines, which `import` reads again. */
+import { type ClientKey, type ClientValue, ConvergeClient } from "../client/client.ts";
+import { withRetries } from "./retry.ts";
+import { printBytes, printError } from "./terminal.ts";
+
+/** What `converge export` is told. */
+export interface ExportSettings {
+  url: string;
+  prefix: string;
+  /** Gets under way at most. */
+  concurrency: number;
+}
+
+const encoder = new TextEncoder();
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Writes the keys in byte order. A key that is written or deleted meanwhile is exported as it was
+ * or as it became: this is no snapshot.
+ *
+ * @throws {ClientError} When the cluster does not answer.
+ */
+export async function runExport({ url, prefix, concurrency }: ExportSettings): Promise<void> {
+  const client = new ConvergeClient(url);
+  let exported = 0;
+  /** The oldest first: lines leave in the order of the keys, however the answers come. */
+  const running: Promise<string | undefined>[] = [];
+  const flushOldest = async () => {
+    const line = await running.shift();
+    if (line === undefined) return;
+    printBytes(encoder.encode(line));
+    exported += 1;
+  };
+  for await (const key of client.keys({ prefix })) {
+    const line = withRetries(() => client.get(key)).then((value) =>
+      value === undefined ? undefined : exportLine(key, value)
+    );
+    line.catch(() => {}); // told when its turn comes
+    running.push(line);
+    if (running.length >= concurrency) await flushOldest();
+  }
+  while (running.length > 0) await flushOldest();
+  printError(`Exported ${exported} records from ${url}`);
+}
+
+/** The line of one key; text where the bytes are UTF-8, else base64. */
+export function exportLine(key: ClientKey, { bytes, contentType }: ClientValue): string {
+  const keyPart = typeof key === "string" ? { k: key } : { kb: key.toBase64() };
+  let valuePart: { v: string } | { b: string };
+  try {
+    valuePart = { v: utf8.decode(bytes) };
+  } catch {
+    valuePart = { b: bytes.toBase64() };
+  }
+  const typePart = contentType === "application/octet-stream" ? {} : { t: contentType };
+  return JSON.stringify({ ...keyPart, ...valuePart, ...typePart }) + "\n";
+}

@@ -1,0 +1,53 @@
+/** `converge import`: a file of records into a running cluster, one key per record. */
+import { ConvergeClient } from "../client/client.ts";
+import { forEachBounded } from "./bounded_work.ts";
+import type { ImportEntry } from "./import_entries.ts";
+import { type ImportFormat, openImport } from "./import_source.ts";
+import { startProgress } from "./progress.ts";
+import { withRetries } from "./retry.ts";
+import { printError } from "./terminal.ts";
+
+/** What `converge import` is told. */
+export interface ImportSettings {
+  url: string;
+  format: ImportFormat;
+  /** Member of each record that holds its key. */
+  keyField: string | undefined;
+  /** Puts under way at most. */
+  concurrency: number;
+}
+
+/**
+ * Puts every record of `path` (`-` = standard input). Running it again is safe: it puts the same.
+ *
+ * @throws {CommandError | ClientError} At the first record that is malformed or refused for good.
+ */
+export async function runImport(path: string, settings: ImportSettings): Promise<void> {
+  const client = new ConvergeClient(settings.url);
+  const source = await openImport(path, settings);
+  const progress = startProgress(source.totalBytes);
+  const lastOfKey = new Map<string, Promise<unknown>>();
+  let puts = 0;
+
+  const put = async ({ key, bytes, contentType }: ImportEntry) => {
+    await withRetries(() => client.put(key, bytes, { contentType }));
+    puts += 1;
+    progress.update(source.readBytes(), `${puts} records`);
+  };
+  // Of two records with one key the later in the file must win, as if they had been put in turn.
+  const putInTurn = async (entry: ImportEntry) => {
+    const name = String(entry.key);
+    const turn = (lastOfKey.get(name) ?? Promise.resolve()).then(() => put(entry));
+    const settled = turn.catch(() => {});
+    lastOfKey.set(name, settled);
+    await turn;
+    if (lastOfKey.get(name) === settled) lastOfKey.delete(name);
+  };
+
+  try {
+    await forEachBounded(source.entries(), settings.concurrency, putInTurn);
+  } finally {
+    progress.stop();
+  }
+  printError(`Imported ${puts} records into ${settings.url}`);
+}

@@ -1,0 +1,90 @@
+/** `converge get | put | delete | list`: one key at a time, bytes in and out. */
+import { type ClientKey, ConvergeClient } from "../client/client.ts";
+import { CommandError } from "./command_error.ts";
+import { printBytes, printLine, readInput } from "./terminal.ts";
+
+/** What each of these commands is told. */
+export interface KeySettings {
+  url: string;
+  json: boolean;
+  /** Show the receipt: owners, their answers, who won and why. */
+  explain: boolean;
+}
+
+/**
+ * Writes the value to standard output, byte for byte.
+ *
+ * @throws {CommandError} When there is no such key.
+ */
+export async function runGet(key: string, settings: KeySettings): Promise<void> {
+  const client = new ConvergeClient(settings.url);
+  if (settings.explain) return printJson(await client.explain("GET", key));
+  const value = await client.get(key);
+  if (value === undefined) throw new CommandError(`Cannot find key ${JSON.stringify(key)}`);
+  if (settings.json) {
+    const { bytes, contentType, version } = value;
+    return printLine(JSON.stringify({ key, version, contentType, value: textOrBase64(bytes) }));
+  }
+  printBytes(value.bytes);
+  if (Deno.stdout.isTerminal() && value.bytes.at(-1) !== 10) printLine("");
+}
+
+/** Stores `value`, or standard input where it is undefined or `-`. */
+export async function runPut(
+  key: string,
+  value: string | undefined,
+  settings: KeySettings & { type: string | undefined },
+): Promise<void> {
+  const client = new ConvergeClient(settings.url);
+  const fromInput = value === undefined || value === "-";
+  const bytes = fromInput ? await readInput() : new TextEncoder().encode(value);
+  if (settings.explain) return printJson(await client.explain("PUT", key, bytes));
+  const contentType = settings.type ?? (fromInput ? undefined : "text/plain; charset=utf-8");
+  const version = await client.put(key, bytes, { contentType });
+  printLine(settings.json ? JSON.stringify({ key, version }) : `stored as ${version}`);
+}
+
+/** Removes a key; one that is absent is no error. */
+export async function runDelete(key: string, settings: KeySettings): Promise<void> {
+  const client = new ConvergeClient(settings.url);
+  if (settings.explain) return printJson(await client.explain("DELETE", key));
+  await client.delete(key);
+  printLine(settings.json ? JSON.stringify({ key, deleted: true }) : "deleted");
+}
+
+/** Writes the keys that begin with `prefix`, one per line, in byte order. */
+export async function runList(
+  prefix: string,
+  settings: { url: string; json: boolean; limit: number },
+): Promise<void> {
+  let listed = 0;
+  const client = new ConvergeClient(settings.url);
+  for await (const key of client.keys({ prefix, limit: Math.min(settings.limit, 1_000) })) {
+    if (listed >= settings.limit) return;
+    printLine(settings.json ? JSON.stringify(keyJson(key)) : keyText(key));
+    listed += 1;
+  }
+}
+
+/** A key on one line of a terminal: text as it is, anything that would break the line escaped. */
+export function keyText(key: ClientKey): string {
+  if (typeof key !== "string") return `base64:${key.toBase64()}`;
+  // deno-lint-ignore no-control-regex -- control characters are what must not reach the terminal
+  return key.replace(/[\x00-\x1f\x7f]/g, (c) => JSON.stringify(c).slice(1, -1));
+}
+
+function keyJson(key: ClientKey): { k: string } | { kb: string } {
+  return typeof key === "string" ? { k: key } : { kb: key.toBase64() };
+}
+
+function textOrBase64(bytes: Uint8Array): { text: string } | { base64: string } {
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
+  } catch {
+    return { base64: bytes.toBase64() };
+  }
+}
+
+function printJson(value: unknown): void {
+  printLine(JSON.stringify(value, null, Deno.stdout.isTerminal() ? 2 : undefined));
+}

@@ -1,0 +1,30 @@
+/** From what the options say to what a node is told, once its port is known. */
+import { type NodeConfig, validateConfig } from "../config.ts";
+import type { NodeSettings } from "./node_options.ts";
+
+/** Addresses that mean "every address": nobody can connect to them. */
+const WILDCARDS = new Set(["0.0.0.0", "::", "[::]"]);
+
+/**
+ * The configuration of a node that listens on `port`.
+ *
+ * @throws {ConvergeError} `bad_config` naming the first unusable option.
+ */
+export function nodeConfig(settings: NodeSettings, port: number): NodeConfig {
+  const { host, id, advertise, data, port: _port, logLevel: _logLevel, ...rest } = settings;
+  const name = id ?? `node-${port}`;
+  return validateConfig({
+    ...rest,
+    name,
+    advertise: advertise ?? originOf(host, port),
+    dataDirectory: data ?? `./data/${name}`,
+  });
+}
+
+/** Where somebody on this machine reaches a server that listens on `host`. */
+export function originOf(host: string, port: number): string {
+  const reachable = WILDCARDS.has(host) ? "127.0.0.1" : host;
+  return `http://${
+    reachable.includes(":") ? `[${reachable.replace(/[[\]]/g, "")}]` : reachable
+  }:${port}`;
+}

@@ -1,0 +1,23 @@
+/** `converge serve`: one node in this process, until a signal ends it. */
+import type { NodeSettings } from "./node_options.ts";
+import { runNode } from "./run_node.ts";
+import { untilSignal } from "./signals.ts";
+import { printLine } from "./terminal.ts";
+
+/**
+ * Runs a node until SIGTERM or SIGINT (drains, flushes, ends well) or until it has to stop itself.
+ *
+ * @throws {ConvergeError} When the node cannot open, or the reason why it stopped itself.
+ */
+export async function runServe(settings: NodeSettings): Promise<void> {
+  const node = await runNode(settings);
+  printLine(`${node.name} is ready: ${node.url}`);
+  const signal = untilSignal();
+  try {
+    const end = await Promise.race([signal.received, node.failed]);
+    if (typeof end !== "string") throw end;
+    await node.stop();
+  } finally {
+    signal.forget();
+  }
+}

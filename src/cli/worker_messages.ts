@@ -1,0 +1,22 @@
+/** What `converge cluster` and the Workers of its nodes say to each other. */
+import type { NodeSettings } from "./node_options.ts";
+
+/** To a Worker. */
+export type ToWorker =
+  /** Always the first. `gate` is one 32-bit integer: 1 while the node is to stand still. */
+  | { type: "start"; settings: NodeSettings; controlUrl: string; gate: SharedArrayBuffer }
+  | { type: "stop" }
+  | { type: "pause" }
+  /** The peers' origins to which nothing gets through from now on. */
+  | { type: "cut"; origins: string[] };
+
+/** From a Worker. */
+export type FromWorker =
+  | { type: "ready"; url: string }
+  /** The node could not start, or had to stop itself; the last message. */
+  | { type: "failed"; message: string }
+  /** The node stopped in an orderly way; the last message. */
+  | { type: "stopped" };
+
+/** Names of Workers that are nodes of a cluster begin so. */
+export const NODE_WORKER_PREFIX = "node";

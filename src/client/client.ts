@@ -1,0 +1,209 @@
+/**
+ * The typed client: what a program needs to use a cluster from outside, over HTTP only. It runs
+ * wherever there is `fetch`, and shares nothing with the server but the contract.
+ */
+import { ClientError, type Problem } from "./client_error.ts";
+import { isFolded, keyPath } from "./key_path.ts";
+import { rawRequest } from "./raw_request.ts";
+
+/** A key: text, or any bytes. */
+export type ClientKey = string | Uint8Array;
+
+/** A value as it was stored. */
+export interface ClientValue {
+  bytes: Uint8Array<ArrayBuffer>;
+  contentType: string;
+  /** The version, `<counter>-<nodeID>`. */
+  version: string;
+}
+
+/** One page of keys. */
+export interface KeyPage {
+  keys: ClientKey[];
+  /** What to pass as `after` for the page that follows; undefined at the end. */
+  next: string | undefined;
+}
+
+/** How to make a {@linkcode ConvergeClient}. */
+export interface ClientOptions {
+  /** Milliseconds to wait for an answer; a node's own deadline (2 s) is well below. */
+  timeoutMs?: number;
+}
+
+/** Quorum of one request, in place of the cluster's own. */
+export interface Quorum {
+  /** Owners that must answer the read. */
+  r?: number;
+  /** Owners that must store the write. */
+  w?: number;
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}. */
+export class ConvergeClient {
+  readonly url: string;
+  readonly #timeoutMs: number;
+
+  /** @param url Origin of a node, like `http://127.0.0.1:8081`. */
+  constructor(url: string, options: ClientOptions = {}) {
+    this.url = url.replace(/\/+$/, "");
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  }
+
+  /** The value under a key, or undefined. */
+  async get(key: ClientKey, quorum: Quorum = {}): Promise<ClientValue | undefined> {
+    const response = await this.#send("GET", keyPath(key) + queryOf(quorum));
+    if (response.status === 404) return void await response.body?.cancel();
+    await this.#check(response);
+    return {
+      bytes: await response.bytes(),
+      contentType: response.headers.get("content-type") ?? "application/octet-stream",
+      version: versionOf(response),
+    };
+  }
+
+  /**
+   * Stores a value.
+   *
+   * @returns Its version.
+   */
+  async put(
+    key: ClientKey,
+    bytes: Uint8Array,
+    options: Quorum & { contentType?: string | undefined } = {},
+  ): Promise<string> {
+    const { contentType, ...quorum } = options;
+    const headers: Record<string, string> = {};
+    if (contentType !== undefined) headers["content-type"] = contentType;
+    const path = keyPath(key) + queryOf(quorum);
+    const response = await this.#check(await this.#send("PUT", path, { body: bytes, headers }));
+    await response.body?.cancel();
+    return versionOf(response);
+  }
+
+  /** Removes a key; one that is absent is no error. */
+  async delete(key: ClientKey, quorum: Quorum = {}): Promise<void> {
+    const path = keyPath(key) + queryOf(quorum);
+    const response = await this.#check(await this.#send("DELETE", path));
+    await response.body?.cancel();
+  }
+
+  /** The receipt of a request: owners, their answers, versions, who won and why. */
+  async explain(method: "GET" | "PUT" | "DELETE", key: ClientKey, body?: Uint8Array): Promise<
+    Record<string, unknown>
+  > {
+    const path = `${keyPath(key)}?explain=1`;
+    const response = await this.#send(method, path, body === undefined ? {} : { body });
+    return await (await this.#check(response)).json();
+  }
+
+  /** One page of the keys that begin with `prefix`, in byte order. */
+  async list(
+    options: { prefix?: string; after?: string; limit?: number } = {},
+  ): Promise<KeyPage> {
+    const response = await this.#check(await this.#send("GET", `/kv${queryOf(options)}`));
+    const page: { keys: KeyJson[]; next?: string | null } = await response.json();
+    return { keys: page.keys.map(keyOf), next: page.next ?? undefined };
+  }
+
+  /** All keys that begin with `prefix`, page by page. */
+  async *keys(options: { prefix?: string; limit?: number } = {}): AsyncGenerator<ClientKey> {
+    let after: string | undefined;
+    do {
+      const page = await this.list(after === undefined ? options : { ...options, after });
+      yield* page.keys;
+      after = page.next;
+    } while (after !== undefined);
+  }
+
+  /** Members, states, ring ownership, quorums. */
+  async cluster(): Promise<Record<string, unknown>> {
+    return await (await this.#check(await this.#send("GET", "/cluster"))).json();
+  }
+
+  /** Whether the node lives (`healthz`) or can serve (`readyz`). */
+  async probe(path: "/healthz" | "/readyz"): Promise<boolean> {
+    const response = await this.#send("GET", path);
+    await response.body?.cancel();
+    return response.ok;
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    { body, headers = {} }: { body?: Uint8Array; headers?: Record<string, string> } = {},
+  ): Promise<Response> {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), this.#timeoutMs);
+    const { signal } = abort;
+    try {
+      if (isFolded(path.split("?")[0] ?? "")) {
+        const raw = body === undefined ? {} : { body };
+        return await rawRequest(this.url, path, { method, headers, signal, ...raw });
+      }
+      const response = await fetch(this.url + path, {
+        method,
+        headers,
+        body: body as Uint8Array<ArrayBuffer> | undefined ?? null,
+        redirect: "manual",
+        signal,
+      });
+      // Read here, so that the deadline covers the body too.
+      return new Response(response.body === null ? null : await response.bytes(), response);
+    } catch (cause) {
+      const reason = signal.aborted ? `no answer within ${this.#timeoutMs} ms` : reasonOf(cause);
+      throw new ClientError(`Cannot reach ${this.url}: ${reason}`, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #check(response: Response): Promise<Response> {
+    if (response.ok) return response;
+    const text = await response.text();
+    const problem = problemOf(text);
+    const said = problem?.detail ?? problem?.title ?? text.slice(0, 200);
+    throw new ClientError(said === "" ? `${this.url} answers ${response.status}` : said, {
+      status: response.status,
+      problem,
+    });
+  }
+}
+
+/** A key in a list: text, or `{"kb": "<base64>"}` where its bytes are not UTF-8. */
+type KeyJson = string | { k: string } | { kb: string };
+
+function keyOf(json: KeyJson): ClientKey {
+  if (typeof json === "string") return json;
+  return "k" in json ? json.k : Uint8Array.fromBase64(json.kb);
+}
+
+function queryOf(parameters: Quorum | { prefix?: string; after?: string; limit?: number }): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined) query.set(name, String(value));
+  }
+  return query.size === 0 ? "" : `?${query}`;
+}
+
+function versionOf(response: Response): string {
+  return (response.headers.get("etag") ?? "").replace(/^W\//, "").replaceAll('"', "");
+}
+
+function problemOf(text: string): Problem | undefined {
+  try {
+    const problem = JSON.parse(text);
+    return typeof problem === "object" && typeof problem?.title === "string" ? problem : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The innermost words of a failed fetch, which are the ones that help. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.cause !== undefined) return reasonOf(error.cause);
+  return /tcp connect error: (.*?)( \(os error \d+\))?$/.exec(error.message)?.[1] ??
+    /dns error: (.*)$/.exec(error.message)?.[1] ?? error.message;
+}

@@ -1,0 +1,37 @@
+/** The few requests that `fetch` cannot send, because it folds their path. */
+import type { IncomingMessage } from "node:http";
+
+/**
+ * Sends a request whose path goes out as it is, where the runtime has `node:http`.
+ *
+ * @throws {Error} When the connection fails or `signal` aborts.
+ */
+export async function rawRequest(
+  url: string,
+  path: string,
+  init: { method: string; headers: Record<string, string>; body?: Uint8Array; signal: AbortSignal },
+): Promise<Response> {
+  const { request } = await import("node:http");
+  const { hostname, port } = new URL(url);
+  const { method, headers, body, signal } = init;
+  return await new Promise((resolve, reject) => {
+    const outgoing = request(
+      { hostname, port: port === "" ? 80 : port, path, method, headers, signal },
+      (incoming: IncomingMessage) => void collect(incoming).then(resolve, reject),
+    );
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+async function collect(incoming: IncomingMessage): Promise<Response> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  for await (const chunk of incoming) chunks.push(chunk);
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (typeof value === "string") headers.set(name, value);
+  }
+  const status = incoming.statusCode ?? 0;
+  const bodyless = status === 204 || status === 304;
+  return new Response(bodyless ? null : new Blob(chunks), { status, headers });
+}
