@@ -14,6 +14,9 @@ import { type Entry, VirtualDirectory } from "./virtual_directory.ts";
 import { VirtualFile } from "./virtual_file.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 
+/** The fault that `onFault` is told when {@linkcode VirtualDisk.crashAtOperation} strikes. */
+export const CRASH_AT_OPERATION = "crash at operation";
+
 /** What a virtual disk is made of. */
 export interface VirtualDiskOptions {
   /** Decides what faults and crashes do. */
@@ -163,7 +166,7 @@ export class VirtualDisk {
     if (operation !== "read" && ++this.#operations >= this.#crashAt) {
       this.#crashed = true;
       life.kill();
-      this.#onFault("crash at operation");
+      this.#onFault(CRASH_AT_OPERATION);
       perform(operation === "append" ? this.#random.next() : randomInteger(this.#random, 2));
       throw diskError(operation, path, "the power failed");
     }
@@ -178,7 +181,7 @@ export class VirtualDisk {
       if (++this.#operations >= this.#crashAt) {
         this.#crashed = true;
         life.kill();
-        this.#onFault("crash at operation");
+        this.#onFault(CRASH_AT_OPERATION);
         if (this.#random.next() < 0.5) wait.done();
         throw diskError(operation, path, "the power failed");
       }

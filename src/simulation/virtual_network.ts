@@ -128,6 +128,10 @@ export class VirtualNetwork {
   /** Undoes one cut. */
   mend(from: string, to: string): void {
     this.#cuts.delete(`${from} ${to}`);
+  }
+
+  /** Undoes {@linkcode setLink}. */
+  clearLink(from: string, to: string): void {
     this.#links.delete(`${from} ${to}`);
   }
 

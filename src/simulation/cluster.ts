@@ -1,0 +1,251 @@
+/** A cluster of simulated processes: boots, kills, pauses, wipes and inspects them. */
+import type { NodeConfig } from "../config.ts";
+import { isConvergeError } from "../errors.ts";
+import type { Log } from "../platform/log.ts";
+import type { Platform } from "../platform/platform.ts";
+import { compareVersions } from "../record/version.ts";
+import { DATA, type Store } from "../storage/store.ts";
+import type { BrokenPromise, Disturbance, VersionSighting } from "./evidence.ts";
+import { ObservedStore, type Promises } from "./observed_store.ts";
+import { ProcessLife } from "./process_life.ts";
+import { SeededRandom } from "./random_streams.ts";
+import { type ClockSkew, VirtualClock } from "./virtual_clock.ts";
+import { CRASH_AT_OPERATION, VirtualDisk } from "./virtual_disk.ts";
+import type { World } from "./world.ts";
+
+/** A node as the simulation needs it: what `ConvergeNode` is. */
+export interface SimulatedProcess {
+  readonly app: { fetch(request: Request): Response | Promise<Response> };
+  start(): void;
+  stop(): Promise<void>;
+  readonly failed: Promise<Error>;
+}
+
+/** Opens a process; `observe` must be laid around its store. */
+export type OpenProcess = (
+  config: NodeConfig,
+  platform: Platform,
+  observe: (store: Store) => Store,
+) => Promise<SimulatedProcess>;
+
+/** Where a node's data is on its own disk. */
+export const DATA_DIRECTORY = "data";
+
+/** One machine and the process on it, if one runs. */
+export class SimulatedNode {
+  readonly config: NodeConfig;
+  readonly disk: VirtualDisk;
+  readonly skew: ClockSkew = { offsetMs: 0, rate: 1 };
+  readonly promises: Promises = new Map();
+  /** Set from the first fault of its disk on: it may then stop itself. */
+  diskFaulty = false;
+  /** Set once it lost data for good: it may then refuse to start, and promises no more. */
+  damaged = false;
+  life: ProcessLife | undefined;
+  process: SimulatedProcess | undefined;
+  store: Store | undefined;
+  clock: VirtualClock | undefined;
+  lives = 0;
+  disturbance: Disturbance | undefined;
+
+  constructor(config: NodeConfig, disk: VirtualDisk) {
+    this.config = config;
+    this.disk = disk;
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  get origin(): string {
+    return this.config.advertise;
+  }
+
+  /** Whether it takes requests now. */
+  get isUp(): boolean {
+    return this.process !== undefined && this.life?.dead === false && !this.life.paused;
+  }
+}
+
+/** All nodes. */
+export class Cluster {
+  readonly nodes: readonly SimulatedNode[];
+  readonly brokenPromises: BrokenPromise[] = [];
+  readonly disturbances: Disturbance[] = [];
+  readonly sightings: VersionSighting[] = [];
+  readonly #world: World;
+  readonly #open: OpenProcess;
+
+  constructor(world: World, configs: readonly NodeConfig[], open: OpenProcess) {
+    this.#world = world;
+    this.#open = open;
+    this.nodes = configs.map((config) => {
+      const disk = new VirtualDisk({
+        random: world.streams.stream(`disk ${config.name}`),
+        time: world.time,
+        onFault: (kind) => {
+          node.diskFaulty = true;
+          world.countFault(kind);
+          // The disk has killed the process in the middle of its code; the rest follows at once.
+          if (kind === CRASH_AT_OPERATION) world.time.schedule(0, () => this.kill(node));
+        },
+      });
+      const node = new SimulatedNode(config, disk);
+      return node;
+    });
+  }
+
+  /** Starts a node's process; resolves when it serves, or when it could not start (then false). */
+  async boot(node: SimulatedNode): Promise<boolean> {
+    if (node.life !== undefined && !node.life.dead) return true;
+    const { time, network, streams } = this.#world;
+    const life = new ProcessLife(time);
+    node.life = life;
+    node.lives++;
+    this.#disturb(node);
+    const clock = node.clock = new VirtualClock(time, { life, skew: node.skew });
+    const platform: Platform = {
+      clock,
+      random: new SeededRandom(streams.seed, `node ${node.name} ${node.lives}`),
+      disk: node.disk.mount(life),
+      network: network.client(node.origin, life),
+      log: this.#logOf(node),
+    };
+    this.#world.note("boot", { node: node.name });
+    const process = await this.#openOrEnd(node, life, platform);
+    if (process === undefined || life.dead) return false;
+    node.process = process;
+    this.#checkPromises(node);
+    network.listen(node.origin, life, (request) => process.app.fetch(request));
+    process.start();
+    this.#calm(node);
+    this.#world.note("serve", { node: node.name });
+    void process.failed.then((error) => this.#onFailed(node, life, error));
+    return true;
+  }
+
+  /**
+   * Kills a node's process.
+   *
+   * @param how `power`: unsynced data may be lost; `silent`: the machine is off, callers hear
+   * nothing rather than "refused".
+   */
+  kill(node: SimulatedNode, how: { power?: boolean; silent?: boolean } = {}): void {
+    const { power = true, silent = false } = how;
+    node.life?.kill();
+    node.process = node.store = node.clock = undefined;
+    this.#disturb(node);
+    this.#world.network.disconnect(node.origin, { silent });
+    node.disk.crash({ power });
+    this.#world.note("kill", { node: node.name, power, silent });
+  }
+
+  /** Stops a node as an operator does: by its own `stop()`. */
+  async stop(node: SimulatedNode): Promise<void> {
+    const { process, life } = node;
+    if (process === undefined) return;
+    this.#disturb(node);
+    await process.stop();
+    if (node.life === life && life?.dead === false) this.kill(node, { power: false });
+  }
+
+  pause(node: SimulatedNode): void {
+    node.life?.pause();
+    this.#disturb(node);
+    this.#world.note("pause", { node: node.name });
+  }
+
+  resume(node: SimulatedNode): void {
+    if (node.life?.paused !== true) return;
+    node.life.resume();
+    this.#world.note("resume", { node: node.name });
+    if (node.process !== undefined) this.#calm(node);
+  }
+
+  /** Replaces the disk of a node that is not running by an empty one. */
+  wipe(node: SimulatedNode): void {
+    node.disk.wipe();
+    node.promises.clear();
+    node.damaged = true;
+    this.#world.note("wipe", { node: node.name });
+  }
+
+  /** Marks a node as not to be expected to answer in time. */
+  #disturb(node: SimulatedNode): void {
+    if (node.disturbance !== undefined) return;
+    node.disturbance = { node: node.name, fromMs: this.#world.time.nowMs, toMs: Infinity };
+    this.disturbances.push(node.disturbance);
+  }
+
+  #calm(node: SimulatedNode): void {
+    if (node.disturbance === undefined) return;
+    node.disturbance.toMs = this.#world.time.nowMs;
+    node.disturbance = undefined;
+  }
+
+  async #openOrEnd(
+    node: SimulatedNode,
+    life: ProcessLife,
+    platform: Platform,
+  ): Promise<SimulatedProcess | undefined> {
+    try {
+      return await this.#open(node.config, platform, (store) => this.#observe(node, store));
+    } catch (error) {
+      if (life.dead) return undefined;
+      const code = isConvergeError(error) ? error.code : "unknown";
+      this.#world.note("refuses to start", { node: node.name, code, why: String(error) });
+      const excused = (code === "corrupt_file" && node.damaged) ||
+        ((code === "disk_failed" || code === "disk_full") && node.diskFaulty);
+      if (!excused) this.#world.error(`${node.name} refuses to start`, error);
+      this.kill(node, { power: false });
+      return undefined;
+    }
+  }
+
+  #observe(node: SimulatedNode, store: Store): Store {
+    const observed = new ObservedStore(store, {
+      promises: node.promises,
+      onRecord: (record) =>
+        this.sightings.push({
+          key: record.key,
+          counter: record.counter,
+          nodeID: record.nodeID,
+          content: new TextDecoder().decode(record.frame.subarray(0, 8)),
+          where: node.name,
+        }),
+    });
+    node.store = observed;
+    return observed;
+  }
+
+  /** What the node promised in its earlier lives must be there. */
+  #checkPromises(node: SimulatedNode): void {
+    if (node.damaged) return;
+    for (const [key, version] of node.promises) {
+      let foundVersion;
+      try {
+        foundVersion = node.store?.get(DATA, key);
+      } catch (error) {
+        this.#world.error(`${node.name} cannot read ${key}`, error);
+      }
+      if (foundVersion !== undefined && compareVersions(foundVersion, version) >= 0) continue;
+      this.brokenPromises.push({ ...version, node: node.name, key, foundVersion });
+    }
+  }
+
+  #onFailed(node: SimulatedNode, life: ProcessLife, error: Error): void {
+    if (life.dead) return;
+    this.#world.note("stops itself", { node: node.name, why: error.message });
+    if (!node.diskFaulty && !node.damaged) this.#world.error(`${node.name} stops itself`, error);
+    this.kill(node, { power: false });
+  }
+
+  /** Only errors are kept: they tell why a node did what the history shows. */
+  #logOf(node: SimulatedNode): Log {
+    return {
+      info: () => {},
+      warn: () => {},
+      error: (event, fields) => this.#world.note("log", { node: node.name, log: event, ...fields }),
+    };
+  }
+}

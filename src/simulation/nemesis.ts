@@ -1,0 +1,174 @@
+/** Carries out the faults of a plan, each at its time, and undoes them. */
+import { randomInteger } from "../platform/random.ts";
+import type { Cluster, SimulatedNode } from "./cluster.ts";
+import { noDiskFaults } from "./disk_faults.ts";
+import type { Fault, Plan } from "./plan.ts";
+import { CALM_LINK } from "./virtual_network.ts";
+import type { World } from "./world.ts";
+
+/** Times each fault of `plan`; call at the beginning of the fault phase. */
+export class Nemesis {
+  readonly #world: World;
+  readonly #cluster: Cluster;
+  /** What is still to be undone, by fault. */
+  readonly #undo = new Map<Fault, () => void>();
+  #over = false;
+
+  constructor(world: World, cluster: Cluster) {
+    this.#world = world;
+    this.#cluster = cluster;
+  }
+
+  /** Resolves when the fault phase is over and everything is healed; nodes may still be starting. */
+  async run(plan: Plan): Promise<void> {
+    const { time } = this.#world;
+    for (const fault of plan.faults) {
+      time.schedule(fault.atMs, () => void this.#strike(fault));
+    }
+    await time.wait(plan.faultsMs);
+    this.#heal();
+  }
+
+  #strike(fault: Fault): void {
+    if (this.#over) return;
+    const { time } = this.#world;
+    this.#world.note("fault", { ...fault });
+    this.#world.countFault(fault.kind.replaceAll("_", " "));
+    this.#undo.set(fault, this.#begin(fault));
+    time.schedule(fault.durationMs, () => this.#end(fault));
+  }
+
+  #end(fault: Fault): void {
+    const undo = this.#undo.get(fault);
+    this.#undo.delete(fault);
+    undo?.();
+  }
+
+  #heal(): void {
+    this.#over = true;
+    for (const fault of [...this.#undo.keys()]) this.#end(fault);
+    this.#world.network.heal();
+    for (const node of this.#cluster.nodes) {
+      node.disk.faults = noDiskFaults();
+      node.disk.crashAtOperation(Infinity);
+      this.#cluster.resume(node);
+    }
+    this.#world.note("heal");
+  }
+
+  /** Begins a fault; the answer ends it. */
+  #begin(fault: Fault): () => void {
+    const { network } = this.#world;
+    const nodes = this.#cluster.nodes;
+    switch (fault.kind) {
+      case "partition":
+        return this.#cut(
+          nodes.flatMap((a, i) =>
+            nodes.flatMap((b, j) =>
+              fault.side.includes(i) === fault.side.includes(j) ? [] : [[a, b] as const]
+            )
+          ),
+        );
+      case "one_way":
+        return this.#cut([[nodes[fault.from]!, nodes[fault.to]!]]);
+      case "storm":
+        network.weather = fault.weather;
+        return () => network.weather = CALM_LINK;
+      case "blackout":
+        for (const node of nodes) this.#cluster.kill(node, { silent: true });
+        return () => nodes.forEach((node) => this.#boot(node));
+      default:
+        return this.#beginAt(nodes[fault.node]!, fault);
+    }
+  }
+
+  #beginAt(node: SimulatedNode, fault: Extract<Fault, { node: number }>): () => void {
+    const { network } = this.#world;
+    const { nodes } = this.#cluster;
+    const boot = () => this.#boot(node);
+    switch (fault.kind) {
+      case "slow_node": {
+        const others = nodes.filter((other) => other !== node);
+        const slow = { ...CALM_LINK, delayMs: fault.delayMs };
+        for (const { origin } of others) {
+          network.setLink(node.origin, origin, slow);
+          network.setLink(origin, node.origin, slow);
+        }
+        return () => {
+          for (const { origin } of others) {
+            network.clearLink(node.origin, origin);
+            network.clearLink(origin, node.origin);
+          }
+        };
+      }
+      case "crash":
+        this.#cluster.kill(node, { power: fault.power, silent: fault.silent });
+        return boot;
+      case "crash_in_write":
+        node.disk.crashAtOperation(node.disk.operations + fault.operations);
+        return () => {
+          node.disk.crashAtOperation(Infinity);
+          boot();
+        };
+      case "restart":
+        void this.#cluster.stop(node);
+        return boot;
+      case "pause":
+        this.#cluster.pause(node);
+        return () => this.#cluster.resume(node);
+      case "wipe":
+        this.#cluster.kill(node);
+        this.#cluster.wipe(node);
+        return boot;
+      case "bit_rot":
+        this.#rot(node, fault.bits);
+        return boot;
+      case "slow_disk":
+        node.disk.faults.syncMs = fault.syncMs;
+        return () => node.disk.faults.syncMs = noDiskFaults().syncMs;
+      case "full_disk":
+        node.disk.faults.capacityBytes = fault.freeBytes +
+          node.disk.files().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+        return () => {
+          node.disk.faults.capacityBytes = Infinity;
+          boot();
+        };
+      case "disk_error":
+        node.disk.faults.errorRate[fault.operation] = 0.3;
+        return () => {
+          node.disk.faults.errorRate = {};
+          boot();
+        };
+      case "clock_jump":
+        node.skew.offsetMs = fault.offsetMs;
+        node.skew.rate = fault.rate;
+        return () => {};
+    }
+  }
+
+  #cut(pairs: readonly (readonly [SimulatedNode, SimulatedNode])[]): () => void {
+    const { network } = this.#world;
+    for (const [from, to] of pairs) network.cut(from.origin, to.origin);
+    return () => pairs.forEach(([from, to]) => network.mend(from.origin, to.origin));
+  }
+
+  /** Only tables rot: a flipped bit in the log's last record cannot be told from a torn tail. */
+  #rot(node: SimulatedNode, bits: number): void {
+    const random = this.#world.streams.stream("rot");
+    const tables = node.disk.files().filter(({ path, sizeBytes }) =>
+      path.endsWith(".sst") && sizeBytes > 0
+    );
+    if (tables.length === 0) return;
+    for (let i = 0; i < bits; i++) {
+      const { path, sizeBytes } = tables[randomInteger(random, tables.length)]!;
+      const offset = randomInteger(random, sizeBytes);
+      node.disk.flipBit(path, offset);
+      this.#world.note("rot", { node: node.name, path, offset });
+    }
+    node.damaged = true;
+  }
+
+  #boot(node: SimulatedNode): void {
+    void this.#cluster.boot(node);
+  }
+}

@@ -1,0 +1,107 @@
+/** A store under observation: remembers what it promised, so that a restart can be held to it. */
+import { crc32 } from "node:zlib";
+import type { Key } from "../record/key.ts";
+import type { StoredRecord } from "../record/record.ts";
+import { compareVersions, type Version } from "../record/version.ts";
+import {
+  type ApplyResult,
+  DATA,
+  type Keyspace,
+  type Mutation,
+  type Scan,
+  type ScanOptions,
+  type Store,
+  type StoreStatistics,
+} from "../storage/store.ts";
+import type { Copy } from "./evidence.ts";
+
+/** What the store of one node promised over all of its lives: the newest version per key. */
+export type Promises = Map<Key, Version>;
+
+/** What is told of a store. */
+export interface StoreObserver {
+  /** Filled with every record that the store said was durable. */
+  readonly promises: Promises;
+  /** Sees every record of the data keyspace that is offered to the store. */
+  onRecord?(record: StoredRecord): void;
+}
+
+/** Passes every call on. */
+export class ObservedStore implements Store {
+  readonly #inner: Store;
+  readonly #observer: StoreObserver;
+
+  constructor(inner: Store, observer: StoreObserver) {
+    this.#inner = inner;
+    this.#observer = observer;
+  }
+
+  async apply(mutations: readonly Mutation[]): Promise<ApplyResult[]> {
+    for (const { keyspace, record, erase } of mutations) {
+      if (keyspace === DATA && erase !== true) this.#observer.onRecord?.(record);
+    }
+    const results = await this.#inner.apply(mutations);
+    mutations.forEach((mutation, i) => {
+      if (results[i] === "stored" && mutation.keyspace === DATA) this.#promise(mutation);
+    });
+    return results;
+  }
+
+  get(keyspace: Keyspace, key: Key): StoredRecord | undefined {
+    return this.#inner.get(keyspace, key);
+  }
+
+  locate(keyspace: Keyspace, key: Key): string | undefined {
+    return this.#inner.locate(keyspace, key);
+  }
+
+  scan(keyspace: Keyspace, options?: ScanOptions): Scan {
+    return this.#inner.scan(keyspace, options);
+  }
+
+  flush(): Promise<void> {
+    return this.#inner.flush();
+  }
+
+  checkpoint(directory: string): Promise<void> {
+    return this.#inner.checkpoint(directory);
+  }
+
+  highestCounter(): number {
+    return this.#inner.highestCounter();
+  }
+
+  statistics(): StoreStatistics {
+    return this.#inner.statistics();
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+
+  #promise({ record, erase }: Mutation): void {
+    const { promises } = this.#observer;
+    const { key, counter, nodeID } = record;
+    if (erase === true) {
+      promises.delete(key);
+      return;
+    }
+    const before = promises.get(key);
+    if (before === undefined || compareVersions(record, before) > 0) {
+      promises.set(key, { counter, nodeID });
+    }
+  }
+}
+
+/** What a store holds of the clients' data, copy by copy. @throws {ConvergeError} `corrupt_file`. */
+export function copiesOf(store: Store): Map<Key, Copy> {
+  const copies = new Map<Key, Copy>();
+  const scan = store.scan(DATA);
+  for (let page = scan.next(256); page.length > 0; page = scan.next(256)) {
+    for (const { key, counter, nodeID, tombstone, frame } of page) {
+      copies.set(key, { counter, nodeID, tombstone, digest: crc32(frame) });
+    }
+  }
+  scan.close();
+  return copies;
+}

@@ -1,0 +1,165 @@
+/** What a run is to be: a function of its seed, and data that can be printed, cut down and run again. */
+import { type Random, randomInteger, shuffled } from "../platform/random.ts";
+import { SeededRandom } from "./random_streams.ts";
+import { CALM_LINK, type LinkFaults } from "./virtual_network.ts";
+
+/** One fault: strikes at `atMs` of the fault phase and is undone `durationMs` later. */
+export type Fault = { readonly atMs: number; readonly durationMs: number } & FaultKind;
+
+/** Kinds of fault. Nodes are named by their index. */
+export type FaultKind =
+  /** Every link between `side` and the rest is cut. */
+  | { kind: "partition"; side: number[] }
+  /** Messages from one node to another vanish; answers too, if they would go that way. */
+  | { kind: "one_way"; from: number; to: number }
+  /** Loss, duplicates, corruption and long delays everywhere. */
+  | { kind: "storm"; weather: LinkFaults }
+  /** Everything to and from a node is slow. */
+  | { kind: "slow_node"; node: number; delayMs: [number, number] }
+  /** The process dies; with `power` its machine does. */
+  | { kind: "crash"; node: number; power: boolean; silent: boolean }
+  /** Power fails in the middle of the node's n-th disk operation from now. */
+  | { kind: "crash_in_write"; node: number; operations: number }
+  /** All machines lose power at once. */
+  | { kind: "blackout" }
+  /** The node is stopped by its operator and started again. */
+  | { kind: "restart"; node: number }
+  | { kind: "pause"; node: number }
+  /** The node dies and comes back with an empty disk. */
+  | { kind: "wipe"; node: number }
+  /** Bits of a table flip. */
+  | { kind: "bit_rot"; node: number; bits: number }
+  | { kind: "slow_disk"; node: number; syncMs: [number, number] }
+  | { kind: "full_disk"; node: number; freeBytes: number }
+  | { kind: "disk_error"; node: number; operation: "append" | "sync" | "rename" | "syncDirectory" }
+  /** The wall clock jumps. */
+  | { kind: "clock_jump"; node: number; offsetMs: number; rate: number };
+
+/** The whole of a run. Milliseconds are virtual. */
+export interface Plan {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly replication: number;
+  readonly readQuorum: number;
+  readonly writeQuorum: number;
+  readonly virtualNodes: number;
+  readonly memtableBytes: number;
+  readonly clients: number;
+  /** Client operations in all, before the audit at the end. */
+  readonly operations: number;
+  readonly keys: number;
+  /** Chances: of a read; else of a deletion rather than a put; of an explicit smaller quorum. */
+  readonly readShare: number;
+  readonly deleteShare: number;
+  readonly smallQuorumShare: number;
+  readonly valueBytesMax: number;
+  /** Without faults at first. */
+  readonly calmMs: number;
+  readonly faultsMs: number;
+  readonly faults: readonly Fault[];
+}
+
+/** What the caller may fix. */
+export interface PlanOptions {
+  nodes?: number;
+}
+
+/** The plan of a seed. */
+export function planOf(seed: number, options: PlanOptions = {}): Plan {
+  const random = new SeededRandom(seed, "plan");
+  const nodes = options.nodes ?? pick(random, [3, 4, 5, 5, 5, 5]);
+  const replication = Math.min(3, nodes);
+  const faultsMs = 8_000 + randomInteger(random, 8_000);
+  return {
+    seed,
+    nodes,
+    replication,
+    readQuorum: Math.min(2, replication),
+    writeQuorum: Math.min(2, replication),
+    virtualNodes: pick(random, [4, 8, 16]),
+    memtableBytes: pick(random, [2_048, 8_192, 1_048_576]),
+    clients: 2 + randomInteger(random, 5),
+    operations: 100 + randomInteger(random, 150),
+    keys: pick(random, [2, 5, 12, 30]),
+    readShare: 0.3 + 0.3 * random.next(),
+    deleteShare: pick(random, [0, 0.1, 0.3]),
+    smallQuorumShare: pick(random, [0, 0, 0.2]),
+    valueBytesMax: pick(random, [0, 100, 600]),
+    calmMs: 1_500,
+    faultsMs,
+    faults: faultsOf(random, nodes, faultsMs),
+  };
+}
+
+function faultsOf(random: Random, nodes: number, faultsMs: number): Fault[] {
+  const faults: Fault[] = [];
+  const count = randomInteger(random, 11);
+  // More than one node without its data would be more than replication mends.
+  let damageLeft = 1;
+  for (let i = 0; i < count; i++) {
+    const kind = faultKind(random, nodes, damageLeft > 0);
+    if (kind.kind === "wipe" || kind.kind === "bit_rot") damageLeft--;
+    const durationMs = 100 + randomInteger(random, pick(random, [500, 3_000, faultsMs]));
+    faults.push({ atMs: randomInteger(random, faultsMs), durationMs, ...kind });
+  }
+  return faults.sort((a, b) => a.atMs - b.atMs);
+}
+
+function faultKind(random: Random, nodes: number, mayDamage: boolean): FaultKind {
+  const node = randomInteger(random, nodes);
+  const makers: (() => FaultKind)[] = [
+    () => ({ kind: "partition", side: someNodes(random, nodes) }),
+    () => ({ kind: "partition", side: [node] }),
+    () => ({
+      kind: "one_way",
+      from: node,
+      to: (node + 1 + randomInteger(random, nodes - 1)) % nodes,
+    }),
+    () => ({ kind: "storm", weather: stormOf(random) }),
+    () => ({ kind: "slow_node", node, delayMs: [100, 100 + randomInteger(random, 1_500)] }),
+    () => ({ kind: "crash", node, power: random.next() < 0.7, silent: random.next() < 0.3 }),
+    () => ({ kind: "crash", node, power: random.next() < 0.7, silent: random.next() < 0.3 }),
+    () => ({ kind: "crash_in_write", node, operations: 1 + randomInteger(random, 40) }),
+    () => ({ kind: "restart", node }),
+    () => ({ kind: "pause", node }),
+    () => ({ kind: "slow_disk", node, syncMs: [10, 20 + randomInteger(random, 800)] }),
+    () => ({ kind: "full_disk", node, freeBytes: randomInteger(random, 2_000) }),
+    () => ({
+      kind: "disk_error",
+      node,
+      operation: pick(random, ["append", "sync", "sync", "rename", "syncDirectory"] as const),
+    }),
+    () => ({
+      kind: "clock_jump",
+      node,
+      offsetMs: randomInteger(random, 7_200_000) - 3_600_000,
+      rate: 0.9 + 0.2 * random.next(),
+    }),
+    () => ({ kind: "blackout" }),
+    () => mayDamage ? { kind: "wipe", node } : { kind: "pause", node },
+    () =>
+      mayDamage
+        ? { kind: "bit_rot", node, bits: 1 + randomInteger(random, 3) }
+        : { kind: "pause", node },
+  ];
+  return pick(random, makers)();
+}
+
+function someNodes(random: Random, nodes: number): number[] {
+  const count = 1 + randomInteger(random, nodes - 1);
+  return shuffled(random, Array.from({ length: nodes }, (_, i) => i)).slice(0, count).sort();
+}
+
+function stormOf(random: Random): LinkFaults {
+  return {
+    ...CALM_LINK,
+    delayMs: [0, pick(random, [5, 50, 400])],
+    lossRate: pick(random, [0, 0.05, 0.25]),
+    duplicateRate: pick(random, [0, 0.1, 0.5]),
+    corruptRate: pick(random, [0, 0, 0.05]),
+  };
+}
+
+function pick<T>(random: Random, items: readonly T[]): T {
+  return items[randomInteger(random, items.length)]!;
+}

@@ -1,0 +1,284 @@
+/** One run: boots a cluster, lets clients and nemesis at it, heals it, waits for rest, judges. */
+import { DEFAULTS, type NodeConfig } from "../config.ts";
+import { HashRing } from "../ring/hash_ring.ts";
+import { tokenOf } from "../ring/token.ts";
+import { CHECKERS } from "./checkers/all_checkers.ts";
+import { checkDivergedOwners } from "./checkers/diverged_owners.ts";
+import { checkLinearizability, type Linearizability } from "./checkers/linearizability.ts";
+import { Cluster, DATA_DIRECTORY, type OpenProcess, type SimulatedNode } from "./cluster.ts";
+import type { Copy, Evidence, Measurement, MembershipView, Violation } from "./evidence.ts";
+import { byKey, type History, type Operation } from "./history.ts";
+import { Nemesis } from "./nemesis.ts";
+import { copiesOf } from "./observed_store.ts";
+import type { Plan } from "./plan.ts";
+import { ProcessLife } from "./process_life.ts";
+import { keysOf, Workload } from "./workload.ts";
+import { World } from "./world.ts";
+
+/** What a run gave. */
+export interface RunResult {
+  readonly plan: Plan;
+  /** Equal for equal plans, on every machine. */
+  readonly hash: string;
+  readonly history: History;
+  readonly violations: readonly Violation[];
+  readonly faults: ReadonlyMap<string, number>;
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly messages: number;
+  /** Keys by verdict; keys written at a smaller quorum are not judged. */
+  readonly linearizability: Readonly<Record<Linearizability, number>>;
+  /** The keys that are not linearizable. */
+  readonly notLinearizable: readonly string[];
+}
+
+const REQUEST_TIMEOUT_MS = 1_000;
+/** An answer may come this much after the node's own deadline: two trips and a busy event loop. */
+const DEADLINE_SLACK_MS = 250;
+/** Milliseconds in which a healed cluster must come to rest. */
+const QUIESCE_MS_MAX = 120_000;
+const QUIESCE_POLL_MS = 500;
+
+/** Runs a plan on processes that `open` makes. Deterministic. */
+export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult> {
+  const world = new World(plan.seed);
+  world.note("plan", { plan });
+  const cluster = new Cluster(world, configsOf(plan), open);
+  const run = new Run(world, cluster, plan);
+  let evidence: Evidence;
+  try {
+    evidence = await world.run(() => run.carryOut());
+  } catch (error) {
+    // Nothing can happen any more, or it never ends: what was seen so far is judged with that.
+    world.error("the run", error);
+    evidence = run.evidence();
+  }
+  const judgedKeys = linearizabilityOf(world.history.operations);
+  return {
+    plan,
+    hash: world.history.hash(),
+    history: world.history,
+    violations: Object.values(CHECKERS).flatMap((check) => check(evidence)),
+    faults: world.faults,
+    virtualMs: world.time.nowMs,
+    events: world.time.eventsTotal,
+    messages: world.network.messagesTotal,
+    ...judgedKeys,
+  };
+}
+
+/** The configurations of a plan's nodes: intervals are short, since virtual time is cheap but not free. */
+export function configsOf(plan: Plan): NodeConfig[] {
+  const origins = Array.from({ length: plan.nodes }, (_, i) => `http://n${i}:8080`);
+  return origins.map((origin, i) => ({
+    ...DEFAULTS,
+    name: `n${i}`,
+    advertise: origin,
+    peers: origins.filter((other) => other !== origin),
+    dataDirectory: DATA_DIRECTORY,
+    replication: plan.replication,
+    readQuorum: plan.readQuorum,
+    writeQuorum: plan.writeQuorum,
+    virtualNodes: plan.virtualNodes,
+    gossipIntervalMs: 500,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    memtableBytes: plan.memtableBytes,
+    cacheBytes: 64 * 1024,
+    antiEntropyIntervalMs: 1_000,
+  }));
+}
+
+class Run {
+  readonly #world: World;
+  readonly #cluster: Cluster;
+  readonly #plan: Plan;
+  readonly #workload: Workload;
+  readonly #ring: HashRing;
+  readonly #measurements: Measurement[] = [];
+  readonly #views: MembershipView[] = [];
+  readonly #copies = new Map<string, Map<string, Copy>>();
+  #atRest = false;
+
+  constructor(world: World, cluster: Cluster, plan: Plan) {
+    this.#world = world;
+    this.#cluster = cluster;
+    this.#plan = plan;
+    this.#workload = new Workload(world, cluster, plan);
+    this.#ring = new HashRing(cluster.nodes.map(({ name }) => name), {
+      tokensPerNode: plan.virtualNodes,
+      owners: plan.replication,
+    });
+  }
+
+  async carryOut(): Promise<Evidence> {
+    const { time } = this.#world;
+    this.#measure();
+    await this.#bootAll();
+    await this.#untilReady();
+    const clients = this.#workload.run();
+    await time.wait(this.#plan.calmMs);
+    await new Nemesis(this.#world, this.#cluster).run(this.#plan);
+    await this.#bootAll();
+    await clients;
+    await this.#untilAtRest();
+    await this.#audit();
+    await this.#collectViews();
+    this.#collectCopies();
+    return this.evidence();
+  }
+
+  /** What the checkers get. */
+  evidence(): Evidence {
+    return {
+      operations: this.#world.history.operations,
+      copies: this.#copies,
+      owners: (key) => this.#ring.arcOf(tokenOf(key))?.owners ?? [],
+      sightings: this.#cluster.sightings,
+      brokenPromises: this.#cluster.brokenPromises,
+      disturbances: this.#cluster.disturbances,
+      deadlineMs: REQUEST_TIMEOUT_MS + DEADLINE_SLACK_MS,
+      measurements: this.#measurements,
+      views: this.#views,
+      errors: this.#world.errors,
+    };
+  }
+
+  /** Starts every node that is down; one whose files are beyond repair gets a new disk. */
+  async #bootAll(): Promise<void> {
+    await Promise.all(this.#cluster.nodes.map(async (node) => {
+      for (let attempt = 0; attempt < 3 && !node.isUp; attempt++) {
+        // Somebody else's boot of it may be under way.
+        if (!await this.#cluster.boot(node) && node.damaged) this.#cluster.wipe(node);
+        for (let i = 0; i < 20 && node.process === undefined && node.life?.dead === false; i++) {
+          await this.#world.time.wait(QUIESCE_POLL_MS);
+        }
+      }
+      if (!node.isUp) this.#world.error(node.name, "is not up after healing");
+    }));
+  }
+
+  async #untilReady(): Promise<void> {
+    const untilMs = this.#world.time.nowMs + QUIESCE_MS_MAX;
+    while (!await this.#allReady()) {
+      if (this.#world.time.nowMs > untilMs) return this.#world.error("cluster", "never ready");
+      await this.#world.time.wait(QUIESCE_POLL_MS);
+    }
+  }
+
+  async #allReady(): Promise<boolean> {
+    for (const node of this.#cluster.nodes) {
+      if ((await this.#ask(node, "/readyz"))?.status !== 200) return false;
+    }
+    return true;
+  }
+
+  /** Waits until owners hold equal records; if they never do, the checkers will say so. */
+  async #untilAtRest(): Promise<void> {
+    const { time } = this.#world;
+    const untilMs = time.nowMs + QUIESCE_MS_MAX;
+    while (time.nowMs < untilMs) {
+      if (await this.#allReady() && this.#collectCopies()) {
+        this.#atRest = checkDivergedOwners(this.evidence()).length === 0;
+        if (this.#atRest) break;
+      }
+      await time.wait(QUIESCE_POLL_MS);
+    }
+    this.#world.note("at rest", { atRest: this.#atRest });
+  }
+
+  /** Reads every key through two nodes. */
+  async #audit(): Promise<void> {
+    const random = this.#world.streams.stream("audit");
+    for (const key of keysOf(this.#plan.keys)) {
+      for (let i = 0; i < 2; i++) {
+        const node = this.#cluster.nodes[Math.floor(random.next() * this.#plan.nodes)]!;
+        const read = await this.#workload.perform("audit", node, { kind: "get", key });
+        if (read.outcome !== "acked") {
+          this.#world.error(node.name, `could not read after healing: ${read.reason}`);
+        }
+      }
+    }
+  }
+
+  /** Takes stock of all stores; false when one cannot be read. */
+  #collectCopies(): boolean {
+    this.#copies.clear();
+    for (const node of this.#cluster.nodes) {
+      if (node.store === undefined) return false;
+      try {
+        for (const [key, copy] of copiesOf(node.store)) {
+          const copies = this.#copies.get(key) ?? new Map<string, Copy>();
+          this.#copies.set(key, copies.set(node.name, copy));
+        }
+      } catch {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  async #collectViews(): Promise<void> {
+    for (const node of this.#cluster.nodes) {
+      const response = await this.#ask(node, "/cluster");
+      if (response?.status !== 200) {
+        this.#world.error(node.name, `answered /cluster with ${response?.status}`);
+        continue;
+      }
+      const { members } = JSON.parse(new TextDecoder().decode(response.body));
+      this.#views.push({ node: node.name, members: members.map(describeMember) });
+    }
+  }
+
+  /** Measures what must be bounded, once a second. */
+  #measure(): void {
+    const { time, network } = this.#world;
+    for (const node of this.#cluster.nodes) {
+      if (node.clock !== undefined) this.#check(node, "timers", node.clock.pendingTimers, 2_000);
+    }
+    this.#measurements.push({
+      node: "cluster",
+      what: "requests in flight",
+      value: network.inFlight,
+      bound: 1_000 * this.#plan.nodes,
+      atMs: time.nowMs,
+    });
+    time.schedule(1_000, () => this.#measure());
+  }
+
+  #check(node: SimulatedNode, what: string, value: number, bound: number): void {
+    if (value <= bound) return;
+    const atMs = this.#world.time.nowMs;
+    this.#measurements.push({ node: node.name, what, value, bound, atMs });
+  }
+
+  async #ask(node: SimulatedNode, path: string) {
+    const { network, time } = this.#world;
+    network.calmOrigins.add("http://observer");
+    try {
+      return await network.send("http://observer", new ProcessLife(time), {
+        method: "GET",
+        origin: node.origin,
+        path,
+        timeoutMs: 5_000,
+      });
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function describeMember(member: { name: string; origin?: string; status?: string }): string {
+  return `${member.name} ${member.origin} ${member.status}`;
+}
+
+function linearizabilityOf(operations: readonly Operation[]) {
+  const linearizability = { "linearizable": 0, "not linearizable": 0, "unknown": 0 };
+  const notLinearizable: string[] = [];
+  for (const [key, ofKey] of byKey(operations)) {
+    if (ofKey.some(({ kind, full }) => kind !== "get" && !full)) continue;
+    const verdict = checkLinearizability(ofKey);
+    linearizability[verdict]++;
+    if (verdict === "not linearizable") notLinearizable.push(key);
+  }
+  return { linearizability, notLinearizable };
+}
