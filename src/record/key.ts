@@ -48,9 +48,7 @@ export function keyToText(key: Key): string | undefined {
 /** A key in JSON: text under `k` where its bytes are UTF-8, else base64 under `kb`. */
 export function keyToJson(key: Key): { k: string } | { kb: string } {
   const text = keyToText(key);
-  return text === undefined
-    ? { kb: Buffer.from(key, "latin1").toString("base64") }
-    : { k: text };
+  return text === undefined ? { kb: Buffer.from(key, "latin1").toString("base64") } : { k: text };
 }
 
 /** The key of a JSON form made by {@linkcode keyToJson}, or undefined when it is not one. */

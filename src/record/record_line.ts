@@ -78,6 +78,11 @@ export function frameOf(json: string): Uint8Array {
   return frame;
 }
 
+/** The checksum at the head of a frame, unchecked. */
+export function checksumOf(frame: Uint8Array): number {
+  return readHex(frame, 0);
+}
+
 /** The JSON line of a frame, without checksum and line feed. */
 export function lineOf(frame: Uint8Array): Uint8Array {
   return frame.subarray(FRAME_HEADER_BYTES, frame.byteLength - 1);
@@ -95,7 +100,9 @@ export function decodeFrame(bytes: Uint8Array, start: number, end: number): Stor
   try {
     fields = JSON.parse(utf8.decode(json));
   } catch (cause) {
-    throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", { cause });
+    throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", {
+      cause,
+    });
   }
   return recordOf(fields, bytes.subarray(start, end));
 }
@@ -110,7 +117,9 @@ export function decodeFrames(bytes: Uint8Array): StoredRecord[] {
   let start = 0;
   while (start < bytes.byteLength) {
     const feed = bytes.indexOf(LF, start);
-    if (feed < 0) throw new ConvergeError("corrupt_message", "Cannot read a frame: it is cut short");
+    if (feed < 0) {
+      throw new ConvergeError("corrupt_message", "Cannot read a frame: it is cut short");
+    }
     records.push(decodeFrame(bytes, start, feed + 1));
     start = feed + 1;
   }
@@ -123,14 +132,21 @@ export function recordFromLine(line: Uint8Array): StoredRecord {
   try {
     fields = JSON.parse(utf8.decode(line));
   } catch (cause) {
-    throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", { cause });
+    throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", {
+      cause,
+    });
   }
+  return recordOf(fields, frameAround(line));
+}
+
+/** The frame of a line that is already encoded, in a fresh array. */
+export function frameAround(line: Uint8Array): Uint8Array {
   const frame = new Uint8Array(FRAME_HEADER_BYTES + line.byteLength + 1);
   frame.set(line, FRAME_HEADER_BYTES);
   writeHex(frame, crc32(line));
   frame[FRAME_HEADER_BYTES - 1] = SPACE;
   frame[frame.byteLength - 1] = LF;
-  return recordOf(fields, frame);
+  return frame;
 }
 
 /** The value of a record that is no tombstone. */
@@ -181,7 +197,10 @@ function recordOf(fields: LineFields, frame: Uint8Array): StoredRecord {
     (t !== undefined && typeof t !== "string") ||
     !Number.isSafeInteger(x) || (x as number) < 0
   ) {
-    throw new ConvergeError("corrupt_message", "Cannot read a record: a member is missing or wrong");
+    throw new ConvergeError(
+      "corrupt_message",
+      "Cannot read a record: a member is missing or wrong",
+    );
   }
   return { key, counter: c, nodeID: n, tombstone, expiresAtMs: x as number, frame };
 }
@@ -223,14 +242,15 @@ function reserve(bytesMax: number): Uint8Array {
   return slab.subarray(slabUsed, slabUsed + bytesMax);
 }
 
-function writeHex(target: Uint8Array, checksum: number): void {
+/** Writes a checksum as eight hex digits at the start of `target`. */
+export function writeHex(target: Uint8Array, checksum: number): void {
   for (let i = 0; i < 8; i++) {
     target[i] = HEX_DIGITS[(checksum >>> (28 - 4 * i)) & 15]!;
   }
 }
 
-/** The checksum in eight hex digits, or NaN. */
-function readHex(bytes: Uint8Array, start: number): number {
+/** The checksum in the eight hex digits at `start`, or NaN. */
+export function readHex(bytes: Uint8Array, start: number): number {
   let checksum = 0;
   for (let i = start; i < start + 8; i++) {
     const c = bytes[i]!;

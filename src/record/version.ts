@@ -53,7 +53,10 @@ export function parseVersion(text: string): Version {
   const counter = Number(text.slice(0, dash));
   const nodeID = text.slice(dash + 1);
   if (dash < 1 || !isCounter(counter) || !isNodeID(nodeID)) {
-    throw new ConvergeError("corrupt_message", `Cannot read a version from ${JSON.stringify(text)}`);
+    throw new ConvergeError(
+      "corrupt_message",
+      `Cannot read a version from ${JSON.stringify(text)}`,
+    );
   }
   return { counter, nodeID };
 }

@@ -69,7 +69,9 @@ export class DenoDisk implements Disk {
       try {
         fs.linkSync(from, to);
       } catch (error) {
-        if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK", "ENOSYS"].includes(errnoOf(error))) throw error;
+        if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK", "ENOSYS"].includes(errnoOf(error))) {
+          throw error;
+        }
         Deno.copyFileSync(from, to);
       }
     });
@@ -214,9 +216,13 @@ function diskError(what: string, path: string, cause: unknown): ConvergeError {
   const errno = errnoOf(cause);
   const full = errno === "ENOSPC" || errno === "EDQUOT" || errno === "EFBIG";
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new ConvergeError(full ? "disk_full" : "disk_failed", `Cannot ${what} ${path}: ${reason}`, {
-    cause,
-  });
+  return new ConvergeError(
+    full ? "disk_full" : "disk_failed",
+    `Cannot ${what} ${path}: ${reason}`,
+    {
+      cause,
+    },
+  );
 }
 
 function errnoOf(error: unknown): string {

@@ -1,0 +1,29 @@
+/** Everything that a node says over HTTP, as one hono app without a socket. */
+import { Hono } from "hono";
+import type { Log } from "../platform/log.ts";
+import { isConvergeError } from "../errors.ts";
+import { clusterRoutes, type ClusterRoutesOptions } from "./cluster_routes.ts";
+import { internalRoutes, type InternalRoutesOptions } from "./internal_routes.ts";
+import { kvRoutes, type KvRoutesOptions } from "./kv_routes.ts";
+import { notFound, problemResponse } from "./problem.ts";
+
+/** What the app is made of. */
+export interface AppOptions extends KvRoutesOptions, InternalRoutesOptions, ClusterRoutesOptions {
+  log: Log;
+}
+
+/** Builds the app. */
+export function createApp(options: AppOptions): Hono {
+  const app = new Hono();
+  kvRoutes(app, options);
+  internalRoutes(app, options);
+  clusterRoutes(app, options);
+  app.notFound(() => notFound("this path"));
+  app.onError((error) => {
+    if (!isConvergeError(error) || error.code === "invariant") {
+      options.log.error("http.failed", { why: error.stack ?? String(error) });
+    }
+    return problemResponse(error);
+  });
+  return app;
+}

@@ -1,0 +1,70 @@
+/** `/cluster`, `/healthz`, `/readyz`: what people and orchestrators look at. */
+import type { Hono } from "hono";
+import type { Gossip } from "../membership/gossip.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { AntiEntropy } from "../replication/anti_entropy.ts";
+import type { Coordinator } from "../replication/coordinator.ts";
+import type { HintedHandoff } from "../replication/hinted_handoff.ts";
+import type { LamportClock } from "../replication/lamport_clock.ts";
+import type { Refill } from "../replication/refill.ts";
+import type { Topology } from "../replication/topology.ts";
+import type { Store } from "../storage/store.ts";
+import { methodNotAllowed } from "./problem.ts";
+
+/** What the routes use of their node. */
+export interface ClusterRoutesOptions {
+  gossip: Gossip;
+  clock: Clock;
+  coordinator: Coordinator;
+  hints: HintedHandoff;
+  antiEntropy: AntiEntropy;
+  refill: Refill;
+  lamport: LamportClock;
+  store: Store;
+  topology(): Topology;
+}
+
+/** Adds the routes. */
+export function clusterRoutes(app: Hono, options: ClusterRoutesOptions): void {
+  app.get("/cluster", (c) => c.json(clusterView(options)));
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", (c) => {
+    const { status } = options.gossip.self;
+    const ready = status === "normal" && options.topology().serving;
+    return c.json({ ready, status }, ready ? 200 : 503);
+  });
+  for (const path of ["/cluster", "/healthz", "/readyz"]) {
+    app.all(path, ({ req }) => methodNotAllowed(req.method, "GET, HEAD"));
+  }
+}
+
+/** The cluster as this node sees it. */
+export function clusterView(options: ClusterRoutesOptions) {
+  const { gossip, clock, topology, lamport, hints, antiEntropy, refill, coordinator } = options;
+  const nowMs = clock.monotonicMs();
+  const { quorums, ring, serving, unresolvedSeeds } = topology();
+  const ownership = ring.ownership();
+  return {
+    self: gossip.self.name,
+    ready: gossip.self.status === "normal" && serving,
+    quorums,
+    counter: lamport.current,
+    members: gossip.members.map((member) => ({
+      ...member,
+      state: gossip.livenessOf(member.name, nowMs),
+      silentMs: finite(gossip.silenceMs(member.name, nowMs)),
+      ownership: ownership.get(member.name) ?? 0,
+    })),
+    unresolvedSeeds,
+    refill: refill.progress(),
+    hints: hints.counts(),
+    antiEntropy: antiEntropy.counts,
+    requests: { ...coordinator.counts, inFlight: coordinator.inFlight },
+    storage: options.store.statistics(),
+  };
+}
+
+/** JSON has no Infinity. */
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? Math.round(value) : null;
+}

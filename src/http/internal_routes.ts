@@ -1,0 +1,157 @@
+/** `/internal/*`: what nodes say to each other; see `replication/internal_protocol.ts`. */
+import type { Context, Hono } from "hono";
+import { ConvergeError } from "../errors.ts";
+import { keyFromPath, keyToPath } from "../record/key.ts";
+import { decodeFrames, joinFrames, lineOf } from "../record/record_line.ts";
+import type { AntiEntropy } from "../replication/anti_entropy.ts";
+import type { GossipLoop } from "../replication/gossip_loop.ts";
+import {
+  COUNTER_HEADER,
+  decodeReadQuestions,
+  encodeApplyResults,
+  encodeReadQuestion,
+  encodeReadReplies,
+  FROM_HEADER,
+  parseCounterHeader,
+  TO_HEADER,
+} from "../replication/internal_protocol.ts";
+import { THROUGH_HEADER } from "../replication/key_exchange.ts";
+import { decodeRangeRequest, readRange } from "../replication/key_range.ts";
+import type { LamportClock } from "../replication/lamport_clock.ts";
+import type { Replica } from "../replication/replica.ts";
+import type { Topology } from "../replication/topology.ts";
+import type { Store } from "../storage/store.ts";
+import { readBody } from "./body.ts";
+import { methodNotAllowed, notFound } from "./problem.ts";
+import { rawPathAfter } from "./raw_url.ts";
+
+/** What the routes use of their node. */
+export interface InternalRoutesOptions {
+  nodeID: string;
+  lamport: LamportClock;
+  replica: Replica;
+  store: Store;
+  gossipLoop: GossipLoop;
+  antiEntropy: AntiEntropy;
+  topology(): Topology;
+  maxValueBytes: number;
+  /** A peer sent something. */
+  onHeard(name: string): void;
+}
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** What JSON and a batch add to the largest value: every byte of it may become an escape of six. */
+function batchBytesMax(maxValueBytes: number): number {
+  return maxValueBytes * 6 + 1024 * 1024;
+}
+
+/** Adds the routes. */
+export function internalRoutes(app: Hono, options: InternalRoutesOptions): void {
+  const bytesMax = batchBytesMax(options.maxValueBytes);
+
+  app.post("/internal/kv", async (c) => {
+    accept(c, options);
+    const records = decodeFrames(await readBody(c.req.raw, bytesMax));
+    const results = await options.replica.apply(records);
+    return answer(options, encodeApplyResults(results));
+  });
+
+  app.post("/internal/read", async (c) => {
+    accept(c, options);
+    const questions = decodeReadQuestions(await readBody(c.req.raw, bytesMax));
+    return answer(options, encodeReadReplies(options.replica.answer(questions)));
+  });
+
+  app.post("/internal/gossip", async (c) => {
+    accept(c, options);
+    return answer(options, options.gossipLoop.receive(await readBody(c.req.raw, bytesMax)));
+  });
+
+  app.post("/internal/tree", async (c) => {
+    const from = accept(c, options);
+    const { ring, arcs } = await readTreeQuestion(c.req.raw, bytesMax);
+    const hashes = arcs === undefined
+      ? await options.antiEntropy.arcHashes(from, ring)
+      : await options.antiEntropy.leafHashes(arcs, ring);
+    return answer(options, JSON.stringify(hashes));
+  });
+
+  app.post("/internal/range", async (c) => {
+    accept(c, options);
+    const request = decodeRangeRequest(decoder.decode(await readBody(c.req.raw, bytesMax)));
+    const topology = options.topology();
+    if (request.ring !== topology.fingerprint) {
+      throw new ConvergeError("not_ready", "Cannot list keys: the asker has another ring");
+    }
+    const { records, through } = readRange(options.store, topology, request);
+    const body = request.values ? joinFrames(records) : encoder.encode(
+      records.map((record) => encodeReadQuestion({ key: record.key, have: record })).join(""),
+    );
+    const headers = through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(through) };
+    return answer(options, body, headers);
+  });
+
+  app.get("/internal/kv/*", (c) => {
+    const record = options.replica.get(keyFromPath(rawPathAfter(c.req.raw.url, "/internal/kv/")));
+    if (record === undefined) return notFound("a copy of this key on this node");
+    return new Response(decoder.decode(lineOf(record.frame)) + "\n", {
+      headers: { "content-type": "application/json" },
+    });
+  });
+
+  app.all(
+    "/internal/kv/*",
+    ({ req }) =>
+      req.path === "/internal/kv"
+        ? methodNotAllowed(req.method, "POST")
+        : methodNotAllowed(req.method, "GET, HEAD"),
+  );
+  for (const path of ["read", "gossip", "tree", "range"]) {
+    app.all(`/internal/${path}`, ({ req }) => methodNotAllowed(req.method, "POST"));
+  }
+}
+
+/**
+ * Takes note of who sends, and refuses what is meant for another node or another life of this one.
+ *
+ * @returns The sender's name, empty when it does not say.
+ * @throws {ConvergeError} `misdirected`, `corrupt_message`.
+ */
+function accept({ req }: Context, options: InternalRoutesOptions): string {
+  const to = req.raw.headers.get(TO_HEADER);
+  if (to !== null && to !== options.nodeID) {
+    throw new ConvergeError("misdirected", `Cannot take a message for ${to}: this is another node`);
+  }
+  options.lamport.observe(parseCounterHeader(req.raw.headers.get(COUNTER_HEADER)));
+  const from = req.raw.headers.get(FROM_HEADER) ?? "";
+  if (from !== "") options.onHeard(from);
+  return from;
+}
+
+function answer(
+  { lamport }: InternalRoutesOptions,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Response {
+  return new Response(body, { headers: { [COUNTER_HEADER]: String(lamport.current), ...headers } });
+}
+
+async function readTreeQuestion(
+  request: Request,
+  bytesMax: number,
+): Promise<{ ring: string; arcs: number[] | undefined }> {
+  let json: { ring?: unknown; arcs?: unknown } | null;
+  try {
+    json = JSON.parse(decoder.decode(await readBody(request, bytesMax)));
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read the question: not JSON", { cause });
+  }
+  const { ring, arcs } = json ?? {};
+  const usable = arcs === undefined || (Array.isArray(arcs) && arcs.every(Number.isInteger));
+  if (typeof ring !== "string" || !usable) {
+    throw new ConvergeError("corrupt_message", "Cannot read the question: a member is wrong");
+  }
+  return { ring, arcs: arcs as number[] | undefined };
+}

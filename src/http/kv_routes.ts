@@ -1,0 +1,91 @@
+/** `/kv/{key}`: what clients use. */
+import type { Hono } from "hono";
+import { ifNoneMatch } from "@std/http";
+import { ConvergeError } from "../errors.ts";
+import type { Clock } from "../platform/clock.ts";
+import { type Key, keyFromPath } from "../record/key.ts";
+import { isLive } from "../record/record.ts";
+import { CONTENT_TYPE_LENGTH_MAX, valueOf } from "../record/record_line.ts";
+import { formatVersion, type Version } from "../record/version.ts";
+import type { Coordinator } from "../replication/coordinator.ts";
+import { readBody } from "./body.ts";
+import { methodNotAllowed, notFound } from "./problem.ts";
+import { flagParameter, integerParameter, queryOf, rawPathAfter } from "./raw_url.ts";
+
+/** What the routes use of their node. */
+export interface KvRoutesOptions {
+  coordinator: Coordinator;
+  clock: Clock;
+  maxValueBytes: number;
+}
+
+const DEFAULT_CONTENT_TYPE = "application/octet-stream";
+const NO_QUERY: Map<string, string> = new Map();
+
+/** Adds the routes. */
+export function kvRoutes(app: Hono, options: KvRoutesOptions): void {
+  app.put("/kv/*", ({ req }) => put(req.raw, options));
+  app.get("/kv/*", ({ req }) => get(req.raw, options));
+  app.delete("/kv/*", ({ req }) => remove(req.raw, options));
+  app.all("/kv/*", ({ req }) => methodNotAllowed(req.method, "GET, HEAD, PUT, DELETE"));
+}
+
+async function put(request: Request, options: KvRoutesOptions): Promise<Response> {
+  const { key, query } = target(request, ["w", "explain"]);
+  const contentType = contentTypeOf(request);
+  const value = await readBody(request, options.maxValueBytes);
+  const w = integerParameter(query, "w");
+  const result = await options.coordinator.write(key, value, { w, contentType });
+  if (flagParameter(query, "explain")) return Response.json(result.receipt());
+  return new Response(null, { status: 204, headers: { etag: etagOf(result.record) } });
+}
+
+async function get(request: Request, options: KvRoutesOptions): Promise<Response> {
+  const { key, query } = target(request, ["r", "explain"]);
+  const explain = flagParameter(query, "explain");
+  const r = integerParameter(query, "r");
+  const result = await options.coordinator.read(key, { r, askAll: explain });
+  if (explain) return Response.json(result.receipt());
+  const { record } = result;
+  if (!isLive(record, options.clock.wallMs())) return notFound("a value under this key");
+  const etag = etagOf(record);
+  const condition = request.headers.get("if-none-match");
+  if (condition !== null && !ifNoneMatch(condition, etag)) {
+    return new Response(null, { status: 304, headers: { etag } });
+  }
+  const { bytes, contentType = DEFAULT_CONTENT_TYPE } = valueOf(record);
+  return new Response(bytes, {
+    headers: { etag, "content-type": contentType, "content-length": String(bytes.byteLength) },
+  });
+}
+
+async function remove(request: Request, options: KvRoutesOptions): Promise<Response> {
+  const { key, query } = target(request, ["w", "explain"]);
+  const w = integerParameter(query, "w");
+  const result = await options.coordinator.write(key, undefined, { w });
+  if (flagParameter(query, "explain")) return Response.json(result.receipt());
+  return new Response(null, { status: 204, headers: { etag: etagOf(result.record) } });
+}
+
+function target(
+  { url }: Request,
+  parameters: readonly string[],
+): { key: Key; query: Map<string, string> } {
+  const query = url.includes("?") ? queryOf(url, parameters) : NO_QUERY;
+  return { key: keyFromPath(rawPathAfter(url, "/kv/")), query };
+}
+
+function etagOf(version: Version): string {
+  return `"${formatVersion(version)}"`;
+}
+
+function contentTypeOf(request: Request): string | undefined {
+  const contentType = request.headers.get("content-type") ?? undefined;
+  if (contentType !== undefined && contentType.length > CONTENT_TYPE_LENGTH_MAX) {
+    throw new ConvergeError(
+      "bad_request",
+      `Cannot keep a content type over ${CONTENT_TYPE_LENGTH_MAX} characters`,
+    );
+  }
+  return contentType;
+}

@@ -1,0 +1,53 @@
+/**
+ * Paths and queries from the raw text of a request's URL. The URL parser folds `%2e%2e` and drops
+ * what a key may well contain, so it is not asked.
+ */
+import { ConvergeError } from "../errors.ts";
+
+/** The raw path behind `prefix`, without the query, as it came over the wire. */
+export function rawPathAfter(url: string, prefix: string): string {
+  const pathStart = url.indexOf("/", url.indexOf("://") + 3);
+  const queryStart = url.indexOf("?", pathStart);
+  return url.slice(pathStart + prefix.length, queryStart < 0 ? undefined : queryStart);
+}
+
+/**
+ * The query of a URL, each name at most once and one of `known`.
+ *
+ * @throws {ConvergeError} `bad_request`.
+ */
+export function queryOf(url: string, known: readonly string[]): Map<string, string> {
+  const start = url.indexOf("?");
+  const query = new Map<string, string>();
+  if (start < 0) return query;
+  for (const [name, value] of new URLSearchParams(url.slice(start + 1))) {
+    if (!known.includes(name) || query.has(name)) {
+      throw new ConvergeError(
+        "bad_request",
+        `Cannot use parameter ${JSON.stringify(name)}: known here, once each, are ${
+          known.join(", ")
+        }`,
+      );
+    }
+    query.set(name, value);
+  }
+  return query;
+}
+
+/** A decimal integer parameter, undefined when absent. @throws {ConvergeError} `bad_request`. */
+export function integerParameter(query: Map<string, string>, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(text)) {
+    throw new ConvergeError("bad_request", `Cannot use ${name}=${text}: it must be an integer`);
+  }
+  return Number(text);
+}
+
+/** A parameter that is `1` or absent. @throws {ConvergeError} `bad_request`. */
+export function flagParameter(query: Map<string, string>, name: string): boolean {
+  const text = query.get(name);
+  if (text === undefined || text === "0") return false;
+  if (text === "1") return true;
+  throw new ConvergeError("bad_request", `Cannot use ${name}=${text}: it must be 0 or 1`);
+}

@@ -1,0 +1,208 @@
+/**
+ * Gossip: how all nodes learn of all (Demers et al., "Epidemic Algorithms", PODC 1987).
+ *
+ * A pure state machine: `tick` and `receive` take time and messages and return what to send; the
+ * shell in `replication/gossip_loop.ts` does the sending. Push-pull: a node sends its whole view to
+ * some peers, and each answers with its own.
+ */
+import { ConvergeError } from "../errors.ts";
+import { type Random, shuffled } from "../platform/random.ts";
+import { FailureDetector, type Liveness } from "./failure_detector.ts";
+import { isNewerStatement, type Member, type MemberStatus, parseMember } from "./member.ts";
+
+/** Members in one view at most; a larger message is refused. */
+export const MEMBERS_MAX = 4_096;
+
+/** Peers that a tick sends to. */
+const FANOUT = 3;
+
+/** A node's view of the cluster, as sent. */
+export interface GossipMessage {
+  /** Name of the sender. */
+  readonly from: string;
+  readonly members: readonly Member[];
+}
+
+/** What a node starts gossip with. */
+export interface GossipOptions {
+  /** This node, with an incarnation that is larger than at any start before. */
+  self: Member;
+  /** Members remembered from before a restart. */
+  known: Iterable<Member>;
+  /** Origins from the command line, and which of them are known to be which member. */
+  seeds: Iterable<string>;
+  resolvedSeeds: Iterable<readonly [origin: string, name: string]>;
+  intervalMs: number;
+  random: Random;
+}
+
+/** One node's membership state. */
+export class Gossip {
+  readonly #random: Random;
+  readonly #detector: FailureDetector;
+  /** Invariant: holds this node under its own name. */
+  readonly #members = new Map<string, Member>();
+  readonly #resolvedSeeds: Map<string, string>;
+  readonly #seeds: readonly string[];
+  /** Members that are known to know this life of this node. */
+  readonly #knownBy = new Set<string>();
+  #self: Member;
+  #rejoined = false;
+  #version = 0;
+
+  constructor(options: GossipOptions) {
+    this.#random = options.random;
+    this.#detector = new FailureDetector(options.intervalMs);
+    this.#seeds = [...options.seeds].filter((seed) => seed !== options.self.origin);
+    this.#resolvedSeeds = new Map(options.resolvedSeeds);
+    for (const member of options.known) this.#members.set(member.name, member);
+    this.#self = options.self;
+    this.#members.set(options.self.name, options.self);
+  }
+
+  /** This node's own entry. */
+  get self(): Member {
+    return this.#self;
+  }
+
+  /** All members, this one too, sorted by name. */
+  get members(): Member[] {
+    return [...this.#members.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** Grows when a member came, or changed its node ID, origin, status or incarnation. */
+  get version(): number {
+    return this.#version;
+  }
+
+  member(name: string): Member | undefined {
+    return this.#members.get(name);
+  }
+
+  /** Whether `name` is known to have this node, as it is now, in its view. */
+  isKnownBy(name: string): boolean {
+    return this.#knownBy.has(name);
+  }
+
+  /** Whether the others knew a member of this name before this life of it: the ring stays the same. */
+  get rejoined(): boolean {
+    return this.#rejoined;
+  }
+
+  /** Which seed turned out to be which member. */
+  get resolvedSeeds(): ReadonlyMap<string, string> {
+    return this.#resolvedSeeds;
+  }
+
+  /** Seeds of which it is not known yet which member they are. */
+  get unresolvedSeeds(): string[] {
+    const origins = new Set([...this.#members.values()].map(({ origin }) => origin));
+    return this.#seeds.filter((seed) => !this.#resolvedSeeds.has(seed) && !origins.has(seed));
+  }
+
+  livenessOf(name: string, nowMs: number): Liveness {
+    if (name === this.#self.name) return "up";
+    return this.#detector.livenessOf(name, nowMs, this.#members.size);
+  }
+
+  /** Milliseconds since a member was heard of. */
+  silenceMs(name: string, nowMs: number): number {
+    return name === this.#self.name ? 0 : this.#detector.silenceMs(name, nowMs);
+  }
+
+  /** The member answered a request of ours, which is as good as a heartbeat. */
+  heard(name: string, nowMs: number): void {
+    if (this.#members.has(name)) this.#detector.heard(name, nowMs);
+  }
+
+  /** The view to send. */
+  message(): GossipMessage {
+    return { from: this.#self.name, members: [...this.#members.values()] };
+  }
+
+  /**
+   * A gossip interval has passed: advances the heartbeat and picks whom to send the view to: some
+   * random members whatever their liveness (a silent one must be found when it is back), and all
+   * seeds that are not known yet.
+   */
+  tick(): { origins: string[] } {
+    this.#setSelf({ heartbeat: this.#self.heartbeat + 1 });
+    const others = [...this.#members.values()].filter(({ name }) => name !== this.#self.name);
+    const chosen = shuffled(this.#random, others).slice(0, FANOUT).map(({ origin }) => origin);
+    return { origins: [...new Set([...chosen, ...this.unresolvedSeeds])] };
+  }
+
+  /** Changes what this node says of itself. */
+  setStatus(status: MemberStatus): void {
+    if (status === this.#self.status) return;
+    this.#setSelf({ status, heartbeat: this.#self.heartbeat + 1 });
+    this.#version++;
+  }
+
+  /**
+   * Merges a view, entry by entry.
+   *
+   * @param viaSeed The seed origin that answered with it, if it is an answer.
+   */
+  receive(message: GossipMessage, nowMs: number, viaSeed?: string): void {
+    for (const member of message.members) {
+      if (member.name === this.#self.name) this.#hearOfSelf(member, message.from);
+      else this.#merge(member, nowMs);
+    }
+    if (this.#members.has(message.from)) {
+      this.#detector.heard(message.from, nowMs);
+      if (viaSeed !== undefined && this.#seeds.includes(viaSeed)) {
+        if (this.#resolvedSeeds.get(viaSeed) !== message.from) this.#version++;
+        this.#resolvedSeeds.set(viaSeed, message.from);
+      }
+    }
+  }
+
+  #merge(member: Member, nowMs: number): void {
+    const current = this.#members.get(member.name);
+    if (!isNewerStatement(member, current)) return;
+    if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
+    this.#members.set(member.name, member);
+    this.#detector.heard(member.name, nowMs);
+    if (
+      current === undefined || current.nodeID !== member.nodeID ||
+      current.origin !== member.origin || current.status !== member.status ||
+      current.incarnation !== member.incarnation
+    ) this.#version++;
+  }
+
+  /**
+   * Others still pass on what an earlier life of this node said. If that would win over what this
+   * life says (its data directory, and with it the count of its starts, is new), speak louder.
+   */
+  #hearOfSelf(member: Member, from: string): void {
+    if (member.nodeID !== this.#self.nodeID) this.#rejoined = true;
+    else if (from !== this.#self.name && !this.#knownBy.has(from)) {
+      this.#knownBy.add(from);
+      this.#version++;
+    }
+    const same = member.nodeID === this.#self.nodeID &&
+      member.incarnation === this.#self.incarnation;
+    if (same || !isNewerStatement(member, { ...this.#self, heartbeat: -1 })) return;
+    this.#setSelf({ incarnation: member.incarnation + 1 });
+    this.#version++;
+  }
+
+  #setSelf(change: Partial<Member>): void {
+    this.#self = { ...this.#self, ...change };
+    this.#members.set(this.#self.name, this.#self);
+  }
+}
+
+/**
+ * Checks a message that came over the wire.
+ *
+ * @throws {ConvergeError} `corrupt_message`.
+ */
+export function parseGossipMessage(json: unknown): GossipMessage {
+  const { from, members } = (json ?? {}) as Record<keyof GossipMessage, unknown>;
+  if (typeof from !== "string" || !Array.isArray(members) || members.length > MEMBERS_MAX) {
+    throw new ConvergeError("corrupt_message", "Cannot read gossip: `from` or `members` is wrong");
+  }
+  return { from, members: members.map(parseMember) };
+}

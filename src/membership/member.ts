@@ -1,0 +1,68 @@
+/** What nodes know of each other. */
+import { parseOrigin } from "../config.ts";
+import { ConvergeError } from "../errors.ts";
+import { isNodeID } from "../record/version.ts";
+
+/**
+ * How far a member is with its data. Ownership does not depend on it; who counts does:
+ * - `joining`: new, and not everybody is known to know it: counts in no quorum;
+ * - `refilling`: everybody knows it, but it lacks data: counts for writes, not for reads;
+ * - `normal`: counts for both.
+ */
+export type MemberStatus = "joining" | "refilling" | "normal";
+
+/** What a node says of itself; others pass it on unchanged. */
+export interface Member {
+  /** Identity on the ring. */
+  readonly name: string;
+  /** `<name>.<tag>`; the tag is created with the data directory. */
+  readonly nodeID: string;
+  /** Where peers reach it: `http://host:port`. */
+  readonly origin: string;
+  /** Grows with every start of the node. Orders statements before `heartbeat` does. */
+  readonly incarnation: number;
+  /** Grows with every gossip tick, and with every change of this entry. */
+  readonly heartbeat: number;
+  readonly status: MemberStatus;
+}
+
+/**
+ * Whether statement `a` about a node is newer than `b`, by (incarnation, heartbeat). Entries are
+ * merged one by one with it; a whole view never wins or loses as one.
+ */
+export function isNewerStatement(a: Member, b: Member | undefined): boolean {
+  if (b === undefined) return true;
+  if (a.incarnation !== b.incarnation) return a.incarnation > b.incarnation;
+  return a.heartbeat > b.heartbeat;
+}
+
+/**
+ * Checks a member that came over the wire.
+ *
+ * @throws {ConvergeError} `corrupt_message`.
+ */
+export function parseMember(json: unknown): Member {
+  const { name, nodeID, origin, incarnation, heartbeat, status } = (json ?? {}) as Record<
+    keyof Member,
+    unknown
+  >;
+  if (
+    typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
+    typeof origin !== "string" || !isCount(incarnation) || !isCount(heartbeat) ||
+    (status !== "joining" && status !== "refilling" && status !== "normal")
+  ) {
+    throw new ConvergeError("corrupt_message", "Cannot read a member: a field is missing or wrong");
+  }
+  try {
+    parseOrigin("origin", origin);
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read a member: its origin is unusable", {
+      cause,
+    });
+  }
+  return { name, nodeID, origin, incarnation, heartbeat, status };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 2 ** 52;
+}

@@ -1,0 +1,377 @@
+/** Composition root: one node = storage + membership + replication + http. */
+import type { Hono } from "hono";
+import { type NodeConfig, validateConfig } from "./config.ts";
+import { ConvergeError } from "./errors.ts";
+import { createApp } from "./http/app.ts";
+import { Gossip } from "./membership/gossip.ts";
+import type { Member } from "./membership/member.ts";
+import type { Platform } from "./platform/platform.ts";
+import { randomHex } from "./platform/random.ts";
+import { AntiEntropy } from "./replication/anti_entropy.ts";
+import { Coordinator } from "./replication/coordinator.ts";
+import {
+  GossipLoop,
+  MEMBERSHIP_DOCUMENT,
+  type SavedMembership,
+} from "./replication/gossip_loop.ts";
+import { HintedHandoff } from "./replication/hinted_handoff.ts";
+import { KeyExchange } from "./replication/key_exchange.ts";
+import { LamportClock } from "./replication/lamport_clock.ts";
+import { LocalState } from "./replication/local_state.ts";
+import { PeerLink } from "./replication/peer_link.ts";
+import { Refill } from "./replication/refill.ts";
+import { Replica } from "./replication/replica.ts";
+import { Topology } from "./replication/topology.ts";
+import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
+import type { Store } from "./storage/store.ts";
+
+/**
+ * Parts that can be replaced when a node is put together: for tests and for the simulation, which
+ * shows that it catches faulty ones.
+ */
+export interface NodeParts {
+  openStore(options: LsmStoreOptions): Promise<Store>;
+  openLamportClock(state: LocalState, highestStored: number): Promise<LamportClock>;
+  createReplica(...args: ConstructorParameters<typeof Replica>): Replica;
+  createCoordinator(...args: ConstructorParameters<typeof Coordinator>): Coordinator;
+  createHintedHandoff(...args: ConstructorParameters<typeof HintedHandoff>): HintedHandoff;
+  createGossip(...args: ConstructorParameters<typeof Gossip>): Gossip;
+  createTopology(...args: ConstructorParameters<typeof Topology>): Topology;
+  createPeerLink(...args: ConstructorParameters<typeof PeerLink>): PeerLink;
+}
+
+const REAL_PARTS: NodeParts = {
+  openStore: (options) => LsmStore.open(options),
+  openLamportClock: (state, highestStored) => LamportClock.open(state, highestStored),
+  createReplica: (...args) => new Replica(...args),
+  createCoordinator: (...args) => new Coordinator(...args),
+  createHintedHandoff: (...args) => new HintedHandoff(...args),
+  createGossip: (...args) => new Gossip(...args),
+  createTopology: (...args) => new Topology(...args),
+  createPeerLink: (...args) => new PeerLink(...args),
+};
+
+const IDENTITY_DOCUMENT = "identity";
+const TAG_DIGITS = 8;
+/** Milliseconds that a peer gets for an internal request, as a share of a client's deadline. */
+const PEER_TIMEOUT_SHARE = 0.75;
+
+interface Identity {
+  name: string;
+  nodeID: string;
+  starts: number;
+}
+
+/** One node. */
+export class ConvergeNode {
+  /** Everything HTTP. */
+  readonly app: Hono;
+  /** `<name>.<tag>`. */
+  readonly nodeID: string;
+  /** Resolves when the node had to stop itself, with the reason. */
+  readonly failed: Promise<ConvergeError>;
+  readonly #config: NodeConfig;
+  readonly #parts: NodeParts;
+  readonly #platform: Platform;
+  readonly #store: Store;
+  readonly #lamport: LamportClock;
+  readonly #gossip: Gossip;
+  readonly #gossipLoop: GossipLoop;
+  readonly #hints: HintedHandoff;
+  readonly #antiEntropy: AntiEntropy;
+  readonly #refill: Refill;
+  readonly #coordinator: Coordinator;
+  readonly #links = new Map<string, PeerLink>();
+  #topology: Topology;
+  #topologyVersion: string;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(options: {
+    config: NodeConfig;
+    platform: Platform;
+    parts: NodeParts;
+    store: Store;
+    state: LocalState;
+    lamport: LamportClock;
+    gossip: Gossip;
+    failed: Promise<ConvergeError>;
+  }) {
+    const { config, platform, parts, store, state, lamport, gossip } = options;
+    const { clock, log } = platform;
+    this.#config = config;
+    this.#parts = parts;
+    this.#platform = platform;
+    this.#store = store;
+    this.#lamport = lamport;
+    this.#gossip = gossip;
+    this.failed = options.failed;
+    this.nodeID = gossip.self.nodeID;
+    this.#topologyVersion = this.#currentTopologyVersion();
+    this.#topology = this.#createTopology();
+    const selfName = config.name;
+    const topology = () => this.#topology;
+    const linkTo = (name: string) => this.#linkTo(name);
+    const onHeard = (name: string) => this.#onHeard(name);
+
+    const replica = parts.createReplica(
+      store,
+      lamport,
+      (key) => this.#antiEntropy.onStored(key),
+    );
+    const exchange = new KeyExchange({ store, replica, clock, selfName });
+    this.#hints = parts.createHintedHandoff({
+      store,
+      clock,
+      log,
+      linkTo,
+      bytesMax: config.hintBytesMax,
+      ageMsMax: config.hintAgeMsMax,
+    });
+    this.#antiEntropy = new AntiEntropy({
+      store,
+      exchange,
+      clock,
+      log,
+      selfName,
+      topology,
+      linkTo,
+      intervalMs: config.antiEntropyIntervalMs,
+    });
+    this.#gossipLoop = new GossipLoop({
+      gossip,
+      platform,
+      lamport,
+      state,
+      intervalMs: config.gossipIntervalMs,
+      timeoutMs: Math.min(config.requestTimeoutMs, 1_000),
+      onChange: () => this.#onMembershipChange(),
+      onHeard,
+    });
+    this.#refill = new Refill({
+      gossip,
+      exchange,
+      state,
+      clock,
+      log,
+      replication: config.replication,
+      requestTimeoutMs: config.requestTimeoutMs,
+      topology,
+      linkTo,
+      refusedSeeds: () => this.#gossipLoop.refusedSeeds,
+      onStatus: () => {
+        this.#onMembershipChange();
+        this.#gossipLoop.announce();
+        return this.#gossipLoop.save();
+      },
+    });
+    this.#coordinator = parts.createCoordinator({
+      selfName,
+      nodeID: this.nodeID,
+      clock,
+      lamport,
+      replica,
+      hints: this.#hints,
+      topology,
+      linkTo,
+      locate: (key) => store.locate("data", key),
+      requestTimeoutMs: config.requestTimeoutMs,
+      inFlightMax: config.inFlightMax,
+      fsynced: config.durability.mode === "fsync",
+    });
+    this.app = createApp({
+      nodeID: this.nodeID,
+      coordinator: this.#coordinator,
+      clock,
+      log,
+      maxValueBytes: config.maxValueBytes,
+      lamport,
+      replica,
+      store,
+      gossip,
+      gossipLoop: this.#gossipLoop,
+      antiEntropy: this.#antiEntropy,
+      refill: this.#refill,
+      hints: this.#hints,
+      topology,
+      onHeard,
+    });
+  }
+
+  /**
+   * Recovers a node from its data directory, or makes a new one there.
+   *
+   * @throws {ConvergeError} `bad_config`, `data_locked`, `wrong_data`, `corrupt_file`, `disk_failed`,
+   * `disk_full`.
+   */
+  static async open(
+    unchecked: NodeConfig,
+    platform: Platform,
+    replaced: Partial<NodeParts> = {},
+  ): Promise<ConvergeNode> {
+    const config = validateConfig(unchecked);
+    const parts = { ...REAL_PARTS, ...replaced };
+    const failure = Promise.withResolvers<ConvergeError>();
+    // Damage may be found before there is a node to tell.
+    let onDamage = (): void => void (damagedEarly = true);
+    let damagedEarly = false;
+    const store = await parts.openStore({
+      directory: config.dataDirectory,
+      clock: platform.clock,
+      disk: platform.disk,
+      log: platform.log,
+      durability: config.durability,
+      memtableBytes: config.memtableBytes,
+      cacheBytes: config.cacheBytes,
+      onFatal: failure.resolve,
+      onDamage: () => onDamage(),
+    });
+    try {
+      const state = new LocalState(store);
+      const identity = await openIdentity(state, config, platform);
+      const lamport = await parts.openLamportClock(state, store.highestCounter());
+      const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
+      const gossip = parts.createGossip({
+        self: selfMember(config, identity, saved),
+        known: saved?.members.filter(({ name }) => name !== config.name) ?? [],
+        seeds: config.peers,
+        resolvedSeeds: saved?.seeds ?? [],
+        intervalMs: config.gossipIntervalMs,
+        random: platform.random,
+      });
+      const { promise: failed } = failure;
+      const node = new ConvergeNode({
+        config,
+        platform,
+        parts,
+        store,
+        state,
+        lamport,
+        gossip,
+        failed,
+      });
+      onDamage = () => node.#onDataLost();
+      if (damagedEarly) onDamage();
+      return node;
+    } catch (error) {
+      await store.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Begins to gossip, deliver hints, refill and compare. */
+  start(): void {
+    this.#gossipLoop.start();
+    this.#hints.start(this.#peerNames());
+    this.#refill.start();
+    this.#antiEntropy.start();
+  }
+
+  /** Ends what is under way, flushes, and releases the data directory. Idempotent. */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    this.#gossipLoop.stop();
+    this.#refill.stop();
+    this.#antiEntropy.stop();
+    this.#hints.stop();
+    await this.#store.close();
+  }
+
+  #onDataLost(): void {
+    this.#refill.restart().catch((error) =>
+      this.#platform.log.error("refill.failed", { why: String(error) })
+    );
+  }
+
+  #onMembershipChange(): void {
+    const version = this.#currentTopologyVersion();
+    if (version === this.#topologyVersion) return;
+    const before = new Set(this.#topology.members.map(({ name }) => name));
+    this.#topologyVersion = version;
+    this.#topology = this.#createTopology();
+    const added = this.#peerNames().filter((name) => !before.has(name));
+    if (added.length > 0) this.#hints.start(added);
+    for (const name of added) this.#antiEntropy.urgent(name);
+  }
+
+  #onHeard(name: string): void {
+    const { clock } = this.#platform;
+    const wasSilent = this.#gossip.livenessOf(name, clock.monotonicMs()) !== "up";
+    this.#gossip.heard(name, clock.monotonicMs());
+    this.#links.get(name)?.heard();
+    if (wasSilent) this.#antiEntropy.urgent(name);
+  }
+
+  #linkTo(name: string): PeerLink | undefined {
+    const existing = this.#links.get(name);
+    if (existing !== undefined) return existing;
+    if (this.#gossip.member(name) === undefined || name === this.#config.name) return undefined;
+    const link = this.#parts.createPeerLink({
+      platform: this.#platform,
+      selfName: this.#config.name,
+      lamport: this.#lamport,
+      timeoutMs: Math.ceil(this.#config.requestTimeoutMs * PEER_TIMEOUT_SHARE),
+      member: () => this.#gossip.member(name)!,
+      onHeard: () => this.#onHeard(name),
+    });
+    this.#links.set(name, link);
+    return link;
+  }
+
+  #peerNames(): string[] {
+    return this.#gossip.members.map(({ name }) => name).filter((n) => n !== this.#config.name);
+  }
+
+  #createTopology(): Topology {
+    const { replication, readQuorum, writeQuorum, virtualNodes, name } = this.#config;
+    return this.#parts.createTopology({
+      members: this.#gossip.members,
+      unresolvedSeeds: this.#gossip.unresolvedSeeds,
+      selfName: name,
+      replication,
+      readQuorum,
+      writeQuorum,
+      virtualNodes,
+    });
+  }
+
+  /** What a topology is made from, as text: heartbeats alone do not need a new one. */
+  #currentTopologyVersion(): string {
+    return `${this.#gossip.version} ${this.#gossip.unresolvedSeeds.join(" ")}`;
+  }
+}
+
+async function openIdentity(
+  state: LocalState,
+  config: NodeConfig,
+  platform: Platform,
+): Promise<Identity> {
+  const existing = state.read<Identity>(IDENTITY_DOCUMENT);
+  if (existing !== undefined && existing.name !== config.name) {
+    throw new ConvergeError(
+      "wrong_data",
+      `Cannot use ${config.dataDirectory} as ${config.name}: it belongs to ${existing.name}`,
+    );
+  }
+  const nodeID = existing?.nodeID ?? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`;
+  const identity = { name: config.name, nodeID, starts: (existing?.starts ?? 0) + 1 };
+  await state.write(IDENTITY_DOCUMENT, identity);
+  return identity;
+}
+
+function selfMember(
+  config: NodeConfig,
+  identity: Identity,
+  saved: SavedMembership | undefined,
+): Member {
+  return {
+    name: config.name,
+    nodeID: identity.nodeID,
+    origin: config.advertise,
+    incarnation: Math.max(identity.starts, (saved?.self.incarnation ?? 0) + 1),
+    heartbeat: 0,
+    status: saved?.self.status ?? "joining",
+  };
+}

@@ -1,0 +1,334 @@
+/**
+ * Anti-entropy: owners compare what they hold and mend what differs, whether anybody reads it or not
+ * (Dynamo, SOSP 2007, section 4.7). One peer at a time, in turns, for ever; a peer that came back is
+ * next. The time that rounds may take is a bounded share of all time.
+ */
+import { ConvergeError, isConvergeError } from "../errors.ts";
+import { type Clock, delay } from "../platform/clock.ts";
+import type { Log } from "../platform/log.ts";
+import type { Key } from "../record/key.ts";
+import { tokenOf } from "../ring/token.ts";
+import { DATA, type Store } from "../storage/store.ts";
+import type { ExchangeCounts, KeyExchange } from "./key_exchange.ts";
+import { leafOf, LeafSet, LEAVES_PER_ARC, MerkleTree } from "./merkle_tree.ts";
+import type { PeerLink } from "./peer_link.ts";
+import type { Topology } from "./topology.ts";
+
+/** What anti-entropy is made of. */
+export interface AntiEntropyOptions {
+  store: Store;
+  exchange: KeyExchange;
+  clock: Clock;
+  log: Log;
+  selfName: string;
+  topology(): Topology;
+  linkTo(name: string): PeerLink | undefined;
+  intervalMs: number;
+}
+
+/** Totals since start. */
+export interface AntiEntropyCounts extends ExchangeCounts {
+  rounds: number;
+  roundsFailed: number;
+  roundsEqual: number;
+}
+
+/** Arc hashes of one node, by arc index, for arcs that both sides own. */
+export type ArcHashes = Record<string, string>;
+
+/** A round may take 1 / (1 + this) of the time. */
+const REST_SHARE = 10;
+const REBUILD_SLICE_RECORDS = 500;
+/** Rounds between two rebuilds of the whole tree from disk. */
+const ROUNDS_PER_FULL_REBUILD = 360;
+const BACKOFF_MS = 500;
+/** How long a peer that asks for hashes is kept waiting, and how old hashes may then be. */
+const ANSWER_MS = 300;
+const RECENT_MS = 15_000;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** One node's side of anti-entropy. */
+export class AntiEntropy {
+  readonly counts: AntiEntropyCounts = {
+    rounds: 0,
+    roundsFailed: 0,
+    roundsEqual: 0,
+    pulled: 0,
+    pushed: 0,
+    compared: 0,
+  };
+  readonly #options: AntiEntropyOptions;
+  #tree = new MerkleTree(0);
+  /** The ring that the tree is over. */
+  #fingerprint = "";
+  #rebuilding: Promise<void> | undefined;
+  #rebuiltAtMs = -Infinity;
+  /** Peers to be compared with next, before the others have their turn. */
+  readonly #urgent = new Set<string>();
+  #lastPeer = "";
+  #stopped = false;
+  #running = false;
+  #wake: (() => void) | undefined;
+
+  constructor(options: AntiEntropyOptions) {
+    this.#options = options;
+  }
+
+  /** Begins rounds; all peers are due at once, since this node may have been away. */
+  start(): void {
+    for (const { name } of this.#options.topology().members) this.urgent(name);
+    if (!this.#running) {
+      this.#running = true;
+      void this.#loop();
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#wake?.();
+  }
+
+  /** A record of this key was stored. */
+  onStored(key: Key): void {
+    if (this.#fingerprint === "") return;
+    const token = tokenOf(key);
+    const arc = this.#options.topology().ring.arcOf(token);
+    if (arc !== undefined && arc.index < this.#tree.arcCount) {
+      this.#tree.mark(leafOf(arc.index, token));
+    }
+  }
+
+  /** Compare with this peer soon: it came back, or may have missed something. */
+  urgent(name: string): void {
+    if (name === this.#options.selfName) return;
+    this.#urgent.add(name);
+    this.#wake?.();
+  }
+
+  /**
+   * Answers a peer that compares: this node's hashes of the arcs that both own.
+   *
+   * @throws {ConvergeError} `not_ready` when the rings differ; `overloaded` while hashes are being
+   * made; as `Store.scan`.
+   */
+  async arcHashes(peerName: string, fingerprint: string): Promise<ArcHashes> {
+    await this.#recentTree(fingerprint);
+    return this.#hashesOfArcs(peerName);
+  }
+
+  /** Answers a peer that compares: the hashes of the leaves of some arcs. */
+  async leafHashes(arcs: readonly number[], fingerprint: string): Promise<string[]> {
+    await this.#recentTree(fingerprint);
+    return this.#hashesOfLeaves(arcs);
+  }
+
+  #hashesOfArcs(peerName: string): ArcHashes {
+    const hashes: ArcHashes = {};
+    for (const arc of this.#sharedArcs(peerName)) hashes[arc] = this.#tree.arcHash(arc);
+    return hashes;
+  }
+
+  #hashesOfLeaves(arcs: readonly number[]): string[] {
+    return arcs.flatMap((arc) =>
+      Array.from(
+        { length: LEAVES_PER_ARC },
+        (_, i) => this.#tree.leafHash(arc * LEAVES_PER_ARC + i),
+      )
+    );
+  }
+
+  /**
+   * One round with one peer.
+   *
+   * @throws {ConvergeError} as `PeerLink.request`; `not_ready` when the rings differ.
+   */
+  async compareWith(peerName: string): Promise<ExchangeCounts> {
+    const topology = this.#options.topology();
+    const link = this.#options.linkTo(peerName);
+    if (link === undefined || link.isOpen) {
+      throw new ConvergeError("unreachable", `Cannot compare with ${peerName}: it does not answer`);
+    }
+    const arcs = await this.#differingArcs(peerName, link, topology);
+    const leaves = arcs.length === 0
+      ? undefined
+      : await this.#differingLeaves(link, topology, arcs);
+    if (leaves === undefined) {
+      this.counts.roundsEqual++;
+      return { pulled: 0, pushed: 0, compared: 0 };
+    }
+    return await this.#options.exchange.run({
+      peerName,
+      link,
+      topology,
+      leaves,
+      after: undefined,
+      values: false,
+      onPage: () => !this.#stopped && this.#options.topology().fingerprint === topology.fingerprint,
+    });
+  }
+
+  async #differingArcs(peerName: string, link: PeerLink, topology: Topology): Promise<number[]> {
+    await this.#freshTree(topology.fingerprint);
+    const theirs = await ask<ArcHashes>(link, { ring: topology.fingerprint });
+    const mine = this.#hashesOfArcs(peerName);
+    return Object.keys(mine).filter((arc) => mine[arc] !== theirs[arc]).map(Number);
+  }
+
+  async #differingLeaves(
+    link: PeerLink,
+    topology: Topology,
+    arcs: number[],
+  ): Promise<LeafSet | undefined> {
+    const theirs = await ask<string[]>(link, { ring: topology.fingerprint, arcs });
+    const mine = this.#hashesOfLeaves(arcs);
+    const differing = new LeafSet(this.#tree.arcCount * LEAVES_PER_ARC);
+    let count = 0;
+    for (let i = 0; i < mine.length; i++) {
+      if (mine[i] === theirs[i]) continue;
+      const arc = arcs[Math.floor(i / LEAVES_PER_ARC)]!;
+      differing.add(arc * LEAVES_PER_ARC + i % LEAVES_PER_ARC);
+      count++;
+    }
+    return count === 0 ? undefined : differing;
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!this.#stopped) {
+      const startMs = clock.monotonicMs();
+      const peer = this.#nextPeer();
+      let failed = false;
+      if (peer !== undefined) {
+        this.#lastPeer = peer;
+        this.counts.rounds++;
+        if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#tree.markAll();
+        try {
+          const { pulled, pushed, compared } = await this.compareWith(peer);
+          this.#urgent.delete(peer);
+          this.counts.pulled += pulled;
+          this.counts.pushed += pushed;
+          this.counts.compared += compared;
+        } catch (error) {
+          failed = true;
+          this.counts.roundsFailed++;
+          if (!isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded")) {
+            log.warn("anti_entropy.failed", { peer, why: String(error) });
+          }
+        }
+      }
+      if (this.#stopped) return;
+      const restMs = REST_SHARE * (clock.monotonicMs() - startMs);
+      const due = this.#urgent.size > 0;
+      await this.#pause(
+        due
+          ? Math.max(failed ? BACKOFF_MS : 0, restMs / REST_SHARE)
+          : Math.max(this.#options.intervalMs, restMs),
+      );
+    }
+  }
+
+  /** Waits, unless somebody becomes urgent. */
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const { clock } = this.#options;
+      const timer = clock.setTimer(delayMs, done);
+      function done(): void {
+        clock.clearTimer(timer);
+        resolve();
+      }
+      const before = this.#urgent.size;
+      this.#wake = () => {
+        if (this.#stopped || this.#urgent.size > before) done();
+      };
+    });
+  }
+
+  /** An urgent peer that answers, else the next one in order of names. */
+  #nextPeer(): string | undefined {
+    const { selfName, topology, linkTo } = this.#options;
+    const names = topology().members.map(({ name }) => name).filter((name) => name !== selfName);
+    for (const name of this.#urgent) {
+      if (!names.includes(name)) this.#urgent.delete(name);
+    }
+    const reachable = names.filter((name) => linkTo(name)?.isOpen === false);
+    const inTurn = [
+      ...reachable.filter((name) => name > this.#lastPeer),
+      ...reachable.filter((name) => name <= this.#lastPeer),
+    ];
+    return inTurn.find((name) => this.#urgent.has(name)) ?? inTurn[0];
+  }
+
+  #sharedArcs(peerName: string): number[] {
+    const { selfName } = this.#options;
+    return this.#options.topology().ring.arcs
+      .filter(({ owners }) => owners.includes(selfName) && owners.includes(peerName))
+      .map(({ index }) => index);
+  }
+
+  /**
+   * For a peer that asks: a tree that is some seconds old will do, and one that takes long to make is
+   * not waited for, since the peer would take this node for dead.
+   */
+  async #recentTree(fingerprint: string): Promise<void> {
+    const { clock } = this.#options;
+    const fresh = this.#freshTree(fingerprint);
+    const late = delay(clock, ANSWER_MS).then(() => "late" as const);
+    if (await Promise.race([fresh, late]) !== "late") return;
+    fresh.catch(() => {}); // shows again to the next who asks
+    const recent = clock.monotonicMs() - this.#rebuiltAtMs < RECENT_MS;
+    if (recent && this.#fingerprint === fingerprint) return;
+    throw new ConvergeError("overloaded", "Cannot compare now: hashes are being made");
+  }
+
+  /** Brings the tree up to date with the store, over the ring as it is now. */
+  async #freshTree(fingerprint: string): Promise<void> {
+    const topology = this.#options.topology();
+    if (topology.fingerprint !== fingerprint) {
+      throw new ConvergeError("not_ready", "Cannot compare: the other node has another ring");
+    }
+    while (this.#rebuilding !== undefined) await this.#rebuilding;
+    if (this.#fingerprint !== fingerprint) {
+      this.#tree = new MerkleTree(topology.ring.arcs.length);
+      this.#fingerprint = fingerprint;
+    }
+    if (this.#tree.dirtyCount === 0) return;
+    this.#rebuilding = this.#rebuild(topology, this.#tree);
+    try {
+      await this.#rebuilding;
+      this.#rebuiltAtMs = this.#options.clock.monotonicMs();
+    } finally {
+      this.#rebuilding = undefined;
+    }
+  }
+
+  async #rebuild(topology: Topology, tree: MerkleTree): Promise<void> {
+    const leaves = tree.beginRebuild();
+    const scan = this.#options.store.scan(DATA);
+    try {
+      while (!this.#stopped) {
+        const page = scan.next(REBUILD_SLICE_RECORDS);
+        if (page.length === 0) return;
+        for (const record of page) {
+          const token = tokenOf(record.key);
+          const leaf = leafOf(topology.ring.arcOf(token)!.index, token);
+          if (leaves.has(leaf)) tree.add(leaf, record);
+        }
+        await delay(this.#options.clock, 0);
+      }
+    } catch (error) {
+      tree.markAll();
+      throw error;
+    } finally {
+      scan.close();
+    }
+  }
+}
+
+async function ask<Answer>(link: PeerLink, question: unknown): Promise<Answer> {
+  const response = await link.request("POST", "/internal/tree", {
+    body: encoder.encode(JSON.stringify(question)),
+  });
+  return JSON.parse(decoder.decode(response.body)) as Answer;
+}

@@ -1,0 +1,47 @@
+/**
+ * Goes around a peer that does not answer: a stopped process costs one deadline once. Closed while
+ * all is well; after a failure open for a while that doubles up to a bound, with jitter; then one
+ * request is let through to probe. Hearing from the peer in any other way closes it at once.
+ */
+import type { Random } from "../platform/random.ts";
+
+const OPEN_MS_MIN = 200;
+const OPEN_MS_MAX = 5_000;
+
+/** One peer's breaker. Time is passed in. */
+export class CircuitBreaker {
+  readonly #random: Random;
+  #failures = 0;
+  #openUntilMs = -Infinity;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** Whether a request may be sent now; the first one after an open period is the probe. */
+  allows(nowMs: number): boolean {
+    if (this.#failures === 0) return true;
+    if (nowMs < this.#openUntilMs) return false;
+    this.#openUntilMs = nowMs + this.#openMs();
+    return true;
+  }
+
+  /** Whether requests are being refused at `nowMs`. Does not use up the probe. */
+  isOpen(nowMs: number): boolean {
+    return this.#failures > 0 && nowMs < this.#openUntilMs;
+  }
+
+  failed(nowMs: number): void {
+    this.#failures++;
+    this.#openUntilMs = nowMs + this.#openMs();
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+  }
+
+  #openMs(): number {
+    const base = Math.min(OPEN_MS_MAX, OPEN_MS_MIN * 2 ** Math.min(this.#failures - 1, 10));
+    return base * (0.75 + 0.5 * this.#random.next());
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Takes a client's request on any node and carries it out with the owners of the key
+ * (DeCandia et al., "Dynamo", SOSP 2007, section 4.5).
+ */
+import { ConvergeError } from "../errors.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Key } from "../record/key.ts";
+import { DeadlineQueue } from "./deadline_queue.ts";
+import type { HintedHandoff } from "./hinted_handoff.ts";
+import type { LamportClock } from "./lamport_clock.ts";
+import type { PeerLink } from "./peer_link.ts";
+import { ReadOperation, type ReadResult } from "./read_operation.ts";
+import type { Replica } from "./replica.ts";
+import type { Owner, Quorums, Topology } from "./topology.ts";
+import { WriteOperation, type WriteResult } from "./write_operation.ts";
+
+/** What a coordinator is made of. */
+export interface CoordinatorOptions {
+  selfName: string;
+  nodeID: string;
+  clock: Clock;
+  lamport: LamportClock;
+  replica: Replica;
+  hints: HintedHandoff;
+  topology(): Topology;
+  linkTo(name: string): PeerLink | undefined;
+  /** Where this node would find its copy: `memtable` or a table's name. */
+  locate(key: Key): string | undefined;
+  requestTimeoutMs: number;
+  inFlightMax: number;
+  /** Whether an answer `stored` means that it is past fsync. */
+  fsynced: boolean;
+}
+
+/** What operations use of their coordinator. */
+export interface CoordinatorContext extends Omit<CoordinatorOptions, "topology"> {
+  readonly deadlines: DeadlineQueue;
+  readonly hedges: DeadlineQueue;
+  quorums(): Quorums;
+  /** Positions of the owners that are not this node, the one to ask first first. */
+  quickestFirst(owners: readonly Owner[]): number[];
+  onRepair(): void;
+}
+
+/** What a client may choose for one request. */
+export interface WriteOptions {
+  /** W for this request; default: the cluster's. */
+  w?: number | undefined;
+  contentType?: string | undefined;
+  /** Wall-clock ms; 0 or absent: never. */
+  expiresAtMs?: number;
+}
+
+/** What a client may choose for one request. */
+export interface ReadOptions {
+  /** R for this request; default: the cluster's. */
+  r?: number | undefined;
+  /** Ask all owners, for a full receipt. */
+  askAll?: boolean;
+}
+
+/** Totals since start. */
+export interface CoordinatorCounts {
+  writes: number;
+  reads: number;
+  writesFailed: number;
+  readsFailed: number;
+  repairs: number;
+}
+
+/** Milliseconds after which a read asks the other owners too. */
+const HEDGE_MS = 50;
+
+/** Coordinates requests. Invariant: `inFlight <= inFlightMax`. */
+export class Coordinator {
+  readonly counts: CoordinatorCounts = {
+    writes: 0,
+    reads: 0,
+    writesFailed: 0,
+    readsFailed: 0,
+    repairs: 0,
+  };
+  readonly #options: CoordinatorOptions;
+  readonly #context: CoordinatorContext;
+  #inFlight = 0;
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options;
+    this.#context = {
+      ...options,
+      deadlines: new DeadlineQueue(options.clock, options.requestTimeoutMs),
+      hedges: new DeadlineQueue(options.clock, HEDGE_MS),
+      quorums: () => options.topology().quorums,
+      quickestFirst: (owners) => this.#quickestFirst(owners),
+      onRepair: () => void this.counts.repairs++,
+    };
+  }
+
+  /** Client requests under way. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /**
+   * Stores a value, or a tombstone when `value` is undefined.
+   *
+   * @throws {ConvergeError} `bad_request`, `not_ready`, `overloaded`, `quorum_unreachable`.
+   */
+  async write(
+    key: Key,
+    value: Uint8Array | undefined,
+    options: WriteOptions = {},
+  ): Promise<WriteResult> {
+    const topology = this.#options.topology();
+    const { n, w } = topology.quorums;
+    const quorum = checkedQuorum("w", options.w ?? w, n);
+    const owners = topology.ownersOf(key);
+    this.#enter();
+    this.counts.writes++;
+    try {
+      const { contentType, expiresAtMs = 0 } = options;
+      const request = { key, value, contentType, expiresAtMs, quorum, owners };
+      return await new WriteOperation(this.#context, request).run();
+    } catch (error) {
+      this.counts.writesFailed++;
+      throw error;
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  /**
+   * Reads the newest record.
+   *
+   * @throws {ConvergeError} `bad_request`, `not_ready`, `overloaded`, `quorum_unreachable`,
+   * `corrupt_file`.
+   */
+  async read(key: Key, options: ReadOptions = {}): Promise<ReadResult> {
+    const topology = this.#options.topology();
+    const { n, r } = topology.quorums;
+    const quorum = checkedQuorum("r", options.r ?? r, n);
+    const owners = topology.ownersOf(key);
+    this.#enter();
+    this.counts.reads++;
+    try {
+      const request = { key, quorum, owners, askAll: options.askAll ?? false };
+      return await new ReadOperation(this.#context, request).run();
+    } catch (error) {
+      this.counts.readsFailed++;
+      throw error;
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  #enter(): void {
+    if (this.#inFlight >= this.#options.inFlightMax) {
+      throw new ConvergeError(
+        "overloaded",
+        `Cannot take the request: ${this.#inFlight} requests are under way`,
+      );
+    }
+    this.#inFlight++;
+  }
+
+  #quickestFirst(owners: readonly Owner[]): number[] {
+    const positions: number[] = [];
+    const costs: number[] = [];
+    for (let i = 0; i < owners.length; i++) {
+      const owner = owners[i]!;
+      if (owner.isSelf) continue;
+      positions.push(i);
+      costs[i] = this.#costOf(owner);
+    }
+    return positions.sort((a, b) => costs[a]! - costs[b]!);
+  }
+
+  /** What it may cost to ask an owner: answers that cannot count or will not come are dear. */
+  #costOf(owner: Owner): number {
+    if (!owner.countsForReads) return Number.MAX_VALUE;
+    const link = this.#options.linkTo(owner.name);
+    if (link === undefined || link.isOpen) return Number.MAX_SAFE_INTEGER;
+    return link.latencyMs;
+  }
+}
+
+function checkedQuorum(name: string, quorum: number, n: number): number {
+  if (Number.isInteger(quorum) && quorum >= 1 && quorum <= n) return quorum;
+  throw new ConvergeError("bad_request", `Cannot use ${name}=${quorum}: it must be from 1 to ${n}`);
+}

@@ -1,0 +1,167 @@
+/** The shell around `membership/gossip.ts`: sends, receives, and keeps what was learned on disk. */
+import type { Gossip, GossipMessage } from "../membership/gossip.ts";
+import { parseGossipMessage } from "../membership/gossip.ts";
+import type { Member } from "../membership/member.ts";
+import { ConvergeError, isConvergeError } from "../errors.ts";
+import type { Platform } from "../platform/platform.ts";
+import { COUNTER_HEADER, FROM_HEADER, parseCounterHeader } from "./internal_protocol.ts";
+import type { LamportClock } from "./lamport_clock.ts";
+import type { LocalState } from "./local_state.ts";
+
+/** What a node remembers of the cluster. */
+export interface SavedMembership {
+  self: Member;
+  members: Member[];
+  seeds: [origin: string, name: string][];
+}
+
+/** Name of the document that holds it. */
+export const MEMBERSHIP_DOCUMENT = "membership";
+
+/** What the loop is made of. */
+export interface GossipLoopOptions {
+  gossip: Gossip;
+  platform: Platform;
+  lamport: LamportClock;
+  state: LocalState;
+  intervalMs: number;
+  timeoutMs: number;
+  /** The view changed in a way that matters for ownership. */
+  onChange(): void;
+  /** A member answered or sent something. */
+  onHeard(name: string): void;
+}
+
+/** Interval while this node is not settled yet: starting must not take seconds. */
+const HASTY_INTERVAL_MS = 100;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** One node's gossip. */
+export class GossipLoop {
+  readonly #options: GossipLoopOptions;
+  /** Seeds that refused the last connection. */
+  readonly #refused = new Set<string>();
+  #version = -1;
+  #saving: Promise<void> | undefined;
+  #saveAgain = false;
+  #stopped = false;
+
+  constructor(options: GossipLoopOptions) {
+    this.#options = options;
+  }
+
+  /** Seeds that nobody has been heard under and where certainly nobody listens now. */
+  get refusedSeeds(): number {
+    return this.#options.gossip.unresolvedSeeds.filter((seed) => this.#refused.has(seed)).length;
+  }
+
+  start(): void {
+    this.#tick();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /**
+   * A peer's message came in; returns this node's own view as the answer.
+   *
+   * @throws {ConvergeError} `corrupt_message`.
+   */
+  receive(body: Uint8Array): Uint8Array<ArrayBuffer> {
+    const message = parse(body);
+    this.#merge(message);
+    return this.#message();
+  }
+
+  /** Writes what is known to disk. @throws {ConvergeError} as `Store.apply`. */
+  async save(): Promise<void> {
+    if (this.#saving !== undefined) {
+      this.#saveAgain = true;
+      return await this.#saving;
+    }
+    this.#saving = this.#saveUntilCurrent().finally(() => this.#saving = undefined);
+    await this.#saving;
+  }
+
+  /** Sends this node's view now: something about it changed that others wait for. */
+  announce(): void {
+    for (const origin of this.#options.gossip.tick().origins) void this.#exchange(origin);
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    const { gossip, platform, intervalMs } = this.#options;
+    this.announce();
+    const waitMs = gossip.self.status === "normal"
+      ? intervalMs
+      : Math.min(intervalMs, HASTY_INTERVAL_MS);
+    platform.clock.setTimer(waitMs, () => this.#tick());
+  }
+
+  async #exchange(origin: string): Promise<void> {
+    const { platform, lamport, gossip, timeoutMs } = this.#options;
+    try {
+      const response = await platform.network.request({
+        method: "POST",
+        origin,
+        path: "/internal/gossip",
+        headers: {
+          [FROM_HEADER]: gossip.self.name,
+          [COUNTER_HEADER]: String(lamport.current),
+        },
+        body: this.#message(),
+        timeoutMs,
+      });
+      this.#refused.delete(origin);
+      if (this.#stopped || response.status !== 200) return;
+      lamport.observe(parseCounterHeader(response.headers.get(COUNTER_HEADER)));
+      this.#merge(parse(response.body), origin);
+    } catch (error) {
+      // Silence is what the failure detector is for.
+      if (isConvergeError(error, "unreachable")) this.#refused.add(origin);
+      else this.#refused.delete(origin);
+      if (!isConvergeError(error)) throw error;
+    }
+  }
+
+  #merge(message: GossipMessage, viaSeed?: string): void {
+    const { gossip, platform, onChange, onHeard } = this.#options;
+    gossip.receive(message, platform.clock.monotonicMs(), viaSeed);
+    if (message.from !== gossip.self.name) onHeard(message.from);
+    if (gossip.version === this.#version) return;
+    this.#version = gossip.version;
+    onChange();
+    // What could not be saved is learned again after a restart.
+    this.save().catch(() => {});
+  }
+
+  #message(): Uint8Array<ArrayBuffer> {
+    return encoder.encode(JSON.stringify(this.#options.gossip.message()));
+  }
+
+  async #saveUntilCurrent(): Promise<void> {
+    do {
+      this.#saveAgain = false;
+      const { gossip, state } = this.#options;
+      const saved: SavedMembership = {
+        self: gossip.self,
+        members: gossip.members,
+        seeds: [...gossip.resolvedSeeds],
+      };
+      await state.write(MEMBERSHIP_DOCUMENT, saved);
+    } while (this.#saveAgain);
+  }
+}
+
+function parse(body: Uint8Array): GossipMessage {
+  let json: unknown;
+  try {
+    json = JSON.parse(decoder.decode(body));
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read gossip: not JSON", { cause });
+  }
+  return parseGossipMessage(json);
+}

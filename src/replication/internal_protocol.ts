@@ -1,0 +1,154 @@
+/**
+ * What nodes say to each other: headers, and the lines of batch bodies.
+ *
+ *     POST /internal/kv     request: frames                  answer per line: `stored`
+ *                                                            | `superseded <version>`
+ *     POST /internal/read   request: {"k"|"kb", "c"?, "n"?}  answer per line: `same` | `absent`
+ *                           (c, n: the version that the asker has)          | a frame
+ *
+ * Every message says which life of which node it is for, so that one meant for a node that has since
+ * lost its disk is refused, and carries its sender's Lamport counter.
+ */
+import { ConvergeError } from "../errors.ts";
+import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
+import type { StoredRecord } from "../record/record.ts";
+import { decodeFrame } from "../record/record_line.ts";
+import {
+  formatVersion,
+  isCounter,
+  isNodeID,
+  parseVersion,
+  type Version,
+} from "../record/version.ts";
+import type { ApplyResult } from "../storage/store.ts";
+
+/** Header: name of the sending node. */
+export const FROM_HEADER = "converge-from";
+/** Header: node ID (name and tag) of the node that the message is for. */
+export const TO_HEADER = "converge-to";
+/** Header, both ways: Lamport counter of the sender. */
+export const COUNTER_HEADER = "converge-counter";
+
+/** A question for a key. */
+export interface ReadQuestion {
+  readonly key: Key;
+  /** The version that the asker has; the same one is answered `same`. */
+  readonly have: Version | undefined;
+}
+
+/** A peer's answer for a key. */
+export type ReadReply = "same" | "absent" | StoredRecord;
+
+const LF = 10;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The answer body to a batch of records. */
+export function encodeApplyResults(results: readonly ApplyResult[]): string {
+  let text = "";
+  for (const result of results) {
+    text += result === "stored" ? "stored\n" : `superseded ${formatVersion(result)}\n`;
+  }
+  return text;
+}
+
+/**
+ * Reads an answer body.
+ *
+ * @throws {ConvergeError} `corrupt_message` unless there are exactly `count` answers.
+ */
+export function decodeApplyResults(body: Uint8Array, count: number): ApplyResult[] {
+  const lines = decoder.decode(body).split("\n");
+  if (lines.pop() !== "" || lines.length !== count) throw wrongCount(lines.length, count);
+  return lines.map((line) => {
+    if (line === "stored") return line;
+    if (line.startsWith("superseded ")) return parseVersion(line.slice("superseded ".length));
+    throw new ConvergeError("corrupt_message", "Cannot read an answer to a write");
+  });
+}
+
+/** One line that asks for a key. */
+export function encodeReadQuestion({ key, have }: ReadQuestion): string {
+  const json = have === undefined
+    ? keyToJson(key)
+    : { ...keyToJson(key), c: have.counter, n: have.nodeID };
+  return JSON.stringify(json) + "\n";
+}
+
+/** @throws {ConvergeError} `corrupt_message`. */
+export function decodeReadQuestions(body: Uint8Array): ReadQuestion[] {
+  const lines = decoder.decode(body).split("\n");
+  if (lines.pop() !== "") throw new ConvergeError("corrupt_message", "Cannot read a cut-off line");
+  return lines.map(decodeReadQuestion);
+}
+
+/** The answer body to a batch of questions. */
+export function encodeReadReplies(replies: readonly ReadReply[]): Uint8Array<ArrayBuffer> {
+  const parts = replies.map((reply) =>
+    reply === "same" ? SAME : reply === "absent" ? ABSENT : reply.frame
+  );
+  let length = 0;
+  for (const part of parts) length += part.byteLength;
+  const body = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    body.set(part, offset);
+    offset += part.byteLength;
+  }
+  return body;
+}
+
+/** @throws {ConvergeError} `corrupt_message` unless there are exactly `count` answers. */
+export function decodeReadReplies(body: Uint8Array, count: number): ReadReply[] {
+  const replies: ReadReply[] = [];
+  let start = 0;
+  while (start < body.byteLength) {
+    const feed = body.indexOf(LF, start);
+    if (feed < 0) throw new ConvergeError("corrupt_message", "Cannot read a cut-off line");
+    const length = feed + 1 - start;
+    if (length === SAME.byteLength && body[start] === SAME[0]) replies.push("same");
+    else if (length === ABSENT.byteLength && body[start] === ABSENT[0]) replies.push("absent");
+    else replies.push(decodeFrame(body, start, feed + 1));
+    start = feed + 1;
+  }
+  if (replies.length !== count) throw wrongCount(replies.length, count);
+  return replies;
+}
+
+/**
+ * Reads a counter header; 0 when absent.
+ *
+ * @throws {ConvergeError} `corrupt_message` when it is out of range.
+ */
+export function parseCounterHeader(text: string | null): number {
+  if (text === null || text === "0") return 0;
+  const counter = Number(text);
+  if (!isCounter(counter)) {
+    throw new ConvergeError("corrupt_message", `Cannot use counter ${JSON.stringify(text)}`);
+  }
+  return counter;
+}
+
+const SAME = encoder.encode("same\n");
+const ABSENT = encoder.encode("absent\n");
+
+function decodeReadQuestion(line: string): ReadQuestion {
+  let json: { k?: unknown; kb?: unknown; c?: unknown; n?: unknown } | null;
+  try {
+    json = JSON.parse(line);
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read a question: not JSON", { cause });
+  }
+  const key = json === null || typeof json !== "object" ? undefined : keyFromJson(json);
+  if (key === undefined) throw new ConvergeError("corrupt_message", "Cannot read a question's key");
+  const { c, n } = json!;
+  if (c === undefined && n === undefined) return { key, have: undefined };
+  if (!isCounter(c) || !isNodeID(n)) {
+    throw new ConvergeError("corrupt_message", "Cannot read a question's version");
+  }
+  return { key, have: { counter: c, nodeID: n } };
+}
+
+function wrongCount(got: number, wanted: number): ConvergeError {
+  return new ConvergeError("corrupt_message", `Cannot use ${got} answers to ${wanted} lines`);
+}

@@ -1,0 +1,183 @@
+/**
+ * Makes two owners agree on a set of keys: walks both sorted contents side by side, pulls what the
+ * peer has newer and pushes what this node has newer. The one mechanism behind anti-entropy (a few
+ * leaves), catching up after a restart, and refilling an empty disk (everything).
+ */
+import type { Clock } from "../platform/clock.ts";
+import { delay } from "../platform/clock.ts";
+import { type Key, keyFromPath } from "../record/key.ts";
+import type { StoredRecord } from "../record/record.ts";
+import { decodeFrames, joinFrames } from "../record/record_line.ts";
+import { compareVersions, type Version } from "../record/version.ts";
+import type { Store } from "../storage/store.ts";
+import {
+  decodeApplyResults,
+  decodeReadQuestions,
+  decodeReadReplies,
+  encodeReadQuestion,
+} from "./internal_protocol.ts";
+import { encodeRangeRequest, readRange } from "./key_range.ts";
+import type { LeafSet } from "./merkle_tree.ts";
+import type { PeerLink } from "./peer_link.ts";
+import type { Replica } from "./replica.ts";
+import type { Topology } from "./topology.ts";
+
+/** Header of a page's answer: its last key, percent-encoded; absent when it goes to the end. */
+export const THROUGH_HEADER = "converge-through";
+
+/** What an exchange is made of. */
+export interface KeyExchangeOptions {
+  store: Store;
+  replica: Replica;
+  clock: Clock;
+  selfName: string;
+}
+
+/** What to make equal, with whom. */
+export interface ExchangeRequest {
+  readonly peerName: string;
+  readonly link: PeerLink;
+  readonly topology: Topology;
+  /** Leaves to compare; undefined: all that both own. */
+  readonly leaves: LeafSet | undefined;
+  /** Where an interrupted exchange goes on. */
+  readonly after: Key | undefined;
+  /** Ask for whole records at once: for a node that has next to nothing. */
+  readonly values: boolean;
+  /** Called after each page with its last key; false stops the exchange. */
+  onPage(through: Key | undefined, counts: ExchangeCounts): Promise<boolean> | boolean;
+}
+
+/** What an exchange moved. */
+export interface ExchangeCounts {
+  pulled: number;
+  pushed: number;
+  compared: number;
+}
+
+/** Pause between pages as a share of the time a page took, so that clients come first. */
+const PAUSE_SHARE = 1;
+const PAUSE_MS_MAX = 50;
+const PUSH_RECORDS = 512;
+
+/** Runs exchanges. */
+export class KeyExchange {
+  readonly #options: KeyExchangeOptions;
+
+  constructor(options: KeyExchangeOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes this node and a peer hold the same newest records of the keys asked for.
+   *
+   * @returns What was moved; `complete` when it went through to the last key.
+   * @throws {ConvergeError} as `PeerLink.request` and `Store.apply`; what was done stays done.
+   */
+  async run(request: ExchangeRequest): Promise<ExchangeCounts & { complete: boolean }> {
+    const counts = { pulled: 0, pushed: 0, compared: 0 };
+    let after = request.after;
+    while (true) {
+      const startMs = this.#options.clock.monotonicMs();
+      const through = await this.#page(request, after, counts);
+      const goOn = await request.onPage(through, counts);
+      if (through === undefined) return { ...counts, complete: true };
+      if (!goOn) return { ...counts, complete: false };
+      after = through;
+      const tookMs = this.#options.clock.monotonicMs() - startMs;
+      await delay(this.#options.clock, Math.min(PAUSE_MS_MAX, tookMs * PAUSE_SHARE));
+    }
+  }
+
+  /** One page; returns its last key, undefined at the end. */
+  async #page(
+    request: ExchangeRequest,
+    after: Key | undefined,
+    counts: ExchangeCounts,
+  ): Promise<Key | undefined> {
+    const { topology, leaves, link, peerName, values } = request;
+    const owners = [this.#options.selfName, peerName] as const;
+    const body = encodeRangeRequest({ after, owners, leaves, ring: topology.fingerprint, values });
+    const response = await link.request("POST", "/internal/range", {
+      body: new TextEncoder().encode(body),
+    });
+    const header = response.headers.get(THROUGH_HEADER);
+    const through = header === null ? undefined : keyFromPath(header);
+    const theirs = values ? decodeFrames(response.body) : versionsIn(response.body);
+    const mine = readRange(this.#options.store, topology, { after, owners, leaves, through });
+    const { missing, surplus } = difference(mine.records, theirs);
+    counts.compared += theirs.length;
+    counts.pulled += values
+      ? await this.#store(missing as StoredRecord[])
+      : await this.#pull(link, missing);
+    counts.pushed += await this.#push(link, surplus);
+    return through;
+  }
+
+  async #pull(link: PeerLink, keys: readonly KeyVersion[]): Promise<number> {
+    if (keys.length === 0) return 0;
+    const body = keys.map(({ key }) => encodeReadQuestion({ key, have: undefined })).join("");
+    const response = await link.request("POST", "/internal/read", {
+      body: new TextEncoder().encode(body),
+    });
+    const replies = decodeReadReplies(response.body, keys.length);
+    return await this.#store(replies.filter((reply) => typeof reply === "object"));
+  }
+
+  async #store(records: readonly StoredRecord[]): Promise<number> {
+    if (records.length === 0) return 0;
+    const results = await this.#options.replica.apply(records);
+    return results.filter((result) => result === "stored").length;
+  }
+
+  async #push(link: PeerLink, records: readonly StoredRecord[]): Promise<number> {
+    let pushed = 0;
+    for (let i = 0; i < records.length; i += PUSH_RECORDS) {
+      const batch = records.slice(i, i + PUSH_RECORDS);
+      const response = await link.request("POST", "/internal/kv", { body: joinFrames(batch) });
+      pushed += decodeApplyResults(response.body, batch.length).filter((r) =>
+        r === "stored"
+      ).length;
+    }
+    return pushed;
+  }
+}
+
+interface KeyVersion extends Version {
+  readonly key: Key;
+}
+
+/** Merges two sorted lists: what the other side has newer, and what this side has newer. */
+export function difference<Mine extends KeyVersion, Theirs extends KeyVersion>(
+  mine: readonly Mine[],
+  theirs: readonly Theirs[],
+): { missing: Theirs[]; surplus: Mine[] } {
+  const missing: Theirs[] = [];
+  const surplus: Mine[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < mine.length || j < theirs.length) {
+    const a = mine[i];
+    const b = theirs[j];
+    if (b === undefined || (a !== undefined && a.key < b.key)) {
+      surplus.push(a!);
+      i++;
+    } else if (a === undefined || b.key < a.key) {
+      missing.push(b);
+      j++;
+    } else {
+      const order = compareVersions(a, b);
+      if (order < 0) missing.push(b);
+      else if (order > 0) surplus.push(a);
+      i++;
+      j++;
+    }
+  }
+  return { missing, surplus };
+}
+
+function versionsIn(body: Uint8Array): KeyVersion[] {
+  return body.byteLength === 0
+    ? []
+    : decodeReadQuestions(body).map(({ key, have }) => ({ key, ...have! }));
+}

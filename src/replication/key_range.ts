@@ -1,0 +1,121 @@
+/**
+ * Sorted pages of what this node holds, for a peer that compares or refills. A page looks at a
+ * bounded number of keys, so that serving it never stalls the node.
+ */
+import { ConvergeError } from "../errors.ts";
+import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
+import type { StoredRecord } from "../record/record.ts";
+import { tokenOf } from "../ring/token.ts";
+import { DATA, type Store } from "../storage/store.ts";
+import { leafOf, LeafSet } from "./merkle_tree.ts";
+import type { Topology } from "./topology.ts";
+
+/** Keys that one page looks at. */
+const PAGE_KEYS = 1_000;
+/** Bytes of records after which a page ends. */
+const PAGE_BYTES = 512 * 1024;
+
+/** Which keys are wanted. */
+export interface RangeRequest {
+  /** The page begins after this key; undefined: at the first. */
+  readonly after: Key | undefined;
+  /** Both of these must own a key. */
+  readonly owners: readonly [string, string];
+  /** Leaves of the ring with this fingerprint; undefined: all. */
+  readonly leaves: LeafSet | undefined;
+  /** The last key to look at; undefined: as far as a page goes. */
+  readonly through?: Key | undefined;
+}
+
+/** A page: all wanted records of keys after `after`, up to and including `through`. */
+export interface RangePage {
+  readonly records: readonly StoredRecord[];
+  /** Undefined: to the end of all keys. */
+  readonly through: Key | undefined;
+}
+
+/** Reads one page from the store. @throws {ConvergeError} as `Store.scan`. */
+export function readRange(store: Store, topology: Topology, request: RangeRequest): RangePage {
+  const { after, owners, leaves, through } = request;
+  const end = through === undefined ? undefined : successor(through);
+  const scan = store.scan(DATA, {
+    ...(after === undefined ? {} : { start: successor(after) }),
+    ...(end === undefined ? {} : { end }),
+  });
+  const records: StoredRecord[] = [];
+  let bytes = 0;
+  try {
+    // With an end given by the other side, the page goes that far however many keys there are.
+    let left = through === undefined ? PAGE_KEYS : Infinity;
+    while (left > 0) {
+      const page = scan.next(Math.min(left, 256));
+      if (page.length === 0) return { records, through };
+      left -= page.length;
+      for (const record of page) {
+        if (!isWanted(topology, record, owners, leaves)) continue;
+        records.push(record);
+        bytes += record.frame.byteLength;
+      }
+      if (through === undefined && (bytes >= PAGE_BYTES || left <= 0)) {
+        return { records, through: page.at(-1)!.key };
+      }
+    }
+    return { records, through };
+  } finally {
+    scan.close();
+  }
+}
+
+/** A request as JSON text, for `POST /internal/range`. */
+export function encodeRangeRequest(
+  request: RangeRequest & { ring: string; values: boolean },
+): string {
+  const { after, owners, leaves, ring, values } = request;
+  return JSON.stringify({
+    ...(after === undefined ? {} : { after: keyToJson(after) }),
+    owners,
+    ...(leaves === undefined ? {} : { leaves: leaves.toText() }),
+    ring,
+    values,
+  });
+}
+
+/** @throws {ConvergeError} `corrupt_message`. */
+export function decodeRangeRequest(
+  text: string,
+): RangeRequest & { ring: string; values: boolean } {
+  try {
+    const json = JSON.parse(text);
+    const after = json.after === undefined ? undefined : keyFromJson(json.after);
+    const [a, b] = json.owners;
+    const { ring, values } = json;
+    if (
+      typeof a === "string" && typeof b === "string" && typeof ring === "string" &&
+      typeof values === "boolean" && (json.after === undefined || after !== undefined)
+    ) {
+      const leaves = json.leaves === undefined ? undefined : LeafSet.fromText(json.leaves);
+      return { after, owners: [a, b], leaves, ring, values };
+    }
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read a range request", { cause });
+  }
+  throw new ConvergeError("corrupt_message", "Cannot read a range request: a member is wrong");
+}
+
+/** The first key after `key`. */
+function successor(key: Key): Key {
+  return key + "\0";
+}
+
+function isWanted(
+  topology: Topology,
+  record: StoredRecord,
+  owners: readonly [string, string],
+  leaves: LeafSet | undefined,
+): boolean {
+  const token = tokenOf(record.key);
+  const arc = topology.ring.arcOf(token);
+  if (arc === undefined) return false;
+  if (!arc.owners.includes(owners[0]) || !arc.owners.includes(owners[1])) return false;
+  return leaves === undefined || leaves.has(leafOf(arc.index, token));
+}

@@ -1,0 +1,231 @@
+/**
+ * The way to one peer: writes and reads queue here and leave as batches. Knows how the peer has been
+ * doing: latency, and whether to go around it for a while.
+ */
+import { ConvergeError, isConvergeError } from "../errors.ts";
+import type { Member } from "../membership/member.ts";
+import type { NetworkResponse } from "../platform/network.ts";
+import type { Platform } from "../platform/platform.ts";
+import type { StoredRecord } from "../record/record.ts";
+import { joinFrames } from "../record/record_line.ts";
+import { BatchLane, type LaneLimits } from "./batch_lane.ts";
+import { CircuitBreaker } from "./circuit_breaker.ts";
+import {
+  COUNTER_HEADER,
+  decodeApplyResults,
+  decodeReadReplies,
+  encodeReadQuestion,
+  FROM_HEADER,
+  parseCounterHeader,
+  type ReadQuestion,
+  type ReadReply,
+  TO_HEADER,
+} from "./internal_protocol.ts";
+import type { LamportClock } from "./lamport_clock.ts";
+import type { WriteAnswer } from "./write_core.ts";
+
+/** Who waits for the answer to a write. `slot` is what it was sent with. */
+export interface WriteWaiter {
+  onWriteAnswer(slot: number, answer: WriteAnswer): void;
+}
+
+/** Who waits for the answer to a read. */
+export interface ReadWaiter {
+  onReadReply(slot: number, reply: ReadReply | "refused" | "timeout" | "overloaded"): void;
+}
+
+/** What a link needs of its node. */
+export interface LinkContext {
+  readonly platform: Platform;
+  readonly selfName: string;
+  readonly lamport: LamportClock;
+  /** Milliseconds until a batch counts as unanswered. */
+  readonly timeoutMs: number;
+  /** The peer's entry as it is now. */
+  member(): Member;
+  /** The peer answered. */
+  onHeard(): void;
+}
+
+interface PendingWrite {
+  readonly record: StoredRecord;
+  readonly waiter: WriteWaiter;
+  readonly slot: number;
+}
+
+interface PendingRead {
+  readonly question: ReadQuestion;
+  readonly waiter: ReadWaiter;
+  readonly slot: number;
+}
+
+const WRITE_LIMITS: LaneLimits = {
+  inFlightMax: 2,
+  batchBytesMax: 512 * 1024,
+  batchEntriesMax: 1024,
+  queueBytesMax: 16 * 1024 * 1024,
+};
+
+const READ_LIMITS: LaneLimits = {
+  inFlightMax: 2,
+  batchBytesMax: 64 * 1024,
+  batchEntriesMax: 256,
+  queueBytesMax: 4 * 1024 * 1024,
+};
+
+const encoder = new TextEncoder();
+
+/** One peer, whatever life of it. */
+export class PeerLink {
+  readonly #context: LinkContext;
+  readonly #breaker: CircuitBreaker;
+  readonly #writes: BatchLane<PendingWrite>;
+  readonly #reads: BatchLane<PendingRead>;
+  /** Exponentially weighted mean of a batch's round trip. */
+  #latencyMs = 1;
+
+  constructor(context: LinkContext) {
+    this.#context = context;
+    this.#breaker = new CircuitBreaker(context.platform.random);
+    this.#writes = new BatchLane(
+      WRITE_LIMITS,
+      ({ record }) => record.frame.byteLength,
+      (batch) => this.#sendWrites(batch),
+    );
+    this.#reads = new BatchLane(
+      READ_LIMITS,
+      ({ question }) => question.key.length + 64,
+      (batch) => this.#sendReads(batch),
+    );
+  }
+
+  /** Whether requests to the peer are being refused without trying. */
+  get isOpen(): boolean {
+    return this.#breaker.isOpen(this.#context.platform.clock.monotonicMs());
+  }
+
+  get latencyMs(): number {
+    return this.#latencyMs;
+  }
+
+  get queuedBytes(): number {
+    return this.#writes.queuedBytes + this.#reads.queuedBytes;
+  }
+
+  /** The peer was heard in some other way: it is worth trying again. */
+  heard(): void {
+    this.#breaker.succeeded();
+  }
+
+  /** Sends a record; the waiter is told once, perhaps before this returns. */
+  write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
+    if (this.isOpen) waiter.onWriteAnswer(slot, "refused");
+    else if (!this.#writes.push({ record, waiter, slot })) waiter.onWriteAnswer(slot, "overloaded");
+  }
+
+  /** Asks for a key; the waiter is told once, perhaps before this returns. */
+  read(question: ReadQuestion, waiter: ReadWaiter, slot: number): void {
+    if (this.isOpen) waiter.onReadReply(slot, "refused");
+    else if (!this.#reads.push({ question, waiter, slot })) waiter.onReadReply(slot, "overloaded");
+  }
+
+  /**
+   * One request to an internal route of the peer.
+   *
+   * @throws {ConvergeError} `unreachable`, `timeout`, `overloaded`, `misdirected`,
+   * `corrupt_message`.
+   */
+  async request(
+    method: "GET" | "POST",
+    path: string,
+    options: { body?: Uint8Array; timeoutMs?: number } = {},
+  ): Promise<NetworkResponse> {
+    const { platform, lamport, selfName } = this.#context;
+    const { origin, nodeID } = this.#context.member();
+    const startMs = platform.clock.monotonicMs();
+    if (!this.#breaker.allows(startMs)) {
+      throw new ConvergeError("unreachable", `Cannot reach ${origin}: it did not answer lately`);
+    }
+    let response: NetworkResponse;
+    try {
+      response = await platform.network.request({
+        method,
+        origin,
+        path,
+        headers: {
+          [FROM_HEADER]: selfName,
+          [TO_HEADER]: nodeID,
+          [COUNTER_HEADER]: String(lamport.current),
+        },
+        ...(options.body === undefined ? {} : { body: options.body }),
+        timeoutMs: options.timeoutMs ?? this.#context.timeoutMs,
+      });
+    } catch (error) {
+      this.#breaker.failed(platform.clock.monotonicMs());
+      throw error;
+    }
+    const nowMs = platform.clock.monotonicMs();
+    this.#latencyMs += 0.2 * (nowMs - startMs - this.#latencyMs);
+    this.#breaker.succeeded();
+    return this.#checked(response);
+  }
+
+  #checked(response: NetworkResponse): NetworkResponse {
+    const { status, headers } = response;
+    this.#context.onHeard();
+    if (status === 200) {
+      this.#context.lamport.observe(parseCounterHeader(headers.get(COUNTER_HEADER)));
+      return response;
+    }
+    const { name } = this.#context.member();
+    if (status === 421) {
+      throw new ConvergeError("misdirected", `Cannot use ${name}: it is another life of that node`);
+    }
+    if (status === 503 || status === 507) {
+      throw new ConvergeError("overloaded", `Cannot use ${name} now: it answered ${status}`);
+    }
+    throw new ConvergeError("corrupt_message", `Cannot use ${name}: it answered ${status}`);
+  }
+
+  async #sendWrites(batch: PendingWrite[]): Promise<void> {
+    let results: WriteAnswer[] | undefined;
+    let failure: WriteAnswer = "timeout";
+    try {
+      const body = joinFrames(batch.map(({ record }) => record));
+      const response = await this.request("POST", "/internal/kv", { body });
+      results = decodeApplyResults(response.body, batch.length);
+    } catch (error) {
+      failure = failureOf(error);
+    }
+    for (let i = 0; i < batch.length; i++) {
+      const { waiter, slot } = batch[i]!;
+      waiter.onWriteAnswer(slot, results === undefined ? failure : results[i]!);
+    }
+  }
+
+  async #sendReads(batch: PendingRead[]): Promise<void> {
+    let replies: ReadReply[] | undefined;
+    let failure: "refused" | "timeout" | "overloaded" = "timeout";
+    try {
+      let questions = "";
+      for (const { question } of batch) questions += encodeReadQuestion(question);
+      const response = await this.request("POST", "/internal/read", {
+        body: encoder.encode(questions),
+      });
+      replies = decodeReadReplies(response.body, batch.length);
+    } catch (error) {
+      failure = failureOf(error);
+    }
+    for (let i = 0; i < batch.length; i++) {
+      const { waiter, slot } = batch[i]!;
+      waiter.onReadReply(slot, replies === undefined ? failure : replies[i]!);
+    }
+  }
+}
+
+/** What a failed request says about whether it was carried out. */
+function failureOf(error: unknown): "refused" | "timeout" | "overloaded" {
+  if (isConvergeError(error, "unreachable", "misdirected")) return "refused";
+  if (isConvergeError(error, "overloaded")) return "overloaded";
+  return "timeout";
+}

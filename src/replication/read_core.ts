@@ -1,0 +1,116 @@
+/**
+ * The decision of a read, apart from its waiting (after riak_kv's `riak_kv_get_core`).
+ *
+ * A read waits for R owners that count, takes the newest version among their answers, and is done
+ * once R of them are known to hold that version or a newer one: it repairs those that do not. Thus
+ * no later quorum read can answer an older version.
+ */
+import { compareVersions, type Version } from "../record/version.ts";
+
+/** What one owner said: its version of the key, `absent`, or why it said nothing. */
+export type ReadAnswer = Version | "absent" | "refused" | "timeout" | "overloaded";
+
+/** What is to be done with the read. */
+export type ReadDecision =
+  | { readonly action: "wait" }
+  /** Write the newest record to these owners (by position), and tell with `repaired`. */
+  | { readonly action: "repair"; readonly owners: readonly number[] }
+  /** Answer with the record of this owner (by position), or with absence when undefined. */
+  | { readonly action: "done"; readonly from: number | undefined }
+  | { readonly action: "failed" };
+
+const WAIT: ReadDecision = { action: "wait" };
+const FAILED: ReadDecision = { action: "failed" };
+
+/** One read. Invariant: an owner is asked to be repaired at most once. */
+export class ReadCore {
+  readonly answers: (ReadAnswer | undefined)[];
+  readonly #counts: readonly boolean[];
+  readonly #quorum: number;
+  readonly #repairSent: boolean[];
+  readonly #repairedTo: (Version | undefined)[];
+
+  /**
+   * @param counts For each owner whether it counts towards R.
+   * @param quorum R.
+   */
+  constructor(counts: readonly boolean[], quorum: number) {
+    this.#counts = counts;
+    this.#quorum = quorum;
+    this.answers = new Array(counts.length).fill(undefined);
+    this.#repairSent = new Array(counts.length).fill(false);
+    this.#repairedTo = new Array(counts.length).fill(undefined);
+  }
+
+  /** Takes an owner's answer to the read; the first one that has a version, or says absent, stands. */
+  answer(owner: number, answer: ReadAnswer): void {
+    const before = this.answers[owner];
+    if (typeof before === "object" || before === "absent") return;
+    this.answers[owner] = answer;
+  }
+
+  /** Takes an owner's answer to a repair: what it holds now, undefined when it did not take it. */
+  repaired(owner: number, holds: Version | undefined): void {
+    this.#repairedTo[owner] = holds;
+    if (holds === undefined && this.#repairSent[owner]) this.#repairFailed.add(owner);
+  }
+
+  readonly #repairFailed = new Set<number>();
+
+  /** The position of an owner with the newest version, undefined when all that answered lack the key. */
+  get newestOwner(): number | undefined {
+    let newest: number | undefined;
+    for (let i = 0; i < this.answers.length; i++) {
+      const answer = this.answers[i];
+      if (typeof answer !== "object") continue;
+      if (newest === undefined || compareVersions(answer, this.answers[newest] as Version) > 0) {
+        newest = i;
+      }
+    }
+    return newest;
+  }
+
+  /** What follows from the answers so far. Calling it hands out a repair only once. */
+  decide(): ReadDecision {
+    let answered = 0;
+    let possible = 0;
+    for (let i = 0; i < this.answers.length; i++) {
+      if (!this.#counts[i]) continue;
+      const answer = this.answers[i];
+      if (typeof answer === "object" || answer === "absent") answered++;
+      if (answer === undefined || typeof answer === "object" || answer === "absent") possible++;
+    }
+    if (possible < this.#quorum) return FAILED;
+    if (answered < this.#quorum) return WAIT;
+    const from = this.newestOwner;
+    if (from === undefined) return { action: "done", from };
+    return this.#settle(from, this.answers[from] as Version);
+  }
+
+  /** Whether R owners hold `newest`; if not, who is to be repaired. */
+  #settle(from: number, newest: Version): ReadDecision {
+    let holding = 0;
+    let hopeful = 0;
+    const stale: number[] = [];
+    for (let i = 0; i < this.answers.length; i++) {
+      const answer = this.answers[i];
+      const known = typeof answer === "object" || answer === "absent";
+      const holds = isAtLeast(answer, newest) || isAtLeast(this.#repairedTo[i], newest);
+      if (this.#counts[i] && holds) holding++;
+      else if (this.#counts[i] && (answer === undefined || (known && !this.#repairFailed.has(i)))) {
+        hopeful++;
+      }
+      if (known && !holds && !this.#repairSent[i]) stale.push(i);
+    }
+    if (stale.length > 0) {
+      for (const owner of stale) this.#repairSent[owner] = true;
+      return { action: "repair", owners: stale };
+    }
+    if (holding >= this.#quorum) return { action: "done", from };
+    return holding + hopeful >= this.#quorum ? WAIT : FAILED;
+  }
+}
+
+function isAtLeast(held: ReadAnswer | undefined, version: Version): boolean {
+  return typeof held === "object" && compareVersions(held, version) >= 0;
+}

@@ -1,0 +1,251 @@
+/** One read under way: the shell around `ReadCore`. */
+import { ConvergeError } from "../errors.ts";
+import type { Key } from "../record/key.ts";
+import { newest, type StoredRecord } from "../record/record.ts";
+import type { CoordinatorContext } from "./coordinator.ts";
+import type { Deadlined } from "./deadline_queue.ts";
+import type { ReadReply } from "./internal_protocol.ts";
+import type { ReadWaiter, WriteWaiter } from "./peer_link.ts";
+import { type ReadAnswer, ReadCore } from "./read_core.ts";
+import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
+import type { Owner } from "./topology.ts";
+import type { WriteAnswer } from "./write_core.ts";
+
+/** What is to be read. */
+export interface ReadRequest {
+  readonly key: Key;
+  readonly quorum: number;
+  readonly owners: readonly Owner[];
+  /** Ask all owners at once, for the receipt's sake. */
+  readonly askAll: boolean;
+}
+
+/** A read that was answered. */
+export interface ReadResult {
+  /** The newest record, tombstones and expired ones too; undefined when no owner has one. */
+  readonly record: StoredRecord | undefined;
+  receipt(): Receipt;
+}
+
+/**
+ * Asks this node's own copy and as few peers as the quorum needs, the quickest first; asks the others
+ * when one refuses or is late. Repairs go through the same waiters as writes.
+ */
+export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
+  deadlineMs = 0;
+  previous: Deadlined | undefined;
+  next: Deadlined | undefined;
+  readonly #context: CoordinatorContext;
+  readonly #request: ReadRequest;
+  readonly #core: ReadCore;
+  readonly #startMs: number;
+  readonly #answeredMs: number[] = [];
+  readonly #repaired: boolean[] = [];
+  readonly #from: (string | undefined)[] = [];
+  /** Positions of peers that have not been asked, quickest first. */
+  #unasked: number[];
+  #own: StoredRecord | undefined;
+  #newest: StoredRecord | undefined;
+  readonly #hedge = new Hedge(this);
+  #over = false;
+  #resolve: ((result: ReadResult) => void) | undefined;
+  #reject: ((error: ConvergeError) => void) | undefined;
+
+  constructor(context: CoordinatorContext, request: ReadRequest) {
+    this.#context = context;
+    this.#request = request;
+    const counts = request.owners.map(({ countsForReads }) => countsForReads);
+    this.#core = new ReadCore(counts, request.quorum);
+    this.#startMs = context.clock.monotonicMs();
+    this.#unasked = context.quickestFirst(request.owners);
+  }
+
+  /** @throws {ConvergeError} `quorum_unreachable`, its details a receipt; `corrupt_file`. */
+  run(): Promise<ReadResult> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#context.deadlines.add(this);
+      this.#context.hedges.add(this.#hedge);
+      this.#begin();
+    });
+  }
+
+  onReadReply(slot: number, reply: ReadReply | "refused" | "timeout" | "overloaded"): void {
+    if (this.#over) return;
+    this.#answeredMs[slot] = this.#context.clock.monotonicMs() - this.#startMs;
+    this.#core.answer(slot, this.#answerOf(reply));
+    if (reply === "refused" || reply === "timeout" || reply === "overloaded") this.#askOneMore();
+    this.#step();
+  }
+
+  /** The answer to a repair. */
+  onWriteAnswer(slot: number, answer: WriteAnswer): void {
+    if (this.#over) return;
+    if (answer === "stored") this.#repaired[slot] = true;
+    const holds = answer === "stored"
+      ? this.#newest
+      : typeof answer === "object"
+      ? answer
+      : undefined;
+    this.#core.repaired(slot, holds);
+    this.#step();
+  }
+
+  onDeadline(): void {
+    this.#fail();
+  }
+
+  /** An answer is later than usual: ask everybody else. */
+  hedge(): void {
+    if (this.#over) return;
+    while (this.#unasked.length > 0) this.#askOneMore();
+    this.#step();
+  }
+
+  #begin(): void {
+    const { owners, quorum, askAll } = this.#request;
+    let asked = 0;
+    for (let i = 0; i < owners.length; i++) {
+      const owner = owners[i]!;
+      if (!owner.isSelf) continue;
+      this.#answeredMs[i] = 0;
+      if (!this.#readOwn(i)) continue;
+      if (owner.countsForReads) asked++;
+    }
+    while (this.#unasked.length > 0 && (asked < quorum || askAll)) {
+      if (owners[this.#unasked[0]!]!.countsForReads) asked++;
+      this.#askOneMore();
+    }
+    this.#step();
+  }
+
+  /** Reads this node's own copy; damage in it is for the peers to make up for. */
+  #readOwn(slot: number): boolean {
+    const { key, askAll } = this.#request;
+    try {
+      this.#own = this.#context.replica.get(key);
+      if (askAll) this.#from[slot] = this.#context.locate(key);
+    } catch {
+      this.#core.answer(slot, "refused");
+      return false;
+    }
+    this.#newest = this.#own;
+    this.#core.answer(slot, this.#own ?? "absent");
+    return true;
+  }
+
+  #askOneMore(): void {
+    const slot = this.#unasked.shift();
+    if (slot === undefined) return;
+    const owner = this.#request.owners[slot]!;
+    const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
+    if (link === undefined) this.onReadReply(slot, "refused");
+    else link.read({ key: this.#request.key, have: this.#own }, this, slot);
+  }
+
+  #answerOf(reply: ReadReply | "refused" | "timeout" | "overloaded"): ReadAnswer {
+    if (reply === "same") return this.#own!;
+    if (typeof reply !== "object") return reply;
+    this.#context.lamport.observe(reply.counter);
+    this.#newest = newest(this.#newest, reply);
+    return reply;
+  }
+
+  #step(): void {
+    while (!this.#over) {
+      const decision = this.#core.decide();
+      if (decision.action === "wait") return;
+      if (decision.action === "failed") {
+        if (this.#unasked.length === 0) return this.#fail();
+        return this.#askOneMore();
+      }
+      if (decision.action === "done") return this.#done();
+      for (const slot of decision.owners) this.#repair(slot);
+    }
+  }
+
+  #repair(slot: number): void {
+    const owner = this.#request.owners[slot]!;
+    this.#context.onRepair();
+    if (owner.isSelf) this.#context.replica.write(this.#newest!, this, slot);
+    else this.#context.linkTo(owner.name)!.write(this.#newest!, this, slot);
+  }
+
+  #done(): void {
+    this.#end();
+    this.#resolve!({ record: this.#newest, receipt: () => this.#receipt("answered") });
+  }
+
+  #fail(): void {
+    if (this.#over) return;
+    this.#end();
+    this.#reject!(
+      new ConvergeError(
+        "quorum_unreachable",
+        `Cannot read from ${this.#request.quorum} owners within the deadline`,
+        { details: { ...this.#receipt("failed") } },
+      ),
+    );
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#context.deadlines.remove(this);
+    this.#context.hedges.remove(this.#hedge);
+  }
+
+  #receipt(result: string): Receipt {
+    const { key, owners, quorum } = this.#request;
+    const winner = this.#core.newestOwner;
+    const why = result === "failed"
+      ? `fewer than ${quorum} owners that count answered, or took the repair`
+      : winner === undefined
+      ? "no owner that answered has the key"
+      : `${owners[winner]!.name} has the newest version among the owners that answered`;
+    const { w, n } = this.#context.quorums();
+    return {
+      ...receiptHead("get", key),
+      coordinator: this.#context.selfName,
+      quorums: this.#context.quorums(),
+      strict: quorum + w > n,
+      required: quorum,
+      result,
+      why,
+      ...receiptVersion(this.#newest),
+      ms: this.#context.clock.monotonicMs() - this.#startMs,
+      owners: owners.map((owner, i) => this.#ownerReceipt(owner, i)),
+    };
+  }
+
+  #ownerReceipt(owner: Owner, i: number): OwnerReceipt {
+    const answer = this.#core.answers[i];
+    const ms = this.#answeredMs[i];
+    const from = this.#from[i];
+    return {
+      name: owner.name,
+      outcome: typeof answer === "object" ? "found" : answer ?? "not asked",
+      ...receiptVersion(typeof answer === "object" ? answer : undefined),
+      ...(ms === undefined ? {} : { ms }),
+      countsForQuorum: owner.countsForReads,
+      ...(from === undefined ? {} : { from }),
+      ...(this.#repaired[i] ? { repaired: true } : {}),
+    };
+  }
+}
+
+/** The moment at which a read asks more owners. */
+class Hedge implements Deadlined {
+  deadlineMs = 0;
+  previous: Deadlined | undefined;
+  next: Deadlined | undefined;
+  readonly #read: ReadOperation;
+
+  constructor(read: ReadOperation) {
+    this.#read = read;
+  }
+
+  onDeadline(): void {
+    this.#read.hedge();
+  }
+}

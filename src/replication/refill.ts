@@ -1,0 +1,177 @@
+/**
+ * Fills a new or emptied node from the others, range by range, and lets it count when it is done. The
+ * shell around `membership/lifecycle.ts`. Progress is on disk, so that an interruption costs little.
+ */
+import { isConvergeError } from "../errors.ts";
+import { type Clock, delay } from "../platform/clock.ts";
+import type { Log } from "../platform/log.ts";
+import { type Gossip } from "../membership/gossip.ts";
+import { nextStep } from "../membership/lifecycle.ts";
+import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
+import type { KeyExchange } from "./key_exchange.ts";
+import type { LocalState } from "./local_state.ts";
+import type { PeerLink } from "./peer_link.ts";
+import type { Topology } from "./topology.ts";
+
+/** What refilling is made of. */
+export interface RefillOptions {
+  gossip: Gossip;
+  exchange: KeyExchange;
+  state: LocalState;
+  clock: Clock;
+  log: Log;
+  replication: number;
+  /** A client's request takes no longer: owners of before may be written to for so long. */
+  requestTimeoutMs: number;
+  topology(): Topology;
+  linkTo(name: string): PeerLink | undefined;
+  /** Seeds where certainly nobody listens now. */
+  refusedSeeds(): number;
+  /** Makes this node's new status known and durable. */
+  onStatus(): Promise<void>;
+}
+
+/** How far refilling is, for `/cluster`. */
+export interface RefillProgress {
+  /** Members that have been read to the end. */
+  done: string[];
+  /** Records taken so far in this life. */
+  pulled: number;
+}
+
+interface Saved {
+  ring: string;
+  done: string[];
+  after: Record<string, string>;
+}
+
+const DOCUMENT = "refill";
+const STEP_MS = 50;
+const RETRY_MS = 500;
+const PAGES_PER_SAVE = 20;
+
+/** One node's way to `normal`. */
+export class Refill {
+  readonly #options: RefillOptions;
+  #saved: Saved = { ring: "", done: [], after: {} };
+  #pulled = 0;
+  #stopped = false;
+  #running = false;
+
+  constructor(options: RefillOptions) {
+    this.#options = options;
+  }
+
+  progress(): RefillProgress {
+    return { done: [...this.#saved.done], pulled: this.#pulled };
+  }
+
+  /** Goes on until this node is `normal`. Runs once at a time. */
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#saved = this.#options.state.read<Saved>(DOCUMENT) ?? this.#saved;
+    void this.#loop();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Data was lost: counts in no read quorum until all is refilled. */
+  async restart(): Promise<void> {
+    this.#saved = { ring: "", done: [], after: {} };
+    this.#options.gossip.setStatus("refilling");
+    await this.#options.state.write(DOCUMENT, this.#saved);
+    await this.#options.onStatus();
+    this.start();
+  }
+
+  async #loop(): Promise<void> {
+    const { gossip, clock, log } = this.#options;
+    while (!this.#stopped && gossip.self.status !== "normal") {
+      try {
+        await this.#step();
+        await delay(clock, STEP_MS);
+      } catch (error) {
+        if (this.#stopped) return;
+        const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
+        if (!usual) log.warn("refill.failed", { why: String(error) });
+        await delay(clock, RETRY_MS);
+      }
+    }
+    this.#running = false;
+  }
+
+  async #step(): Promise<void> {
+    const { gossip, topology } = this.#options;
+    if (this.#saved.ring !== topology().fingerprint) {
+      this.#saved = { ring: topology().fingerprint, done: [], after: {} };
+    }
+    const step = nextStep({
+      self: gossip.self,
+      others: gossip.members.filter(({ name }) => name !== gossip.self.name),
+      unresolvedSeeds: gossip.unresolvedSeeds.length,
+      refusedSeeds: this.#options.refusedSeeds(),
+      rejoined: gossip.rejoined,
+      replication: this.#options.replication,
+      isKnownBy: (name) => gossip.isKnownBy(name),
+      refilledFrom: new Set(this.#saved.done),
+    });
+    if (step.action === "become") await this.#become(step.status);
+    else if (step.action === "refill") await this.#refillFrom(step.from);
+  }
+
+  async #become(status: "refilling" | "normal"): Promise<void> {
+    const { gossip, log, onStatus } = this.#options;
+    gossip.setStatus(status);
+    log.info("member.status", { name: gossip.self.name, status });
+    await onStatus();
+  }
+
+  async #refillFrom(names: readonly string[]): Promise<void> {
+    // Writes that began before others knew of this node may still reach owners of before only.
+    const total = this.#options.topology().members.length;
+    if (!this.#options.gossip.rejoined && total > this.#options.replication) {
+      await delay(this.#options.clock, this.#options.requestTimeoutMs);
+    }
+    let failure: unknown;
+    for (const name of names) {
+      try {
+        await this.#refillFromOne(name);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  async #refillFromOne(name: string): Promise<void> {
+    const link = this.#options.linkTo(name);
+    if (link === undefined) return;
+    const topology = this.#options.topology();
+    const saved = this.#saved;
+    const begun = saved.after[name];
+    const after: Key | undefined = begun === undefined ? undefined : keyFromPath(begun);
+    let pages = 0;
+    let pulled = 0;
+    const { complete } = await this.#options.exchange.run({
+      peerName: name,
+      link,
+      topology,
+      leaves: undefined,
+      after,
+      values: true,
+      onPage: async (through, counts) => {
+        this.#pulled += counts.pulled - pulled;
+        pulled = counts.pulled;
+        if (through !== undefined) saved.after[name] = keyToPath(through);
+        if (++pages % PAGES_PER_SAVE === 0) await this.#options.state.write(DOCUMENT, saved);
+        return !this.#stopped && this.#options.topology().fingerprint === topology.fingerprint;
+      },
+    });
+    if (!complete) return;
+    saved.done.push(name);
+    await this.#options.state.write(DOCUMENT, saved);
+  }
+}

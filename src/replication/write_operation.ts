@@ -1,0 +1,214 @@
+/** One write under way: the shell around `WriteCore`. */
+import { ConvergeError } from "../errors.ts";
+import type { Key } from "../record/key.ts";
+import type { StoredRecord } from "../record/record.ts";
+import { encodeRecord } from "../record/record_line.ts";
+import type { CoordinatorContext } from "./coordinator.ts";
+import type { Deadlined } from "./deadline_queue.ts";
+import type { WriteWaiter } from "./peer_link.ts";
+import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
+import type { Owner } from "./topology.ts";
+import { type WriteAnswer, WriteCore } from "./write_core.ts";
+
+/** Times that a write raises its counter and tries again. */
+const ATTEMPTS_MAX = 5;
+
+/** What is to be written. */
+export interface WriteRequest {
+  readonly key: Key;
+  /** Undefined for a delete. */
+  readonly value: Uint8Array | undefined;
+  readonly contentType: string | undefined;
+  readonly expiresAtMs: number;
+  readonly quorum: number;
+  readonly owners: readonly Owner[];
+}
+
+/** A write that was acked. */
+export interface WriteResult {
+  readonly record: StoredRecord;
+  receipt(): Receipt;
+}
+
+/**
+ * Sends the record to all owners, tells the caller as soon as the decision is clear, and goes on
+ * until every owner has answered or the deadline passed; owners that did not store it get a hint.
+ */
+export class WriteOperation implements WriteWaiter, Deadlined {
+  deadlineMs = 0;
+  previous: Deadlined | undefined;
+  next: Deadlined | undefined;
+  readonly #context: CoordinatorContext;
+  readonly #request: WriteRequest;
+  readonly #counts: boolean[];
+  readonly #startMs: number;
+  readonly #answeredMs: number[] = [];
+  readonly #hinted: boolean[] = [];
+  #core!: WriteCore; // from the first attempt on
+  #record!: StoredRecord;
+  #attempts = 0;
+  #resolve: ((result: WriteResult) => void) | undefined;
+  #reject: ((error: ConvergeError) => void) | undefined;
+  #over = false;
+  #expired = false;
+
+  constructor(context: CoordinatorContext, request: WriteRequest) {
+    this.#context = context;
+    this.#request = request;
+    this.#counts = request.owners.map(({ countsForWrites }) => countsForWrites);
+    this.#startMs = context.clock.monotonicMs();
+  }
+
+  /** @throws {ConvergeError} `quorum_unreachable`, its details a receipt. */
+  run(): Promise<WriteResult> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#context.deadlines.add(this);
+      this.#attempt();
+    });
+  }
+
+  /** Answers to an earlier attempt have another slot number and say nothing about this one. */
+  onWriteAnswer(slot: number, answer: WriteAnswer): void {
+    const owners = this.#request.owners.length;
+    if (Math.floor(slot / owners) !== this.#attempts) return;
+    const owner = slot % owners;
+    this.#answeredMs[owner] = this.#context.clock.monotonicMs() - this.#startMs;
+    this.#core.answer(owner, answer);
+    this.#decide();
+  }
+
+  onDeadline(): void {
+    this.#expired = true;
+    // Without a counter there was not even a first attempt.
+    if (this.#attempts === 0) return this.#fail();
+    for (let i = 0; i < this.#counts.length; i++) {
+      if (this.#core.answers[i] === undefined) this.#core.answer(i, "timeout");
+    }
+    this.#decide();
+  }
+
+  #attempt(): void {
+    const counter = this.#context.lamport.next();
+    if (counter === undefined) {
+      this.#context.lamport.reserve().then(
+        () => this.#over || this.#expired || this.#attempt(),
+        () => this.#fail(),
+      );
+      return;
+    }
+    const { key, value, contentType, expiresAtMs, owners } = this.#request;
+    this.#attempts++;
+    this.#record = encodeRecord({
+      key,
+      value,
+      contentType,
+      expiresAtMs,
+      counter,
+      nodeID: this.#context.nodeID,
+    });
+    this.#core = new WriteCore(this.#counts, this.#request.quorum);
+    const base = this.#attempts * owners.length;
+    for (let i = 0; i < owners.length; i++) {
+      const owner = owners[i]!;
+      if (owner.isSelf) this.#context.replica.write(this.#record, this, base + i);
+      else this.#sendTo(owner, base + i);
+    }
+  }
+
+  #sendTo(owner: Owner, slot: number): void {
+    const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
+    if (link === undefined) this.onWriteAnswer(slot, "refused");
+    else link.write(this.#record, this, slot);
+  }
+
+  #decide(): void {
+    const decision = this.#core.decision;
+    if (decision === "acked") this.#ack();
+    else if (decision === "retry" && this.#canRetry()) return this.#retry();
+    else if (decision !== "wait") this.#fail();
+    if (this.#core.complete) this.#finish();
+  }
+
+  #canRetry(): boolean {
+    return !this.#over && !this.#expired && this.#attempts < ATTEMPTS_MAX;
+  }
+
+  #retry(): void {
+    this.#context.lamport.observe(this.#core.newestSeen!.counter);
+    this.#attempt();
+  }
+
+  #ack(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#resolve!({ record: this.#record, receipt: () => this.#receipt("stored") });
+  }
+
+  #fail(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const receipt = this.#receipt("failed");
+    this.#reject!(
+      new ConvergeError(
+        "quorum_unreachable",
+        `Cannot store on ${this.#request.quorum} owners: current count is ${
+          this.#core?.stored ?? 0
+        }`,
+        { details: { ...receipt } },
+      ),
+    );
+  }
+
+  /** Every owner has answered: an acked write leaves hints for those that do not have it. */
+  #finish(): void {
+    this.#context.deadlines.remove(this);
+    if (this.#core.decision !== "acked") return;
+    this.#core.answers.forEach((answer, i) => {
+      const owner = this.#request.owners[i]!;
+      if (answer === "stored" || typeof answer === "object" || owner.isSelf) return;
+      if (owner.member === undefined || this.#hinted[i]) return;
+      this.#hinted[i] = true;
+      this.#context.hints.add(owner.name, this.#record);
+    });
+  }
+
+  #receipt(result: string): Receipt {
+    const { key, value, owners, quorum } = this.#request;
+    const answers = this.#core?.answers ?? [];
+    const stored = this.#core?.stored ?? 0;
+    const indeterminate = result === "failed" &&
+      (this.#attempts > 1 || answers.some((a) => a === "stored" || a === "timeout"));
+    return {
+      ...receiptHead(value === undefined ? "delete" : "put", key),
+      coordinator: this.#context.selfName,
+      quorums: this.#context.quorums(),
+      strict: quorum >= this.#context.quorums().w,
+      required: quorum,
+      result,
+      why: result === "stored"
+        ? `${stored} of ${owners.length} owners have it on disk, ${quorum} were required`
+        : `only ${stored} of the ${quorum} required owners are known to have it on disk`,
+      ...(this.#record === undefined ? {} : receiptVersion(this.#record)),
+      attempts: this.#attempts,
+      ms: this.#context.clock.monotonicMs() - this.#startMs,
+      ...(result === "failed" ? { indeterminate } : {}),
+      owners: owners.map((owner, i) => this.#ownerReceipt(owner, i)),
+    };
+  }
+
+  #ownerReceipt(owner: Owner, i: number): OwnerReceipt {
+    const answer = this.#core?.answers[i];
+    const ms = this.#answeredMs[i];
+    return {
+      name: owner.name,
+      outcome: typeof answer === "object" ? "superseded" : answer ?? "pending",
+      ...receiptVersion(typeof answer === "object" ? answer : undefined),
+      ...(ms === undefined ? {} : { ms }),
+      countsForQuorum: owner.countsForWrites,
+      ...(answer === "stored" ? { fsynced: this.#context.fsynced } : {}),
+      ...(this.#hinted[i] ? { hinted: true } : {}),
+    };
+  }
+}
