@@ -179,7 +179,8 @@ export class WriteOperation implements WriteWaiter, Deadlined {
     const answers = this.#core?.answers ?? [];
     const stored = this.#core?.stored ?? 0;
     const indeterminate = result === "failed" &&
-      (this.#attempts > 1 || answers.some((a) => a === "stored" || a === "timeout"));
+      (this.#attempts > 1 ||
+        answers.some((a) => a === undefined || a === "stored" || a === "timeout"));
     return {
       ...receiptHead(value === undefined ? "delete" : "put", key),
       coordinator: this.#context.selfName,
