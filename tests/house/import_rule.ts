@@ -1,0 +1,62 @@
+/**
+ * Who may import whom: `errors, record, platform <- ring, storage, membership <- replication <-
+ * http <- node <- cli <- main`, where "A <- B" reads "B may import A".
+ *
+ * @module
+ */
+import { dirname, join } from "@std/path";
+import { readModule } from "./module.ts";
+
+const BASE = ["errors", "config", "record", "platform"];
+const PARTS = [...BASE, "ring", "storage", "membership"];
+const NODE = [...PARTS, "replication", "http", "dashboard", "platform/deno", "node"];
+
+/** What each area may import besides itself. */
+const MAY_IMPORT: Record<string, string[]> = {
+  "errors": [],
+  "config": ["errors"],
+  "record": ["errors"],
+  "platform": ["errors"],
+  "platform/deno": BASE,
+  "ring": BASE,
+  "storage": BASE,
+  "membership": BASE,
+  "replication": PARTS,
+  "http": [...PARTS, "replication", "dashboard"],
+  "node": NODE,
+  "simulation": [...NODE, "client"],
+  "client": [],
+  "dashboard": ["client"],
+  "cli": [...NODE, "simulation", "client"],
+  "main": ["cli"],
+  "std": [],
+  "tasks": [],
+};
+
+/** These import types from anywhere, but nothing that runs. */
+const FREE_WITH_TYPES = ["client", "dashboard"];
+
+/** The area of a path such as `src/ring/token.ts`; `undefined` for one that has no place. */
+export function areaOf(path: string): string | undefined {
+  if (path.startsWith("src/platform/deno/")) return "platform/deno";
+  const area = path === "main.ts" ? "main" : path.match(/^src\/([^/]+?)(\.ts|\/.*)$/)?.[1];
+  return area !== undefined && Object.hasOwn(MAY_IMPORT, area) ? area : undefined;
+}
+
+/** Says, one line each, which imports of a module break the rule. */
+export function importViolations(path: string, text: string): string[] {
+  const area = areaOf(path);
+  if (area === undefined) return [`${path}: has no place in the import rule`];
+  const violations: string[] = [];
+  for (const { specifier, typeOnly, line } of readModule(path, text).imports) {
+    if (specifier === undefined || !/^\.{0,2}\//.test(specifier)) continue;
+    const target = areaOf(join(dirname(path), specifier));
+    if (target === area) continue;
+    if (target !== undefined) {
+      if (MAY_IMPORT[area]?.includes(target)) continue;
+      if (typeOnly && FREE_WITH_TYPES.includes(area)) continue;
+    }
+    violations.push(`${path}:${line}: ${area} must not import ${specifier}`);
+  }
+  return violations;
+}

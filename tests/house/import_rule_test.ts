@@ -1,0 +1,58 @@
+import { assertEquals } from "@std/assert";
+import { areaOf, importViolations } from "./import_rule.ts";
+import { projectFiles, readProjectFile } from "./project_files.ts";
+
+Deno.test("import rule: every module of the house keeps it", async () => {
+  const modules = (await projectFiles()).filter((path) => /^(main\.ts|src\/.*\.tsx?)$/.test(path));
+  assertEquals(modules.flatMap((path) => importViolations(path, readProjectFile(path))), []);
+});
+
+Deno.test("importViolations: each way to break the rule is seen", () => {
+  const planted: [string, string][] = [
+    ["src/storage/a.ts", `import { a } from "../ring/token.ts";`],
+    ["src/storage/a.ts", `import type { A } from "../membership/member.ts";`],
+    ["src/storage/a.ts", `export * from "../replication/replica.ts";`],
+    ["src/storage/a.ts", `const a = await import("../http/app.ts");`],
+    ["src/storage/a.ts", `let a: import("../http/app.ts").App;`],
+    ["src/ring/a.ts", `import "../storage/store.ts";`],
+    ["src/membership/a.ts", `import "../storage/store.ts";`],
+    ["src/record/a.ts", `import "../platform/clock.ts";`],
+    ["src/errors.ts", `import "./record/key.ts";`],
+    ["src/replication/a.ts", `import "../http/app.ts";`],
+    ["src/http/a.ts", `import "../node.ts";`],
+    ["src/http/a.ts", `import "../platform/deno/deno_disk.ts";`],
+    ["src/node.ts", `import "./cli/serve.ts";`],
+    ["src/node.ts", `import "./simulation/world.ts";`],
+    ["src/cli/a.ts", `import "../../main.ts";`],
+    ["src/cli/a.ts", `import "../../tests/cluster/a.ts";`],
+    ["src/client/a.ts", `import { invariant } from "../errors.ts";`],
+    ["src/client/a.ts", `import { type A } from "../errors.ts";`],
+    ["src/dashboard/a.ts", `export { a } from "../ring/token.ts";`],
+    ["src/ring/a.ts", `import "../std/path/mod.ts";`],
+    ["src/helpers/a.ts", ``],
+  ];
+  for (const [path, text] of planted) {
+    assertEquals(importViolations(path, text).length, 1, `${path}: ${text}`);
+  }
+});
+
+Deno.test("importViolations: what the rule allows is left alone", () => {
+  const allowed: [string, string][] = [
+    ["src/replication/a.ts", `import { a } from "../storage/store.ts";`],
+    ["src/storage/a.ts", `import { a } from "./wal/b.ts"; import "../platform/disk.ts";`],
+    ["src/storage/a.ts", `// import "../ring/token.ts";\nconst a = 'import "../ring/token.ts"';`],
+    ["src/client/a.ts", `import type { A } from "../http/app.ts";`],
+    ["src/http/a.ts", `import { Hono } from "hono";`],
+    ["main.ts", `import { a } from "./src/cli/program.ts";`],
+  ];
+  for (const [path, text] of allowed) assertEquals(importViolations(path, text), [], text);
+});
+
+Deno.test("areaOf: files and directories of src have an area, others none", () => {
+  assertEquals(areaOf("src/errors.ts"), "errors");
+  assertEquals(areaOf("src/platform/disk.ts"), "platform");
+  assertEquals(areaOf("src/platform/deno/deno_disk.ts"), "platform/deno");
+  assertEquals(areaOf("src/http/app.ts"), "http");
+  assertEquals(areaOf("src/toString/a.ts"), undefined);
+  assertEquals(areaOf("tests/a.ts"), undefined);
+});
