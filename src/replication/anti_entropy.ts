@@ -220,7 +220,9 @@ export class AntiEntropy {
       }
       if (this.#stopped) return;
       const restMs = REST_SHARE * (clock.monotonicMs() - startMs);
-      const due = this.#urgent.size > 0;
+      // An urgent peer that cannot be reached is no reason to hurry: the wait would be no wait.
+      const next = this.#nextPeer();
+      const due = next !== undefined && this.#urgent.has(next);
       await this.#pause(
         due
           ? Math.max(failed ? BACKOFF_MS : 0, restMs / REST_SHARE)
