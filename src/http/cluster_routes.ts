@@ -2,13 +2,15 @@
 import type { Hono } from "hono";
 import type { Gossip } from "../membership/gossip.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { AntiEntropy } from "../replication/anti_entropy.ts";
-import type { Coordinator } from "../replication/coordinator.ts";
-import type { HintedHandoff } from "../replication/hinted_handoff.ts";
+import type { Liveness } from "../membership/failure_detector.ts";
+import type { Member } from "../membership/member.ts";
+import type { AntiEntropy, AntiEntropyCounts } from "../replication/anti_entropy.ts";
+import type { Coordinator, CoordinatorCounts } from "../replication/coordinator.ts";
+import type { HintCounts, HintedHandoff } from "../replication/hinted_handoff.ts";
 import type { LamportClock } from "../replication/lamport_clock.ts";
-import type { Refill } from "../replication/refill.ts";
-import type { Topology } from "../replication/topology.ts";
-import type { Store } from "../storage/store.ts";
+import type { Refill, RefillProgress } from "../replication/refill.ts";
+import type { Quorums, Topology } from "../replication/topology.ts";
+import type { Store, StoreStatistics } from "../storage/store.ts";
 import { methodNotAllowed } from "./problem.ts";
 
 /** What the routes use of their node. */
@@ -22,6 +24,33 @@ export interface ClusterRoutesOptions {
   lamport: LamportClock;
   store: Store;
   topology(): Topology;
+}
+
+/** The answer of `GET /cluster`. */
+export interface ClusterView {
+  /** Name of the node that answers. */
+  self: string;
+  ready: boolean;
+  quorums: Quorums;
+  /** Highest Lamport counter seen. */
+  counter: number;
+  members: ClusterMember[];
+  /** Origins from the command line that nobody has been heard under yet. */
+  unresolvedSeeds: string[];
+  refill: RefillProgress;
+  hints: HintCounts;
+  antiEntropy: AntiEntropyCounts;
+  requests: CoordinatorCounts & { inFlight: number };
+  storage: StoreStatistics;
+}
+
+/** A member, as the answering node sees it. */
+export interface ClusterMember extends Member {
+  state: Liveness;
+  /** Milliseconds since it was heard of; null when never. */
+  silentMs: number | null;
+  /** Share of the token space of which it is first owner, 0..1. */
+  ownership: number;
 }
 
 /** Adds the routes. */
@@ -39,7 +68,7 @@ export function clusterRoutes(app: Hono, options: ClusterRoutesOptions): void {
 }
 
 /** The cluster as this node sees it. */
-export function clusterView(options: ClusterRoutesOptions) {
+export function clusterView(options: ClusterRoutesOptions): ClusterView {
   const { gossip, clock, topology, lamport, hints, antiEntropy, refill, coordinator } = options;
   const nowMs = clock.monotonicMs();
   const { quorums, ring, serving, unresolvedSeeds } = topology();
@@ -55,7 +84,7 @@ export function clusterView(options: ClusterRoutesOptions) {
       silentMs: finite(gossip.silenceMs(member.name, nowMs)),
       ownership: ownership.get(member.name) ?? 0,
     })),
-    unresolvedSeeds,
+    unresolvedSeeds: [...unresolvedSeeds],
     refill: refill.progress(),
     hints: hints.counts(),
     antiEntropy: antiEntropy.counts,

@@ -28,7 +28,7 @@ const SLAB_BYTES = 64 * 1024;
 const encoder = new TextEncoder();
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const HEX_DIGITS = encoder.encode("0123456789abcdef");
-// deno-lint-ignore no-control-regex -- what JSON must escape, and what is not ASCII
+/** Text that JSON writes as it is. */
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /** Small frames are cut from shared slabs: one allocation for some hundred records. */
