@@ -53,9 +53,14 @@ export class JournalStore implements Store {
     const bytes = sizeBytes === 0 ? new Uint8Array() : disk.openRead(path).readAt(0, sizeBytes);
     const batches: Mutation[][] = [];
     const validBytes = readBatches(bytes, batches);
-    if (validBytes < sizeBytes) disk.truncate(path, validBytes);
-    const journal = disk.openAppend(path);
+    // What the last life failed to sync may be in the cache only, and no later sync of that file
+    // would bring it to the device: a new file does.
+    const fresh = `${path}.tmp`;
+    disk.remove(fresh);
+    const journal = disk.openAppend(fresh);
+    journal.append(bytes.subarray(0, validBytes));
     await journal.sync();
+    disk.rename(fresh, path);
     await disk.syncDirectory(directory);
     const store = new JournalStore(journal, onFatal);
     for (const batch of batches) await store.#memory.apply(batch);
