@@ -1,0 +1,39 @@
+/** Makes an openable copy of a store's files, sharing the tables by hard links. */
+import { ConvergeError } from "../errors.ts";
+import type { Disk } from "../platform/disk.ts";
+import { type Manifest, writeManifest } from "./manifest.ts";
+import type { TableReader } from "./sstable_reader.ts";
+import { LogWriter } from "./wal_writer.ts";
+
+/** What is copied where. */
+export interface CheckpointOptions {
+  disk: Disk;
+  /** Must be absent or empty. */
+  directory: string;
+  /** As of the same moment as `tables`. */
+  manifest: Readonly<Manifest>;
+  tables: readonly TableReader[];
+}
+
+/** @throws {ConvergeError} `bad_request` when the directory has files; `disk_full`; `disk_failed`. */
+export async function writeCheckpoint(options: CheckpointOptions): Promise<void> {
+  const { disk, directory, tables } = options;
+  const manifest: Manifest = { ...options.manifest, log: 1 };
+  for (const table of tables) table.acquire();
+  try {
+    disk.makeDirectory(directory);
+    if (disk.list(directory).length > 0) {
+      throw new ConvergeError(
+        "bad_request",
+        `Cannot checkpoint into ${directory}: it is not empty`,
+      );
+    }
+    for (const { path, name } of tables) disk.link(path, `${directory}/${name}`);
+    const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
+    log.close();
+    await disk.syncDirectory(directory);
+    await writeManifest(disk, directory, manifest);
+  } finally {
+    for (const table of tables) table.release();
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * A record that is still a line in a buffer: what memtables hold and what tables answer.
+ *
+ * Key and version are read from fixed places of the canonical encoding (`record_line.ts`), from
+ * both ends of the line, without parsing its JSON; whatever is not in that shape is parsed.
+ *
+ * An *erase marker* is a line with `"e":1`: the key and all older lines of it are forgotten. It
+ * lives in log, memtables and tables until a compaction reaches the oldest run; no read shows it.
+ */
+import { Buffer } from "node:buffer";
+import { ConvergeError } from "../errors.ts";
+import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
+import type { StoredRecord } from "../record/record.ts";
+import { frameAround } from "../record/record_line.ts";
+import { isCounter, isNodeID, type Version } from "../record/version.ts";
+
+const LF = 10;
+const QUOTE = 34;
+const COMMA = 44;
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
+const COLON = 58;
+const BACKSLASH = 92;
+/** Bytes of `{"k":"`, before a key that is text. */
+const KEY_OFFSET = 6;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The method without making a `Buffer` of every array first. */
+const latin1Slice = (Buffer.prototype as unknown as {
+  latin1Slice(this: Uint8Array, start: number, end: number): string;
+}).latin1Slice;
+
+/** The bytes as a string with one character each. */
+export function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return latin1Slice.call(bytes, start, end);
+}
+
+/** A record, or an erase marker, as the bytes [start, end) of a buffer; no line feed. */
+export class LineRecord implements StoredRecord {
+  readonly key: Key;
+  readonly counter: number;
+  readonly nodeID: string;
+  readonly tombstone: boolean;
+  readonly expiresAtMs: number;
+  readonly erase: boolean;
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  #frame: Uint8Array | undefined;
+
+  constructor(key: Key, facts: LineFacts, bytes: Uint8Array, start: number, end: number) {
+    this.key = key;
+    this.counter = facts.counter;
+    this.nodeID = facts.nodeID;
+    this.tombstone = facts.tombstone;
+    this.expiresAtMs = facts.expiresAtMs;
+    this.erase = facts.erase === true;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    this.#frame = undefined;
+  }
+
+  /** Made when first asked for: tables hold no checksum per line. */
+  get frame(): Uint8Array {
+    return this.#frame ??= frameAround(this.bytes.subarray(this.start, this.end));
+  }
+
+  /** Bytes of the line with its line feed: what it takes in a table. */
+  get lineBytes(): number {
+    return this.end - this.start + 1;
+  }
+}
+
+/** What a line says beside key and value. */
+export interface LineFacts extends Version {
+  readonly tombstone: boolean;
+  readonly expiresAtMs: number;
+  readonly erase?: boolean;
+}
+
+/** The JSON of an erase marker. */
+export function eraseLine(key: Key, { counter, nodeID }: Version): string {
+  return JSON.stringify({ ...keyToJson(key), e: 1, c: counter, n: nodeID });
+}
+
+/** The record of the line [start, end) whose key is known. */
+export function lineRecord(key: Key, bytes: Uint8Array, start: number, end: number): LineRecord {
+  return new LineRecord(key, lineFacts(bytes, start, end), bytes, start, end);
+}
+
+/**
+ * The key of the line [start, end).
+ *
+ * @throws {ConvergeError} `corrupt_file` when the line has none.
+ */
+export function lineKey(bytes: Uint8Array, start: number, end: number): Key {
+  if (isTextKey(bytes, start)) {
+    let position = start + KEY_OFFSET;
+    while (position < end) {
+      const byte = bytes[position]!;
+      if (byte === QUOTE) return latin1Slice.call(bytes, start + KEY_OFFSET, position);
+      if (byte === BACKSLASH) break;
+      position++;
+    }
+  }
+  return parsedKey(bytes, start, end);
+}
+
+/** Negative when the key of the line [start, end) is before `key`, 0 when equal, else positive. */
+export function compareLineKey(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  key: Key,
+): number {
+  if (isTextKey(bytes, start)) {
+    const offset = start + KEY_OFFSET;
+    const { length } = key;
+    for (let i = 0; offset + i < end; i++) {
+      const byte = bytes[offset + i]!;
+      if (byte === BACKSLASH) break;
+      if (byte === QUOTE) return i === length ? 0 : -1;
+      if (i === length) return 1;
+      const difference = byte - key.charCodeAt(i);
+      if (difference !== 0) return difference;
+    }
+  }
+  const lineKey = parsedKey(bytes, start, end);
+  return lineKey < key ? -1 : lineKey > key ? 1 : 0;
+}
+
+/**
+ * Version and marks of the line [start, end), read from its end.
+ *
+ * `"c"` and `"n"` come last, and a quote inside a JSON string is always behind a backslash; so
+ * `","c":` or `,"d":1,"c":` right before the counter cannot be part of a value.
+ *
+ * @throws {ConvergeError} `corrupt_file` when the line is no record.
+ */
+export function lineFacts(bytes: Uint8Array, start: number, end: number): LineFacts {
+  let position = end - 3;
+  if (bytes[end - 2] !== QUOTE) return parsedFacts(bytes, start, end);
+  while (position > start && bytes[position] !== QUOTE) position--;
+  const nodeIDStart = position + 1;
+  // ,"n":"
+  if (
+    bytes[position - 1] !== COLON || bytes[position - 3] !== 0x6e || bytes[position - 5] !== COMMA
+  ) return parsedFacts(bytes, start, end);
+  position -= 6;
+  let counter = 0;
+  let scale = 1;
+  for (let byte; (byte = bytes[position]!) >= DIGIT_0 && byte <= DIGIT_9; position--) {
+    counter += (byte - DIGIT_0) * scale;
+    scale *= 10;
+  }
+  // ,"c":
+  if (
+    bytes[position] !== COLON || bytes[position - 2] !== 0x63 || bytes[position - 4] !== COMMA ||
+    counter < 1
+  ) return parsedFacts(bytes, start, end);
+  position -= 5;
+  let mark = 0;
+  if (bytes[position] === DIGIT_0 + 1 && bytes[position - 1] === COLON) {
+    // "d":1 or "e":1 after a string, else an expiry, which is parsed.
+    mark = bytes[position - 3]!;
+    if (bytes[position - 4] !== QUOTE || (mark !== 0x64 && mark !== 0x65)) {
+      return parsedFacts(bytes, start, end);
+    }
+    position -= 6;
+  }
+  if (bytes[position] !== QUOTE) return parsedFacts(bytes, start, end);
+  return {
+    counter,
+    nodeID: internNodeID(bytes, nodeIDStart, end - 2),
+    tombstone: mark === 0x64,
+    expiresAtMs: 0,
+    erase: mark === 0x65,
+  };
+}
+
+/**
+ * The start of the line in a block of sorted lines whose key is `key`, or -1: a binary search on
+ * the bytes, which needs no table of the lines.
+ */
+export function findLine(block: Uint8Array, key: Key): number {
+  const start = lowerBound(block, key);
+  if (start >= block.byteLength) return -1;
+  return compareLineKey(block, start, lineEnd(block, start), key) === 0 ? start : -1;
+}
+
+/** The start of the first line whose key is not before `key`; the block's length when none is. */
+export function lowerBound(block: Uint8Array, key: Key): number {
+  let low = 0;
+  let high = block.byteLength;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const start = lineStart(block, low, middle);
+    const end = lineEnd(block, middle);
+    if (compareLineKey(block, start, end, key) < 0) low = end + 1;
+    else high = start;
+  }
+  return low;
+}
+
+/** Where the line that holds `position` starts; `low` is a start before it. */
+function lineStart(bytes: Uint8Array, low: number, position: number): number {
+  // Lines are mostly short, and then a loop is faster than the call of `lastIndexOf`.
+  const near = Math.max(low, position - 128);
+  for (let start = position; start > near; start--) {
+    if (bytes[start - 1] === LF) return start;
+  }
+  return near === low ? low : bytes.lastIndexOf(LF, near - 1) + 1;
+}
+
+/** Where the line that holds `position` ends: the offset of its line feed. */
+export function lineEnd(bytes: Uint8Array, position: number): number {
+  const feed = bytes.indexOf(LF, position);
+  return feed < 0 ? bytes.byteLength : feed;
+}
+
+/** Node IDs are few: the same string for the same bytes saves making it anew for every record. */
+const nodeIDs: string[] = new Array(256).fill("");
+
+function internNodeID(bytes: Uint8Array, start: number, end: number): string {
+  const slot = (end - start + bytes[end - 1]! * 7 + bytes[end - 2]! * 31) & 255;
+  const known = nodeIDs[slot]!;
+  if (known.length === end - start) {
+    let i = 0;
+    while (i < known.length && known.charCodeAt(i) === bytes[start + i]) i++;
+    if (i === known.length) return known;
+  }
+  return nodeIDs[slot] = latin1Slice.call(bytes, start, end);
+}
+
+function isTextKey(bytes: Uint8Array, start: number): boolean {
+  // {"k":"  -- against  {"kb":"
+  return bytes[start + 2] === 0x6b && bytes[start + 3] === QUOTE && bytes[start + 5] === QUOTE;
+}
+
+function parsedKey(bytes: Uint8Array, start: number, end: number): Key {
+  const key = keyFromJson(parseLine(bytes, start, end));
+  if (key === undefined) throw notARecord();
+  return key;
+}
+
+function parsedFacts(bytes: Uint8Array, start: number, end: number): LineFacts {
+  const { c, n, d, e, x = 0 } = parseLine(bytes, start, end);
+  if (!isCounter(c) || !isNodeID(n) || !Number.isSafeInteger(x)) throw notARecord();
+  return {
+    counter: c,
+    nodeID: n,
+    tombstone: d === 1,
+    expiresAtMs: x as number,
+    erase: e === 1,
+  };
+}
+
+function parseLine(bytes: Uint8Array, start: number, end: number): Record<string, unknown> {
+  let json: unknown;
+  try {
+    json = JSON.parse(utf8.decode(bytes.subarray(start, end)));
+  } catch (cause) {
+    throw new ConvergeError("corrupt_file", "Cannot read a line: it is not JSON", { cause });
+  }
+  if (typeof json !== "object" || json === null) throw notARecord();
+  return json as Record<string, unknown>;
+}
+
+function notARecord(): ConvergeError {
+  return new ConvergeError("corrupt_file", "Cannot read a line: it is no record");
+}

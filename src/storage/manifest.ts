@@ -1,0 +1,119 @@
+/**
+ * The manifest: which tables are open, and from which segment on the log counts. One small file of
+ * JSON lines, replaced as a whole (tmp -> fsync -> rename -> fsync of the directory), so that an
+ * edit happens or does not.
+ *
+ *     {"converge":"manifest","format":1,"next":15,"log":12,"highestCounter":345}
+ *     {"number":9,"run":9,"bytes":12345,"table":{...}}            one per table
+ *     {"end":{"tables":1,"crc":"0a1b2c3d"}}                       CRC-32 of all bytes before
+ */
+import { crc32 } from "node:zlib";
+import { ConvergeError } from "../errors.ts";
+import type { Disk } from "../platform/disk.ts";
+import { MANIFEST_NAME, TEMPORARY_SUFFIX } from "./file_names.ts";
+import { propertiesFromJson, propertiesToJson, type TableProperties } from "./sstable_format.ts";
+import { hex } from "./wal_format.ts";
+
+export const MANIFEST_FORMAT = 1;
+
+/** All that the manifest says. */
+export interface Manifest {
+  /** Greater than the number of every file of the directory. */
+  next: number;
+  /** First log segment that holds what is in no table. */
+  log: number;
+  /** At least the highest counter of the data keyspace in all segments before `log`. */
+  highestCounter: number;
+  tables: ManifestTable[];
+}
+
+/** One open table. */
+export interface ManifestTable {
+  number: number;
+  /** Tables of one run follow each other in key order. A higher run of a keyspace is newer. */
+  run: number;
+  bytes: number;
+  properties: TableProperties;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  const { tables, next, log, highestCounter } = manifest;
+  const head = { converge: "manifest", format: MANIFEST_FORMAT, next, log, highestCounter };
+  const lines = [head, ...tables.map(tableToJson)].map((line) => JSON.stringify(line) + "\n");
+  const body = encoder.encode(lines.join(""));
+  const end = encoder.encode(`{"end":{"tables":${tables.length},"crc":"${hex(crc32(body))}"}}\n`);
+  const bytes = new Uint8Array(body.byteLength + end.byteLength);
+  bytes.set(body);
+  bytes.set(end, body.byteLength);
+  return bytes;
+}
+
+/** @throws {ConvergeError} `corrupt_file`; `wrong_data` for an unknown format. */
+export function decodeManifest(bytes: Uint8Array): Manifest {
+  const lines = decoder.decode(bytes).split("\n");
+  const end = lines.at(-2) ?? "";
+  const body = bytes.subarray(0, bytes.byteLength - encoder.encode(end).byteLength - 1);
+  const tableCount = lines.length - 3;
+  const expected = `{"end":{"tables":${tableCount},"crc":"${hex(crc32(body))}"}}`;
+  if (lines.at(-1) !== "" || end !== expected) throw corrupt("its checksum does not hold");
+  const [head, ...tables] = lines.slice(0, -2).map((line) => JSON.parse(line));
+  if (head.converge !== "manifest" || head.format !== MANIFEST_FORMAT) {
+    throw new ConvergeError(
+      "wrong_data",
+      `Cannot read the manifest: its format is ${head.format}, known is ${MANIFEST_FORMAT}`,
+    );
+  }
+  const { next, log, highestCounter } = head;
+  return { next, log, highestCounter, tables: tables.map(tableFromJson) };
+}
+
+/** The manifest of a directory, or undefined when there is none. @throws as `decodeManifest`. */
+export function readManifest(disk: Disk, directory: string): Manifest | undefined {
+  const path = `${directory}/${MANIFEST_NAME}`;
+  const size = disk.fileSize(path);
+  if (size === undefined) return undefined;
+  const file = disk.openRead(path);
+  try {
+    return decodeManifest(file.readAt(0, size));
+  } finally {
+    file.close();
+  }
+}
+
+/** Replaces the manifest, atomically and durably. */
+export async function writeManifest(
+  disk: Disk,
+  directory: string,
+  manifest: Manifest,
+): Promise<void> {
+  const path = `${directory}/${MANIFEST_NAME}`;
+  const temporary = path + TEMPORARY_SUFFIX;
+  disk.remove(temporary);
+  const file = disk.openAppend(temporary);
+  try {
+    file.append(encodeManifest(manifest));
+    await file.sync();
+  } finally {
+    file.close();
+  }
+  disk.rename(temporary, path);
+  await disk.syncDirectory(directory);
+}
+
+function tableToJson({ number, run, bytes, properties }: ManifestTable): Record<string, unknown> {
+  return { number, run, bytes, table: propertiesToJson(properties) };
+}
+
+function tableFromJson(json: Record<string, unknown>): ManifestTable {
+  const properties = propertiesFromJson(json.table);
+  const { number, run, bytes } = json as Record<string, number>;
+  if (properties === undefined) throw corrupt("a table's line is wrong");
+  return { number: number!, run: run!, bytes: bytes!, properties };
+}
+
+function corrupt(reason: string): ConvergeError {
+  return new ConvergeError("corrupt_file", `Cannot read the manifest: ${reason}`);
+}

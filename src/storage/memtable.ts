@@ -1,0 +1,125 @@
+/**
+ * What was applied and is not in a table yet: per keyspace the newest line of each key.
+ *
+ * Entries are parts of the buffers that were appended to the log, so that `logBytes` is also what
+ * they keep alive in memory.
+ */
+import type { Key } from "../record/key.ts";
+import type { Cursor } from "./cursor.ts";
+import type { LineRecord } from "./line_record.ts";
+import { lowerBoundIndex, SortedKeys } from "./sorted_keys.ts";
+import type { Keyspace } from "./store.ts";
+
+/** One memtable. Written by one writer; read by anyone between its steps. */
+export class Memtable {
+  readonly keyspaces: Map<Keyspace, MemtableKeyspace> = new Map();
+  /** Bytes appended to the log for this memtable. */
+  logBytes = 0;
+  #sequence = 0;
+  #snapshots = 0;
+
+  get isEmpty(): boolean {
+    return this.keyspaces.size === 0;
+  }
+
+  get(keyspace: Keyspace, key: Key): LineRecord | undefined {
+    return this.keyspaces.get(keyspace)?.entries.get(key)?.line;
+  }
+
+  /** Puts the newest line of a key (the caller has decided that it is). */
+  put(keyspace: Keyspace, line: LineRecord): void {
+    let space = this.keyspaces.get(keyspace);
+    if (space === undefined) this.keyspaces.set(keyspace, space = new MemtableKeyspace());
+    space.put(line, ++this.#sequence, this.#snapshots > 0);
+  }
+
+  /** Lines of [start, end) as of now, whatever is put afterwards. Close it. */
+  cursor(keyspace: Keyspace, start: Key, end: Key | undefined): Cursor[] {
+    const space = this.keyspaces.get(keyspace);
+    if (space === undefined) return [];
+    const sequence = this.#sequence;
+    return space.keys.runs().map((run) => {
+      this.#snapshots++;
+      const closed = () => void this.#snapshots--;
+      return new MemtableCursor(run, space.entries, { start, end, sequence, closed });
+    });
+  }
+}
+
+/** A line with the moment it was put, and what it replaced while a snapshot was open. */
+interface MemtableEntry {
+  readonly line: LineRecord;
+  readonly sequence: number;
+  readonly previous: MemtableEntry | undefined;
+}
+
+/** The lines of one keyspace. */
+class MemtableKeyspace {
+  readonly entries = new Map<Key, MemtableEntry>();
+  readonly keys = new SortedKeys();
+
+  put(line: LineRecord, sequence: number, keepPrevious: boolean): void {
+    const previous = this.entries.get(line.key);
+    if (previous === undefined) this.keys.add(line.key);
+    this.entries.set(line.key, {
+      line,
+      sequence,
+      previous: keepPrevious ? previous : undefined,
+    });
+  }
+}
+
+interface MemtableCursorOptions {
+  start: Key;
+  end: Key | undefined;
+  sequence: number;
+  closed: () => void;
+}
+
+class MemtableCursor implements Cursor {
+  key: Key | undefined;
+  bytes = new Uint8Array(0);
+  start = 0;
+  end = 0;
+  readonly #run: readonly Key[];
+  readonly #entries: ReadonlyMap<Key, MemtableEntry>;
+  readonly #options: MemtableCursorOptions;
+  #index: number;
+  #closed = false;
+
+  constructor(
+    run: readonly Key[],
+    entries: ReadonlyMap<Key, MemtableEntry>,
+    options: MemtableCursorOptions,
+  ) {
+    this.#run = run;
+    this.#entries = entries;
+    this.#options = options;
+    this.#index = lowerBoundIndex(run, options.start) - 1;
+    this.next();
+  }
+
+  next(): void {
+    const { end, sequence } = this.#options;
+    while (++this.#index < this.#run.length && !this.#closed) {
+      const key = this.#run[this.#index]!;
+      if (end !== undefined && key >= end) break;
+      let entry = this.#entries.get(key);
+      while (entry !== undefined && entry.sequence > sequence) entry = entry.previous;
+      if (entry === undefined) continue;
+      const { line } = entry;
+      this.key = key;
+      this.bytes = line.bytes as Uint8Array<ArrayBuffer>;
+      this.start = line.start;
+      this.end = line.end;
+      return;
+    }
+    this.key = undefined;
+    this.close();
+  }
+
+  close(): void {
+    if (!this.#closed) this.#options.closed();
+    this.#closed = true;
+  }
+}

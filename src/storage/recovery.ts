@@ -1,0 +1,250 @@
+/**
+ * Opens a data directory: reads the manifest, removes leftovers, replays the log.
+ *
+ * A torn tail of the last segment is cut; damage before valid records, or anything missing that the
+ * manifest relies on, stops with `corrupt_file`, the offset and what to run.
+ */
+import { ConvergeError } from "../errors.ts";
+import type { Disk } from "../platform/disk.ts";
+import { logName, MANIFEST_NAME, parseName, tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import { lineFacts, lineKey, LineRecord } from "./line_record.ts";
+import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
+import { Memtable } from "./memtable.ts";
+import { DATA } from "./store.ts";
+import { mutationAt } from "./wal_format.ts";
+import { readSegment, type SegmentFindings } from "./wal_reader.ts";
+import { LogWriter } from "./wal_writer.ts";
+
+/** What a directory held. */
+export interface Recovered {
+  manifest: Manifest;
+  memtable: Memtable;
+  log: LogWriter;
+  highestCounter: number;
+  /** Bytes of torn tail that were cut from the last segment; they were never answered for. */
+  cutBytes: number;
+  /** Bytes of whole segments that are replayed beside the one being written. */
+  sealedLogBytes: number;
+}
+
+/**
+ * Makes a directory ready for writing.
+ *
+ * @throws {ConvergeError} `corrupt_file`, `wrong_data`, `disk_full`, `disk_failed`.
+ */
+export async function recover(disk: Disk, directory: string): Promise<Recovered> {
+  const manifest = readManifestOrStop(disk, directory) ?? await createManifest(disk, directory);
+  const names = disk.list(directory);
+  checkTables(disk, directory, manifest, names);
+  const segments = checkSegments(directory, manifest, names);
+  removeLeftovers(disk, directory, manifest, names);
+
+  const memtable = new Memtable();
+  const counter = { highest: manifest.highestCounter };
+  dropUnbegunSegment(disk, directory, segments);
+  let previousBytes = 0;
+  let sealedLogBytes = 0;
+  let cutBytes = 0;
+  for (const [i, number] of segments.entries()) {
+    const isLast = i === segments.length - 1;
+    const bytes = readWhole(disk, `${directory}/${logName(number)}`);
+    const findings = replay(bytes, memtable, counter, { directory, number });
+    checkSegment(findings, { directory, number, isLast, previousBytes, bytes: bytes.byteLength });
+    previousBytes = findings.validBytes;
+    if (!isLast) sealedLogBytes += findings.validBytes;
+    cutBytes = bytes.byteLength - findings.validBytes;
+  }
+  const log = await LogWriter.resume(disk, directory, {
+    number: segments.at(-1)!,
+    validBytes: previousBytes,
+  });
+  manifest.next = Math.max(manifest.next, ...names.map(nextTableNumber));
+  await disk.syncDirectory(directory);
+  return { manifest, memtable, log, highestCounter: counter.highest, cutBytes, sealedLogBytes };
+}
+
+/**
+ * A last segment whose header was never durable held nothing, and the one before it may have been
+ * written on: forget it.
+ */
+function dropUnbegunSegment(disk: Disk, directory: string, segments: number[]): void {
+  if (segments.length < 2) return;
+  const path = `${directory}/${logName(segments.at(-1)!)}`;
+  const { header, damage } = readSegment(readWhole(disk, path), () => {});
+  if (header !== undefined || damage !== undefined) return;
+  disk.remove(path);
+  segments.pop();
+}
+
+/** Puts the lines of a segment into the memtable, in order. */
+function replay(
+  bytes: Uint8Array,
+  memtable: Memtable,
+  counter: { highest: number },
+  { directory, number }: { directory: string; number: number },
+): SegmentFindings {
+  try {
+    const findings = readSegment(bytes, (start, end) => {
+      const { keyspace, jsonStart } = mutationAt(bytes, start, end);
+      const space = keyspace === "" ? DATA : keyspace;
+      const key = lineKey(bytes, jsonStart, end);
+      const line = new LineRecord(key, lineFacts(bytes, jsonStart, end), bytes, jsonStart, end);
+      if (space === DATA && line.counter > counter.highest) counter.highest = line.counter;
+      memtable.put(space, line);
+    });
+    memtable.logBytes += findings.validBytes;
+    return findings;
+  } catch (error) {
+    if (error instanceof ConvergeError && error.code === "wrong_data") throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw damaged(directory, logName(number), reason, {});
+  }
+}
+
+function checkSegment(
+  { header, damage, validBytes }: SegmentFindings,
+  segment: {
+    directory: string;
+    number: number;
+    isLast: boolean;
+    previousBytes: number;
+    bytes: number;
+  },
+): void {
+  const { directory, number, isLast, previousBytes, bytes } = segment;
+  const name = logName(number);
+  if (damage !== undefined) {
+    throw damaged(directory, name, damage.reason, { offset: damage.offset });
+  }
+  if (header === undefined || (!isLast && validBytes < bytes)) {
+    throw damaged(directory, name, "it was complete, and is cut short", { offset: validBytes });
+  }
+  if (header.segment !== number) {
+    throw damaged(directory, name, `it says that it is segment ${header.segment}`, { offset: 0 });
+  }
+  if (previousBytes !== 0 && header.previousBytes !== previousBytes) {
+    throw damaged(
+      directory,
+      logName(number - 1),
+      `it has ${previousBytes} bytes and had ${header.previousBytes}`,
+      { offset: previousBytes },
+    );
+  }
+}
+
+async function createManifest(disk: Disk, directory: string): Promise<Manifest> {
+  const files = disk.list(directory).filter((name) => parseName(name) !== undefined);
+  // A first start that was interrupted leaves an empty segment; anything more needs its manifest.
+  const isLeftover = files.every((name) =>
+    parseName(name)!.kind === "log" && isEmptySegment(readWhole(disk, `${directory}/${name}`))
+  );
+  if (!isLeftover) throw damaged(directory, MANIFEST_NAME, "it is missing", {});
+  const manifest: Manifest = { next: 2, log: 1, highestCounter: 0, tables: [] };
+  const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
+  log.close();
+  await writeManifest(disk, directory, manifest);
+  return manifest;
+}
+
+function isEmptySegment(bytes: Uint8Array): boolean {
+  const { lines, damage } = readSegment(bytes, () => {});
+  return lines === 0 && damage === undefined;
+}
+
+function readManifestOrStop(disk: Disk, directory: string): Manifest | undefined {
+  try {
+    return readManifest(disk, directory);
+  } catch (error) {
+    if (error instanceof ConvergeError && error.code !== "corrupt_file") throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw damaged(directory, MANIFEST_NAME, reason, {});
+  }
+}
+
+function checkTables(
+  disk: Disk,
+  directory: string,
+  { tables }: Manifest,
+  names: readonly string[],
+): void {
+  const present = new Set(names);
+  for (const { number, bytes } of tables) {
+    const name = tableName(number);
+    if (!present.has(name)) throw damaged(directory, name, "it is missing", {});
+    const size = disk.fileSize(`${directory}/${name}`);
+    if (size !== bytes) {
+      throw damaged(directory, name, `it has ${size} bytes and had ${bytes}`, {});
+    }
+  }
+}
+
+/** Numbers of the segments that count. @throws when the first or one in between is missing. */
+function checkSegments(
+  directory: string,
+  manifest: Manifest,
+  names: readonly string[],
+): number[] {
+  const numbers: number[] = [];
+  for (const name of names) {
+    const file = parseName(name);
+    if (file?.kind === "log" && file.number >= manifest.log) numbers.push(file.number);
+  }
+  numbers.sort((a, b) => a - b);
+  // Segments have numbers of their own, without gaps.
+  let expected = manifest.log;
+  for (const number of numbers) {
+    if (number !== expected) break;
+    expected++;
+  }
+  if (numbers.length === 0 || expected !== numbers.at(-1)! + 1) {
+    throw damaged(directory, logName(expected), "it is missing", {});
+  }
+  return numbers;
+}
+
+function removeLeftovers(
+  disk: Disk,
+  directory: string,
+  { tables, log }: Manifest,
+  names: readonly string[],
+): void {
+  const named = new Set(tables.map(({ number }) => number));
+  for (const name of names) {
+    const file = parseName(name);
+    const isLeftover = file === undefined
+      ? name.endsWith(TEMPORARY_SUFFIX)
+      : file.kind === "log"
+      ? file.number < log
+      : !named.has(file.number);
+    if (isLeftover) disk.remove(`${directory}/${name}`);
+  }
+}
+
+function readWhole(disk: Disk, path: string): Uint8Array {
+  const file = disk.openRead(path);
+  try {
+    return file.readAt(0, file.sizeBytes);
+  } finally {
+    file.close();
+  }
+}
+
+function nextTableNumber(name: string): number {
+  const file = parseName(name);
+  return file?.kind === "sst" ? file.number + 1 : 0;
+}
+
+function damaged(
+  directory: string,
+  name: string,
+  reason: string,
+  where: { offset?: number },
+): ConvergeError {
+  const at = where.offset === undefined ? "" : ` at offset ${where.offset}`;
+  return new ConvergeError(
+    "corrupt_file",
+    `Cannot open ${directory}/${name}${at}: ${reason}. ` +
+      `Run: converge doctor --data ${directory} --salvage`,
+    { details: { file: `${directory}/${name}`, ...where } },
+  );
+}

@@ -1,0 +1,114 @@
+/** Saves what holds of a damaged table: every block whose checksum is right. */
+import { crc32 } from "node:zlib";
+import type { Disk } from "../platform/disk.ts";
+import { type Key, keyFromJson } from "../record/key.ts";
+import { lineEnd, lineKey } from "./line_record.ts";
+import { TableWriter, type TableWriterOptions, type WrittenTable } from "./sstable_writer.ts";
+import type { IndexEntry, TableProperties } from "./sstable_format.ts";
+
+const LF = 10;
+const decoder = new TextDecoder();
+
+/** Keys [start, end) of which records may be lost; no `end` = to the last key of all. */
+export interface LostRange {
+  start: Key;
+  end: Key | undefined;
+}
+
+/** What is left of a table. */
+export interface SalvagedTable {
+  /** Undefined when nothing of it holds. */
+  table: WrittenTable | undefined;
+  lost: LostRange[];
+}
+
+/**
+ * Copies the blocks that hold into a new table, durable and not yet named.
+ *
+ * The index need not hold as a whole: an entry of it is believed when the block that it points to
+ * has the checksum that it says.
+ *
+ * @param path The damaged file.
+ * @param known What the manifest says about the table.
+ */
+export async function salvageTable(
+  disk: Disk,
+  path: string,
+  known: TableProperties,
+  target: TableWriterOptions,
+): Promise<SalvagedTable> {
+  const bytes = readAll(disk, path);
+  const lost: LostRange[] = [];
+  let writer: TableWriter | undefined;
+  let expectedAt = 0;
+  let lostFrom: Key = known.first;
+  let isGap = false;
+  for (const { key, at, length } of goodBlocks(bytes)) {
+    isGap ||= at !== expectedAt;
+    if (isGap) lost.push({ start: lostFrom, end: key });
+    isGap = false;
+    writer ??= new TableWriter(target);
+    let start = at;
+    while (start < at + length) {
+      const end = lineEnd(bytes, start);
+      lostFrom = lineKey(bytes, start, end);
+      writer.add(lostFrom, bytes, start, end);
+      start = end + 1;
+    }
+    expectedAt = at + length;
+  }
+  if (lostFrom < known.last || writer === undefined) {
+    lost.push({ start: lostFrom, end: after(known.last) });
+  }
+  return { table: await writer?.finish(), lost };
+}
+
+/** The blocks of a table, in key order, that some index line describes and that hold. */
+export function goodBlocks(bytes: Uint8Array): { key: Key; at: number; length: number }[] {
+  const blocks: { key: Key; at: number; length: number }[] = [];
+  for (let start = 0; start < bytes.byteLength;) {
+    const end = lineEnd(bytes, start);
+    // {"index":
+    if (bytes[start + 2] === 0x69 && bytes[start + 7] === 0x22) {
+      const block = blockOf(decoder.decode(bytes.subarray(start, end)), bytes);
+      if (block !== undefined) blocks.push(block);
+    }
+    start = end + 1;
+  }
+  return blocks.sort((a, b) => a.at - b.at);
+}
+
+function blockOf(
+  line: string,
+  bytes: Uint8Array,
+): { key: Key; at: number; length: number } | undefined {
+  let entry: Partial<IndexEntry>;
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  const { at, bytes: length, crc } = entry;
+  if (typeof at !== "number" || typeof length !== "number" || typeof crc !== "string") {
+    return undefined;
+  }
+  const key = keyFromJson(entry.index ?? {});
+  const block = bytes.subarray(at, at + length);
+  const holds = key !== undefined && block.byteLength === length && length > 0 &&
+    block[length - 1] === LF && crc32(block) === parseInt(crc, 16);
+  return holds ? { key, at, length } : undefined;
+}
+
+function readAll(disk: Disk, path: string): Uint8Array {
+  const file = disk.openRead(path);
+  try {
+    return file.readAt(0, file.sizeBytes);
+  } finally {
+    file.close();
+  }
+}
+
+/** The first key behind `key`. */
+function after(key: Key): Key {
+  return key + "\0";
+}

@@ -1,0 +1,198 @@
+/**
+ * A sorted table on disk: JSON lines throughout. Grammar and a worked example: `docs/formats.md`.
+ *
+ *     table      = block* index* filter properties footer
+ *     block      = line+                            sorted record lines, about 4 KiB
+ *     index      = {"index":key,"at":n,"bytes":n,"crc":hex}      first key, place, CRC-32 of a block
+ *     filter     = {"filter":base64,"probes":7}
+ *     properties = {"table":{...}}
+ *     footer     = {...} padded with spaces to FOOTER_BYTES
+ *
+ * Every byte is under a checksum: blocks in their index lines, index to properties in the footer's
+ * `tail`, the footer in its own `crc`, and its padding by being rendered only one way.
+ */
+import { Buffer } from "node:buffer";
+import { crc32 } from "node:zlib";
+import { ConvergeError } from "../errors.ts";
+import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
+import { PROBES } from "./bloom_filter.ts";
+import { hex } from "./wal_format.ts";
+
+export const TABLE_FORMAT = 1;
+export const BLOCK_BYTES = 4096;
+export const FOOTER_BYTES = 192;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** What is known of a table without reading its blocks. */
+export interface TableProperties {
+  keyspace: string;
+  /** Lines in it, tombstones and erase markers included. */
+  records: number;
+  tombstones: number;
+  erases: number;
+  first: Key;
+  last: Key;
+  /** No line of the table has a higher counter. */
+  maxCounter: number;
+}
+
+/** The sparse index and the filter of a table, as kept in memory. */
+export interface TableIndex {
+  /** First key of each block. */
+  readonly firstKeys: readonly Key[];
+  /** Offset of each block, and of the end of the last. */
+  readonly offsets: Float64Array;
+  /** CRC-32 of each block. */
+  readonly crcs: Uint32Array;
+  readonly filter: Uint8Array;
+}
+
+/** Where the parts of a table lie: offsets. */
+export interface Footer {
+  index: number;
+  filter: number;
+  properties: number;
+  /** CRC-32 of all from `index` to the footer. */
+  tail: number;
+}
+
+export function indexLine(key: Key, at: number, bytes: number, crc: number): string {
+  return `{"index":${JSON.stringify(keyToJson(key))},"at":${at},"bytes":${bytes},"crc":"${
+    hex(crc)
+  }"}\n`;
+}
+
+export function filterLine(bits: Uint8Array): string {
+  const base64 = Buffer.from(bits.buffer, bits.byteOffset, bits.byteLength).toString("base64");
+  return `{"filter":"${base64}","probes":${PROBES}}\n`;
+}
+
+export function propertiesLine(properties: TableProperties): string {
+  return `{"table":${JSON.stringify(propertiesToJson(properties))}}\n`;
+}
+
+/** Properties with their keys in JSON form. */
+export function propertiesToJson(properties: TableProperties): Record<string, unknown> {
+  const { first, last, ...rest } = properties;
+  return { ...rest, first: keyToJson(first), last: keyToJson(last) };
+}
+
+/** What {@linkcode propertiesToJson} made, checked; undefined when it is not that. */
+export function propertiesFromJson(json: unknown): TableProperties | undefined {
+  if (typeof json !== "object" || json === null) return undefined;
+  const { keyspace, records, tombstones, erases, first, last, maxCounter } = json as Record<
+    string,
+    unknown
+  >;
+  const firstKey = keyFromJson(first as object ?? {});
+  const lastKey = keyFromJson(last as object ?? {});
+  const counts = [records, tombstones, erases, maxCounter];
+  if (typeof keyspace !== "string" || firstKey === undefined || lastKey === undefined) {
+    return undefined;
+  }
+  if (!counts.every((count) => Number.isSafeInteger(count) && (count as number) >= 0)) {
+    return undefined;
+  }
+  return {
+    keyspace,
+    records: records as number,
+    tombstones: tombstones as number,
+    erases: erases as number,
+    first: firstKey,
+    last: lastKey,
+    maxCounter: maxCounter as number,
+  };
+}
+
+export function footerLine({ index, filter, properties, tail }: Footer): Uint8Array {
+  const checked = `{"converge":"sstable","format":${TABLE_FORMAT},"index":${index},` +
+    `"filter":${filter},"properties":${properties},"tail":"${hex(tail)}"`;
+  const text = `${checked},"crc":"${hex(crc32(checked))}"}`;
+  return encoder.encode(text.padEnd(FOOTER_BYTES - 1) + "\n");
+}
+
+/** @throws {ConvergeError} `corrupt_file`; `wrong_data` for an unknown format. */
+export function parseFooter(bytes: Uint8Array): Footer {
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(decoder.decode(bytes));
+  } catch (cause) {
+    throw new ConvergeError("corrupt_file", "Cannot read a table: its footer is no JSON", {
+      cause,
+    });
+  }
+  const footer: Footer = {
+    index: Number(json.index),
+    filter: Number(json.filter),
+    properties: Number(json.properties),
+    tail: parseInt(String(json.tail), 16),
+  };
+  if (json.converge === "sstable" && json.format !== TABLE_FORMAT && footerCrcHolds(bytes)) {
+    throw new ConvergeError(
+      "wrong_data",
+      `Cannot read a table: its format is ${json.format}, known is ${TABLE_FORMAT}`,
+    );
+  }
+  const rendered = footerLine(footer);
+  if (
+    rendered.byteLength !== bytes.byteLength || !rendered.every((byte, i) => byte === bytes[i]) ||
+    !(footer.index <= footer.filter && footer.filter < footer.properties)
+  ) {
+    throw new ConvergeError("corrupt_file", "Cannot read a table: its footer does not hold");
+  }
+  return footer;
+}
+
+/** Index and filter and properties from the bytes between the blocks and the footer. */
+export function parseTail(
+  tail: Uint8Array,
+  footer: Footer,
+): { index: TableIndex; properties: TableProperties } {
+  if (crc32(tail) !== footer.tail) {
+    throw new ConvergeError("corrupt_file", "Cannot read a table: its index does not hold");
+  }
+  const lines = decoder.decode(tail.subarray(0, footer.filter - footer.index)).split("\n");
+  lines.pop();
+  const entries: IndexEntry[] = JSON.parse(`[${lines.join(",")}]`);
+  const firstKeys: Key[] = [];
+  const offsets = new Float64Array(entries.length + 1);
+  const crcs = new Uint32Array(entries.length);
+  let end = 0;
+  for (const [i, entry] of entries.entries()) {
+    const { at, bytes, crc } = entry;
+    const key = keyFromJson(entry.index);
+    if (key === undefined || at !== end) {
+      throw new ConvergeError("corrupt_file", "Cannot read a table: its index has a gap");
+    }
+    firstKeys.push(key);
+    offsets[i] = at;
+    crcs[i] = parseInt(crc, 16);
+    end += bytes;
+  }
+  offsets[entries.length] = end;
+  const filterText = decoder.decode(
+    tail.subarray(footer.filter - footer.index, footer.properties - footer.index),
+  );
+  const propertiesText = decoder.decode(tail.subarray(footer.properties - footer.index));
+  const properties = propertiesFromJson(JSON.parse(propertiesText).table);
+  if (properties === undefined || end !== footer.index) {
+    throw new ConvergeError("corrupt_file", "Cannot read a table: its properties are wrong");
+  }
+  const filter = new Uint8Array(Buffer.from(JSON.parse(filterText).filter, "base64"));
+  return { index: { firstKeys, offsets, crcs, filter }, properties };
+}
+
+/** One line of the index. */
+export interface IndexEntry {
+  index: { k?: string; kb?: string };
+  at: number;
+  bytes: number;
+  crc: string;
+}
+
+function footerCrcHolds(bytes: Uint8Array): boolean {
+  const match = /^(.*),"crc":"([0-9a-f]{8})"\} *\n$/.exec(decoder.decode(bytes));
+  return match !== null && hex(crc32(match[1]!)) === match[2];
+}

@@ -1,0 +1,295 @@
+/** Reads a sorted table. Nothing is answered from bytes whose checksum was not seen to hold. */
+import { crc32 } from "node:zlib";
+import { ConvergeError } from "../errors.ts";
+import type { Disk, ReadFile } from "../platform/disk.ts";
+import type { Key } from "../record/key.ts";
+import type { BlockCache, CachedBlock } from "./block_cache.ts";
+import { type KeyHash, mayContain } from "./bloom_filter.ts";
+import type { Cursor } from "./cursor.ts";
+import { tableName } from "./file_names.ts";
+import {
+  findLine,
+  latin1,
+  lineEnd,
+  lineKey,
+  type LineRecord,
+  lineRecord,
+  lowerBound,
+} from "./line_record.ts";
+import {
+  FOOTER_BYTES,
+  parseFooter,
+  parseTail,
+  type TableIndex,
+  type TableProperties,
+} from "./sstable_format.ts";
+
+/** Blocks that a cursor reads in one go at most. */
+const READ_AHEAD_BLOCKS = 32;
+
+/** Which table, and what it shares with the others. */
+export interface TableReaderOptions {
+  disk: Disk;
+  directory: string;
+  number: number;
+  bytes: number;
+  properties: TableProperties;
+  cache: BlockCache;
+  /** Told of damage before the error is thrown. */
+  onDamage?: (table: TableReader, error: ConvergeError) => void;
+}
+
+/** An immutable table. Index and filter are read when first needed. */
+export class TableReader {
+  readonly number: number;
+  readonly name: string;
+  readonly bytes: number;
+  readonly properties: TableProperties;
+  readonly #options: TableReaderOptions;
+  readonly #blocks: (CachedBlock | undefined)[] = [];
+  #file: ReadFile | undefined;
+  #index: TableIndex | undefined;
+  /** Scans and compactions that read it. */
+  #users = 0;
+  /** Called when the last user leaves, once nothing names the table. */
+  #retire: (() => void) | undefined;
+
+  /** @param index The index, where it is known because the table was just written. */
+  constructor(options: TableReaderOptions, index?: TableIndex) {
+    this.number = options.number;
+    this.name = tableName(options.number);
+    this.bytes = options.bytes;
+    this.properties = options.properties;
+    this.#options = options;
+    this.#index = index;
+  }
+
+  get path(): string {
+    return `${this.#options.directory}/${this.name}`;
+  }
+
+  /** The newest line of a key in this table, an erase marker too. @throws `corrupt_file`. */
+  get(key: Key, hash: KeyHash): LineRecord | undefined {
+    const { first, last } = this.properties;
+    if (key < first || key > last) return undefined;
+    const index = this.index();
+    if (!mayContain(index.filter, hash)) return undefined;
+    const number = blockFor(index.firstKeys, key);
+    const block = this.block(number);
+    const start = findLine(block, key);
+    return start < 0 ? undefined : lineRecord(key, block, start, lineEnd(block, start));
+  }
+
+  /** The checked bytes of a block, kept in the cache. */
+  block(number: number): Uint8Array {
+    const cached = this.#blocks[number];
+    if (cached !== undefined) {
+      cached.used = true;
+      return cached.bytes;
+    }
+    const { offsets } = this.index();
+    const offset = offsets[number]!;
+    const bytes = this.#read(offset, offsets[number + 1]! - offset);
+    this.#check(number, bytes);
+    this.#options.cache.put(this.#blocks, number, bytes);
+    return bytes;
+  }
+
+  /** The checked bytes of consecutive blocks, read at once and not kept. */
+  blocks(number: number, count: number): Uint8Array[] {
+    const { offsets } = this.index();
+    const offset = offsets[number]!;
+    const bytes = this.#read(offset, offsets[number + count]! - offset);
+    const blocks: Uint8Array[] = [];
+    for (let i = number; i < number + count; i++) {
+      const block = bytes.subarray(offsets[i]! - offset, offsets[i + 1]! - offset);
+      this.#check(i, block);
+      blocks.push(block);
+    }
+    return blocks;
+  }
+
+  /** Index and filter. @throws `corrupt_file`. */
+  index(): TableIndex {
+    return this.#index ??= this.#readIndex();
+  }
+
+  /** Keeps the files of the table until {@linkcode release}. */
+  acquire(): void {
+    this.#users++;
+  }
+
+  release(): void {
+    this.#users--;
+    this.#retireIfUnused();
+  }
+
+  /** Says that nothing names the table any more: closes it and calls `then` once it is unused. */
+  retire(then: () => void): void {
+    this.#retire = then;
+    this.#retireIfUnused();
+  }
+
+  close(): void {
+    this.#options.cache.drop(this.#blocks);
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #retireIfUnused(): void {
+    if (this.#users > 0 || this.#retire === undefined) return;
+    const retire = this.#retire;
+    this.#retire = undefined;
+    this.close();
+    retire();
+  }
+
+  #readIndex(): TableIndex {
+    try {
+      this.#file ??= this.#options.disk.openRead(this.path);
+      const { sizeBytes } = this.#file;
+      if (sizeBytes !== this.bytes) {
+        throw new ConvergeError(
+          "corrupt_file",
+          `Cannot read a table: it has ${sizeBytes} bytes, the manifest says ${this.bytes}`,
+        );
+      }
+      const footerAt = sizeBytes - FOOTER_BYTES;
+      const footer = parseFooter(this.#file.readAt(footerAt, FOOTER_BYTES));
+      return parseTail(this.#file.readAt(footer.index, footerAt - footer.index), footer).index;
+    } catch (error) {
+      if (error instanceof ConvergeError && error.code === "disk_failed") throw error;
+      throw this.#damage(error instanceof Error ? error.message : String(error), {});
+    }
+  }
+
+  #read(offset: number, length: number): Uint8Array {
+    this.#file ??= this.#options.disk.openRead(this.path);
+    return this.#file.readAt(offset, length);
+  }
+
+  #check(number: number, block: Uint8Array): void {
+    const index = this.#index!;
+    if (crc32(block) === index.crcs[number]) return;
+    throw this.#damage("a block's checksum does not hold", { offset: index.offsets[number] });
+  }
+
+  #damage(reason: string, where: { offset?: number | undefined }): ConvergeError {
+    const at = where.offset === undefined ? "" : ` at offset ${where.offset}`;
+    const error = new ConvergeError("corrupt_file", `Cannot read ${this.path}${at}: ${reason}`, {
+      details: { file: this.path, ...where },
+    });
+    this.#options.onDamage?.(this, error);
+    return error;
+  }
+}
+
+/** Lines of [start, end) of tables that follow each other in key order. */
+export class RunCursor implements Cursor {
+  key: Key | undefined;
+  bytes: Uint8Array = new Uint8Array(0);
+  start = 0;
+  end = -1;
+  readonly #tables: readonly TableReader[];
+  readonly #endKey: Key | undefined;
+  /** Index of the table being read; those before it are released. */
+  #table = 0;
+  #nextBlock = 0;
+  #readAhead = 1;
+  #pending: Uint8Array[] = [];
+  /** `bytes` as a string: finding line feeds and keys in it is faster. */
+  #text = "";
+
+  constructor(tables: readonly TableReader[], start: Key, end: Key | undefined) {
+    this.#endKey = end;
+    this.#tables = tables.filter(({ properties }) =>
+      properties.last >= start && (end === undefined || properties.first < end)
+    );
+    for (const table of this.#tables) table.acquire();
+    this.#guarded(() => this.#begin(start));
+  }
+
+  next(): void {
+    if (this.end + 1 >= this.bytes.byteLength) this.#guarded(() => this.#nextBytes());
+    else this.start = this.end + 1;
+    this.#readLine();
+  }
+
+  close(): void {
+    while (this.#table < this.#tables.length) this.#tables[this.#table++]!.release();
+    this.key = undefined;
+    this.bytes = EMPTY;
+    this.#pending = [];
+  }
+
+  #begin(start: Key): void {
+    const table = this.#tables[0];
+    if (table === undefined) return;
+    this.#nextBlock = blockFor(table.index().firstKeys, start);
+    this.bytes = table.block(this.#nextBlock++);
+    this.#text = latin1(this.bytes, 0, this.bytes.byteLength);
+    this.start = lowerBound(this.bytes, start);
+    if (this.start >= this.bytes.byteLength) this.#nextBytes();
+    this.#readLine();
+  }
+
+  /** Moves to the first line of the next block, of this table or the next; to the end otherwise. */
+  #nextBytes(): void {
+    let block = this.#pending.pop();
+    while (block === undefined && this.#table < this.#tables.length) {
+      const table = this.#tables[this.#table]!;
+      const left = table.index().firstKeys.length - this.#nextBlock;
+      if (left <= 0) {
+        this.#table++;
+        this.#nextBlock = 0;
+        table.release();
+        continue;
+      }
+      const count = Math.min(left, this.#readAhead);
+      this.#pending = table.blocks(this.#nextBlock, count).reverse();
+      this.#nextBlock += count;
+      this.#readAhead = Math.min(this.#readAhead * 2, READ_AHEAD_BLOCKS);
+      block = this.#pending.pop();
+    }
+    this.bytes = block ?? EMPTY;
+    this.start = 0;
+    this.#text = latin1(this.bytes, 0, this.bytes.byteLength);
+  }
+
+  #readLine(): void {
+    const { start } = this;
+    const text = this.#text;
+    if (start >= this.bytes.byteLength) return this.close();
+    this.end = text.indexOf("\n", start);
+    let key: Key | undefined;
+    if (text.startsWith('{"k":"', start)) {
+      key = text.slice(start + 6, text.indexOf('"', start + 6));
+      if (key.includes("\\")) key = undefined;
+    }
+    this.key = key ?? lineKey(this.bytes, start, this.end);
+    if (this.#endKey !== undefined && this.key >= this.#endKey) this.close();
+  }
+
+  #guarded(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+}
+
+/** Number of the block that holds `key`, if any does: the last whose first key is <= `key`. */
+export function blockFor(firstKeys: readonly Key[], key: Key): number {
+  let low = 0;
+  let high = firstKeys.length;
+  while (low + 1 < high) {
+    const middle = (low + high) >>> 1;
+    if (firstKeys[middle]! <= key) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+const EMPTY = new Uint8Array(0);

@@ -1,0 +1,198 @@
+/** Writes a sorted table: tmp -> fsync -> rename. The directory is synced by who names the table. */
+import { crc32 } from "node:zlib";
+import { invariant } from "../errors.ts";
+import type { AppendFile, Disk } from "../platform/disk.ts";
+import type { Key } from "../record/key.ts";
+import { BloomFilterBuilder } from "./bloom_filter.ts";
+import { tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import { lineFacts, lineKey } from "./line_record.ts";
+import {
+  BLOCK_BYTES,
+  filterLine,
+  footerLine,
+  indexLine,
+  propertiesLine,
+  type TableIndex,
+  type TableProperties,
+} from "./sstable_format.ts";
+
+const LF = 10;
+const OUTPUT_BYTES = 128 * 1024;
+/** Written bytes after which the device is given them, so that the last sync is short. */
+const SYNC_STEP_BYTES = 4 * 1024 * 1024;
+
+const encoder = new TextEncoder();
+
+/** A table that is complete and durable, though no manifest names it yet. */
+export interface WrittenTable {
+  number: number;
+  bytes: number;
+  properties: TableProperties;
+  index: TableIndex;
+}
+
+/** Where a table is written, and what of. */
+export interface TableWriterOptions {
+  disk: Disk;
+  directory: string;
+  number: number;
+  keyspace: string;
+}
+
+/** One table being written. Lines must come in strictly ascending key order. */
+export class TableWriter {
+  readonly #options: TableWriterOptions;
+  readonly #temporaryPath: string;
+  readonly #file: AppendFile;
+  readonly #filter = new BloomFilterBuilder();
+  readonly #firstKeys: Key[] = [];
+  readonly #offsets: number[] = [];
+  readonly #crcs: number[] = [];
+  readonly #indexLines: string[] = [];
+  #block: Uint8Array = new Uint8Array(2 * BLOCK_BYTES);
+  #blockBytes = 0;
+  #output: Uint8Array = new Uint8Array(OUTPUT_BYTES);
+  #outputBytes = 0;
+  /** Bytes of finished blocks. */
+  #dataBytes = 0;
+  #unsyncedBytes = 0;
+  #records = 0;
+  #tombstones = 0;
+  #erases = 0;
+  #maxCounter = 0;
+  #last: { bytes: Uint8Array; start: number; end: number } | undefined;
+
+  constructor(options: TableWriterOptions) {
+    this.#options = options;
+    const { disk, directory, number } = options;
+    this.#temporaryPath = `${directory}/${tableName(number)}${TEMPORARY_SUFFIX}`;
+    disk.remove(this.#temporaryPath);
+    this.#file = disk.openAppend(this.#temporaryPath);
+  }
+
+  /** Bytes of lines so far. */
+  get bytes(): number {
+    return this.#dataBytes + this.#blockBytes;
+  }
+
+  /** Adds the line [start, end) of `bytes`, which must stay unchanged until the next call. */
+  add(key: Key, bytes: Uint8Array, start: number, end: number): void {
+    const facts = lineFacts(bytes, start, end);
+    if (facts.tombstone) this.#tombstones++;
+    if (facts.erase === true) this.#erases++;
+    if (facts.counter > this.#maxCounter) this.#maxCounter = facts.counter;
+    if (this.#blockBytes === 0) this.#firstKeys.push(lineKey(bytes, start, end));
+    const length = end - start;
+    if (this.#blockBytes + length + 1 > this.#block.byteLength) this.#growBlock(length + 1);
+    this.#block.set(bytes.subarray(start, end), this.#blockBytes);
+    this.#blockBytes += length;
+    this.#block[this.#blockBytes++] = LF;
+    this.#filter.add(key);
+    this.#records++;
+    this.#last = { bytes, start, end };
+    if (this.#blockBytes >= BLOCK_BYTES) this.#finishBlock();
+  }
+
+  /** Gives the device what has gathered, if that is much. */
+  async pace(): Promise<void> {
+    if (this.#unsyncedBytes < SYNC_STEP_BYTES) return;
+    this.#unsyncedBytes = 0;
+    await this.#file.sync();
+  }
+
+  /** Completes the table and makes it durable under its final name. At least one line is needed. */
+  async finish(): Promise<WrittenTable> {
+    const { disk, directory, number, keyspace } = this.#options;
+    invariant(this.#last !== undefined, "a table has at least one line");
+    const { bytes, start, end } = this.#last;
+    const properties: TableProperties = {
+      keyspace,
+      records: this.#records,
+      tombstones: this.#tombstones,
+      erases: this.#erases,
+      first: this.#firstKeys[0]!,
+      last: lineKey(bytes, start, end),
+      maxCounter: this.#maxCounter,
+    };
+    if (this.#blockBytes > 0) this.#finishBlock();
+    this.#flushOutput();
+    const filter = this.#filter.build();
+    const tail = this.#tail(filter, properties);
+    this.#file.append(tail);
+    await this.#file.sync();
+    const sizeBytes = this.#file.sizeBytes;
+    this.#file.close();
+    disk.rename(this.#temporaryPath, `${directory}/${tableName(number)}`);
+    const index = {
+      firstKeys: this.#firstKeys,
+      offsets: Float64Array.from([...this.#offsets, this.#dataBytes]),
+      crcs: Uint32Array.from(this.#crcs),
+      filter,
+    };
+    return { number, bytes: sizeBytes, properties, index };
+  }
+
+  /** Gives up: removes what was written. Never throws. */
+  abandon(): void {
+    try {
+      this.#file.close();
+    } catch {
+      // Closed already, or the disk is failing: the file is a leftover either way.
+    }
+    try {
+      this.#options.disk.remove(this.#temporaryPath);
+    } catch {
+      // A leftover is removed at the next start.
+    }
+  }
+
+  #tail(filter: Uint8Array, properties: TableProperties): Uint8Array {
+    const index = this.#indexLines.join("");
+    const filterText = filterLine(filter);
+    const body = encoder.encode(index + filterText + propertiesLine(properties));
+    const filterAt = this.#dataBytes + encoder.encode(index).byteLength;
+    const footer = footerLine({
+      index: this.#dataBytes,
+      filter: filterAt,
+      properties: filterAt + filterText.length,
+      tail: crc32(body),
+    });
+    const tail = new Uint8Array(body.byteLength + footer.byteLength);
+    tail.set(body);
+    tail.set(footer, body.byteLength);
+    return tail;
+  }
+
+  #finishBlock(): void {
+    const block = this.#block.subarray(0, this.#blockBytes);
+    const crc = crc32(block);
+    this.#offsets.push(this.#dataBytes);
+    this.#crcs.push(crc);
+    this.#indexLines.push(
+      indexLine(this.#firstKeys.at(-1)!, this.#dataBytes, this.#blockBytes, crc),
+    );
+    if (this.#outputBytes + block.byteLength > OUTPUT_BYTES) this.#flushOutput();
+    if (block.byteLength > OUTPUT_BYTES) {
+      this.#file.append(block);
+      this.#unsyncedBytes += block.byteLength;
+    } else {
+      this.#output.set(block, this.#outputBytes);
+      this.#outputBytes += block.byteLength;
+    }
+    this.#dataBytes += this.#blockBytes;
+    this.#blockBytes = 0;
+  }
+
+  #flushOutput(): void {
+    if (this.#outputBytes === 0) return;
+    this.#file.append(this.#output.subarray(0, this.#outputBytes));
+    this.#unsyncedBytes += this.#outputBytes;
+    this.#outputBytes = 0;
+  }
+
+  #growBlock(needed: number): void {
+    const larger = new Uint8Array(Math.max(this.#block.byteLength * 2, this.#blockBytes + needed));
+    larger.set(this.#block.subarray(0, this.#blockBytes));
+    this.#block = larger;
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Turns a merge of sorted lines into tables, in slices: flush and compaction. Yields to the event
+ * loop by time and by count, so that requests are answered in between.
+ */
+import { type Clock, delay } from "../platform/clock.ts";
+import type { Disk } from "../platform/disk.ts";
+import type { Key } from "../record/key.ts";
+import type { Cursor } from "./cursor.ts";
+import { lineFacts } from "./line_record.ts";
+import { TableWriter, type WrittenTable } from "./sstable_writer.ts";
+import { type Run, tableFor } from "./table_set.ts";
+
+/** A slice ends after this long, or after this many lines (a simulated clock stands still). */
+const SLICE_MS = 2;
+const SLICE_LINES = 4096;
+const LINES_PER_CLOCK_CHECK = 64;
+/** Size at which a run goes on in a new table: bounds what one damaged or rewritten file costs. */
+export const TABLE_BYTES = 16 * 1024 * 1024;
+
+export interface BuildOptions {
+  disk: Disk;
+  clock: Clock;
+  directory: string;
+  keyspace: string;
+  /** Next free file number. */
+  allocate: () => number;
+  /** Runs older than what is merged: an erase marker is kept while one of them may have its key. */
+  older: readonly Run[];
+  /** Stops the work when true. */
+  isCancelled: () => boolean;
+}
+
+/**
+ * Writes all lines of `source` into tables, durable and not yet named by a manifest. Closes the
+ * source. None when there was nothing to keep, or undefined when cancelled.
+ */
+export async function buildTables(
+  source: Cursor,
+  options: BuildOptions,
+): Promise<WrittenTable[] | undefined> {
+  const { clock, disk, directory, keyspace, allocate } = options;
+  const written: WrittenTable[] = [];
+  let writer: TableWriter | undefined;
+  try {
+    let sliceStart = clock.monotonicMs();
+    for (let lines = 1; source.key !== undefined; source.next(), lines++) {
+      const { key, bytes, start, end } = source;
+      if (!isDroppable(key, source, options.older)) {
+        writer ??= new TableWriter({ disk, directory, keyspace, number: allocate() });
+        writer.add(key, bytes, start, end);
+        if (writer.bytes >= TABLE_BYTES) {
+          written.push(await writer.finish());
+          writer = undefined;
+        }
+      }
+      if (lines % LINES_PER_CLOCK_CHECK !== 0) continue;
+      if (lines % SLICE_LINES === 0 || clock.monotonicMs() - sliceStart >= SLICE_MS) {
+        await writer?.pace();
+        await delay(clock, 0);
+        if (options.isCancelled()) return undefined;
+        sliceStart = clock.monotonicMs();
+      }
+    }
+    if (writer !== undefined) written.push(await writer.finish());
+    writer = undefined;
+    return written;
+  } finally {
+    writer?.abandon();
+    source.close();
+  }
+}
+
+/** An erase marker under which nothing older can lie. */
+function isDroppable(key: Key, { bytes, start, end }: Cursor, older: readonly Run[]): boolean {
+  if (lineFacts(bytes, start, end).erase !== true) return false;
+  return older.every((run) => tableFor(run, key) === undefined);
+}

@@ -1,0 +1,114 @@
+/** The tables that are open and the manifest that names them: every edit of both. */
+import { invariant } from "../errors.ts";
+import type { Disk } from "../platform/disk.ts";
+import type { BlockCache } from "./block_cache.ts";
+import { logName } from "./file_names.ts";
+import { type Manifest, writeManifest } from "./manifest.ts";
+import { TableReader, type TableReaderOptions } from "./sstable_reader.ts";
+import type { WrittenTable } from "./sstable_writer.ts";
+import { TableSet } from "./table_set.ts";
+
+/** What one edit changes. */
+export interface CatalogEdit {
+  /** Tables that are complete and renamed; their directory entries are made durable here. */
+  add?: readonly WrittenTable[];
+  /** Run of the added tables. */
+  run?: number;
+  remove?: readonly TableReader[];
+  /** First log segment that counts afterwards. */
+  log?: number;
+  highestCounter?: number;
+  /** What to do with a removed table's file once nobody reads it; default: remove it. */
+  dispose?: (table: TableReader) => void;
+}
+
+export interface CatalogOptions {
+  disk: Disk;
+  directory: string;
+  cache: BlockCache;
+  onDamage: NonNullable<TableReaderOptions["onDamage"]>;
+}
+
+/** Invariant: `tables` is what the manifest on disk names (while no edit is under way). */
+export class TableCatalog {
+  readonly #options: CatalogOptions;
+  #manifest: Manifest;
+  #tables: TableSet;
+  /** The edits under way, one after the other. */
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(manifest: Manifest, options: CatalogOptions) {
+    this.#options = options;
+    this.#manifest = manifest;
+    this.#tables = new TableSet(
+      manifest.tables.map(({ run, number, bytes, properties }) => ({
+        run,
+        table: new TableReader({ ...options, number, bytes, properties }),
+      })),
+    );
+  }
+
+  get tables(): TableSet {
+    return this.#tables;
+  }
+
+  get manifest(): Readonly<Manifest> {
+    return this.#manifest;
+  }
+
+  /** A file number that was never used. */
+  allocate(): number {
+    return this.#manifest.next++;
+  }
+
+  /**
+   * Makes an edit, durably; readers see it when this resolves.
+   *
+   * @throws {ConvergeError} `disk_full` (nothing changed); `disk_failed` (unknown).
+   */
+  commit(edit: CatalogEdit): Promise<void> {
+    const done = this.#tail.then(() => this.#commit(edit));
+    this.#tail = done.catch(() => {});
+    return done;
+  }
+
+  /** Closes all tables. No edit may be under way. */
+  close(): void {
+    for (const { table } of this.#tables.all()) table.close();
+  }
+
+  async #commit(edit: CatalogEdit): Promise<void> {
+    const { add = [], remove = [], run } = edit;
+    const { disk, directory } = this.#options;
+    const removed = new Set(remove);
+    const kept = [...this.#tables.all()].filter(({ table }) => !removed.has(table));
+    const added = add.map((table) => {
+      invariant(run !== undefined, "added tables belong to a run");
+      return { run, table: new TableReader({ ...this.#options, ...table }, table.index) };
+    });
+    const named = [...added, ...kept];
+    const next: Manifest = {
+      next: this.#manifest.next,
+      log: edit.log ?? this.#manifest.log,
+      highestCounter: Math.max(this.#manifest.highestCounter, edit.highestCounter ?? 0),
+      tables: named.map(({ run, table: { number, bytes, properties } }) => ({
+        run,
+        number,
+        bytes,
+        properties,
+      })),
+    };
+    // The tables' names must be durable before a manifest that relies on them can be.
+    if (added.length > 0) await disk.syncDirectory(directory);
+    await writeManifest(disk, directory, next);
+    next.next = this.#manifest.next;
+    const logBefore = this.#manifest.log;
+    this.#manifest = next;
+    this.#tables = new TableSet(named);
+    const dispose = edit.dispose ?? (({ path }: TableReader) => disk.remove(path));
+    for (const table of removed) table.retire(() => dispose(table));
+    for (let log = logBefore; log < next.log; log++) {
+      disk.remove(`${directory}/${logName(log)}`);
+    }
+  }
+}

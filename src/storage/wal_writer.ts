@@ -1,0 +1,145 @@
+/** Appends groups to one log segment. What is written and why: `wal_format.ts`. */
+import { crc32 } from "node:zlib";
+import { invariant } from "../errors.ts";
+import type { AppendFile, Disk } from "../platform/disk.ts";
+import { logName } from "./file_names.ts";
+import { commitLine, headerLine, LOG_FORMAT } from "./wal_format.ts";
+
+/** Room that a group's buffer must have behind its lines, for the commit. */
+export const COMMIT_ROOM_BYTES = 160;
+
+/** The open segment. One writer; a failed append is undone before the next. */
+export class LogWriter {
+  readonly number: number;
+  readonly #disk: Disk;
+  readonly #path: string;
+  #file: AppendFile;
+  /** Invariant: syncedBytes <= goodBytes; everything before goodBytes is whole groups. */
+  #goodBytes: number;
+  #syncedBytes: number;
+  /** Whether bytes behind goodBytes may be in the file, left by a failed append. */
+  #spoiled = false;
+
+  private constructor(disk: Disk, directory: string, number: number, syncedBytes: number) {
+    this.number = number;
+    this.#disk = disk;
+    this.#path = `${directory}/${logName(number)}`;
+    this.#file = disk.openAppend(this.#path);
+    this.#goodBytes = syncedBytes;
+    this.#syncedBytes = syncedBytes;
+  }
+
+  /**
+   * Begins a new segment, durable with its directory entry when this resolves.
+   *
+   * @param previousBytes Synced length of the segment before; 0 when there is none.
+   */
+  static async create(
+    disk: Disk,
+    directory: string,
+    { number, previousBytes }: { number: number; previousBytes: number },
+  ): Promise<LogWriter> {
+    // What is there is the rest of an attempt that did not get this far.
+    disk.remove(`${directory}/${logName(number)}`);
+    const writer = new LogWriter(disk, directory, number, 0);
+    try {
+      const header = headerLine({ format: LOG_FORMAT, segment: number, previousBytes });
+      writer.#file.append(header);
+      writer.#goodBytes = header.byteLength;
+      await writer.sync();
+      await disk.syncDirectory(directory);
+    } catch (error) {
+      writer.close();
+      disk.remove(`${directory}/${logName(number)}`);
+      throw error;
+    }
+    return writer;
+  }
+
+  /** Goes on with a recovered segment whose first `validBytes` are whole groups: cuts the rest. */
+  static async resume(
+    disk: Disk,
+    directory: string,
+    { number, validBytes }: { number: number; validBytes: number },
+  ): Promise<LogWriter> {
+    const path = `${directory}/${logName(number)}`;
+    if (disk.fileSize(path) !== validBytes) disk.truncate(path, validBytes);
+    const writer = new LogWriter(disk, directory, number, validBytes);
+    try {
+      // What was read may not have been durable; it must be before anyone sees it.
+      await writer.sync();
+      writer.witness();
+    } catch (error) {
+      writer.close();
+      throw error;
+    }
+    return writer;
+  }
+
+  /** Bytes of whole groups. */
+  get bytes(): number {
+    return this.#goodBytes;
+  }
+
+  get hasUnsynced(): boolean {
+    return this.#syncedBytes < this.#goodBytes;
+  }
+
+  /**
+   * Appends a group: the first `bytes` of `buffer`, which are `lines` lines and have
+   * COMMIT_ROOM_BYTES of room behind them.
+   *
+   * @throws {ConvergeError} `disk_full` (nothing is appended); `disk_failed`.
+   */
+  append(buffer: Uint8Array, bytes: number, lines: number): void {
+    const crc = crc32(buffer.subarray(0, bytes));
+    const commit = commitLine({ lines, bytes, crc, synced: this.#syncedBytes });
+    invariant(bytes + commit.byteLength <= buffer.byteLength, "a group has room for its commit");
+    buffer.set(commit, bytes);
+    this.#append(buffer.subarray(0, bytes + commit.byteLength));
+  }
+
+  /** Says behind the last group that it is durable. Not worth a failure: without it, it still is. */
+  witness(): void {
+    try {
+      this.append(new Uint8Array(COMMIT_ROOM_BYTES), 0, 0);
+    } catch {
+      // Undone before the next append, which meets the same trouble and reports it.
+    }
+  }
+
+  /** Makes all appended groups durable. After a failure the segment must not be used again. */
+  async sync(): Promise<void> {
+    const target = this.#goodBytes;
+    await this.#file.sync();
+    this.#syncedBytes = Math.max(this.#syncedBytes, target);
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #append(bytes: Uint8Array): void {
+    if (this.#spoiled) this.#restore();
+    try {
+      this.#file.append(bytes);
+    } catch (error) {
+      this.#spoiled = true;
+      throw error;
+    }
+    this.#goodBytes += bytes.byteLength;
+  }
+
+  /** Cuts what a failed append may have left, so that the next group follows a whole one. */
+  #restore(): void {
+    if (this.#disk.fileSize(this.#path) !== this.#goodBytes) {
+      this.#file.close();
+      try {
+        this.#disk.truncate(this.#path, this.#goodBytes);
+      } finally {
+        this.#file = this.#disk.openAppend(this.#path);
+      }
+    }
+    this.#spoiled = false;
+  }
+}

@@ -1,0 +1,39 @@
+import { DenoClock } from "../../src/platform/deno/deno_clock.ts";
+import { DenoDisk } from "../../src/platform/deno/deno_disk.ts";
+import { LsmStore } from "../../src/storage/lsm_store.ts";
+import { MemoryStore } from "../../src/storage/memory_store.ts";
+import type { Store } from "../../src/storage/store.ts";
+import { type StoreHarness, testStore } from "./store_conformance.ts";
+
+testStore("MemoryStore", () => ({
+  open: () => Promise.resolve(new MemoryStore()),
+  disturb: (store) => Promise.resolve(store),
+  dispose: () => Promise.resolve(),
+}));
+
+testStore("LsmStore, left alone", () => lsmHarness((store) => Promise.resolve(store)));
+testStore("LsmStore, flushed in between", () =>
+  lsmHarness(async (store) => {
+    await store.flush();
+    await (store as LsmStore).settled();
+    return store;
+  }));
+testStore("LsmStore, reopened in between", () =>
+  lsmHarness(async (store, open) => {
+    await store.close();
+    return open();
+  }));
+
+function lsmHarness(
+  disturb: (store: Store, open: () => Promise<Store>) => Promise<Store>,
+): StoreHarness {
+  const directory = Deno.makeTempDirSync({ prefix: "converge-store-" });
+  const clock = new DenoClock();
+  const disk = new DenoDisk();
+  const open = () => LsmStore.open({ directory, clock, disk, memtableBytes: 4096 });
+  return {
+    open,
+    disturb: (store) => disturb(store, open),
+    dispose: () => Deno.remove(directory, { recursive: true }),
+  };
+}
