@@ -26,7 +26,7 @@ export interface JournalStoreOptions {
   readonly directory: string;
   readonly disk: Disk;
   /** Told once when the disk failed; nothing is accepted afterwards. */
-  onFatal(error: ConvergeError): void;
+  onFatal?(error: ConvergeError): void;
 }
 
 const LF = 10;
@@ -36,11 +36,11 @@ const decoder = new TextDecoder();
 export class JournalStore implements Store {
   readonly #memory = new MemoryStore();
   readonly #journal: AppendFile;
-  readonly #onFatal: (error: ConvergeError) => void;
+  readonly #onFatal: ((error: ConvergeError) => void) | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #failure: ConvergeError | undefined;
 
-  private constructor(journal: AppendFile, onFatal: (error: ConvergeError) => void) {
+  private constructor(journal: AppendFile, onFatal: ((error: ConvergeError) => void) | undefined) {
     this.#journal = journal;
     this.#onFatal = onFatal;
   }
@@ -114,7 +114,7 @@ export class JournalStore implements Store {
     } catch (cause) {
       // Also for a full disk: part of the batch may be in the file, and nothing may follow it.
       this.#failure = new ConvergeError("disk_failed", "Cannot write the journal", { cause });
-      this.#onFatal(this.#failure);
+      this.#onFatal?.(this.#failure);
       throw this.#failure;
     }
     return this.#memory.apply(mutations);

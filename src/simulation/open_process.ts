@@ -1,25 +1,33 @@
-/** Opens real nodes inside the simulation, with faulty parts where asked for. */
+/** Opens real nodes inside the simulation, with a defect where one is asked for. */
 import { ConvergeNode, type NodeParts } from "../node.ts";
-import type { OpenProcess } from "./cluster.ts";
-import { JournalStore } from "./journal_store.ts";
 import { LsmStore } from "../storage/lsm_store.ts";
+import type { OpenProcess } from "./cluster.ts";
+import type { Defect } from "./defects/defect.ts";
+import { JournalStore } from "./journal_store.ts";
+
+/** Stores that a simulated node can have. */
+export type StoreKind = "lsm" | "journal";
 
 /** What the nodes are made of. */
 export interface ProcessOptions {
   /** The engine, or the smallest durable store. Default: `lsm`. */
-  store?: "lsm" | "journal";
-  /** Replaced parts: this is how defects are put in. */
-  parts?: Partial<NodeParts>;
+  store?: StoreKind | undefined;
+  defect?: Defect | undefined;
 }
 
 /** The way to open a node. */
 export function openProcess(options: ProcessOptions = {}): OpenProcess {
-  const { parts = {}, store = "lsm" } = options;
-  const openStore: NodeParts["openStore"] = parts.openStore ??
-    (store === "lsm" ? (how) => LsmStore.open(how) : (how) => JournalStore.open(how));
+  const { store = "lsm", defect } = options;
+  const openStore: NodeParts["openStore"] = store === "lsm"
+    ? (how) => LsmStore.open(how)
+    : (how) => JournalStore.open(how);
   return (config, platform, observe) =>
-    ConvergeNode.open(config, platform, {
-      ...parts,
-      openStore: async (how) => observe(await openStore(how)),
+    ConvergeNode.open(config, defect?.platform?.(platform, config.name) ?? platform, {
+      ...defect?.parts,
+      // The observer is inside of a faulty store: it sees what really becomes durable.
+      openStore: async (how) => {
+        const observed = observe(await openStore(how));
+        return defect?.store?.(observed) ?? observed;
+      },
     });
 }

@@ -1,0 +1,153 @@
+/** `converge sim`: whole clusters under virtual time and every fault, checked, and run again by seed. */
+import { CommandError } from "./command_error.ts";
+import { startProgress } from "./progress.ts";
+import { printLine } from "./terminal.ts";
+import { VERSION } from "./version.ts";
+import type { StoreKind } from "../simulation/open_process.ts";
+import { type Plan, planOf } from "../simulation/plan.ts";
+import { failureReport, operationLine } from "../simulation/report.ts";
+import { runPlanWith, type SeedOptions, summaryOf } from "../simulation/run_seed.ts";
+import type { RunResult } from "../simulation/run_plan.ts";
+import { runSeeds } from "../simulation/seed_pool.ts";
+import { shrinkPlan } from "../simulation/shrink.ts";
+import { Totals } from "../simulation/totals.ts";
+
+/** What `converge sim` is told. */
+export interface SimOptions {
+  /** The seed to run, or the first of `seeds`. */
+  seed: number;
+  /** How many seeds to run. */
+  seeds: number;
+  /** Workers to share them among. */
+  jobs: number;
+  /** URL of the entry, which the Workers load anew. */
+  entry: string;
+  /** File for the whole history as JSON lines; one seed only. */
+  trace?: string | undefined;
+  /** Look for a smaller plan that fails. */
+  shrink?: boolean | undefined;
+  /** File with a plan as JSON, to run instead of a seed's. */
+  plan?: string | undefined;
+  /** Nodes of the cluster; default: as the seed says. */
+  nodes?: number | undefined;
+  /** A defect to put in. */
+  defect?: string | undefined;
+  store?: StoreKind | undefined;
+}
+
+/** Runs seeds. @returns The exit code: 0 when every guarantee held, else 1. */
+export function runSim(options: SimOptions): Promise<number> {
+  return options.seeds > 1 ? runMany(options) : runOne(options, planFor(options));
+}
+
+async function runMany(options: SimOptions): Promise<number> {
+  const totals = new Totals();
+  const startMs = performance.now();
+  const progress = startProgress(options.seeds);
+  await runSeeds({
+    ...seedOptions(options),
+    firstSeed: options.seed,
+    seeds: options.seeds,
+    jobs: options.jobs,
+    entry: options.entry,
+    onSummary: (summary) => {
+      totals.add(summary);
+      const failed = totals.failedSeeds.length;
+      progress.update(totals.seeds, `seed ${summary.seed}, ${failed} failed`);
+      return true;
+    },
+  });
+  progress.stop();
+  for (const line of totals.report(performance.now() - startMs)) printLine(line);
+  const [first] = totals.failedSeeds.sort((a, b) => a - b);
+  if (first === undefined) return 0;
+  printLine("");
+  return await runOne(options, planOf(first, seedOptions(options)));
+}
+
+async function runOne(options: SimOptions, plan: Plan): Promise<number> {
+  const startMs = performance.now();
+  let result = await runPlanWith(plan, seedOptions(options));
+  if (result.violations.length > 0 && options.shrink === true) {
+    result = await shrunk(result, options);
+  }
+  if (options.trace !== undefined) writeTrace(options.trace, result);
+  if (result.violations.length > 0) {
+    const shrunkPlan = result.plan !== plan;
+    for (const line of failureReport(result, reportOptions(options, plan.seed, shrunkPlan))) {
+      printLine(line);
+    }
+    return 1;
+  }
+  const totals = new Totals();
+  const summary = summaryOf(result);
+  totals.add(summary);
+  printLine(`plan        ${JSON.stringify(plan)}`);
+  printLine(`history     ${result.hash}`);
+  for (const line of totals.report(performance.now() - startMs)) printLine(line);
+  if (summary.counterexample.length > 0) {
+    printLine("not linearizable (which is not promised):");
+    for (const operation of summary.counterexample) printLine(`  ${operationLine(operation)}`);
+  }
+  return 0;
+}
+
+/** Runs smaller and smaller plans that break one of the same guarantees. */
+async function shrunk(failed: RunResult, options: SimOptions): Promise<RunResult> {
+  const broken = new Set(failed.violations.map(({ checker }) => checker));
+  let smallest = failed;
+  await shrinkPlan(failed.plan, async (plan) => {
+    const result = await runPlanWith(plan, seedOptions(options));
+    if (!result.violations.some(({ checker }) => broken.has(checker))) return false;
+    smallest = result;
+    return true;
+  });
+  return smallest;
+}
+
+function planFor(options: SimOptions): Plan {
+  if (options.plan === undefined) return planOf(options.seed, seedOptions(options));
+  try {
+    return JSON.parse(Deno.readTextFileSync(options.plan));
+  } catch (cause) {
+    throw new CommandError(`Cannot read a plan from ${options.plan}`, { exitCode: 2, cause });
+  }
+}
+
+function seedOptions({ nodes, defect, store }: SimOptions): SeedOptions {
+  return { ...(nodes === undefined ? {} : { nodes }), defect, store };
+}
+
+function writeTrace(path: string, result: RunResult): void {
+  try {
+    Deno.writeTextFileSync(path, result.history.lines.join("\n") + "\n");
+  } catch (cause) {
+    throw new CommandError(`Cannot write the history to ${path}`, { cause });
+  }
+}
+
+function reportOptions(options: SimOptions, seed: number, shrunkPlan: boolean) {
+  const { nodes, defect, store } = options;
+  const chosen = [
+    ...(nodes === undefined ? [] : [`--nodes ${nodes}`]),
+    ...(defect === undefined ? [] : [`--defect ${defect}`]),
+    ...(store === undefined ? [] : [`--store ${store}`]),
+  ];
+  const what = shrunkPlan || options.plan !== undefined
+    ? "--plan FILE, which holds the plan above"
+    : `--seed ${seed}`;
+  return { commit: commit(), replay: ["converge sim", ...chosen, what].join(" ") };
+}
+
+/** The commit of the source, where there is one and it may be asked for; else the version. */
+function commit(): string {
+  const query = { name: "run", command: "git" } as const;
+  if (Deno.permissions.querySync(query).state !== "granted") return `of version ${VERSION}`;
+  try {
+    const { success, stdout } = new Deno.Command("git", { args: ["rev-parse", "--short", "HEAD"] })
+      .outputSync();
+    return success ? new TextDecoder().decode(stdout).trim() : `of version ${VERSION}`;
+  } catch {
+    return `of version ${VERSION}`;
+  }
+}

@@ -1,0 +1,68 @@
+/** One seed from beginning to verdict, and its result in a form that crosses a Worker's border. */
+import type { Linearizability } from "./checkers/linearizability.ts";
+import { smallestCounterexample } from "./checkers/linearizability.ts";
+import { ALL_DEFECTS } from "./defects/all_defects.ts";
+import type { Violation } from "./evidence.ts";
+import type { Operation, Outcome } from "./history.ts";
+import { openProcess, type StoreKind } from "./open_process.ts";
+import { type Plan, planOf, type PlanOptions } from "./plan.ts";
+import { runPlan, type RunResult } from "./run_plan.ts";
+
+/** What holds for every seed of a command. */
+export interface SeedOptions extends PlanOptions {
+  /** Name of a defect to put in. */
+  defect?: string | undefined;
+  store?: StoreKind | undefined;
+}
+
+/** A verdict without the history. */
+export interface SeedSummary {
+  seed: number;
+  hash: string;
+  operations: Record<Outcome, number>;
+  faults: Record<string, number>;
+  virtualMs: number;
+  events: number;
+  messages: number;
+  violations: Violation[];
+  linearizability: Record<Linearizability, number>;
+  /** The smallest non-linearizable part of a history that this run gave. */
+  counterexample: Operation[];
+}
+
+/** Runs one seed. @throws {Error} For an unknown defect. */
+export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedSummary> {
+  return summaryOf(await runPlanWith(planOf(seed, options), options));
+}
+
+/** Runs a plan on nodes as `options` wants them. @throws {Error} For an unknown defect. */
+export function runPlanWith(plan: Plan, options: SeedOptions = {}): Promise<RunResult> {
+  const { defect: name, store } = options;
+  const defect = ALL_DEFECTS.find((one) => one.name === name);
+  if (name !== undefined && defect === undefined) {
+    const names = ALL_DEFECTS.map((one) => one.name).join(", ");
+    throw new Error(`Cannot put in defect ${name}: it is none of ${names}`);
+  }
+  return runPlan(plan, openProcess({ store, defect }));
+}
+
+/** The verdict of a run. */
+export function summaryOf(result: RunResult): SeedSummary {
+  const operations = { acked: 0, failed: 0, indeterminate: 0 };
+  for (const { outcome } of result.history.operations) operations[outcome]++;
+  const counterexamples = result.notLinearizable.map((key) =>
+    smallestCounterexample(result.history.operations.filter((one) => one.key === key))
+  );
+  return {
+    seed: result.plan.seed,
+    hash: result.hash,
+    operations,
+    faults: Object.fromEntries(result.faults),
+    virtualMs: result.virtualMs,
+    events: result.events,
+    messages: result.messages,
+    violations: [...result.violations],
+    linearizability: { ...result.linearizability },
+    counterexample: counterexamples.sort((a, b) => a.length - b.length)[0] ?? [],
+  };
+}
