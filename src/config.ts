@@ -36,6 +36,8 @@ export interface NodeConfig {
   hintAgeMsMax: number;
   /** Pause between two rounds of anti-entropy with a peer. */
   antiEntropyIntervalMs: number;
+  /** Pause between two rounds of tombstone collection. */
+  tombstoneIntervalMs: number;
 }
 
 /** The defaults of design section 4. */
@@ -55,6 +57,7 @@ export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> 
   hintBytesMax: 256 * 1024 * 1024,
   hintAgeMsMax: 3 * 60 * 60 * 1000,
   antiEntropyIntervalMs: 10_000,
+  tombstoneIntervalMs: 60_000,
 };
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}$/;

@@ -14,6 +14,7 @@ import {
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
 } from "./replication/gossip_loop.ts";
+import { Horizon } from "./replication/horizon.ts";
 import { HintedHandoff } from "./replication/hinted_handoff.ts";
 import { KeyExchange } from "./replication/key_exchange.ts";
 import { LamportClock } from "./replication/lamport_clock.ts";
@@ -21,6 +22,7 @@ import { LocalState } from "./replication/local_state.ts";
 import { PeerLink } from "./replication/peer_link.ts";
 import { Refill } from "./replication/refill.ts";
 import { Replica } from "./replication/replica.ts";
+import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { Topology } from "./replication/topology.ts";
 import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
 import type { Store } from "./storage/store.ts";
@@ -35,6 +37,9 @@ export interface NodeParts {
   createReplica(...args: ConstructorParameters<typeof Replica>): Replica;
   createCoordinator(...args: ConstructorParameters<typeof Coordinator>): Coordinator;
   createHintedHandoff(...args: ConstructorParameters<typeof HintedHandoff>): HintedHandoff;
+  createTombstoneCollector(
+    ...args: ConstructorParameters<typeof TombstoneCollector>
+  ): TombstoneCollector;
   createGossip(...args: ConstructorParameters<typeof Gossip>): Gossip;
   createTopology(...args: ConstructorParameters<typeof Topology>): Topology;
   createPeerLink(...args: ConstructorParameters<typeof PeerLink>): PeerLink;
@@ -46,6 +51,7 @@ const REAL_PARTS: NodeParts = {
   createReplica: (...args) => new Replica(...args),
   createCoordinator: (...args) => new Coordinator(...args),
   createHintedHandoff: (...args) => new HintedHandoff(...args),
+  createTombstoneCollector: (...args) => new TombstoneCollector(...args),
   createGossip: (...args) => new Gossip(...args),
   createTopology: (...args) => new Topology(...args),
   createPeerLink: (...args) => new PeerLink(...args),
@@ -79,6 +85,7 @@ export class ConvergeNode {
   readonly #gossipLoop: GossipLoop;
   readonly #hints: HintedHandoff;
   readonly #antiEntropy: AntiEntropy;
+  readonly #collector: TombstoneCollector;
   readonly #refill: Refill;
   readonly #coordinator: Coordinator;
   readonly #links = new Map<string, PeerLink>();
@@ -93,10 +100,11 @@ export class ConvergeNode {
     store: Store;
     state: LocalState;
     lamport: LamportClock;
+    horizon: Horizon;
     gossip: Gossip;
     failed: Promise<ConvergeError>;
   }) {
-    const { config, platform, parts, store, state, lamport, gossip } = options;
+    const { config, platform, parts, store, state, lamport, horizon, gossip } = options;
     const { clock, log } = platform;
     this.#config = config;
     this.#parts = parts;
@@ -113,11 +121,12 @@ export class ConvergeNode {
     const linkTo = (name: string) => this.#linkTo(name);
     const onHeard = (name: string) => this.#onHeard(name);
 
-    const replica = parts.createReplica(
+    const replica = parts.createReplica({
       store,
       lamport,
-      (key) => this.#antiEntropy.onStored(key),
-    );
+      horizon,
+      onStored: ({ key }) => this.#antiEntropy.onStored(key),
+    });
     const exchange = new KeyExchange({ store, replica, clock, selfName });
     this.#hints = parts.createHintedHandoff({
       store,
@@ -136,6 +145,15 @@ export class ConvergeNode {
       topology,
       linkTo,
       intervalMs: config.antiEntropyIntervalMs,
+    });
+    this.#collector = parts.createTombstoneCollector({
+      store,
+      replica,
+      clock,
+      log,
+      topology,
+      linkTo,
+      intervalMs: config.tombstoneIntervalMs,
     });
     this.#gossipLoop = new GossipLoop({
       gossip,
@@ -158,6 +176,7 @@ export class ConvergeNode {
       topology,
       linkTo,
       refusedSeeds: () => this.#gossipLoop.refusedSeeds,
+      onBeforeRefill: () => horizon.raiseTo(lamport.current),
       onStatus: () => {
         this.#onMembershipChange();
         this.#gossipLoop.announce();
@@ -190,6 +209,8 @@ export class ConvergeNode {
       gossip,
       gossipLoop: this.#gossipLoop,
       antiEntropy: this.#antiEntropy,
+      collector: this.#collector,
+      status: () => gossip.self.status,
       refill: this.#refill,
       hints: this.#hints,
       topology,
@@ -246,6 +267,7 @@ export class ConvergeNode {
         store,
         state,
         lamport,
+        horizon: new Horizon(state),
         gossip,
         failed,
       });
@@ -264,6 +286,7 @@ export class ConvergeNode {
     this.#hints.start(this.#peerNames());
     this.#refill.start();
     this.#antiEntropy.start();
+    this.#collector.start();
   }
 
   /** Ends what is under way, flushes, and releases the data directory. Idempotent. */
@@ -275,6 +298,7 @@ export class ConvergeNode {
     this.#gossipLoop.stop();
     this.#refill.stop();
     this.#antiEntropy.stop();
+    this.#collector.stop();
     this.#hints.stop();
     await this.#store.close();
   }

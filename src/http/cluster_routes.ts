@@ -9,6 +9,7 @@ import type { Coordinator, CoordinatorCounts } from "../replication/coordinator.
 import type { HintCounts, HintedHandoff } from "../replication/hinted_handoff.ts";
 import type { LamportClock } from "../replication/lamport_clock.ts";
 import type { Refill, RefillProgress } from "../replication/refill.ts";
+import type { CollectorCounts, TombstoneCollector } from "../replication/tombstone_collector.ts";
 import type { Quorums, Topology } from "../replication/topology.ts";
 import type { Store, StoreStatistics } from "../storage/store.ts";
 import { methodNotAllowed } from "./problem.ts";
@@ -20,6 +21,7 @@ export interface ClusterRoutesOptions {
   coordinator: Coordinator;
   hints: HintedHandoff;
   antiEntropy: AntiEntropy;
+  collector: TombstoneCollector;
   refill: Refill;
   lamport: LamportClock;
   store: Store;
@@ -40,6 +42,7 @@ export interface ClusterView {
   refill: RefillProgress;
   hints: HintCounts;
   antiEntropy: AntiEntropyCounts;
+  tombstones: CollectorCounts;
   requests: CoordinatorCounts & { inFlight: number };
   storage: StoreStatistics;
 }
@@ -88,6 +91,7 @@ export function clusterView(options: ClusterRoutesOptions): ClusterView {
     refill: refill.progress(),
     hints: hints.counts(),
     antiEntropy: antiEntropy.counts,
+    tombstones: options.collector.counts,
     requests: { ...coordinator.counts, inFlight: coordinator.inFlight },
     storage: options.store.statistics(),
   };

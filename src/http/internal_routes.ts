@@ -3,6 +3,7 @@ import type { Context, Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
 import { keyFromPath, keyToPath } from "../record/key.ts";
 import { decodeFrames, joinFrames, lineOf } from "../record/record_line.ts";
+import type { MemberStatus } from "../membership/member.ts";
 import type { AntiEntropy } from "../replication/anti_entropy.ts";
 import type { GossipLoop } from "../replication/gossip_loop.ts";
 import {
@@ -11,7 +12,10 @@ import {
   encodeApplyResults,
   encodeReadQuestion,
   encodeReadReplies,
+  FENCE_HEADER,
   FROM_HEADER,
+  HINT_HEADER,
+  HORIZON_HEADER,
   parseCounterHeader,
   TO_HEADER,
 } from "../replication/internal_protocol.ts";
@@ -35,6 +39,8 @@ export interface InternalRoutesOptions {
   antiEntropy: AntiEntropy;
   topology(): Topology;
   maxValueBytes: number;
+  /** What this node says of itself. */
+  status(): MemberStatus;
   /** A peer sent something. */
   onHeard(name: string): void;
 }
@@ -53,9 +59,24 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 
   app.post("/internal/kv", async (c) => {
     accept(c, options);
+    const { headers } = c.req.raw;
+    // A hint may be older than what was collected elsewhere while this node had no data.
+    if (headers.has(HINT_HEADER) && options.status() !== "normal") {
+      throw new ConvergeError("not_ready", "Cannot take hints: this node is being refilled");
+    }
+    const fence = headers.get(FENCE_HEADER);
     const records = decodeFrames(await readBody(c.req.raw, bytesMax));
-    const results = await options.replica.apply(records);
+    const results = await options.replica.apply(
+      records,
+      fence === null ? undefined : parseCounterHeader(fence),
+    );
     return answer(options, encodeApplyResults(results));
+  });
+
+  app.post("/internal/collect", async (c) => {
+    accept(c, options);
+    await options.replica.collect(decodeFrames(await readBody(c.req.raw, bytesMax)));
+    return answer(options, "");
   });
 
   app.post("/internal/read", async (c) => {
@@ -108,7 +129,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
         ? methodNotAllowed(req.method, "POST")
         : methodNotAllowed(req.method, "GET, HEAD"),
   );
-  for (const path of ["read", "gossip", "tree", "range"]) {
+  for (const path of ["read", "gossip", "tree", "range", "collect"]) {
     app.all(`/internal/${path}`, ({ req }) => methodNotAllowed(req.method, "POST"));
   }
 }
@@ -131,11 +152,17 @@ function accept({ req }: Context, options: InternalRoutesOptions): string {
 }
 
 function answer(
-  { lamport }: InternalRoutesOptions,
+  { lamport, replica }: InternalRoutesOptions,
   body: string | Uint8Array<ArrayBuffer>,
   headers: Record<string, string> = {},
 ): Response {
-  return new Response(body, { headers: { [COUNTER_HEADER]: String(lamport.current), ...headers } });
+  return new Response(body, {
+    headers: {
+      [COUNTER_HEADER]: String(lamport.current),
+      [HORIZON_HEADER]: String(replica.horizon),
+      ...headers,
+    },
+  });
 }
 
 async function readTreeQuestion(

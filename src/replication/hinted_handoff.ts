@@ -9,7 +9,7 @@ import type { StoredRecord } from "../record/record.ts";
 import { joinFrames } from "../record/record_line.ts";
 import type { Keyspace, Store } from "../storage/store.ts";
 import { BatchLane } from "./batch_lane.ts";
-import { decodeApplyResults } from "./internal_protocol.ts";
+import { decodeApplyResults, HINT_HEADER } from "./internal_protocol.ts";
 import type { PeerLink } from "./peer_link.ts";
 
 /** What hinted handoff is made of. */
@@ -149,7 +149,8 @@ export class HintedHandoff {
       const link = this.#options.linkTo(name);
       if (link === undefined || link.isOpen) throw new Error("the node does not answer");
       const body = joinFrames(records);
-      const response = await link.request("POST", "/internal/kv", { body });
+      const headers = { [HINT_HEADER]: "1" };
+      const response = await link.request("POST", "/internal/kv", { body, headers });
       decodeApplyResults(response.body, records.length);
       this.#counts.delivered += records.length;
     }

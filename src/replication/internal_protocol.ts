@@ -3,6 +3,7 @@
  *
  *     POST /internal/kv     request: frames                  answer per line: `stored`
  *                                                            | `superseded <version>`
+ *                                                            | `below-horizon <counter>`
  *     POST /internal/read   request: {"k"|"kb", "c"?, "n"?}  answer per line: `same` | `absent`
  *                           (c, n: the version that the asker has)          | a frame
  *
@@ -20,7 +21,8 @@ import {
   parseVersion,
   type Version,
 } from "../record/version.ts";
-import type { ApplyResult } from "../storage/store.ts";
+import { isBelowHorizon } from "./horizon.ts";
+import type { ReplicaResult } from "./replica.ts";
 
 /** Header: name of the sending node. */
 export const FROM_HEADER = "converge-from";
@@ -28,6 +30,13 @@ export const FROM_HEADER = "converge-from";
 export const TO_HEADER = "converge-to";
 /** Header, both ways: Lamport counter of the sender. */
 export const COUNTER_HEADER = "converge-counter";
+
+/** Header of answers: horizon of the answering node. */
+export const HORIZON_HEADER = "converge-horizon";
+/** Header of `POST /internal/kv` from an owner's own copies: see `horizon.ts`. */
+export const FENCE_HEADER = "converge-fence";
+/** Header of `POST /internal/kv` that delivers hints. */
+export const HINT_HEADER = "converge-hint";
 
 /** A question for a key. */
 export interface ReadQuestion {
@@ -44,10 +53,12 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** The answer body to a batch of records. */
-export function encodeApplyResults(results: readonly ApplyResult[]): string {
+export function encodeApplyResults(results: readonly ReplicaResult[]): string {
   let text = "";
   for (const result of results) {
-    text += result === "stored" ? "stored\n" : `superseded ${formatVersion(result)}\n`;
+    if (result === "stored") text += "stored\n";
+    else if (isBelowHorizon(result)) text += `below-horizon ${result.horizon}\n`;
+    else text += `superseded ${formatVersion(result)}\n`;
   }
   return text;
 }
@@ -57,12 +68,14 @@ export function encodeApplyResults(results: readonly ApplyResult[]): string {
  *
  * @throws {ConvergeError} `corrupt_message` unless there are exactly `count` answers.
  */
-export function decodeApplyResults(body: Uint8Array, count: number): ApplyResult[] {
+export function decodeApplyResults(body: Uint8Array, count: number): ReplicaResult[] {
   const lines = decoder.decode(body).split("\n");
   if (lines.pop() !== "" || lines.length !== count) throw wrongCount(lines.length, count);
   return lines.map((line) => {
     if (line === "stored") return line;
     if (line.startsWith("superseded ")) return parseVersion(line.slice("superseded ".length));
+    const horizon = Number(line.replace(/^below-horizon /, ""));
+    if (isCounter(horizon)) return { horizon };
     throw new ConvergeError("corrupt_message", "Cannot read an answer to a write");
   });
 }

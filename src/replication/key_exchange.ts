@@ -7,19 +7,19 @@ import type { Clock } from "../platform/clock.ts";
 import { delay } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { decodeFrames, joinFrames } from "../record/record_line.ts";
-import { compareVersions, type Version } from "../record/version.ts";
+import { decodeFrames } from "../record/record_line.ts";
+import { compareVersions } from "../record/version.ts";
 import type { Store } from "../storage/store.ts";
 import {
-  decodeApplyResults,
   decodeReadQuestions,
   decodeReadReplies,
   encodeReadQuestion,
+  HORIZON_HEADER,
 } from "./internal_protocol.ts";
 import { encodeRangeRequest, readRange } from "./key_range.ts";
 import type { LeafSet } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
-import type { Replica } from "./replica.ts";
+import type { KeyVersion, Replica } from "./replica.ts";
 import type { Topology } from "./topology.ts";
 
 /** Header of a page's answer: its last key, percent-encoded; absent when it goes to the end. */
@@ -97,10 +97,13 @@ export class KeyExchange {
   ): Promise<Key | undefined> {
     const { topology, leaves, link, peerName, values } = request;
     const owners = [this.#options.selfName, peerName] as const;
+    // Learned before any copy is read, here or there: see horizon.ts.
+    const ownFence = this.#options.replica.horizon;
     const body = encodeRangeRequest({ after, owners, leaves, ring: topology.fingerprint, values });
     const response = await link.request("POST", "/internal/range", {
       body: new TextEncoder().encode(body),
     });
+    const peerFence = response.headers.get(HORIZON_HEADER) ?? "0";
     const header = response.headers.get(THROUGH_HEADER);
     const through = header === null ? undefined : keyFromPath(header);
     const theirs = values ? decodeFrames(response.body) : versionsIn(response.body);
@@ -108,43 +111,41 @@ export class KeyExchange {
     const { missing, surplus } = difference(mine.records, theirs);
     counts.compared += theirs.length;
     counts.pulled += values
-      ? await this.#store(missing as StoredRecord[])
-      : await this.#pull(link, missing);
-    counts.pushed += await this.#push(link, surplus);
+      ? await this.#store(missing as StoredRecord[], ownFence)
+      : await this.#pull(link, missing, ownFence);
+    counts.pushed += await this.#push(link, surplus, peerFence);
     return through;
   }
 
-  async #pull(link: PeerLink, keys: readonly KeyVersion[]): Promise<number> {
+  async #pull(link: PeerLink, keys: readonly KeyVersion[], fence: number): Promise<number> {
     if (keys.length === 0) return 0;
     const body = keys.map(({ key }) => encodeReadQuestion({ key, have: undefined })).join("");
     const response = await link.request("POST", "/internal/read", {
       body: new TextEncoder().encode(body),
     });
     const replies = decodeReadReplies(response.body, keys.length);
-    return await this.#store(replies.filter((reply) => typeof reply === "object"));
+    return await this.#store(replies.filter((reply) => typeof reply === "object"), fence);
   }
 
-  async #store(records: readonly StoredRecord[]): Promise<number> {
+  async #store(records: readonly StoredRecord[], fence: number): Promise<number> {
     if (records.length === 0) return 0;
-    const results = await this.#options.replica.apply(records);
+    const results = await this.#options.replica.apply(records, fence);
     return results.filter((result) => result === "stored").length;
   }
 
-  async #push(link: PeerLink, records: readonly StoredRecord[]): Promise<number> {
+  async #push(
+    link: PeerLink,
+    records: readonly StoredRecord[],
+    fence: string,
+  ): Promise<number> {
     let pushed = 0;
     for (let i = 0; i < records.length; i += PUSH_RECORDS) {
       const batch = records.slice(i, i + PUSH_RECORDS);
-      const response = await link.request("POST", "/internal/kv", { body: joinFrames(batch) });
-      pushed += decodeApplyResults(response.body, batch.length).filter((r) =>
-        r === "stored"
-      ).length;
+      const results = await link.writeFenced(batch, Number(fence));
+      pushed += results.filter((result) => result === "stored").length;
     }
     return pushed;
   }
-}
-
-interface KeyVersion extends Version {
-  readonly key: Key;
 }
 
 /** Merges two sorted lists: what the other side has newer, and what this side has newer. */

@@ -15,6 +15,7 @@ import {
   decodeApplyResults,
   decodeReadReplies,
   encodeReadQuestion,
+  FENCE_HEADER,
   FROM_HEADER,
   parseCounterHeader,
   type ReadQuestion,
@@ -22,6 +23,7 @@ import {
   TO_HEADER,
 } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
+import type { ReplicaResult } from "./replica.ts";
 import type { WriteAnswer } from "./write_core.ts";
 
 /** Who waits for the answer to a write. `slot` is what it was sent with. */
@@ -130,6 +132,19 @@ export class PeerLink {
   }
 
   /**
+   * Sends an owner's own copies, see `horizon.ts`.
+   *
+   * @throws {ConvergeError} as `request`.
+   */
+  async writeFenced(records: readonly StoredRecord[], fence: number): Promise<ReplicaResult[]> {
+    const response = await this.request("POST", "/internal/kv", {
+      body: joinFrames(records),
+      headers: { [FENCE_HEADER]: String(fence) },
+    });
+    return decodeApplyResults(response.body, records.length);
+  }
+
+  /**
    * One request to an internal route of the peer.
    *
    * @throws {ConvergeError} `unreachable`, `timeout`, `overloaded`, `misdirected`,
@@ -138,7 +153,7 @@ export class PeerLink {
   async request(
     method: "GET" | "POST",
     path: string,
-    options: { body?: Uint8Array; timeoutMs?: number } = {},
+    options: { body?: Uint8Array; timeoutMs?: number; headers?: Record<string, string> } = {},
   ): Promise<NetworkResponse> {
     const { platform, lamport, selfName } = this.#context;
     const { origin, nodeID } = this.#context.member();
@@ -156,6 +171,7 @@ export class PeerLink {
           [FROM_HEADER]: selfName,
           [TO_HEADER]: nodeID,
           [COUNTER_HEADER]: String(lamport.current),
+          ...options.headers,
         },
         ...(options.body === undefined ? {} : { body: options.body }),
         timeoutMs: options.timeoutMs ?? this.#context.timeoutMs,

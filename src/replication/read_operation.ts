@@ -4,12 +4,16 @@ import type { Key } from "../record/key.ts";
 import { newest, type StoredRecord } from "../record/record.ts";
 import type { CoordinatorContext } from "./coordinator.ts";
 import type { Deadlined } from "./deadline_queue.ts";
+import { isBelowHorizon } from "./horizon.ts";
 import type { ReadReply } from "./internal_protocol.ts";
 import type { ReadWaiter, WriteWaiter } from "./peer_link.ts";
 import { type ReadAnswer, ReadCore } from "./read_core.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
 import type { Owner } from "./topology.ts";
 import type { WriteAnswer } from "./write_core.ts";
+
+/** Times that a read begins anew because an owner would not take a repair. */
+const ROUNDS_MAX = 4;
 
 /** What is to be read. */
 export interface ReadRequest {
@@ -37,11 +41,14 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
   next: Deadlined | undefined;
   readonly #context: CoordinatorContext;
   readonly #request: ReadRequest;
-  readonly #core: ReadCore;
+  #core: ReadCore;
   readonly #startMs: number;
   readonly #answeredMs: number[] = [];
   readonly #repaired: boolean[] = [];
   readonly #from: (string | undefined)[] = [];
+  /** Horizons of owners that refused a repair, by position: see `horizon.ts`. */
+  readonly #fences = new Map<number, number>();
+  #round = 0;
   /** Positions of peers that have not been asked, quickest first. */
   #unasked: number[];
   #own: StoredRecord | undefined;
@@ -54,8 +61,7 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
   constructor(context: CoordinatorContext, request: ReadRequest) {
     this.#context = context;
     this.#request = request;
-    const counts = request.owners.map(({ countsForReads }) => countsForReads);
-    this.#core = new ReadCore(counts, request.quorum);
+    this.#core = this.#newCore();
     this.#startMs = context.clock.monotonicMs();
     this.#unasked = context.quickestFirst(request.owners);
   }
@@ -71,8 +77,9 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
     });
   }
 
-  onReadReply(slot: number, reply: ReadReply | "refused" | "timeout" | "overloaded"): void {
-    if (this.#over) return;
+  onReadReply(tagged: number, reply: ReadReply | "refused" | "timeout" | "overloaded"): void {
+    const slot = this.#slotOf(tagged);
+    if (slot === undefined) return;
     this.#answeredMs[slot] = this.#context.clock.monotonicMs() - this.#startMs;
     this.#core.answer(slot, this.#answerOf(reply));
     if (reply === "refused" || reply === "timeout" || reply === "overloaded") this.#askOneMore();
@@ -80,8 +87,10 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
   }
 
   /** The answer to a repair. */
-  onWriteAnswer(slot: number, answer: WriteAnswer): void {
-    if (this.#over) return;
+  onWriteAnswer(tagged: number, answer: WriteAnswer): void {
+    const slot = this.#slotOf(tagged);
+    if (slot === undefined) return;
+    if (isBelowHorizon(answer)) return this.#onFenced(slot, answer.horizon);
     if (answer === "stored") this.#repaired[slot] = true;
     const holds = answer === "stored"
       ? this.#newest
@@ -101,6 +110,36 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
     if (this.#over) return;
     while (this.#unasked.length > 0) this.#askOneMore();
     this.#step();
+  }
+
+  #newCore(): ReadCore {
+    const { owners, quorum } = this.#request;
+    return new ReadCore(owners.map(({ countsForReads }) => countsForReads), quorum);
+  }
+
+  /** Answers to an earlier round say nothing about this one. */
+  #slotOf(tagged: number): number | undefined {
+    const owners = this.#request.owners.length;
+    return !this.#over && Math.floor(tagged / owners) === this.#round ? tagged % owners : undefined;
+  }
+
+  #tagged(slot: number): number {
+    return this.#round * this.#request.owners.length + slot;
+  }
+
+  /**
+   * An owner would not take the repair: it collected tombstones that may have been for this key, and
+   * the record that was read may be a leftover from before. Whoever still has it in a second round,
+   * read after that horizon was learned, shows that it is none.
+   */
+  #onFenced(slot: number, horizon: number): void {
+    this.#fences.set(slot, horizon);
+    if (++this.#round >= ROUNDS_MAX) return this.#fail();
+    this.#core = this.#newCore();
+    this.#own = undefined;
+    this.#newest = undefined;
+    this.#unasked = this.#context.quickestFirst(this.#request.owners);
+    this.#begin();
   }
 
   #begin(): void {
@@ -140,8 +179,8 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
     if (slot === undefined) return;
     const owner = this.#request.owners[slot]!;
     const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
-    if (link === undefined) this.onReadReply(slot, "refused");
-    else link.read({ key: this.#request.key, have: this.#own }, this, slot);
+    if (link === undefined) this.onReadReply(this.#tagged(slot), "refused");
+    else link.read({ key: this.#request.key, have: this.#own }, this, this.#tagged(slot));
   }
 
   #answerOf(reply: ReadReply | "refused" | "timeout" | "overloaded"): ReadAnswer {
@@ -167,9 +206,26 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
 
   #repair(slot: number): void {
     const owner = this.#request.owners[slot]!;
+    const fence = this.#fences.get(slot);
     this.#context.onRepair();
-    if (owner.isSelf) this.#context.replica.write(this.#newest!, this, slot);
-    else this.#context.linkTo(owner.name)!.write(this.#newest!, this, slot);
+    if (fence !== undefined) void this.#repairFenced(slot, owner, fence);
+    else if (owner.isSelf) this.#context.replica.write(this.#newest!, this, this.#tagged(slot));
+    else this.#context.linkTo(owner.name)!.write(this.#newest!, this, this.#tagged(slot));
+  }
+
+  async #repairFenced(slot: number, owner: Owner, fence: number): Promise<void> {
+    const tagged = this.#tagged(slot);
+    let answer: WriteAnswer = "refused";
+    try {
+      const records = [this.#newest!];
+      const results = owner.isSelf
+        ? await this.#context.replica.apply(records, fence)
+        : await this.#context.linkTo(owner.name)!.writeFenced(records, fence);
+      answer = results[0]!;
+    } catch {
+      // It stays unrepaired; the other owners may do.
+    }
+    this.onWriteAnswer(tagged, answer);
   }
 
   #done(): void {

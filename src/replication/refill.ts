@@ -27,6 +27,11 @@ export interface RefillOptions {
   linkTo(name: string): PeerLink | undefined;
   /** Seeds where certainly nobody listens now. */
   refusedSeeds(): number;
+  /**
+   * Called whenever data is about to be taken from a member, whose counter is known by then: what may
+   * have been collected while this node had no data lies below it.
+   */
+  onBeforeRefill(): Promise<void>;
   /** Makes this node's new status known and durable. */
   onStatus(): Promise<void>;
 }
@@ -123,6 +128,7 @@ export class Refill {
   }
 
   async #become(status: "refilling" | "normal"): Promise<void> {
+    await this.#options.onBeforeRefill();
     const { gossip, log, onStatus } = this.#options;
     gossip.setStatus(status);
     log.info("member.status", { name: gossip.self.name, status });
@@ -163,6 +169,7 @@ export class Refill {
       after,
       values: true,
       onPage: async (through, counts) => {
+        await this.#options.onBeforeRefill();
         this.#pulled += counts.pulled - pulled;
         pulled = counts.pulled;
         if (through !== undefined) saved.after[name] = keyToPath(through);

@@ -1,73 +1,103 @@
 /**
  * This node's own copy of the data: the one door through which every record comes in, whoever brings
- * it (a client's write coordinated here, a peer, a hint, a repair, anti-entropy, a transfer).
+ * it (a client's write coordinated here, a peer, a hint, a repair, anti-entropy, a transfer), and
+ * through which collected tombstones leave.
  */
 import { ConvergeError } from "../errors.ts";
 import { type Key, KEY_BYTES_MAX } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { compareVersions } from "../record/version.ts";
+import { compareVersions, type Version } from "../record/version.ts";
 import { type ApplyResult, DATA, type Mutation, type Store } from "../storage/store.ts";
 import { BatchLane } from "./batch_lane.ts";
+import type { BelowHorizon, Horizon } from "./horizon.ts";
 import type { ReadQuestion, ReadReply } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
 import type { WriteWaiter } from "./peer_link.ts";
 import type { WriteAnswer } from "./write_core.ts";
 
+/** What became of a record here: as `ApplyResult`, or not taken because it is below the horizon. */
+export type ReplicaResult = ApplyResult | BelowHorizon;
+
+/** What a replica is made of. */
+export interface ReplicaOptions {
+  store: Store;
+  lamport: LamportClock;
+  horizon: Horizon;
+  /** Called for every record that was stored or collected, once that is durable. */
+  onStored(record: KeyVersion & { tombstone?: boolean; expiresAtMs?: number }): void;
+}
+
+/** A version of a key. */
+export interface KeyVersion extends Version {
+  readonly key: Key;
+}
+
 interface LocalWrite {
-  readonly mutation: Mutation;
+  readonly record: StoredRecord;
   readonly waiter: WriteWaiter;
   readonly slot: number;
 }
 
 /** Wraps the store with what every incoming record needs. */
 export class Replica {
-  readonly #store: Store;
-  readonly #lamport: LamportClock;
-  readonly #onStored: (key: Key) => void;
+  readonly #options: ReplicaOptions;
   readonly #local: BatchLane<LocalWrite>;
+  /** Keys whose tombstone is being erased: gone already, for all that comes later. */
+  readonly #collecting = new Set<Key>();
 
-  /** @param onStored Called for every record that was stored, once it is durable. */
-  constructor(store: Store, lamport: LamportClock, onStored: (key: Key) => void) {
-    this.#store = store;
-    this.#lamport = lamport;
-    this.#onStored = onStored;
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
     this.#local = new BatchLane<LocalWrite>(
       { inFlightMax: 2, batchBytesMax: 2 ** 20, batchEntriesMax: 2048, queueBytesMax: 2 ** 25 },
-      ({ mutation }) => mutation.record.frame.byteLength,
+      ({ record }) => record.frame.byteLength,
       (batch) => this.#sendLocal(batch),
     );
   }
 
   /** This node's copy of a key. */
   get(key: Key): StoredRecord | undefined {
-    return this.#store.get(DATA, key);
+    return this.#options.store.get(DATA, key);
+  }
+
+  /** The horizon below which records of unknown keys are not taken on anybody's word. */
+  get horizon(): number {
+    return this.#options.horizon.counter;
   }
 
   /**
    * Stores a batch durably; one result per record, in order.
    *
+   * @param fence The horizon that the sender, an owner of the keys, had learned before it read its
+   * own copies; undefined for everybody else.
    * @throws {ConvergeError} `corrupt_message` for a key that is too long; as `Store.apply`.
    */
-  async apply(records: readonly StoredRecord[]): Promise<ApplyResult[]> {
+  async apply(records: readonly StoredRecord[], fence?: number): Promise<ReplicaResult[]> {
+    const { store, lamport, onStored } = this.#options;
     const mutations: Mutation[] = [];
+    const below: boolean[] = [];
     for (const record of records) {
       if (record.key.length > KEY_BYTES_MAX) {
         throw new ConvergeError("corrupt_message", "Cannot store a record: its key is too long");
       }
-      this.#lamport.observe(record.counter);
-      mutations.push({ keyspace: DATA, record });
+      lamport.observe(record.counter);
+      const isBelow = this.#isBelowHorizon(record, fence);
+      below.push(isBelow);
+      if (!isBelow) mutations.push({ keyspace: DATA, record });
     }
-    const results = await this.#store.apply(mutations);
-    for (let i = 0; i < records.length; i++) {
-      if (results[i] === "stored") this.#onStored(records[i]!.key);
-    }
-    return results;
+    const horizon = this.horizon;
+    const applied = await store.apply(mutations);
+    let next = 0;
+    return records.map((record, i) => {
+      if (below[i]) return { horizon };
+      const result = applied[next++]!;
+      if (result === "stored") onStored(record);
+      return result;
+    });
   }
 
   /** Stores one record of this node's own coordination together with what else gathers. */
   write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
-    const mutation = { keyspace: DATA, record };
-    if (!this.#local.push({ mutation, waiter, slot })) waiter.onWriteAnswer(slot, "overloaded");
+    if (!this.#local.push({ record, waiter, slot })) waiter.onWriteAnswer(slot, "overloaded");
   }
 
   /** Answers a peer's questions from this node's copy. */
@@ -79,21 +109,48 @@ export class Replica {
     });
   }
 
+  /**
+   * Forgets tombstones and expired records that every owner has confirmed, where this node still has
+   * that very version; and raises the horizon, in the same atomic batch.
+   *
+   * @throws {ConvergeError} as `Store.apply`.
+   */
+  async collect(records: readonly StoredRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    const { store, horizon, onStored } = this.#options;
+    const highest = records.reduce((max, { counter }) => Math.max(max, counter), 0);
+    const mutations = [horizon.raise(highest)];
+    for (const record of records) {
+      this.#collecting.add(record.key);
+      mutations.push({ keyspace: DATA, record, erase: true });
+    }
+    try {
+      await store.apply(mutations);
+    } finally {
+      for (const { key } of records) this.#collecting.delete(key);
+    }
+    for (const { key, counter, nodeID } of records) onStored({ key, counter, nodeID });
+  }
+
+  #isBelowHorizon(record: StoredRecord, fence: number | undefined): boolean {
+    const horizon = this.horizon;
+    if (record.counter > horizon || fence === horizon) return false;
+    return this.#collecting.has(record.key) || this.get(record.key) === undefined;
+  }
+
   async #sendLocal(batch: LocalWrite[]): Promise<void> {
-    let results: readonly ApplyResult[] | undefined;
+    let results: readonly ReplicaResult[] | undefined;
     let failure: WriteAnswer = "timeout";
     try {
-      results = await this.#store.apply(batch.map(({ mutation }) => mutation));
+      results = await this.apply(batch.map(({ record }) => record));
     } catch (error) {
       const certain = error instanceof ConvergeError &&
         (error.code === "disk_full" || error.code === "overloaded");
       failure = certain ? "overloaded" : "timeout";
     }
     for (let i = 0; i < batch.length; i++) {
-      const { waiter, slot, mutation } = batch[i]!;
-      const answer = results === undefined ? failure : results[i]!;
-      if (answer === "stored") this.#onStored(mutation.record.key);
-      waiter.onWriteAnswer(slot, answer);
+      const { waiter, slot } = batch[i]!;
+      waiter.onWriteAnswer(slot, results === undefined ? failure : results[i]!);
     }
   }
 }

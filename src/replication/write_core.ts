@@ -7,7 +7,8 @@
  *   with a counter past what was seen. A rejection for being stale is no ack.
  * - W can no longer be reached: `failed`; some owners may have stored it.
  */
-import { compareVersions, type Version } from "../record/version.ts";
+import type { Version } from "../record/version.ts";
+import type { BelowHorizon } from "./horizon.ts";
 
 /** What one owner said to one record. */
 export type WriteAnswer =
@@ -15,7 +16,8 @@ export type WriteAnswer =
   | "refused" // certainly not carried out: no connection, or it said so
   | "timeout" // unknown
   | "overloaded" // certainly not carried out: a queue is full
-  | Version; // superseded: it has this newer version
+  | Version // superseded: it has this newer version
+  | BelowHorizon; // not taken: as good as superseded by a version of that counter
 
 /** What is to be done with the write. */
 export type WriteDecision = "wait" | "acked" | "retry" | "failed";
@@ -35,7 +37,7 @@ export class WriteCore {
   /** Owners that count and have not answered. */
   #waiting = 0;
   #unanswered: number;
-  #newestSeen: Version | undefined;
+  #counterSeen = 0;
 
   /**
    * @param counts For each owner whether it counts towards W.
@@ -59,9 +61,9 @@ export class WriteCore {
     return this.#unanswered === 0;
   }
 
-  /** The newest version that an owner has instead; a retry must be past it. */
-  get newestSeen(): Version | undefined {
-    return this.#newestSeen;
+  /** The highest counter for which an owner did not take the record; a retry must be past it. */
+  get counterSeen(): number {
+    return this.#counterSeen;
   }
 
   /** Takes an owner's answer; a second one only counts after a `timeout`. */
@@ -75,9 +77,8 @@ export class WriteCore {
       if (this.#counts[owner]) this.#waiting--;
     }
     if (typeof answer === "object") {
-      if (this.#newestSeen === undefined || compareVersions(answer, this.#newestSeen) > 0) {
-        this.#newestSeen = answer;
-      }
+      const counter = "horizon" in answer ? answer.horizon : answer.counter;
+      this.#counterSeen = Math.max(this.#counterSeen, counter);
       if (this.#counts[owner]) this.#superseded++;
     } else if (answer === "stored" && this.#counts[owner]) {
       this.#stored++;

@@ -136,7 +136,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   }
 
   #retry(): void {
-    this.#context.lamport.observe(this.#core.newestSeen!.counter);
+    this.#context.lamport.observe(this.#core.counterSeen);
     this.#attempt();
   }
 
@@ -205,7 +205,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
     return {
       name: owner.name,
       outcome: typeof answer === "object" ? "superseded" : answer ?? "pending",
-      ...receiptVersion(typeof answer === "object" ? answer : undefined),
+      ...receiptVersion(typeof answer === "object" && "nodeID" in answer ? answer : undefined),
       ...(ms === undefined ? {} : { ms }),
       countsForQuorum: owner.countsForWrites,
       ...(answer === "stored" ? { fsynced: this.#context.fsynced } : {}),

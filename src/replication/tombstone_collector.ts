@@ -1,0 +1,230 @@
+/**
+ * Collects tombstones and expired records, and only those that cannot be missed: when *every* owner
+ * has confirmed that it holds that very version. The first owner of a key asks the others; with all
+ * confirmations (the deletion certificate) all owners are told to forget. `horizon.ts` says why
+ * nothing old can come back afterwards.
+ */
+import { isConvergeError } from "../errors.ts";
+import { type Clock, delay } from "../platform/clock.ts";
+import type { Log } from "../platform/log.ts";
+import type { Key } from "../record/key.ts";
+import type { StoredRecord } from "../record/record.ts";
+import { joinFrames } from "../record/record_line.ts";
+import { compareVersions, formatVersion } from "../record/version.ts";
+import { DATA, type Store } from "../storage/store.ts";
+import { decodeReadReplies, encodeReadQuestion, type ReadReply } from "./internal_protocol.ts";
+import type { PeerLink } from "./peer_link.ts";
+import type { Replica } from "./replica.ts";
+import type { Owner, Topology } from "./topology.ts";
+
+/** What the collector is made of. */
+export interface TombstoneCollectorOptions {
+  store: Store;
+  replica: Replica;
+  clock: Clock;
+  log: Log;
+  topology(): Topology;
+  linkTo(name: string): PeerLink | undefined;
+  /** Pause between two rounds; also how long a tombstone is left alone after it was first seen. */
+  intervalMs: number;
+}
+
+/** Totals since start. */
+export interface CollectorCounts {
+  /** Tombstones and expired records that the last round found, of which this node is an owner. */
+  tombstones: number;
+  collected: number;
+  /** Confirmations that an owner did not give, in the last round. */
+  unconfirmed: number;
+}
+
+/** Who has confirmed a tombstone. */
+export interface TombstoneReport {
+  version: string;
+  expired: boolean;
+  owners: { name: string; confirmed: boolean; has: string }[];
+}
+
+const SCAN_SLICE = 500;
+const BATCH = 256;
+/**
+ * How much later than its expiry a record is collected: clocks may differ by so much without two
+ * nodes disagreeing on whether a record that one has collected is still readable on the other.
+ */
+export const CLOCK_SKEW_MS_MAX = 60_000;
+
+const encoder = new TextEncoder();
+
+/** One node's collector. */
+export class TombstoneCollector {
+  readonly counts: CollectorCounts = { tombstones: 0, collected: 0, unconfirmed: 0 };
+  readonly #options: TombstoneCollectorOptions;
+  /** Tombstones that the round before has seen: young ones are left alone for a round. */
+  #seen = new Map<Key, number>();
+  #stopped = false;
+
+  constructor(options: TombstoneCollectorOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    void this.#loop();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Tells who has confirmed the tombstone of a key; undefined when this node has none. */
+  async report(key: Key): Promise<TombstoneReport | undefined> {
+    const record = this.#options.replica.get(key);
+    if (record === undefined || !this.#isCollectable(record, 0)) return undefined;
+    const owners = await Promise.all(
+      this.#options.topology().ownersOf(key).map(async (owner) => {
+        const reply = (await this.#ask(owner, [record]))?.[0];
+        return { name: owner.name, confirmed: confirms(reply, record), has: describe(reply) };
+      }),
+    );
+    return { version: formatVersion(record), expired: !record.tombstone, owners };
+  }
+
+  /** One round: finds what may be collected, asks, collects. Never rejects for an absent peer. */
+  async round(): Promise<void> {
+    const { store, clock } = this.#options;
+    const seen = new Map<Key, number>();
+    const unconfirmedBefore = this.counts.unconfirmed;
+    let tombstones = 0;
+    let due: StoredRecord[] = [];
+    this.counts.unconfirmed = 0;
+    const scan = store.scan(DATA);
+    try {
+      while (!this.#stopped) {
+        const page = scan.next(SCAN_SLICE);
+        for (const record of page) {
+          if (!this.#isCollectable(record, CLOCK_SKEW_MS_MAX)) continue;
+          tombstones++;
+          seen.set(record.key, record.counter);
+          if (this.#seen.get(record.key) === record.counter) due.push(record);
+        }
+        if (due.length >= BATCH || page.length === 0) {
+          await this.#collect(due);
+          due = [];
+        }
+        if (page.length === 0) break;
+        await delay(clock, 0);
+      }
+    } catch (error) {
+      this.counts.unconfirmed = unconfirmedBefore;
+      throw error;
+    } finally {
+      scan.close();
+    }
+    this.#seen = seen;
+    this.counts.tombstones = tombstones;
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, log, intervalMs } = this.#options;
+    while (!this.#stopped) {
+      await delay(clock, intervalMs);
+      if (this.#stopped) return;
+      try {
+        await this.round();
+      } catch (error) {
+        if (this.#stopped) return;
+        const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
+        if (!usual) log.warn("tombstones.failed", { why: String(error) });
+      }
+    }
+  }
+
+  /** Collects those of which this node is the first owner and that every owner confirms. */
+  async #collect(records: readonly StoredRecord[]): Promise<void> {
+    for (const { owners, records: ours } of this.#byOwners(records)) {
+      const confirmed = await this.#confirmedByAll(owners, ours);
+      if (confirmed.length === 0) continue;
+      for (const owner of owners) {
+        if (!owner.isSelf) await this.#tellToCollect(owner, confirmed);
+      }
+      await this.#options.replica.collect(confirmed);
+      this.counts.collected += confirmed.length;
+    }
+  }
+
+  #byOwners(
+    records: readonly StoredRecord[],
+  ): Iterable<{ owners: readonly Owner[]; records: StoredRecord[] }> {
+    const groups = new Map<string, { owners: readonly Owner[]; records: StoredRecord[] }>();
+    for (const record of records) {
+      const owners = this.#options.topology().ownersOf(record.key);
+      if (!owners[0]!.isSelf) continue;
+      const id = owners.map(({ name }) => name).join(" ");
+      const group = groups.get(id) ?? { owners, records: [] };
+      group.records.push(record);
+      groups.set(id, group);
+    }
+    return groups.values();
+  }
+
+  async #confirmedByAll(
+    owners: readonly Owner[],
+    records: readonly StoredRecord[],
+  ): Promise<StoredRecord[]> {
+    let confirmed = [...records];
+    for (const owner of owners) {
+      // An owner that is being refilled may still be given older records by others.
+      const replies = owner.countsForReads ? await this.#ask(owner, confirmed) : undefined;
+      const before = confirmed.length;
+      confirmed = replies === undefined
+        ? []
+        : confirmed.filter((record, i) => confirms(replies[i], record));
+      this.counts.unconfirmed += before - confirmed.length;
+      if (confirmed.length === 0) return confirmed;
+    }
+    return confirmed;
+  }
+
+  /** What an owner has; undefined when it does not answer. */
+  async #ask(
+    owner: Owner,
+    records: readonly StoredRecord[],
+  ): Promise<ReadReply[] | undefined> {
+    const questions = records.map((record) => ({ key: record.key, have: record }));
+    if (owner.isSelf) return this.#options.replica.answer(questions);
+    const link = owner.member === undefined ? undefined : this.#options.linkTo(owner.name);
+    if (link === undefined || link.isOpen) return undefined;
+    try {
+      const body = encoder.encode(questions.map(encodeReadQuestion).join(""));
+      const response = await link.request("POST", "/internal/read", { body });
+      return decodeReadReplies(response.body, records.length);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #tellToCollect(owner: Owner, records: readonly StoredRecord[]): Promise<void> {
+    try {
+      const body = joinFrames(records);
+      await this.#options.linkTo(owner.name)?.request("POST", "/internal/collect", { body });
+    } catch {
+      // It keeps its tombstones, which harms nobody: a later round finds them again.
+    }
+  }
+
+  /** @param marginMs Time that must have passed since the expiry. */
+  #isCollectable(record: StoredRecord, marginMs: number): boolean {
+    if (record.tombstone) return true;
+    return record.expiresAtMs !== 0 &&
+      this.#options.clock.wallMs() >= record.expiresAtMs + marginMs;
+  }
+}
+
+function confirms(reply: ReadReply | undefined, record: StoredRecord): boolean {
+  return reply === "same" ||
+    (typeof reply === "object" && compareVersions(reply, record) === 0);
+}
+
+function describe(reply: ReadReply | undefined): string {
+  if (reply === undefined) return "no answer";
+  return typeof reply === "object" ? formatVersion(reply) : reply;
+}
