@@ -177,6 +177,8 @@ class Run {
     const { time } = this.#world;
     const untilMs = time.nowMs + QUIESCE_MS_MAX;
     while (time.nowMs < untilMs) {
+      // As a supervisor would: what was still stopping when everything healed is started again.
+      await this.#bootAll();
       if (await this.#allReady() && this.#collectCopies()) {
         this.#atRest = checkDivergedOwners(this.evidence()).length === 0;
         if (this.#atRest) break;
