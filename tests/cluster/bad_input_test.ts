@@ -1,0 +1,159 @@
+/** The bad-input table of the contract, row by row, over bare sockets. */
+import { assert, assertEquals } from "@std/assert";
+import { TestCluster, type TestNode } from "./harness.ts";
+import { RawConnection, type RawResponse } from "./raw_http.ts";
+
+const HOST = "Host: node\r\n";
+
+async function exchange(node: TestNode, request: string): Promise<RawResponse> {
+  using connection = await RawConnection.open(node.port);
+  await connection.send(request);
+  return await connection.read({ method: request.slice(0, request.indexOf(" ")) });
+}
+
+function assertProblem(response: RawResponse, status: number, what: string): void {
+  assertEquals(response.status, status, `${what}: ${response.body}`);
+  assertEquals(response.headers.get("content-type"), "application/problem+json", what);
+  const problem = JSON.parse(response.body);
+  assert(typeof problem.type === "string" && problem.status === status, response.body);
+  assert(!response.body.includes("    at "), response.body); // no stack trace
+}
+
+Deno.test("bad input: every row of the contract's table", async (t) => {
+  await using cluster = await TestCluster.start(3, { args: ["--max-value", "1000"] });
+  const [node1, node2] = cluster.three;
+  const put = (path: string, body = "x") =>
+    exchange(node1, `PUT ${path} HTTP/1.1\r\n${HOST}Content-Length: ${body.length}\r\n\r\n${body}`);
+  const get = (path: string) => exchange(node1, `GET ${path} HTTP/1.1\r\n${HOST}\r\n`);
+
+  await t.step("an empty key, a long key, a malformed escape are 400", async () => {
+    for (
+      const path of ["/kv/", "/kv/" + "k".repeat(2049), "/kv/%", "/kv/%4", "/kv/%zz", "/kv/a%2"]
+    ) {
+      assertProblem(await put(path), 400, `PUT ${path.slice(0, 20)}`);
+      assertProblem(await get(path), 400, `GET ${path.slice(0, 20)}`);
+    }
+    assertEquals((await put("/kv/" + "k".repeat(2048))).status, 204);
+    assertEquals((await get("/kv/" + "%6B".repeat(2048))).body, "x");
+  });
+
+  await t.step("any bytes are a key: dots, null, what is not UTF-8", async () => {
+    const paths = ["/kv/%2e%2e", "/kv/%2E", "/kv/../x", "/kv/%00", "/kv/%FF", "/kv/%ED%A0%80"];
+    for (const path of paths) {
+      assertEquals((await put(path, path)).status, 204, path);
+    }
+    for (const path of paths) {
+      const response = await exchange(node2, `GET ${path} HTTP/1.1\r\n${HOST}\r\n`);
+      assertEquals([response.status, response.body], [200, path]);
+    }
+  });
+
+  await t.step("a value over the limit is 413 and its connection stays healthy", async () => {
+    using connection = await RawConnection.open(node1.port);
+    const big = "v".repeat(1_001);
+    await connection.send(`PUT /kv/big HTTP/1.1\r\n${HOST}Content-Length: 1001\r\n\r\n${big}`);
+    assertProblem(await connection.read(), 413, "announced");
+    await connection.send(
+      `PUT /kv/big HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3e9\r\n${big}\r\n0\r\n\r\n`,
+    );
+    assertProblem(await connection.read(), 413, "chunked");
+    await connection.send(`GET /kv/big HTTP/1.1\r\n${HOST}\r\n`);
+    assertProblem(await connection.read(), 404, "nothing was stored");
+    await connection.send(
+      `PUT /kv/big HTTP/1.1\r\n${HOST}Content-Length: 1000\r\n\r\n${big.slice(1)}`,
+    );
+    assertEquals((await connection.read()).status, 204);
+  });
+
+  await t.step("a quorum that is not 1..N and unknown parameters are 400", async () => {
+    const queries = ["w=0", "w=4", "w=-1", "w=x", "w=", "w=1.5", "w=1&w=2", "W=1", "explain=2"];
+    for (const query of queries) assertProblem(await put(`/kv/k?${query}`), 400, query);
+    for (const query of ["r=0", "r=4", "r=two", "w=1", "verbose=1"]) {
+      assertProblem(await get(`/kv/k?${query}`), 400, query);
+    }
+    assertEquals((await put("/kv/k?w=3")).status, 204);
+    assertEquals((await get("/kv/k?r=1")).status, 200);
+  });
+
+  await t.step("a wrong method is 405 with Allow, an unknown path 404", async () => {
+    for (
+      const [method, path] of [
+        ["POST", "/kv/k"],
+        ["PATCH", "/kv/k"],
+        ["DELETE", "/cluster"],
+        ["PUT", "/internal/kv"],
+        ["POST", "/healthz"],
+      ]
+    ) {
+      const request = `${method} ${path} HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`;
+      const response = await exchange(node1, request);
+      assertProblem(response, 405, `${method} ${path}`);
+      assert(response.headers.get("allow"), `${method} ${path} has no Allow`);
+    }
+    for (const path of ["/nowhere", "/kvx/k", "/internal/nothing"]) {
+      assertProblem(await get(path), 404, path);
+    }
+  });
+
+  await t.step("garbage on /internal/* is 400 and no ack; nothing is stored", async () => {
+    const goodJson = '{"k":"forged","v":"x","c":1,"n":"node9.aaaa"}';
+    const bodies = [
+      "garbage\n",
+      `${goodJson}\n`,
+      `00000000 ${goodJson}\n`,
+      "\x00\x01\x02",
+      '{"k":"forged"}',
+    ];
+    for (const path of ["/internal/kv", "/internal/gossip", "/internal/read"]) {
+      for (const body of bodies) {
+        const response = await exchange(
+          node1,
+          `POST ${path} HTTP/1.1\r\n${HOST}Content-Length: ${body.length}\r\n\r\n${body}`,
+        );
+        if (path === "/internal/read" && body === `${goodJson}\n`) continue; // asks in a right way
+        assertProblem(response, 400, `${path} ${JSON.stringify(body)}`);
+        assert(!response.body.includes("stored\n"), response.body);
+      }
+    }
+    assertEquals(await node1.ownCopy("forged"), undefined);
+    assertEquals(await node1.get("forged"), undefined);
+  });
+
+  await t.step("too few owners are 503 in time, and say who may have stored it", async () => {
+    for (const node of cluster.nodes.slice(1)) await node.kill();
+    const began = performance.now();
+    const response = await put("/kv/alone");
+    assertProblem(response, 503, "PUT");
+    assert(performance.now() - began < 4_000);
+    const { required, indeterminate } = JSON.parse(response.body);
+    assertEquals(required, 2);
+    assertEquals(indeterminate, true);
+    assertProblem(await get("/kv/alone"), 503, "GET");
+    for (const node of cluster.nodes.slice(1)) await node.start();
+    await cluster.ready();
+  });
+
+  await t.step("what is no HTTP at all ends its connection only", async () => {
+    using connection = await RawConnection.open(node1.port);
+    await connection.send("\x16\x03\x01 not http\r\n\r\n");
+    await connection.read().catch(() => undefined);
+    assertEquals((await get("/healthz")).status, 200);
+  });
+
+  await t.step("clients that never finish keep nobody else waiting", async () => {
+    const slow: RawConnection[] = [];
+    for (let i = 0; i < 200; i++) {
+      const connection = await RawConnection.open(node1.port);
+      slow.push(connection);
+      await connection.send(
+        i % 2 === 0
+          ? `GET /kv/k HTTP/1.1\r\n${HOST}X-Slow`
+          : `PUT /kv/slow HTTP/1.1\r\n${HOST}Content-Length: 10\r\n\r\nabc`,
+      );
+    }
+    const began = performance.now();
+    assertEquals((await get("/kv/k")).status, 200);
+    assert(performance.now() - began < 2_000);
+    for (const connection of slow) connection[Symbol.dispose]();
+  });
+});
