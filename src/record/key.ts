@@ -58,7 +58,9 @@ export function keyFromJson(json: { k?: unknown; kb?: unknown }): Key | undefine
   }
   if (typeof json.kb !== "string") return undefined;
   const bytes = Buffer.from(json.kb, "base64");
-  return bytes.toString("base64") === json.kb ? bytes.toString("latin1") : undefined;
+  if (bytes.toString("base64") !== json.kb) return undefined;
+  const key = bytes.toString("latin1");
+  return keyToText(key) === undefined ? key : undefined;
 }
 
 /**

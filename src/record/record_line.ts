@@ -28,6 +28,9 @@ const SLAB_BYTES = 64 * 1024;
 const encoder = new TextEncoder();
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const HEX_DIGITS = encoder.encode("0123456789abcdef");
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+/** What a header can hold (RFC 9110, section 5.5). */
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Text that JSON writes as it is. */
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
@@ -73,9 +76,10 @@ export function frameOf(json: string): Uint8Array {
   writeHex(target, crc32(target.subarray(FRAME_HEADER_BYTES, end)));
   target[FRAME_HEADER_BYTES - 1] = SPACE;
   target[end] = LF;
-  const frame = target.subarray(0, end + 1);
-  if (target.buffer === slab.buffer) slabUsed += frame.byteLength;
-  return frame;
+  // A buffer of its own was reserved for the worst case, and a record may stay in memory for long.
+  if (target.buffer !== slab.buffer) return target.slice(0, end + 1);
+  slabUsed += end + 1;
+  return target.subarray(0, end + 1);
 }
 
 /** The checksum at the head of a frame, unchecked. */
@@ -189,12 +193,14 @@ function recordOf(fields: LineFields, frame: Uint8Array): StoredRecord {
   const key = typeof fields === "object" && fields !== null ? keyFromJson(fields) : undefined;
   const { v, b, t, x = 0, d, c, n } = fields ?? {};
   const tombstone = d === 1;
-  const values = Number(typeof v === "string") + Number(typeof b === "string");
+  const values = Number(v !== undefined) + Number(b !== undefined);
   if (
     key === undefined || key.length === 0 || key.length > KEY_BYTES_MAX ||
     !isCounter(c) || !isNodeID(n) ||
     (d !== undefined && !tombstone) || values !== (tombstone ? 0 : 1) ||
-    (t !== undefined && typeof t !== "string") ||
+    (v !== undefined && (typeof v !== "string" || !v.isWellFormed())) ||
+    (b !== undefined && (typeof b !== "string" || b.length % 4 !== 0 || !BASE64.test(b))) ||
+    (t !== undefined && !isContentType(t)) ||
     !Number.isSafeInteger(x) || (x as number) < 0
   ) {
     throw new ConvergeError(
@@ -203,6 +209,12 @@ function recordOf(fields: LineFields, frame: Uint8Array): StoredRecord {
     );
   }
   return { key, counter: c, nodeID: n, tombstone, expiresAtMs: x as number, frame };
+}
+
+/** Whether a content type can be kept, and given back as a header. */
+export function isContentType(value: unknown): value is string {
+  return typeof value === "string" && value.length <= CONTENT_TYPE_LENGTH_MAX &&
+    HEADER_VALUE.test(value);
 }
 
 function checkedJson(bytes: Uint8Array, start: number, end: number): Uint8Array {

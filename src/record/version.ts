@@ -50,9 +50,10 @@ export function formatVersion(version: Version): string {
  */
 export function parseVersion(text: string): Version {
   const dash = text.indexOf("-");
-  const counter = Number(text.slice(0, dash));
+  const digits = text.slice(0, Math.max(0, dash));
+  const counter = Number(digits);
   const nodeID = text.slice(dash + 1);
-  if (dash < 1 || !isCounter(counter) || !isNodeID(nodeID)) {
+  if (!isCounter(counter) || String(counter) !== digits || !isNodeID(nodeID)) {
     throw new ConvergeError(
       "corrupt_message",
       `Cannot read a version from ${JSON.stringify(text)}`,

@@ -1,0 +1,169 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { keyFromBytes } from "../../src/record/key.ts";
+import {
+  decodeFrame,
+  decodeFrames,
+  encodeRecord,
+  frameAround,
+  joinFrames,
+  lineOf,
+  recordFromLine,
+  valueOf,
+} from "../../src/record/record_line.ts";
+import { COUNTER_MAX } from "../../src/record/version.ts";
+import { base64, bytesOf, frameOf, record } from "../support/records.ts";
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+function lineText(fields: Parameters<typeof encodeRecord>[0]): string {
+  return decoder.decode(lineOf(encodeRecord(fields).frame));
+}
+
+function decode(json: string) {
+  const frame = frameOf(json);
+  return decodeFrame(frame, 0, frame.byteLength);
+}
+
+Deno.test("encodeRecord: the lines of the format, pinned", () => {
+  const version = { counter: 12, nodeID: "node1.4f2a" };
+  assertEquals(
+    lineText({ key: "greeting", value: bytesOf("hello"), ...version }),
+    '{"k":"greeting","v":"hello","c":12,"n":"node1.4f2a"}',
+  );
+  assertEquals(
+    lineText({
+      key: keyFromBytes(new Uint8Array([0xff])),
+      value: new Uint8Array([0, 0xff]),
+      contentType: "image/png",
+      expiresAtMs: 5,
+      ...version,
+    }),
+    '{"kb":"/w==","b":"AP8=","t":"image/png","x":5,"c":12,"n":"node1.4f2a"}',
+  );
+  assertEquals(
+    lineText({ key: 'a"\\', value: undefined, ...version }),
+    '{"k":"a\\"\\\\","d":1,"c":12,"n":"node1.4f2a"}',
+  );
+});
+
+Deno.test("encodeRecord: a frame is checksum, space, line, line feed, pinned", () => {
+  const { frame } = encodeRecord({ key: "k", value: bytesOf("v"), counter: 1, nodeID: "a.1" });
+  assertEquals(decoder.decode(frame), '5f948918 {"k":"k","v":"v","c":1,"n":"a.1"}\n');
+});
+
+Deno.test("valueOf: a byte order mark is part of the value, and of the key", () => {
+  const value = new Uint8Array([0xef, 0xbb, 0xbf, 0x61]);
+  const key = keyFromBytes(value);
+  const { frame } = encodeRecord({ key, value, counter: 1, nodeID: "a.1" });
+  const read = decodeFrame(frame, 0, frame.byteLength);
+  assertEquals(read.key, key);
+  assertEquals([...valueOf(read).bytes], [...value]);
+});
+
+Deno.test("valueOf: bytes of a lone surrogate in UTF-8 style come back as they were", () => {
+  const value = new Uint8Array([0xed, 0xa0, 0x80]);
+  const stored = encodeRecord({ key: "k", value, counter: 1, nodeID: "a.1" });
+  assertEquals([...valueOf(stored).bytes], [...value]);
+});
+
+Deno.test("decodeFrame: refuses any single changed byte", () => {
+  const { frame } = record("key", 7, { value: "some value" });
+  for (let i = 0; i < frame.byteLength; i++) {
+    const damaged = frame.slice();
+    damaged[i]! ^= 1;
+    assertThrows(() => decodeFrame(damaged, 0, damaged.byteLength), ConvergeError, "", `${i}`);
+  }
+});
+
+Deno.test("decodeFrame: refuses lines that no node writes, though their checksum holds", () => {
+  const rest = '"c":1,"n":"a.1"}';
+  const bad = [
+    "",
+    "1",
+    "null",
+    "[]",
+    "{}",
+    '"text"',
+    "{",
+    `{"k":"",${'"v":"x",'}${rest}`,
+    `{"v":"x",${rest}`,
+    `{"k":"k",${rest}`, // neither value nor tombstone
+    `{"k":"k","v":"x","b":"eA==",${rest}`,
+    `{"k":"k","v":"x","d":1,${rest}`,
+    `{"k":"k","d":2,${rest}`,
+    `{"k":"k","d":true,${rest}`,
+    `{"k":"k","v":1,${rest}`,
+    `{"k":"k","v":"\\ud800",${rest}`, // would be read as U+FFFD
+    `{"k":"\\ud800","v":"x",${rest}`,
+    `{"k":"k","b":"/w",${rest}`,
+    `{"k":"k","b":"!!!!",${rest}`,
+    `{"kb":"YQ==","v":"x",${rest}`,
+    `{"k":"k","v":"x","t":1,${rest}`,
+    `{"k":"k","v":"x","t":"a\\nb",${rest}`, // could not be a header
+    `{"k":"k","v":"x","t":"${"t".repeat(256)}",${rest}`,
+    `{"k":"k","v":"x","x":-1,${rest}`,
+    `{"k":"k","v":"x","x":1.5,${rest}`,
+    `{"k":"k","v":"x","x":"1",${rest}`,
+    `{"k":"k","v":"x","c":0,"n":"a.1"}`,
+    `{"k":"k","v":"x","c":${COUNTER_MAX + 1},"n":"a.1"}`,
+    `{"k":"k","v":"x","c":9007199254740993,"n":"a.1"}`,
+    `{"k":"k","v":"x","c":1e400,"n":"a.1"}`,
+    `{"k":"k","v":"x","c":"1","n":"a.1"}`,
+    `{"k":"k","v":"x","c":1}`,
+    `{"k":"k","v":"x","c":1,"n":"a b"}`,
+    `{"k":"k","v":"x","c":1,"n":7}`,
+    `{"k":"${"k".repeat(2049)}","v":"x",${rest}`,
+    `{"kb":"${base64(new Uint8Array(2049).fill(255))}","v":"x",${rest}`,
+  ];
+  for (const json of bad) {
+    const error = assertThrows(() => decode(json), ConvergeError, "", json.slice(0, 60));
+    assertEquals(error.code, "corrupt_message");
+  }
+});
+
+Deno.test("decodeFrame: refuses what is not UTF-8 or not framed", () => {
+  const line = bytesOf('{"k":"k","v":"x?","c":1,"n":"a.1"}');
+  line[line.indexOf(0x3f)] = 0xff;
+  const frames = [
+    frameAround(line),
+    bytesOf("garbage\n"),
+    bytesOf("\n"),
+    bytesOf("00000000 \n"),
+    bytesOf("00000000 {}"),
+    bytesOf(decoder.decode(record("k", 1).frame).toUpperCase()),
+  ];
+  for (const frame of frames) {
+    assertThrows(() => decodeFrame(frame, 0, frame.byteLength), ConvergeError);
+  }
+});
+
+Deno.test("decodeFrames: all of a batch or none of it", () => {
+  const records = [record("a", 1), record("b", 2, { value: undefined })];
+  const body = joinFrames(records);
+  assertEquals(decodeFrames(body).map(({ key, counter }) => [key, counter]), [["a", 1], ["b", 2]]);
+  assertEquals(decodeFrames(new Uint8Array()), []);
+  for (let cut = 1; cut < records[1]!.frame.byteLength; cut++) {
+    assertThrows(() => decodeFrames(body.subarray(0, body.byteLength - cut)), ConvergeError);
+  }
+});
+
+Deno.test("recordFromLine: a table's line gives the very frame that the log had", () => {
+  const stored = record("k", 3);
+  const again = recordFromLine(lineOf(stored.frame));
+  assertEquals(again, stored);
+  assert(again.frame !== stored.frame);
+});
+
+Deno.test("encodeRecord: frames cut from one slab do not run into each other", () => {
+  const records = Array.from({ length: 3_000 }, (_, i) => record(`key ${i}`, i + 1));
+  for (const stored of records) {
+    assertEquals(decodeFrame(stored.frame, 0, stored.frame.byteLength).counter, stored.counter);
+  }
+});
+
+Deno.test("encodeRecord: a large frame keeps no buffer beyond its own bytes", () => {
+  const value = new Uint8Array(100_000).fill(0x61);
+  const { frame } = encodeRecord({ key: "k", value, counter: 1, nodeID: "a.1" });
+  assert(frame.buffer.byteLength < 1.1 * frame.byteLength, `${frame.buffer.byteLength}`);
+});
