@@ -18,6 +18,7 @@ import { Horizon } from "./replication/horizon.ts";
 import { HintedHandoff } from "./replication/hinted_handoff.ts";
 import { KeyExchange } from "./replication/key_exchange.ts";
 import { LamportClock } from "./replication/lamport_clock.ts";
+import { Lister } from "./replication/lister.ts";
 import { LocalState } from "./replication/local_state.ts";
 import { PeerLink } from "./replication/peer_link.ts";
 import { Refill } from "./replication/refill.ts";
@@ -197,7 +198,16 @@ export class ConvergeNode {
       inFlightMax: config.inFlightMax,
       fsynced: config.durability.mode === "fsync",
     });
+    const lister = new Lister({
+      store,
+      clock,
+      coordinator: this.#coordinator,
+      selfName,
+      topology,
+      linkTo,
+    });
     this.app = createApp({
+      lister,
       nodeID: this.nodeID,
       coordinator: this.#coordinator,
       clock,

@@ -2,20 +2,32 @@
 import { Hono } from "hono";
 import type { Log } from "../platform/log.ts";
 import { isConvergeError } from "../errors.ts";
+import { batchRoutes, type BatchRoutesOptions } from "./batch_routes.ts";
 import { clusterRoutes, type ClusterRoutesOptions } from "./cluster_routes.ts";
 import { internalRoutes, type InternalRoutesOptions } from "./internal_routes.ts";
 import { kvRoutes, type KvRoutesOptions } from "./kv_routes.ts";
+import { listRoutes, type ListRoutesOptions } from "./list_routes.ts";
 import { notFound, problemResponse } from "./problem.ts";
+import { tombstoneRoutes } from "./tombstone_routes.ts";
 
 /** What the app is made of. */
-export interface AppOptions extends KvRoutesOptions, InternalRoutesOptions, ClusterRoutesOptions {
+export interface AppOptions
+  extends
+    KvRoutesOptions,
+    ListRoutesOptions,
+    BatchRoutesOptions,
+    InternalRoutesOptions,
+    ClusterRoutesOptions {
   log: Log;
 }
 
 /** Builds the app. */
 export function createApp(options: AppOptions): Hono {
   const app = new Hono();
+  listRoutes(app, options); // before the routes of single keys, whose wildcard matches it too
   kvRoutes(app, options);
+  batchRoutes(app, options);
+  tombstoneRoutes(app, options);
   internalRoutes(app, options);
   clusterRoutes(app, options);
   app.notFound(() => notFound("this path"));

@@ -20,6 +20,7 @@ import {
   TO_HEADER,
 } from "../replication/internal_protocol.ts";
 import { THROUGH_HEADER } from "../replication/key_exchange.ts";
+import { decodeListRequest, encodeListPage, listPage } from "../replication/key_listing.ts";
 import { decodeRangeRequest, readRange } from "../replication/key_range.ts";
 import type { LamportClock } from "../replication/lamport_clock.ts";
 import type { Replica } from "../replication/replica.ts";
@@ -114,6 +115,14 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     return answer(options, body, headers);
   });
 
+  app.post("/internal/list", async (c) => {
+    accept(c, options);
+    const request = decodeListRequest(await readBody(c.req.raw, bytesMax));
+    const page = listPage(options.store, request);
+    const headers = page.through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(page.through) };
+    return answer(options, encodeListPage(page, request.values), headers);
+  });
+
   app.get("/internal/kv/*", (c) => {
     const record = options.replica.get(keyFromPath(rawPathAfter(c.req.raw.url, "/internal/kv/")));
     if (record === undefined) return notFound("a copy of this key on this node");
@@ -129,7 +138,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
         ? methodNotAllowed(req.method, "POST")
         : methodNotAllowed(req.method, "GET, HEAD"),
   );
-  for (const path of ["read", "gossip", "tree", "range", "collect"]) {
+  for (const path of ["read", "gossip", "tree", "range", "list", "collect"]) {
     app.all(`/internal/${path}`, ({ req }) => methodNotAllowed(req.method, "POST"));
   }
 }

@@ -9,6 +9,7 @@ import { CONTENT_TYPE_LENGTH_MAX, valueOf } from "../record/record_line.ts";
 import { formatVersion, type Version } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import { readBody } from "./body.ts";
+import { expiryOf } from "./expiry.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { flagParameter, integerParameter, queryOf, rawPathAfter } from "./raw_url.ts";
 
@@ -31,11 +32,12 @@ export function kvRoutes(app: Hono, options: KvRoutesOptions): void {
 }
 
 async function put(request: Request, options: KvRoutesOptions): Promise<Response> {
-  const { key, query } = target(request, ["w", "explain"]);
+  const { key, query } = target(request, ["w", "ttl", "explain"]);
+  const expiresAtMs = expiryOf(integerParameter(query, "ttl"), options.clock);
   const contentType = contentTypeOf(request);
   const value = await readBody(request, options.maxValueBytes);
   const w = integerParameter(query, "w");
-  const result = await options.coordinator.write(key, value, { w, contentType });
+  const result = await options.coordinator.write(key, value, { w, contentType, expiresAtMs });
   if (flagParameter(query, "explain")) return Response.json(result.receipt());
   return new Response(null, { status: 204, headers: { etag: etagOf(result.record) } });
 }

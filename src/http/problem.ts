@@ -21,42 +21,56 @@ const STATUS: Record<ErrorCode, number> = {
   invariant: 500,
 };
 
+/** A problem document; further members are the error's details. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly [detail: string]: unknown;
+}
+
 /** Codes that are worth trying again soon. */
 const RETRY_AFTER: ReadonlySet<ErrorCode> = new Set(["overloaded", "not_ready", "closed"]);
 
-/** The answer that tells of an error. Never holds a stack trace. */
-export function problemResponse(error: unknown): Response {
+/** The problem document of an error. Never holds a stack trace. */
+export function problemOf(error: unknown): Problem {
   if (!(error instanceof ConvergeError)) {
-    return problem(500, "internal", "Cannot answer: an unexpected error, see the node's log", {});
+    return document(500, "internal", "Cannot answer: an unexpected error, see the node's log");
   }
-  const status = STATUS[error.code];
-  const headers: HeadersInit = RETRY_AFTER.has(error.code) ? { "retry-after": "1" } : {};
-  return problem(status, error.code, error.message, error.details, headers);
+  return document(STATUS[error.code], error.code, error.message, error.details);
+}
+
+/** The answer that tells of an error. */
+export function problemResponse(error: unknown): Response {
+  const retry = error instanceof ConvergeError && RETRY_AFTER.has(error.code);
+  return respond(problemOf(error), retry ? { "retry-after": "1" } : {});
 }
 
 /** 404 for a key that has no value, or a path that does not exist. */
 export function notFound(what: string): Response {
-  return problem(404, "not_found", `Cannot find ${what}`, {});
+  return respond(document(404, "not_found", `Cannot find ${what}`));
 }
 
 /** 405 with `Allow`. */
 export function methodNotAllowed(method: string, allow: string): Response {
-  return problem(405, "method_not_allowed", `Cannot ${method} here: allowed are ${allow}`, {}, {
-    allow,
-  });
+  const detail = `Cannot ${method} here: allowed are ${allow}`;
+  return respond(document(405, "method_not_allowed", detail), { allow });
 }
 
-function problem(
+function document(
   status: number,
   code: string,
   detail: string,
-  details: Readonly<Record<string, unknown>>,
-  headers: HeadersInit = {},
-): Response {
+  details: Readonly<Record<string, unknown>> = {},
+): Problem {
   const type = `urn:converge:problem:${code.replaceAll("_", "-")}`;
-  const body = { type, title: code.replaceAll("_", " "), status, detail, ...details };
-  return new Response(JSON.stringify(body), {
-    status,
+  return { type, title: code.replaceAll("_", " "), status, detail, ...details };
+}
+
+function respond(problem: Problem, headers: HeadersInit = {}): Response {
+  return new Response(JSON.stringify(problem), {
+    status: problem.status,
     headers: { "content-type": "application/problem+json", ...headers },
   });
 }

@@ -1,0 +1,198 @@
+/**
+ * Lists keys of the whole cluster in order: asks every member for its sorted page, merges them, and
+ * holds the same quorum rule as a read: for every key R of its owners have answered, the newest
+ * version wins, and a version that is not known to be on R owners is read (and so repaired) before it
+ * is listed.
+ */
+import { ConvergeError } from "../errors.ts";
+import type { Clock } from "../platform/clock.ts";
+import { type Key, keyFromPath } from "../record/key.ts";
+import { isLive } from "../record/record.ts";
+import { compareVersions } from "../record/version.ts";
+import type { Store } from "../storage/store.ts";
+import type { Coordinator } from "./coordinator.ts";
+import { THROUGH_HEADER } from "./key_exchange.ts";
+import {
+  decodeListPage,
+  encodeListRequest,
+  LIST_LIMIT_MAX,
+  type ListedKey,
+  listedRecord,
+  listPage,
+  type ListRequest,
+} from "./key_listing.ts";
+import type { PeerLink } from "./peer_link.ts";
+import type { Topology } from "./topology.ts";
+
+/** What a lister is made of. */
+export interface ListerOptions {
+  store: Store;
+  clock: Clock;
+  coordinator: Coordinator;
+  selfName: string;
+  topology(): Topology;
+  linkTo(name: string): PeerLink | undefined;
+}
+
+/** Keys in order, and where to go on. */
+export interface Listing {
+  readonly entries: readonly ListedKey[];
+  /** Pass as `after` for the next page; undefined: there is none. */
+  readonly next: Key | undefined;
+}
+
+/** What every member answered. */
+interface Answer {
+  readonly name: string;
+  readonly keys: readonly ListedKey[];
+  readonly through: Key | undefined;
+}
+
+/** Lists keys. */
+export class Lister {
+  readonly #options: ListerOptions;
+
+  constructor(options: ListerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * One page of live keys with a prefix.
+   *
+   * @param request `limit` is of live keys; 1 to `LIST_LIMIT_MAX`.
+   * @throws {ConvergeError} `quorum_unreachable`, `not_ready`, `overloaded`.
+   */
+  async list(request: ListRequest): Promise<Listing> {
+    const entries: ListedKey[] = [];
+    let after = request.after;
+    while (true) {
+      const page = await this.#mergedPage({ ...request, after });
+      for (const entry of page.entries) {
+        entries.push(entry);
+        if (entries.length === request.limit) {
+          const more = page.next !== undefined || entry !== page.entries.at(-1);
+          return { entries, next: more ? entry.key : undefined };
+        }
+      }
+      // A page of nothing but tombstones says nothing about what comes behind it.
+      if (page.next === undefined) return { entries, next: undefined };
+      after = page.next;
+    }
+  }
+
+  /** Live keys up to where all answers reach. */
+  async #mergedPage(request: ListRequest): Promise<Listing> {
+    const topology = this.#options.topology();
+    const answers = await this.#askAll({ ...request, limit: LIST_LIMIT_MAX }, topology);
+    this.#requireQuorums(topology, new Set(answers.map(({ name }) => name)));
+    const through = answers.reduce<Key | undefined>(
+      (least, answer) => leastOf(least, answer.through),
+      undefined,
+    );
+    const byKey = new Map<Key, { name: string; entry: ListedKey }[]>();
+    for (const { name, keys } of answers) {
+      for (const entry of keys) {
+        if (through !== undefined && entry.key > through) break;
+        const known = byKey.get(entry.key);
+        if (known === undefined) byKey.set(entry.key, [{ name, entry }]);
+        else known.push({ name, entry });
+      }
+    }
+    const entries: ListedKey[] = [];
+    for (const key of [...byKey.keys()].sort(byBytes)) {
+      const entry = await this.#settled(topology, key, byKey.get(key)!, request.values);
+      if (entry !== undefined) entries.push(entry);
+      if (entries.length > request.limit) return { entries, next: key };
+    }
+    return { entries, next: through };
+  }
+
+  /** The entry of a key as a quorum read would answer it; undefined when it has no live value. */
+  async #settled(
+    topology: Topology,
+    key: Key,
+    known: readonly { name: string; entry: ListedKey }[],
+    values: boolean,
+  ): Promise<ListedKey | undefined> {
+    const owners = topology.ownersOf(key).filter(({ countsForReads }) => countsForReads);
+    let newest: ListedKey | undefined;
+    for (const { name, entry } of known) {
+      if (!owners.some((owner) => owner.name === name)) continue;
+      if (newest === undefined || compareVersions(entry, newest) > 0) newest = entry;
+    }
+    if (newest === undefined) return undefined;
+    const version = newest;
+    const holding =
+      known.filter(({ name, entry }) =>
+        compareVersions(entry, version) === 0 && owners.some((owner) => owner.name === name)
+      ).length;
+    const nowMs = this.#options.clock.wallMs();
+    if (holding >= topology.quorums.r && (!values || newest.record !== undefined)) {
+      const live = !newest.tombstone && (newest.expiresAtMs === 0 || nowMs < newest.expiresAtMs);
+      return live ? newest : undefined;
+    }
+    const { record } = await this.#options.coordinator.read(key);
+    return isLive(record, nowMs) ? listedRecord(record) : undefined;
+  }
+
+  async #askAll(request: ListRequest, topology: Topology): Promise<Answer[]> {
+    const { selfName, linkTo, store } = this.#options;
+    const asked = topology.members.map(async ({ name }): Promise<Answer | undefined> => {
+      if (name === selfName) {
+        const { records, through } = listPage(store, request);
+        return { name, keys: records.map(listedRecord), through };
+      }
+      const link = linkTo(name);
+      if (link === undefined || link.isOpen) return undefined;
+      try {
+        const response = await link.request("POST", "/internal/list", {
+          body: encodeListRequest(request),
+        });
+        const header = response.headers.get(THROUGH_HEADER);
+        return {
+          name,
+          keys: decodeListPage(response.body, request.values),
+          through: header === null ? undefined : keyFromPath(header),
+        };
+      } catch {
+        return undefined;
+      }
+    });
+    return (await Promise.all(asked)).filter((answer) => answer !== undefined);
+  }
+
+  /** Every arc must have R owners among those that answered. */
+  #requireQuorums(topology: Topology, answered: ReadonlySet<string>): void {
+    const { r } = topology.quorums;
+    for (const arc of topology.ring.arcs) {
+      const owners = topology.ownersOfToken(arc.end);
+      const counted = owners.filter(({ name, countsForReads }) =>
+        countsForReads && answered.has(name)
+      );
+      if (counted.length >= r) continue;
+      throw new ConvergeError(
+        "quorum_unreachable",
+        `Cannot list: ${counted.length} of the owners of a range answered, ${r} are required`,
+        {
+          details: {
+            required: r,
+            owners: owners.map(({ name, countsForReads }) => ({
+              name,
+              outcome: answered.has(name) ? "answered" : "no answer",
+              countsForQuorum: countsForReads,
+            })),
+          },
+        },
+      );
+    }
+  }
+}
+
+function leastOf(a: Key | undefined, b: Key | undefined): Key | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a < b ? a : b;
+}
+
+function byBytes(a: Key, b: Key): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
