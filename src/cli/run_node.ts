@@ -67,13 +67,13 @@ export async function runNode(
       url: originOf(settings.host, server.port),
       failed: node.failed,
       async stop() {
-        await server.close(DRAIN_MS);
+        if (!await server.close(DRAIN_MS)) log.warn("drain.incomplete", { waitedMs: DRAIN_MS });
         await node.stop();
         platform.network.close();
       },
     };
   } catch (error) {
-    await server.close(0);
+    await server.close(DRAIN_MS);
     throw error;
   }
 }

@@ -23,14 +23,12 @@ export interface HttpServerOptions {
  */
 export class HttpServer {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  readonly #abort = new AbortController();
   #handler: Handler = notReady;
 
   private constructor({ hostname, port, log }: HttpServerOptions) {
     this.#server = Deno.serve({
       hostname,
       port,
-      signal: this.#abort.signal,
       onListen() {},
       onError(error) {
         log.error("request.crashed", { error });
@@ -67,11 +65,19 @@ export class HttpServer {
     this.#handler = handler;
   }
 
-  /** Accepts no more, waits for requests under way at most `graceMs`, then cuts what is left. */
-  async close(graceMs: number): Promise<void> {
-    const timer = setTimeout(() => this.#abort.abort(), graceMs);
-    await this.#server.shutdown();
+  /**
+   * Accepts no more and waits for requests under way, at most `graceMs`. What is left then ends
+   * with the process: Deno cannot cut the connections of a server that is shutting down.
+   *
+   * @returns Whether everything under way has ended.
+   */
+  async close(graceMs: number): Promise<boolean> {
+    const { promise: tooLate, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), graceMs);
+    const drained = this.#server.shutdown().then(() => true);
+    const complete = await Promise.race([drained, tooLate]);
     clearTimeout(timer);
+    return complete;
   }
 }
 

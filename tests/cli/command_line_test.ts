@@ -1,0 +1,75 @@
+/** The command line as a process: what it prints, where, and with which exit code. */
+import { assert, assertEquals } from "@std/assert";
+import { buildProgram } from "../../src/cli/program.ts";
+import { VERSION } from "../../src/cli/version.ts";
+import { freePorts, runConverge } from "../cluster/harness.ts";
+
+Deno.test("converge --version is the version of deno.json", async () => {
+  const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
+  assertEquals(/"version": "(.*)"/.exec(config)?.[1], VERSION);
+  assertEquals(await runConverge(["--version"]), { code: 0, stdout: VERSION + "\n", stderr: "" });
+});
+
+Deno.test("converge --help shows every command and examples", async () => {
+  const { code, stdout, stderr } = await runConverge(["--help"]);
+  assertEquals([code, stderr], [0, ""]);
+  for (const command of buildProgram("file:///main.ts").commands) {
+    assert(new RegExp(`^  ${command.name()} `, "m").test(stdout), command.name());
+  }
+  assert(stdout.includes("Examples:"), stdout);
+});
+
+Deno.test("converge: a command line that cannot be understood is one line and exit 2", async () => {
+  const cases: [string[], string][] = [
+    [["--bogus"], "--bogus"],
+    [["serve", "--port"], "--port"],
+    [["--port", "x"], '--port "x"'],
+    [["--port", "8081", "extra"], "extra"],
+    [["--write-quorum", "1"], "--write-quorum"],
+    [["--id", "../up", "--port", "0"], "--id"],
+    [["frobnicate"], "frobnicate"],
+    [["cluster", "--nodes", "0"], "--nodes"],
+    [["cluster", "--id", "x"], "--id"],
+    [["import"], "file"],
+    [["import", "x", "--format", "xml"], "xml"],
+    [["health", "--url", "nonsense"], "--url"],
+    [["completions", "tcsh"], "tcsh"],
+  ];
+  for (const [args, named] of cases) {
+    const { code, stdout, stderr } = await runConverge(args);
+    assertEquals([code, stdout], [2, ""], `${args}: ${stderr}`);
+    assert(stderr.startsWith("converge: ") && stderr.includes(named), `${args}: ${stderr}`);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, `${args}: ${stderr}`);
+  }
+});
+
+Deno.test("converge: a bad variable is named like a bad option", async () => {
+  const { code, stderr } = await runConverge(["serve"], { env: { CONVERGE_MAX_VALUE: "much" } });
+  assertEquals(code, 2);
+  assert(stderr.includes('CONVERGE_MAX_VALUE "much"'), stderr);
+});
+
+Deno.test("converge: where no node listens, errors name the next step", async () => {
+  const [port] = freePorts(1);
+  const url = `http://127.0.0.1:${port}`;
+  for (const args of [["get", "k"], ["put", "k", "v"], ["health"], ["export"]]) {
+    const { code, stdout, stderr } = await runConverge(args, { env: { CONVERGE_URL: url } });
+    assertEquals([code, stdout], [1, ""], stderr);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    assert(stderr.includes(url) && stderr.includes("converge cluster"), stderr);
+  }
+});
+
+Deno.test("converge completions: scripts that their shells accept, with every command", async () => {
+  const commands = buildProgram("file:///main.ts").commands.map((command) => command.name());
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const { code, stdout } = await runConverge(["completions", shell]);
+    assertEquals(code, 0);
+    for (const name of commands) assert(stdout.includes(name), `${shell}: ${name}`);
+  }
+  const { stdout } = await runConverge(["completions", "bash"]);
+  const complete =
+    'COMP_WORDS=(converge cluster --no); COMP_CWORD=2; _converge; echo "${COMPREPLY[@]}"';
+  const bash = await new Deno.Command("bash", { args: ["-c", `${stdout}\n${complete}`] }).output();
+  assertEquals(new TextDecoder().decode(bash.stdout).trim(), "--nodes");
+});

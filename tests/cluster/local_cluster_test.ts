@@ -1,0 +1,209 @@
+/** `converge cluster` as a process: orders typed at its input and sent to its control. */
+import { assert, assertEquals } from "@std/assert";
+import { ConvergeProcess, freePorts, until } from "./harness.ts";
+
+const START_MS = 30_000;
+
+/** A running `converge cluster` with its data in a directory of its own. */
+class ClusterProcess implements AsyncDisposable {
+  readonly process: ConvergeProcess;
+  readonly port: number;
+  readonly control: string;
+  readonly #cwd: string;
+
+  private constructor(cwd: string, port: number, controlPort: number) {
+    this.#cwd = cwd;
+    this.port = port;
+    this.control = `http://127.0.0.1:${controlPort}`;
+    const args = ["--port", `${port}`, "--control-port", `${controlPort}`];
+    const quick = ["--gossip-interval", "100ms", "--anti-entropy-interval", "500ms"];
+    this.process = new ConvergeProcess(["cluster", ...args, ...quick], { cwd, stdin: "piped" });
+  }
+
+  static async start(): Promise<ClusterProcess> {
+    const cwd = await Deno.makeTempDir({ prefix: "converge-test-" });
+    const [controlPort = 0] = freePorts(1);
+    const cluster = new ClusterProcess(cwd, threePortsInARow(), controlPort);
+    await cluster.until("it is ready", () => {
+      if (!cluster.process.isRunning) throw new Error("it has ended");
+      return cluster.process.stdout.includes("The cluster is ready");
+    }, START_MS);
+    for (const number of [1, 2, 3]) {
+      await cluster.until(`node${number} is ready`, () => cluster.answers(number, "/readyz"));
+    }
+    return cluster;
+  }
+
+  url(number: number): string {
+    return `http://127.0.0.1:${this.port + number - 1}`;
+  }
+
+  async put(number: number, key: string, value: string): Promise<void> {
+    const signal = AbortSignal.timeout(5_000);
+    const answer = await fetch(`${this.url(number)}/kv/${key}`, {
+      method: "PUT",
+      body: value,
+      signal,
+    });
+    assertEquals(answer.status, 204, await answer.text());
+  }
+
+  async get(number: number, key: string): Promise<string> {
+    const signal = AbortSignal.timeout(5_000);
+    return await (await fetch(`${this.url(number)}/kv/${key}`, { signal })).text();
+  }
+
+  /** Whether a path answers 200 in good time. */
+  async answers(number: number, path = "/healthz"): Promise<boolean> {
+    try {
+      const answer = await fetch(this.url(number) + path, { signal: AbortSignal.timeout(500) });
+      await answer.body?.cancel();
+      return answer.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  async order(
+    path: string,
+    headers: HeadersInit = {},
+  ): Promise<{ status: number; states: string }> {
+    const answer = await fetch(this.control + path, { method: "POST", headers });
+    const body: { nodes?: { state: string }[] } = await answer.json();
+    return {
+      status: answer.status,
+      states: body.nodes?.map(({ state }) => state).join(" ") ?? "",
+    };
+  }
+
+  async until(
+    what: string,
+    condition: () => Promise<boolean> | boolean,
+    deadlineMs = 15_000,
+  ): Promise<void> {
+    await until(what, condition, { deadlineMs, evidence: () => this.process.evidence() });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.dispose();
+    await Deno.remove(this.#cwd, { recursive: true });
+  }
+}
+
+Deno.test("converge cluster: the README's story, typed at its input", async () => {
+  await using cluster = await ClusterProcess.start();
+  await cluster.put(1, "greeting", "hello");
+  assertEquals(await cluster.get(2, "greeting"), "hello");
+  assertEquals(await cluster.get(3, "greeting"), "hello");
+
+  await cluster.process.type("stop node2");
+  await cluster.until(
+    "node2 is stopped",
+    () => cluster.process.stdout.includes("node2 is stopped"),
+  );
+  assertEquals(await cluster.answers(2), false);
+  await cluster.put(1, "greeting", "hello again");
+
+  await cluster.process.type("start node2");
+  await cluster.until("node2 caught up", async () => {
+    const copy = await fetch(`${cluster.url(2)}/internal/kv/greeting`);
+    return (await copy.text()).includes("hello again");
+  });
+  assertEquals(await cluster.get(2, "greeting"), "hello again");
+
+  await cluster.process.type("status");
+  await cluster.until(
+    "it tells how nodes stand",
+    () => /node3 +http:\S+ +running/.test(cluster.process.stdout),
+  );
+  await cluster.process.type("dance node2");
+  await cluster.until(
+    "it answers what it does not know",
+    () => cluster.process.stdout.includes('Cannot do "dance node2"'),
+  );
+  await cluster.process.type("quit");
+  assertEquals((await cluster.process.end()).code, 0);
+});
+
+Deno.test("converge cluster: a killed node lets go of its lock and port, and comes back", async () => {
+  await using cluster = await ClusterProcess.start();
+  for (let i = 0; i < 3; i++) {
+    await cluster.put(1, "k", `value ${i}`);
+    assertEquals((await cluster.order("/nodes/node2/kill")).states, "running stopped running");
+    await cluster.put(1, "k2", `value ${i}`);
+    assertEquals((await cluster.order("/nodes/node2/start")).states, "running running running");
+    await cluster.until("node2 is ready", () => cluster.answers(2, "/readyz"));
+    assertEquals(await cluster.get(2, "k"), `value ${i}`);
+    assertEquals(await cluster.get(2, "k2"), `value ${i}`);
+  }
+});
+
+Deno.test("converge cluster: pause freezes a node whole, resume goes on", async () => {
+  await using cluster = await ClusterProcess.start();
+  assertEquals((await cluster.order("/nodes/node3/pause")).states, "running running paused");
+  await cluster.until("node3 does not answer", async () => !await cluster.answers(3));
+  await cluster.put(1, "k", "without node3");
+  assertEquals((await cluster.order("/nodes/node3/resume")).states, "running running running");
+  await cluster.until("node3 answers", () => cluster.answers(3, "/readyz"));
+  assertEquals(await cluster.get(3, "k"), "without node3");
+});
+
+Deno.test("converge cluster: a node cut off from both others answers 503 until it is healed", async () => {
+  await using cluster = await ClusterProcess.start();
+  await cluster.put(1, "k", "before");
+  for (const other of ["node2", "node3"]) {
+    assertEquals((await cluster.order(`/links/node1/${other}/cut`)).status, 200);
+  }
+  const cutOff = await fetch(`${cluster.url(1)}/kv/k`, { method: "PUT", body: "minority" });
+  assertEquals(cutOff.status, 503, await cutOff.text());
+  await cluster.put(2, "k", "majority");
+  for (const other of ["node2", "node3"]) {
+    assertEquals((await cluster.order(`/links/node1/${other}/heal`)).status, 200);
+  }
+  await cluster.until("node1 reads again", async () =>
+    (await cluster.get(1, "k")) === "majority" ||
+    // The minority's write was answered 503: it may have been stored, and may win.
+    (await cluster.get(1, "k")) === "minority");
+});
+
+Deno.test("converge cluster: its control obeys pages of its own nodes only", async () => {
+  await using cluster = await ClusterProcess.start();
+  const foreign = await cluster.order("/nodes/node1/stop", { origin: "http://evil.example" });
+  assertEquals(foreign.status, 403);
+  const rebound = await fetch(`${cluster.control}/`, { headers: { host: "evil.example" } });
+  await rebound.body?.cancel();
+  const own = await cluster.order("/nodes/node1/restart", { origin: cluster.url(1) });
+  assertEquals([own.status, own.states], [200, "running running running"]);
+  assertEquals((await cluster.order("/nodes/node9/stop")).status, 400);
+  assertEquals((await cluster.order("/nodes/node1/dance")).status, 404);
+  const get = await fetch(`${cluster.control}/nodes/node1/stop`);
+  assertEquals([get.status, get.headers.get("allow")], [405, "POST"]);
+  await get.body?.cancel();
+  const told = await fetch(`${cluster.url(2)}/control`);
+  assertEquals(await told.json(), { url: cluster.control });
+});
+
+Deno.test("converge cluster: SIGTERM stops every node in an orderly way", async () => {
+  await using cluster = await ClusterProcess.start();
+  await cluster.put(2, "k", "kept");
+  cluster.process.signal("SIGTERM");
+  const { code, stdout } = await cluster.process.end();
+  assertEquals(code, 0, cluster.process.evidence());
+  for (const name of ["node1", "node2", "node3"]) assert(stdout.includes(`${name} is stopped`));
+});
+
+function threePortsInARow(): number {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const [first = 0] = freePorts(1);
+    try {
+      const listeners = [0, 1, 2].map((step) =>
+        Deno.listen({ hostname: "127.0.0.1", port: first + step })
+      );
+      for (const listener of listeners) listener.close();
+      return first;
+    } catch {
+      // taken: look elsewhere
+    }
+  }
+  throw new Error("Cannot find three free ports in a row");
+}
