@@ -8,7 +8,13 @@
 import { ConvergeError } from "../errors.ts";
 import { type Random, shuffled } from "../platform/random.ts";
 import { FailureDetector, type Liveness } from "./failure_detector.ts";
-import { isNewerStatement, type Member, type MemberStatus, parseMember } from "./member.ts";
+import {
+  isNewerStatement,
+  type Member,
+  type MemberStatus,
+  parseMember,
+  STATEMENT_MAX,
+} from "./member.ts";
 
 /** Members in one view at most; a larger message is refused. */
 export const MEMBERS_MAX = 4_096;
@@ -57,7 +63,7 @@ export class Gossip {
     this.#resolvedSeeds = new Map(options.resolvedSeeds);
     for (const member of options.known) this.#members.set(member.name, member);
     this.#self = options.self;
-    this.#members.set(options.self.name, options.self);
+    this.#setSelf({});
   }
 
   /** This node's own entry. */
@@ -184,12 +190,21 @@ export class Gossip {
     const same = member.nodeID === this.#self.nodeID &&
       member.incarnation === this.#self.incarnation;
     if (same || !isNewerStatement(member, { ...this.#self, heartbeat: -1 })) return;
-    this.#setSelf({ incarnation: member.incarnation + 1 });
+    // At the bound of incarnations, which no honest life reaches, the heartbeat has to do.
+    const heartbeat = member.incarnation < STATEMENT_MAX
+      ? this.#self.heartbeat
+      : Math.max(this.#self.heartbeat, member.heartbeat + 1);
+    this.#setSelf({ incarnation: member.incarnation + 1, heartbeat });
     this.#version++;
   }
 
   #setSelf(change: Partial<Member>): void {
-    this.#self = { ...this.#self, ...change };
+    const self = { ...this.#self, ...change };
+    this.#self = {
+      ...self,
+      incarnation: Math.min(STATEMENT_MAX, self.incarnation),
+      heartbeat: Math.min(STATEMENT_MAX, self.heartbeat),
+    };
     this.#members.set(this.#self.name, this.#self);
   }
 }

@@ -11,6 +11,9 @@ import { isNodeID } from "../record/version.ts";
  */
 export type MemberStatus = "joining" | "refilling" | "normal";
 
+/** The largest incarnation and heartbeat; a statement beyond it is refused. */
+export const STATEMENT_MAX = 2 ** 52;
+
 /** What a node says of itself; others pass it on unchanged. */
 export interface Member {
   /** Identity on the ring. */
@@ -64,5 +67,6 @@ export function parseMember(json: unknown): Member {
 }
 
 function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 2 ** 52;
+  return Number.isSafeInteger(value) && (value as number) >= 0 &&
+    (value as number) <= STATEMENT_MAX;
 }

@@ -1,0 +1,152 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { MEMBERS_MAX, parseGossipMessage } from "../../src/membership/gossip.ts";
+import { gossipOf, member, originOf } from "../support/members.ts";
+
+Deno.test("Gossip.receive: entries merge one by one, never a whole view by one timestamp", () => {
+  const gossip = gossipOf(member("a"), {
+    known: [member("b", { heartbeat: 9 }), member("c", { heartbeat: 1 })],
+  });
+  gossip.receive({
+    from: "c",
+    members: [member("b", { heartbeat: 3 }), member("c", { heartbeat: 2 }), member("d")],
+  }, 0);
+  assertEquals(gossip.members.map(({ name, heartbeat }) => [name, heartbeat]), [
+    ["a", 0],
+    ["b", 9],
+    ["c", 2],
+    ["d", 0],
+  ]);
+});
+
+Deno.test("Gossip.receive: a restarted node is not deaf, whatever heartbeat it had before", () => {
+  const other = gossipOf(member("b"), { known: [member("a", { heartbeat: 1e6 })] });
+  const restarted = gossipOf(member("a", { incarnation: 2 }));
+  other.receive(restarted.message(), 0);
+  assertEquals(other.member("a")!.incarnation, 2);
+  restarted.receive(other.message(), 0);
+  assertEquals(restarted.members.map(({ name }) => name), ["a", "b"]);
+  assert(restarted.isKnownBy("b"));
+});
+
+Deno.test("Gossip.receive: a wiped node outranks its former life", () => {
+  const other = gossipOf(member("b"), { known: [member("a", { incarnation: 7, heartbeat: 50 })] });
+  const wiped = gossipOf(member("a", { nodeID: "a.2", status: "joining" }));
+  other.receive(wiped.message(), 0);
+  assertEquals(other.member("a")!.nodeID, "a.1", "its first words are old news");
+  wiped.receive(other.message(), 0);
+  assert(wiped.rejoined);
+  assert(!wiped.isKnownBy("b"));
+  other.receive(wiped.message(), 0);
+  assertEquals(other.member("a")!.nodeID, "a.2");
+  wiped.receive(other.message(), 0);
+  assert(wiped.isKnownBy("b"));
+});
+
+Deno.test("Gossip.receive: equal incarnations of two lives: the living one speaks louder", () => {
+  const wiped = gossipOf(member("a", { nodeID: "a.2", heartbeat: 900 }));
+  const former = member("a", { heartbeat: 901 });
+  wiped.receive({ from: "b", members: [former, member("b")] }, 0);
+  assert(wiped.self.incarnation > former.incarnation);
+});
+
+Deno.test("Gossip.receive: an incarnation at its bound does not make the node unheard", () => {
+  const poisoned = member("a", { nodeID: "a.9", incarnation: 2 ** 52, heartbeat: 3 });
+  const gossip = gossipOf(member("a"));
+  gossip.receive({ from: "b", members: [poisoned, member("b")] }, 0);
+  const message = JSON.parse(JSON.stringify(gossip.message()));
+  const other = gossipOf(member("b"), { known: [poisoned] });
+  other.receive(parseGossipMessage(message), 0);
+  assertEquals(other.member("a")!.nodeID, "a.1");
+});
+
+Deno.test("Gossip.receive: news of this very life changes nothing", () => {
+  const gossip = gossipOf(member("a", { heartbeat: 5 }));
+  const { version } = gossip;
+  gossip.receive({ from: "a", members: [member("a", { heartbeat: 5 })] }, 0);
+  assertEquals([gossip.version, gossip.self.incarnation], [version, 1]);
+  assert(!gossip.rejoined);
+});
+
+Deno.test("Gossip.version: grows with what matters for ownership, not with heartbeats", () => {
+  const gossip = gossipOf(member("a"));
+  const change = (changes: Parameters<typeof member>[1]) => {
+    const before = gossip.version;
+    gossip.receive({ from: "b", members: [member("b", changes)] }, 0);
+    return gossip.version > before;
+  };
+  assert(change({}));
+  assert(!change({ heartbeat: 1 }));
+  assert(change({ heartbeat: 2, status: "refilling" }));
+  assert(change({ heartbeat: 3, status: "refilling", origin: "http://elsewhere:80" }));
+  assert(change({ incarnation: 2 }));
+  assert(!change({ incarnation: 1, heartbeat: 99, status: "joining" }));
+});
+
+Deno.test("Gossip.setStatus: others take the new status", () => {
+  const gossip = gossipOf(member("a", { status: "joining" }));
+  const other = gossipOf(member("b"));
+  other.receive(gossip.message(), 0);
+  gossip.setStatus("normal");
+  other.receive(gossip.message(), 0);
+  assertEquals(other.member("a")!.status, "normal");
+});
+
+Deno.test("Gossip.tick: some members, the silent ones not left out, and all unknown seeds", () => {
+  const known = Array.from({ length: 9 }, (_, i) => member(`m${i}`));
+  const seeds = [originOf("a"), "http://seed1:80", "http://seed2:80", originOf("m0")];
+  const gossip = gossipOf(member("a"), { known, seeds });
+  const seen = new Set<string>();
+  for (let i = 0; i < 100; i++) {
+    const { origins } = gossip.tick();
+    assertEquals(new Set(origins).size, origins.length);
+    assert(origins.includes("http://seed1:80") && origins.includes("http://seed2:80"));
+    assert(!origins.includes(originOf("a")), "not to itself");
+    assertEquals(origins.length, 5);
+    for (const origin of origins) seen.add(origin);
+  }
+  assertEquals(seen.size, 11);
+  assertEquals(gossip.self.heartbeat, 100);
+});
+
+Deno.test("Gossip.unresolvedSeeds: known by origin, or by who answers there", () => {
+  const gossip = gossipOf(member("a"), {
+    seeds: ["http://b:80", "http://alias:80", "http://c:80"],
+  });
+  assertEquals(gossip.unresolvedSeeds.length, 3);
+  gossip.receive({ from: "b", members: [member("b")] }, 0, "http://alias:80");
+  assertEquals(gossip.unresolvedSeeds, ["http://c:80"]);
+  gossip.receive({ from: "a", members: [gossip.self] }, 0, "http://c:80");
+  assertEquals(gossip.unresolvedSeeds, [], "a seed may turn out to be this node itself");
+  assertEquals([...gossip.resolvedSeeds], [["http://alias:80", "b"], ["http://c:80", "a"]]);
+});
+
+Deno.test("Gossip.livenessOf: whoever sends is heard, so is whoever is talked about", () => {
+  const gossip = gossipOf(member("a"));
+  gossip.receive({ from: "b", members: [member("b"), member("c")] }, 1_000);
+  assertEquals([gossip.livenessOf("a", 9e9), gossip.livenessOf("b", 1_500)], ["up", "up"]);
+  assertEquals(gossip.livenessOf("c", 9e9), "down");
+  gossip.heard("c", 9e9);
+  gossip.heard("stranger", 9e9);
+  assertEquals(gossip.livenessOf("c", 9e9), "up");
+  assertEquals(gossip.livenessOf("stranger", 9e9), "down");
+});
+
+Deno.test("Gossip.receive: members have a bound", () => {
+  const gossip = gossipOf(member("a"));
+  for (const part of [0, 1]) {
+    const members = Array.from({ length: MEMBERS_MAX }, (_, i) => member(`m${part}-${i}`));
+    gossip.receive({ from: "b", members }, 0);
+  }
+  assertEquals(gossip.members.length, MEMBERS_MAX);
+});
+
+Deno.test("parseGossipMessage: refuses garbage and more members than the bound", () => {
+  const members = Array.from({ length: MEMBERS_MAX + 1 }, () => member("m"));
+  for (
+    const bad of [null, 1, {}, { from: "a" }, { from: 1, members: [] }, { from: "a", members }]
+  ) {
+    const error = assertThrows(() => parseGossipMessage(bad), ConvergeError);
+    assertEquals(error.code, "corrupt_message");
+  }
+});

@@ -1,0 +1,135 @@
+import { assertEquals } from "@std/assert";
+import {
+  type LifecycleStep,
+  type LifecycleView,
+  nextStep,
+} from "../../src/membership/lifecycle.ts";
+import type { MemberStatus } from "../../src/membership/member.ts";
+import { member } from "../support/members.ts";
+
+type Others = Record<string, MemberStatus>;
+
+interface Case extends Partial<Omit<LifecycleView, "self" | "others" | "isKnownBy">> {
+  self: MemberStatus;
+  others?: Others;
+  /** Who is known to know this node. */
+  knownBy?: string[];
+  step: LifecycleStep;
+}
+
+const WAIT: LifecycleStep = { action: "wait" };
+const REFILLING: LifecycleStep = { action: "become", status: "refilling" };
+const NORMAL: LifecycleStep = { action: "become", status: "normal" };
+
+function decide({ self, others = {}, knownBy = [], step: _, ...view }: Case): LifecycleStep {
+  return nextStep({
+    self: member("self", { status: self }),
+    others: Object.entries(others).map(([name, status]) => member(name, { status })),
+    unresolvedSeeds: 0,
+    refusedSeeds: 0,
+    rejoined: false,
+    replication: 3,
+    isKnownBy: (name) => knownBy.includes(name),
+    refilledFrom: new Set(),
+    ...view,
+  });
+}
+
+const TABLE: Record<string, Case> = {
+  "a node alone is normal at once": { self: "joining", step: NORMAL },
+  "a node alone that lost data has nobody to refill from": { self: "refilling", step: NORMAL },
+  "normal stays normal": { self: "normal", others: { b: "joining" }, step: WAIT },
+  "with seeds not heard of it waits": { self: "joining", unresolvedSeeds: 2, step: WAIT },
+  "nobody knows it yet": { self: "joining", others: { b: "normal", c: "normal" }, step: WAIT },
+  "up to N members: known by a majority of all, itself counted": {
+    self: "joining",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b"],
+    step: REFILLING,
+  },
+  "seeds count as members for the majority": {
+    self: "joining",
+    others: { b: "normal" },
+    unresolvedSeeds: 3,
+    knownBy: ["b"],
+    replication: 5,
+    step: WAIT,
+  },
+  "beyond N members a new name must be known by all": {
+    self: "joining",
+    others: { b: "normal", c: "normal", d: "normal" },
+    knownBy: ["b", "c"],
+    step: WAIT,
+  },
+  "beyond N members, known by all": {
+    self: "joining",
+    others: { b: "normal", c: "normal", d: "normal" },
+    knownBy: ["b", "c", "d"],
+    step: REFILLING,
+  },
+  "beyond N members an old name needs a majority only: the ring stays": {
+    self: "joining",
+    others: { b: "normal", c: "normal", d: "normal" },
+    knownBy: ["b", "c"],
+    rejoined: true,
+    step: REFILLING,
+  },
+  "beyond N members, all new, with seeds unheard: the ring is not known": {
+    self: "joining",
+    others: { b: "joining", c: "joining", d: "joining" },
+    knownBy: ["b", "c", "d"],
+    unresolvedSeeds: 1,
+    step: WAIT,
+  },
+  "refill from every normal member": {
+    self: "refilling",
+    others: { b: "normal", c: "normal", d: "refilling" },
+    step: { action: "refill", from: ["b", "c"] },
+  },
+  "refill from those that are left": {
+    self: "refilling",
+    others: { b: "normal", c: "normal" },
+    refilledFrom: new Set(["b"]),
+    step: { action: "refill", from: ["c"] },
+  },
+  "all taken": {
+    self: "refilling",
+    others: { b: "normal", c: "normal" },
+    refilledFrom: new Set(["b", "c"]),
+    step: NORMAL,
+  },
+  "forming: nobody is normal and everybody is here": {
+    self: "refilling",
+    others: { b: "refilling", c: "joining" },
+    step: NORMAL,
+  },
+  "forming: a majority is new and nobody listens at the rest": {
+    self: "refilling",
+    others: { b: "refilling" },
+    unresolvedSeeds: 1,
+    refusedSeeds: 1,
+    step: NORMAL,
+  },
+  "not forming: a silent seed may know better": {
+    self: "refilling",
+    others: { b: "refilling" },
+    unresolvedSeeds: 1,
+    refusedSeeds: 0,
+    step: WAIT,
+  },
+  "not forming: no majority is here": {
+    self: "refilling",
+    unresolvedSeeds: 2,
+    refusedSeeds: 2,
+    step: WAIT,
+  },
+  "a normal member to refill from ends forming": {
+    self: "refilling",
+    others: { b: "normal", c: "refilling" },
+    step: { action: "refill", from: ["b"] },
+  },
+};
+
+for (const [name, row] of Object.entries(TABLE)) {
+  Deno.test(`nextStep: ${name}`, () => assertEquals(decide(row), row.step));
+}

@@ -1,0 +1,47 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { isNewerStatement, parseMember } from "../../src/membership/member.ts";
+import { member } from "../support/members.ts";
+
+Deno.test("isNewerStatement: incarnation first, then heartbeat; the same is not newer", () => {
+  const a = member("a", { incarnation: 2, heartbeat: 5 });
+  assert(isNewerStatement(a, undefined));
+  assert(isNewerStatement(a, member("a", { incarnation: 1, heartbeat: 99 })));
+  assert(isNewerStatement(a, member("a", { incarnation: 2, heartbeat: 4 })));
+  assert(!isNewerStatement(a, a));
+  assert(!isNewerStatement(a, member("a", { incarnation: 3, heartbeat: 0 })));
+});
+
+Deno.test("parseMember: gives back what was sent, and nothing more", () => {
+  const sent = member("a");
+  assertEquals(parseMember({ ...JSON.parse(JSON.stringify(sent)), more: 1 }), sent);
+});
+
+Deno.test("parseMember: refuses what no node says of itself", () => {
+  const good = { ...member("a") };
+  const bad: unknown[] = [
+    null,
+    undefined,
+    1,
+    [],
+    {},
+    { ...good, name: 1 },
+    { ...good, name: "b" }, // its node ID is of another name
+    { ...good, name: "", nodeID: ".1" },
+    { ...good, nodeID: "a" },
+    { ...good, nodeID: "a b" },
+    { ...good, incarnation: -1 },
+    { ...good, incarnation: 1.5 },
+    { ...good, incarnation: 2 ** 52 + 1 },
+    { ...good, heartbeat: "1" },
+    { ...good, status: "dead" },
+    { ...good, origin: 1 },
+    { ...good, origin: "file:///etc/passwd" },
+    { ...good, origin: "http://a:1/path" },
+    { ...good, origin: "http://user@a:1" },
+  ];
+  for (const json of bad) {
+    const error = assertThrows(() => parseMember(json), ConvergeError, "", JSON.stringify(json));
+    assertEquals(error.code, "corrupt_message");
+  }
+});
