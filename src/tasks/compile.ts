@@ -33,8 +33,8 @@ async function deno(...args: string[]): Promise<{ success: boolean; log: string 
   return { success, log: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-async function bundle(entry: string): Promise<Uint8Array> {
-  const path = await Deno.makeTempFile({ dir: "dist", prefix: ".bundle-", suffix: ".js" });
+async function bundle(entry: string, output: string): Promise<Uint8Array> {
+  const path = await Deno.makeTempFile({ dir: dirname(output), prefix: ".bundle-", suffix: ".js" });
   try {
     const { success, log } = await deno(
       "bundle",
@@ -60,7 +60,7 @@ async function compile(entry: string, output: string): Promise<void> {
   );
   await packSelfExtracting({
     runtime: await Deno.readFile(Deno.execPath()),
-    bundle: await bundle(entry),
+    bundle: await bundle(entry, output),
     permissions: PERMISSIONS,
     output,
   });
@@ -69,7 +69,12 @@ async function compile(entry: string, output: string): Promise<void> {
 if (import.meta.main) {
   const [entry = "main.ts", output = "dist/converge"] = Deno.args;
   await ensureDir(dirname(output));
-  await compile(entry, output);
+  try {
+    await compile(entry, output);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
   const { size } = await Deno.stat(output);
   console.log(`${output}: ${(size / 1e6).toFixed(1)} MB`);
 }
