@@ -85,11 +85,21 @@ export class Refill {
 
   /** Data was lost: counts in no read quorum until all is refilled. */
   async restart(): Promise<void> {
+    const { gossip, state, clock, onStatus } = this.#options;
     this.#saved = { ring: "", done: [], after: {} };
-    this.#options.gossip.setStatus("refilling");
-    await this.#options.state.write(DOCUMENT, this.#saved);
-    await this.#options.onStatus();
-    this.start();
+    gossip.setStatus("refilling");
+    for (let saved = false; !saved && !this.#stopped;) {
+      try {
+        await state.write(DOCUMENT, this.#saved);
+        await onStatus();
+        saved = true;
+      } catch (error) {
+        // The node's own documents can lie in the damaged table until it is out of the way.
+        if (!isConvergeError(error, "corrupt_file", "disk_full", "overloaded")) throw error;
+        await delay(clock, RETRY_MS);
+      }
+    }
+    if (!this.#stopped) this.start();
   }
 
   async #loop(): Promise<void> {
