@@ -115,6 +115,8 @@ export class LsmStore implements Store {
   #writing: Promise<void> | undefined;
   #flushing: Promise<void> | undefined;
   #compacting: Promise<void> | undefined;
+  /** Whether there may be something to do for compaction that it has not looked at. */
+  #compactAgain = false;
   #syncTimer: number | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
@@ -529,15 +531,18 @@ export class LsmStore implements Store {
   /** Starts compaction if there is anything to do and it is not under way. */
   #compact(): void {
     if (this.#closed || this.#fatal !== undefined) return;
+    this.#compactAgain = true;
     this.#compacting ??= this.#compactLoop();
   }
 
   async #compactLoop(): Promise<void> {
     await undefined;
-    while (!this.#isStopping()) {
+    while (this.#compactAgain && !this.#isStopping()) {
+      this.#compactAgain = false;
       try {
-        if (!await this.#repairOne() && !await this.#compactOne()) break;
+        if (await this.#repairOne() || await this.#compactOne()) this.#compactAgain = true;
       } catch (error) {
+        this.#compactAgain = true;
         if (isConvergeError(error, "disk_full")) {
           this.#options.log?.warn("storage.compaction_waits", { reason: error.message });
           this.#announceProgress();

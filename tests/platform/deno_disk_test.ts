@@ -1,0 +1,106 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ConvergeError, isConvergeError } from "../../src/errors.ts";
+import { DenoDisk } from "../../src/platform/deno/deno_disk.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+async function inDirectory(body: (directory: string, disk: DenoDisk) => Promise<void> | void) {
+  const directory = Deno.makeTempDirSync({ prefix: "converge-disk-" });
+  try {
+    await body(directory, new DenoDisk());
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
+
+Deno.test("DenoDisk: appends, reads at an offset, goes on where a file ends", () =>
+  inDirectory(async (directory, disk) => {
+    const path = `${directory}/f`;
+    assertEquals(disk.fileSize(path), undefined);
+    const file = disk.openAppend(path);
+    file.append(bytes("hello "));
+    await file.sync();
+    file.close();
+    const again = disk.openAppend(path);
+    assertEquals(again.sizeBytes, 6);
+    again.append(bytes("world"));
+    assertEquals(again.sizeBytes, 11);
+    again.close();
+    const read = disk.openRead(path);
+    assertEquals(read.sizeBytes, 11);
+    assertEquals(read.readAt(6, 5), bytes("world"));
+    const error = assertThrows(() => read.readAt(6, 6), ConvergeError);
+    assertEquals(error.code, "disk_failed");
+    read.close();
+    disk.truncate(path, 5);
+    assertEquals(disk.fileSize(path), 5);
+  }));
+
+Deno.test("DenoDisk: names", () =>
+  inDirectory(async (directory, disk) => {
+    disk.makeDirectory(`${directory}/a/b`);
+    disk.makeDirectory(`${directory}/a/b`);
+    disk.openAppend(`${directory}/a/f`).close();
+    disk.link(`${directory}/a/f`, `${directory}/a/g`);
+    disk.rename(`${directory}/a/f`, `${directory}/a/h`);
+    assertEquals(disk.list(`${directory}/a`), ["b", "g", "h"]);
+    assertEquals(disk.list(`${directory}/nothing`), []);
+    await disk.syncDirectory(`${directory}/a`);
+    disk.remove(`${directory}/a/g`);
+    disk.remove(`${directory}/a/g`);
+    disk.removeDirectory(`${directory}/a`);
+    disk.removeDirectory(`${directory}/a`);
+    assertEquals(disk.list(directory), []);
+    assertThrows(() => disk.openRead(`${directory}/none`), ConvergeError);
+    await assertRejects(() => disk.syncDirectory(`${directory}/none`), ConvergeError);
+  }));
+
+Deno.test("DenoDisk: no space is disk_full, anything else disk_failed", async () => {
+  const disk = new DenoDisk();
+  try {
+    Deno.statSync("/dev/full");
+  } catch {
+    console.log("skipped: this system has no /dev/full");
+    return;
+  }
+  const file = disk.openAppend("/dev/full");
+  const error = assertThrows(() => file.append(bytes("x")), ConvergeError);
+  assertEquals(error.code, "disk_full");
+  file.close();
+  await inDirectory((directory) => {
+    const failed = assertThrows(() => disk.openAppend(directory), ConvergeError);
+    assertEquals(failed.code, "disk_failed");
+  });
+});
+
+Deno.test("DenoDisk: a lock holds against other processes and ends with its own", () =>
+  inDirectory(async (directory, disk) => {
+    const path = `${directory}/lock`;
+    const module = new URL("../../src/platform/deno/deno_disk.ts", import.meta.url);
+    const script = `${directory}/holder.ts`;
+    Deno.writeTextFileSync(
+      script,
+      `import { DenoDisk } from ${JSON.stringify(module.href)};
+       new DenoDisk().lock(${JSON.stringify(path)});
+       console.log("held");
+       await Deno.stdin.read(new Uint8Array(1));`,
+    );
+    const holder = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-lock", "-A", script],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const reader = holder.stdout.getReader();
+    assert(new TextDecoder().decode((await reader.read()).value).includes("held"));
+    const error = assertThrows(() => disk.lock(path), ConvergeError);
+    assert(isConvergeError(error, "data_locked"));
+    holder.kill("SIGKILL");
+    await holder.status;
+    await reader.cancel();
+    await holder.stdin.close().catch(() => {});
+    const lock = disk.lock(path);
+    assertThrows(() => disk.lock(path), ConvergeError, "another process");
+    lock.release();
+    disk.lock(path).release();
+  }));

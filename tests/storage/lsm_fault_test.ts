@@ -1,0 +1,373 @@
+/** Faults of the disk: failing syncs, no space, rot, two processes, torn and damaged logs. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { ConvergeError, isConvergeError } from "../../src/errors.ts";
+import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import { DATA, META } from "../../src/storage/store.ts";
+import { put, record, scanAll, textOf } from "./store_conformance.ts";
+import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
+
+const KEYS = ["a", "b", "c", 'd"\\', "é"];
+
+async function applyAll(store: LsmStore, counter: number, padding = ""): Promise<void> {
+  for (const key of KEYS) {
+    const value = `${key}@${counter}${padding}`;
+    assertEquals(await store.apply([put(key, counter, { value })]), ["stored"]);
+  }
+}
+
+/** `target` with some methods replaced. */
+function forwarding<T extends object>(target: T, replaced: Partial<T>): T {
+  return new Proxy(target, {
+    get: (object, name) => {
+      if (name in replaced) return replaced[name as keyof T];
+      const member = Reflect.get(object, name, object);
+      return typeof member === "function" ? member.bind(object) : member;
+    },
+  });
+}
+
+Deno.test("LsmStore: a failed fsync fails the batch and ends all writing", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await store.apply([put("a", 1)]);
+  subject.device.faults.errorRate.sync = 1;
+  await assertRejects(() => store.apply([put("a", 2)]), ConvergeError, "Cannot write any more");
+  subject.device.faults.errorRate.sync = 0;
+  const error = await store.apply([put("b", 3)]).catch((error) => error);
+  assert(isConvergeError(error, "disk_failed"));
+  assertEquals(subject.fatal.length, 1);
+  assertEquals(textOf(store.get(DATA, "a")), "a@1", "what failed is not readable");
+  await store.close();
+  const syncs = subject.device.counts().sync;
+  assertEquals(syncs, subject.device.counts().sync, "the file is never synced again");
+});
+
+Deno.test("LsmStore: a failed fsync of a table or a directory ends all writing", async () => {
+  for (const operation of ["sync", "syncDirectory"] as const) {
+    const subject = new VirtualStore();
+    const store = await subject.open();
+    await store.apply([put("a", 1)]);
+    subject.device.faults.errorRate[operation] = 1;
+    await assertRejects(() => store.flush(), ConvergeError);
+    subject.device.faults.errorRate[operation] = 0;
+    assertEquals(subject.fatal.length, 1);
+    await assertRejects(() => store.apply([put("a", 2)]), ConvergeError);
+    assertEquals(textOf(store.get(DATA, "a")), "a@1");
+    await store.close();
+    subject.device.crash({ power: false });
+    const again = await subject.open();
+    assertEquals(textOf(again.get(DATA, "a")), "a@1");
+    await again.close();
+  }
+});
+
+Deno.test("LsmStore: a full disk refuses writes, serves reads, and recovers with space", async () => {
+  for (let extra = 0; extra < 400; extra += 7) {
+    const subject = new VirtualStore(extra);
+    const store = await subject.open({ memtableBytes: 600 });
+    await applyAll(store, 1);
+    const used = subject.device.files().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    subject.device.faults.capacityBytes = used + extra;
+    let stored = 1;
+    let refused = 0;
+    for (let counter = 2; counter < 12; counter++) {
+      const result = await store.apply([put("a", counter)]).catch((error) => error);
+      if (Array.isArray(result)) stored = counter;
+      else {
+        assert(isConvergeError(result, "disk_full"), String(result));
+        refused++;
+      }
+      assertEquals(textOf(store.get(DATA, "a")), `a@${stored}`);
+      assertEquals(textOf(store.get(DATA, "b")), "b@1");
+    }
+    assert(refused > 0);
+    subject.device.faults.capacityBytes = Infinity;
+    for (let tries = 0; tries < 50; tries++) {
+      if (Array.isArray(await store.apply([put("c", 20)]).catch((error) => error))) break;
+    }
+    assertEquals(textOf(store.get(DATA, "c")), "c@20");
+    await store.flush();
+    subject.device.crash();
+    const again = await subject.open();
+    assertEquals(textOf(again.get(DATA, "a")), `a@${stored}`, `extra ${extra}`);
+    assertEquals(textOf(again.get(DATA, "c")), "c@20");
+    assertEquals(subject.fatal, []);
+    await again.close();
+  }
+});
+
+Deno.test("LsmStore: nothing is readable before its fsync resolved", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => release = resolve);
+  let gated = false;
+  const gatedSync = async (sync: () => Promise<void>) => {
+    if (gated) await gate;
+    await sync();
+  };
+  const store = await subject.open({
+    disk: forwarding(disk, {
+      openAppend: (path) => {
+        const file = disk.openAppend(path);
+        return forwarding(file, { sync: () => gatedSync(() => file.sync()) });
+      },
+    }),
+  });
+  gated = true;
+  const done = store.apply([put("a", 1)]);
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  assertEquals(store.get(DATA, "a"), undefined);
+  assertEquals(scanAll(store), []);
+  assertEquals(store.highestCounter(), 0);
+  release();
+  await done;
+  assertEquals(textOf(store.get(DATA, "a")), "a@1");
+  await store.close();
+});
+
+Deno.test("LsmStore: every flipped bit of a table is detected, nothing wrong is served", async () => {
+  const subject = new VirtualStore();
+  // Two blocks: the first holds four of the records.
+  const padding = "x".repeat(1100);
+  const prepare = async () => {
+    subject.device.wipe();
+    const store = await subject.open();
+    await applyAll(store, 3, padding);
+    await store.close();
+    subject.damage.length = 0;
+  };
+  await prepare();
+  const [path] = subject.paths(".sst");
+  const size = subject.size(path!);
+  let kept = 0;
+  for (let offset = 0; offset < size; offset++) {
+    await prepare();
+    const store = await subject.open();
+    subject.device.flipBit(path!, offset);
+    let detected = false;
+    for (const text of KEYS) {
+      try {
+        const found = store.get(DATA, record(text, 3).key);
+        assertEquals(textOf(found), `${text}@3${padding}`, `byte ${offset}`);
+      } catch (error) {
+        if (!isConvergeError(error, "corrupt_file")) throw error;
+        detected = true;
+      }
+    }
+    assert(detected, `byte ${offset} of ${size}`);
+    await store.settled();
+    const [report] = subject.damage;
+    assertEquals(report?.keyspace, DATA);
+    assertEquals(subject.paths(".sst").includes(report!.file), true, "the file is kept aside");
+    for (const text of KEYS) {
+      const { key } = record(text, 3);
+      const found = store.get(DATA, key);
+      if (found !== undefined) {
+        assertEquals(textOf(found), `${text}@3${padding}`);
+        kept++;
+        continue;
+      }
+      const isReported = report!.lost.some(({ start, end }) =>
+        key >= start && (end === undefined || key < end)
+      );
+      assert(isReported, `byte ${offset}: ${text} vanished without a report`);
+    }
+    await store.close();
+  }
+  assert(kept > 0, "blocks that hold are kept");
+});
+
+Deno.test("LsmStore: every flipped bit of a log is detected, no answered write is dropped", async () => {
+  const subject = new VirtualStore();
+  const prepare = async () => {
+    subject.device.wipe();
+    const store = await subject.open();
+    await applyAll(store, 3);
+    await store.apply([{ keyspace: META, record: record("m", 4) }, put("a", 5)]);
+    await store.apply([{ ...put("b", 6), erase: true }]);
+    subject.device.crash({ power: false });
+  };
+  await prepare();
+  const [path] = subject.paths(".log");
+  const size = subject.size(path!);
+  let refused = 0;
+  for (let offset = 0; offset < size; offset++) {
+    await prepare();
+    subject.device.flipBit(path!, offset);
+    const store = await subject.open().catch((error) => error);
+    if (store instanceof Error) {
+      assert(isConvergeError(store, "corrupt_file", "wrong_data"), String(store));
+      assert(store.message.includes("doctor --data data --salvage"), store.message);
+      refused++;
+      continue;
+    }
+    // Only what comes after the last group may be damaged without a loss.
+    assertEquals(
+      scanAll(store).map(({ key, counter }) => `${key}${counter}`).join(" "),
+      `a5 c3 d"\\3 \u00c3\u00a93`,
+      `byte ${offset} of ${size}`,
+    );
+    await store.close();
+  }
+  assert(refused > size * 0.8, `${refused} of ${size} refused`);
+});
+
+Deno.test("LsmStore: every flipped bit of the manifest is detected", async () => {
+  const subject = new VirtualStore();
+  const prepare = async () => {
+    subject.device.wipe();
+    const store = await subject.open();
+    await applyAll(store, 3);
+    await store.close();
+  };
+  await prepare();
+  const path = `${DIRECTORY}/manifest.jsonl`;
+  const size = subject.size(path);
+  for (let offset = 0; offset < size; offset++) {
+    await prepare();
+    subject.device.flipBit(path, offset);
+    const error = await subject.open().catch((error) => error);
+    assert(isConvergeError(error, "corrupt_file", "wrong_data"), `byte ${offset}`);
+  }
+});
+
+Deno.test("LsmStore: a torn tail is cut, once, and writing goes on", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await store.apply([put("a", 1)]);
+  subject.device.crash({ power: false });
+  const [path] = subject.paths(".log");
+  const file = subject.device.mount().openAppend(path!);
+  file.append(new TextEncoder().encode('12345678 {"k":"b","v":"torn","c":2,"n":"n'));
+  for (let i = 0; i < 3; i++) {
+    subject.device.crash({ power: false });
+    const again = await subject.open();
+    assertEquals(scanAll(again).length, 1 + i);
+    await again.apply([put(`next${i}`, 10 + i)]);
+  }
+});
+
+Deno.test("LsmStore: a hole in what was never synced is a torn tail, not damage", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ durability: { mode: "os" } });
+  await store.apply([put("a", 1)]);
+  await store.apply([put("b", 2)]);
+  await store.apply([put("c", 3)]);
+  subject.device.crash({ power: false });
+  const [path] = subject.paths(".log");
+  // Later pages reached the device, an earlier one did not.
+  subject.device.flipBit(path!, 120);
+  const again = await subject.open();
+  assertEquals(scanAll(again), []);
+  await again.close();
+});
+
+Deno.test("LsmStore: damage before synced groups stops with offset and remedy", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await applyAll(store, 1);
+  subject.device.crash({ power: false });
+  const [path] = subject.paths(".log");
+  subject.device.flipBit(path!, 90);
+  const error = await assertRejects(() => subject.open(), ConvergeError, "--salvage");
+  assertEquals(error.code, "corrupt_file");
+  assert(Number(error.details.offset) > 0);
+  const again = await subject.open().catch((error) => error);
+  assert(again instanceof ConvergeError, "it stays so until someone decides");
+});
+
+Deno.test("LsmStore: a missing file stops the start", async () => {
+  for (const ending of [".sst", ".log", "manifest.jsonl"]) {
+    const subject = new VirtualStore();
+    const store = await subject.open();
+    await store.apply([put("a", 1)]);
+    await store.flush();
+    await store.apply([put("b", 2)]);
+    subject.device.crash({ power: false });
+    subject.device.mount().remove(subject.paths(ending)[0]!);
+    await assertRejects(() => subject.open(), ConvergeError, "missing", ending);
+  }
+});
+
+Deno.test("LsmStore: an unknown format is refused", async () => {
+  const subject = new VirtualStore();
+  await (await subject.open()).close();
+  const path = `${DIRECTORY}/manifest.jsonl`;
+  const { encodeManifest } = await import("../../src/storage/manifest.ts");
+  const { crc32 } = await import("node:zlib");
+  const text = new TextDecoder().decode(
+    encodeManifest({ next: 2, log: 1, highestCounter: 0, tables: [] }),
+  );
+  const body = text.split("\n")[0]!.replace('"format":1', '"format":2') + "\n";
+  const crc = crc32(body).toString(16).padStart(8, "0");
+  const disk = subject.device.mount();
+  disk.remove(path);
+  disk.openAppend(path).append(
+    new TextEncoder().encode(`${body}{"end":{"tables":0,"crc":"${crc}"}}\n`),
+  );
+  const error = await assertRejects(() => subject.open(), ConvergeError, "format");
+  assertEquals(error.code, "wrong_data");
+});
+
+Deno.test("LsmStore: a directory in use is refused", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  const store = await subject.open({ disk });
+  const error = await assertRejects(() => subject.open({ disk }), ConvergeError);
+  assertEquals(error.code, "data_locked");
+  await store.close();
+  await (await subject.open({ disk })).close();
+});
+
+Deno.test("LsmStore: writes are refused when too many wait", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  const one = put("a", 1);
+  const calls = Array.from({ length: 70_000 }, () => store.apply([one]).then(() => 1, (e) => e));
+  const results = await Promise.all(calls);
+  const refused = results.filter((result) => isConvergeError(result, "overloaded")).length;
+  assert(refused > 0 && refused < 5_000, `${refused} refused`);
+  await store.close();
+});
+
+Deno.test("LsmStore: leftovers of interrupted work are removed", async () => {
+  const subject = new VirtualStore();
+  await (await subject.open()).close();
+  const disk = subject.device.mount();
+  for (const name of ["000077.sst", "000078.sst.tmp", "manifest.jsonl.tmp"]) {
+    disk.openAppend(`${DIRECTORY}/${name}`).append(new Uint8Array(3));
+  }
+  const store = await subject.open();
+  assertEquals(subject.paths(".sst"), []);
+  assertEquals(subject.paths(".tmp"), []);
+  await store.apply([put("a", 1)]);
+  await store.flush();
+  assert(!subject.paths(".sst").includes(`${DIRECTORY}/000077.sst`), "numbers are not used again");
+  await store.close();
+});
+
+Deno.test("LsmStore.checkpoint() makes an openable copy while serving", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await applyAll(store, 1);
+  const copying = store.checkpoint("copy");
+  const writing = applyAll(store, 2);
+  await Promise.all([copying, writing]);
+  const error = await assertRejects(() => store.checkpoint("copy"), ConvergeError);
+  assertEquals(error.code, "bad_request");
+  const copy = await subject.open({ directory: "copy" });
+  const counters = scanAll(copy).map(({ counter }) => counter);
+  assertEquals(counters.length, KEYS.length);
+  await copy.apply([put("a", 9)]);
+  await copy.flush();
+  await copy.close();
+  assertEquals(textOf(store.get(DATA, "a")), "a@2");
+  await store.close();
+});
+
+Deno.test("LsmStore.get() throws closed after close()", async () => {
+  const store = await new VirtualStore().open();
+  await store.close();
+  assertThrows(() => store.get(DATA, "a"), ConvergeError, "closed");
+});
