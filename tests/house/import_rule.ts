@@ -9,7 +9,7 @@ import { readModule } from "./module.ts";
 
 const BASE = ["errors", "config", "record", "platform"];
 const PARTS = [...BASE, "ring", "storage", "membership"];
-const NODE = [...PARTS, "replication", "http", "dashboard", "platform/deno", "node"];
+const NODE = [...PARTS, "metrics", "replication", "http", "dashboard", "platform/deno", "node"];
 
 /** What each area may import besides itself. */
 const MAY_IMPORT: Record<string, string[]> = {
@@ -21,8 +21,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   "ring": BASE,
   "storage": BASE,
   "membership": BASE,
+  "metrics": BASE,
   "replication": PARTS,
-  "http": [...PARTS, "replication", "dashboard"],
+  "http": [...PARTS, "metrics", "replication", "dashboard"],
   "node": NODE,
   "simulation": [...NODE, "client"],
   "client": [],

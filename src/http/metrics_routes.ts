@@ -1,0 +1,243 @@
+/**
+ * `/metrics` for Prometheus. The parts of a node count in plain numbers; what is asked for here is
+ * put into the library's registry at that moment, so that a scrape costs and a request does not.
+ */
+import type { Hono } from "hono";
+import { type Metric, Registry } from "prom-client";
+import { LATENCY_BOUNDS_MS, type LatencyHistogram } from "../metrics/latency_histogram.ts";
+import type { Telemetry } from "../metrics/telemetry.ts";
+import type { PeerLink } from "../replication/peer_link.ts";
+import { type ClusterRoutesOptions, clusterView } from "./cluster_routes.ts";
+import { methodNotAllowed } from "./problem.ts";
+
+/** What the route uses of its node. */
+export interface MetricsRoutesOptions extends ClusterRoutesOptions {
+  telemetry: Telemetry;
+  /** The ways to the peers, by name. */
+  links(): ReadonlyMap<string, PeerLink>;
+}
+
+/** Labels and a number. */
+type Value = readonly [labels: Record<string, string>, value: number];
+
+/** Adds the route. */
+export function metricsRoutes(app: Hono, options: MetricsRoutesOptions): void {
+  const registry = createRegistry(options);
+  app.get("/metrics", async () => {
+    const text = await registry.metrics();
+    return new Response(text, { headers: { "content-type": registry.contentType } });
+  });
+  app.all("/metrics", ({ req }) => methodNotAllowed(req.method, "GET, HEAD"));
+}
+
+/** All metrics of a node; the names are part of the interface (docs/operations.md). */
+export function createRegistry(options: MetricsRoutesOptions): Registry {
+  const registry = new Registry();
+  const { telemetry, links, gossip, clock } = options;
+  const view = () => clusterView(options);
+  const add = (type: "counter" | "gauge", name: string, help: string, values: () => Value[]) =>
+    registry.registerMetric(collected(type, name, help, values));
+  const counter = add.bind(undefined, "counter");
+  const gauge = add.bind(undefined, "gauge");
+  const one = (number: () => number) => (): Value[] => [[{}, number()]];
+
+  registry.registerMetric(histogram(
+    "converge_http_request_duration_seconds",
+    "Time from a request's arrival to its answer, by route and outcome.",
+    () =>
+      telemetry.requests.latencies().map(({ method, route, outcome, latency }) => [
+        { method, route, outcome },
+        latency,
+      ]),
+  ));
+  registry.registerMetric(histogram(
+    "converge_fsync_duration_seconds",
+    "Time of fsync, of the write-ahead log and of other files.",
+    () => [[{ file: "wal" }, telemetry.syncs.log], [{ file: "other" }, telemetry.syncs.other]],
+  ));
+  counter(
+    "converge_quorum_requests_total",
+    "Requests coordinated here, by operation and whether their quorum was reached.",
+    () => {
+      const { reads, readsFailed, writes, writesFailed } = view().requests;
+      return [
+        [{ operation: "read", outcome: "reached" }, reads - readsFailed],
+        [{ operation: "read", outcome: "failed" }, readsFailed],
+        [{ operation: "write", outcome: "reached" }, writes - writesFailed],
+        [{ operation: "write", outcome: "failed" }, writesFailed],
+      ];
+    },
+  );
+  gauge(
+    "converge_requests_in_flight",
+    "Client requests under way.",
+    one(() => options.coordinator.inFlight),
+  );
+  counter(
+    "converge_read_repairs_total",
+    "Owners' copies that reads have repaired.",
+    one(() => options.coordinator.counts.repairs),
+  );
+  counter("converge_hints_total", "Hints, by what became of them.", () => {
+    const { added, delivered, dropped } = options.hints.counts();
+    return [[{ event: "added" }, added], [{ event: "delivered" }, delivered], [
+      { event: "dropped" },
+      dropped,
+    ]];
+  });
+  gauge(
+    "converge_hints_waiting",
+    "Hints that wait for their owner.",
+    () => Object.entries(options.hints.counts().waiting).map(([peer, count]) => [{ peer }, count]),
+  );
+  counter("converge_anti_entropy_rounds_total", "Rounds of anti-entropy, by outcome.", () => {
+    const { rounds, roundsEqual, roundsFailed } = options.antiEntropy.counts;
+    return [
+      [{ outcome: "done" }, rounds],
+      [{ outcome: "equal" }, roundsEqual],
+      [{ outcome: "failed" }, roundsFailed],
+    ];
+  });
+  counter("converge_anti_entropy_records_total", "Records in anti-entropy.", () => {
+    const { pulled, pushed, compared } = options.antiEntropy.counts;
+    return [[{ event: "pulled" }, pulled], [{ event: "pushed" }, pushed], [
+      { event: "compared" },
+      compared,
+    ]];
+  });
+  counter(
+    "converge_refill_records_total",
+    "Records taken from others to fill this node again.",
+    one(() => options.refill.progress().pulled),
+  );
+  gauge(
+    "converge_tombstones",
+    "Tombstones and expired records found in the last round of collection.",
+    one(() => options.collector.counts.tombstones),
+  );
+  counter(
+    "converge_tombstones_collected_total",
+    "Tombstones and expired records that were dropped, every owner having confirmed them.",
+    one(() => options.collector.counts.collected),
+  );
+  gauge(
+    "converge_peer_queue_bytes",
+    "Bytes that wait to be sent to a peer.",
+    () => [...links()].map(([peer, link]) => [{ peer }, link.queuedBytes]),
+  );
+  gauge(
+    "converge_peer_latency_seconds",
+    "Mean round trip of a batch to a peer, recent ones weighing more.",
+    () => [...links()].map(([peer, link]) => [{ peer }, link.latencyMs / 1_000]),
+  );
+  gauge(
+    "converge_member_up",
+    "1 for a member that is heard of, 0.5 when suspect, 0 when down.",
+    () => {
+      const nowMs = clock.monotonicMs();
+      return gossip.members.map(({ name }) => {
+        const liveness = gossip.livenessOf(name, nowMs);
+        return [{ member: name }, liveness === "up" ? 1 : liveness === "suspect" ? 0.5 : 0];
+      });
+    },
+  );
+  gauge("converge_ready", "1 when the node serves.", one(() => Number(view().ready)));
+  gauge(
+    "converge_event_loop_lag_seconds",
+    "How late the last timer fired.",
+    one(() => telemetry.lag.lastMs / 1_000),
+  );
+  storageMetrics(options, { counter, gauge });
+  return registry;
+}
+
+type Add = (name: string, help: string, values: () => Value[]) => void;
+
+function storageMetrics({ store }: MetricsRoutesOptions, add: { counter: Add; gauge: Add }): void {
+  const of = (read: (s: ReturnType<typeof store.statistics>) => number) => (): Value[] => [
+    [{}, read(store.statistics())],
+  ];
+  add.gauge(
+    "converge_keys",
+    "Keys with a record, by keyspace, about.",
+    () =>
+      Object.entries(store.statistics().approximateKeys).map(([keyspace, keys]) => [
+        { keyspace },
+        keys,
+      ]),
+  );
+  add.gauge("converge_memtable_bytes", "Bytes in memory tables.", of((s) => s.memtableBytes));
+  add.gauge("converge_wal_bytes", "Bytes in the write-ahead log.", of((s) => s.logBytes));
+  add.gauge("converge_tables", "Tables on disk.", of((s) => s.tableCount));
+  add.gauge("converge_table_bytes", "Bytes of tables on disk.", of((s) => s.tableBytes));
+  add.gauge("converge_cache_bytes", "Bytes in the block cache.", of((s) => s.cacheBytes));
+  add.gauge(
+    "converge_compaction_debt_bytes",
+    "Bytes that compaction still has to move to be at rest.",
+    of((s) => s.compactionDebtBytes),
+  );
+  add.counter("converge_flushes_total", "Memory tables flushed.", of((s) => s.flushesTotal));
+  add.counter("converge_compactions_total", "Compactions done.", of((s) => s.compactionsTotal));
+  add.counter(
+    "converge_compacted_bytes_total",
+    "Bytes written by compactions.",
+    of((s) => s.compactedBytesTotal),
+  );
+  add.counter(
+    "converge_applied_records_total",
+    "Records applied to the store.",
+    of((s) => s.appliedTotal),
+  );
+  add.counter("converge_wal_syncs_total", "Syncs of the log.", of((s) => s.syncsTotal));
+}
+
+/** A metric whose values are read when it is asked for. */
+function collected(
+  type: "counter" | "gauge",
+  name: string,
+  help: string,
+  values: () => Value[],
+): Metric {
+  const read = () => values().map(([labels, value]) => ({ labels, value }));
+  return {
+    name,
+    help,
+    type,
+    aggregator: "sum",
+    get: async () => ({ name, help, type, values: read(), aggregator: "sum" }),
+  } as unknown as Metric;
+}
+
+/** A histogram over counts that somebody else keeps; in seconds, as Prometheus wants it. */
+function histogram(
+  name: string,
+  help: string,
+  latencies: () => (readonly [labels: Record<string, string>, latency: LatencyHistogram])[],
+): Metric {
+  const read = () =>
+    latencies().flatMap(([labels, latency]) => {
+      let below = 0;
+      const buckets = LATENCY_BOUNDS_MS.map((bound, i) => {
+        below += latency.counts[i]!;
+        return {
+          metricName: `${name}_bucket`,
+          labels: { ...labels, le: String(bound / 1_000) },
+          value: below,
+        };
+      });
+      return [
+        ...buckets,
+        { metricName: `${name}_bucket`, labels: { ...labels, le: "+Inf" }, value: latency.total },
+        { metricName: `${name}_sum`, labels, value: latency.sumMs / 1_000 },
+        { metricName: `${name}_count`, labels, value: latency.total },
+      ];
+    });
+  const type = "histogram";
+  return {
+    name,
+    help,
+    type,
+    aggregator: "sum",
+    get: async () => ({ name, help, type, values: read(), aggregator: "sum" }),
+  } as unknown as Metric;
+}
