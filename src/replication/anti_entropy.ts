@@ -42,6 +42,8 @@ const REBUILD_SLICE_RECORDS = 500;
 /** Rounds between two rebuilds of the whole tree from disk. */
 const ROUNDS_PER_FULL_REBUILD = 360;
 const BACKOFF_MS = 500;
+/** Stored keys to remember; with more, the whole tree is made anew. */
+const UNMARKED_MAX = 20_000;
 /** How long a peer that asks for hashes is kept waiting, and how old hashes may then be. */
 const ANSWER_MS = 300;
 const RECENT_MS = 15_000;
@@ -61,6 +63,9 @@ export class AntiEntropy {
   };
   readonly #options: AntiEntropyOptions;
   #tree = new MerkleTree(0);
+  /** Keys stored since the tree was last looked at: writes do not pay for finding their leaves. */
+  #unmarked: Key[] = [];
+  #unmarkedOverflow = false;
   /** The ring that the tree is over. */
   #fingerprint = "";
   #rebuilding: Promise<void> | undefined;
@@ -92,12 +97,8 @@ export class AntiEntropy {
 
   /** A record of this key was stored. */
   onStored(key: Key): void {
-    if (this.#fingerprint === "") return;
-    const token = tokenOf(key);
-    const arc = this.#options.topology().ring.arcOf(token);
-    if (arc !== undefined && arc.index < this.#tree.arcCount) {
-      this.#tree.mark(leafOf(arc.index, token));
-    }
+    if (this.#unmarked.length < UNMARKED_MAX) this.#unmarked.push(key);
+    else this.#unmarkedOverflow = true;
   }
 
   /** Compare with this peer soon: it came back, or may have missed something. */
@@ -295,6 +296,7 @@ export class AntiEntropy {
       this.#tree = new MerkleTree(topology.ring.arcs.length);
       this.#fingerprint = fingerprint;
     }
+    this.#markStored(topology);
     if (this.#tree.dirtyCount === 0) return;
     this.#rebuilding = this.#rebuild(topology, this.#tree);
     try {
@@ -303,6 +305,19 @@ export class AntiEntropy {
     } finally {
       this.#rebuilding = undefined;
     }
+  }
+
+  #markStored(topology: Topology): void {
+    if (this.#unmarkedOverflow) this.#tree.markAll();
+    else {
+      for (const key of this.#unmarked) {
+        const token = tokenOf(key);
+        const arc = topology.ring.arcOf(token);
+        if (arc !== undefined) this.#tree.mark(leafOf(arc.index, token));
+      }
+    }
+    this.#unmarked = [];
+    this.#unmarkedOverflow = false;
   }
 
   async #rebuild(topology: Topology, tree: MerkleTree): Promise<void> {

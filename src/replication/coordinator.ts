@@ -8,6 +8,7 @@ import type { Key } from "../record/key.ts";
 import { DeadlineQueue } from "./deadline_queue.ts";
 import type { HintedHandoff } from "./hinted_handoff.ts";
 import type { LamportClock } from "./lamport_clock.ts";
+import { LatencyQuantile } from "./latency_quantile.ts";
 import type { PeerLink } from "./peer_link.ts";
 import { ReadOperation, type ReadResult } from "./read_operation.ts";
 import type { Replica } from "./replica.ts";
@@ -39,6 +40,8 @@ export interface CoordinatorContext extends Omit<CoordinatorOptions, "topology">
   quorums(): Quorums;
   /** Positions of the owners that are not this node, the one to ask first first. */
   quickestFirst(owners: readonly Owner[]): number[];
+  /** A read was answered, after so many ms. */
+  onReadTook(ms: number): void;
   onRepair(): void;
 }
 
@@ -68,8 +71,9 @@ export interface CoordinatorCounts {
   repairs: number;
 }
 
-/** Milliseconds after which a read asks the other owners too. */
-const HEDGE_MS = 50;
+/** A read asks the other owners too after this quantile of recent reads, within these bounds. */
+const HEDGE_QUANTILE = 0.99;
+const HEDGE_BOUNDS = { minMs: 5, maxMs: 100 };
 
 /** Coordinates requests. Invariant: `inFlight <= inFlightMax`. */
 export class Coordinator {
@@ -82,6 +86,7 @@ export class Coordinator {
   };
   readonly #options: CoordinatorOptions;
   readonly #context: CoordinatorContext;
+  readonly #readLatency = new LatencyQuantile(HEDGE_QUANTILE, HEDGE_BOUNDS);
   #inFlight = 0;
 
   constructor(options: CoordinatorOptions) {
@@ -89,9 +94,10 @@ export class Coordinator {
     this.#context = {
       ...options,
       deadlines: new DeadlineQueue(options.clock, options.requestTimeoutMs),
-      hedges: new DeadlineQueue(options.clock, HEDGE_MS),
+      hedges: new DeadlineQueue(options.clock, HEDGE_BOUNDS.maxMs),
       quorums: () => options.topology().quorums,
       quickestFirst: (owners) => this.#quickestFirst(owners),
+      onReadTook: (ms) => this.#onReadTook(ms),
       onRepair: () => void this.counts.repairs++,
     };
   }
@@ -151,6 +157,11 @@ export class Coordinator {
     } finally {
       this.#inFlight--;
     }
+  }
+
+  #onReadTook(ms: number): void {
+    this.#readLatency.add(ms);
+    this.#context.hedges.timeoutMs = this.#readLatency.valueMs;
   }
 
   #enter(): void {

@@ -19,7 +19,7 @@ const SLACK_MS = 5;
 /** Invariant: linked in order of `deadlineMs`; a timer is pending exactly while not empty. */
 export class DeadlineQueue {
   readonly #clock: Clock;
-  readonly #timeoutMs: number;
+  #timeoutMs: number;
   #head: Deadlined | undefined;
   #tail: Deadlined | undefined;
   #timerPending = false;
@@ -27,6 +27,11 @@ export class DeadlineQueue {
   /** @param timeoutMs What every operation gets. */
   constructor(clock: Clock, timeoutMs: number) {
     this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** What operations get from now on. Those before keep theirs; order is kept within the change. */
+  set timeoutMs(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
   }
 

@@ -34,6 +34,7 @@ export interface HintCounts {
 
 const DELIVERY_INTERVAL_MS = 500;
 const BATCH_RECORDS = 256;
+const BATCH_BYTES = 256 * 1024;
 /** Pause between two batches to one node: delivery must not crowd out what clients do. */
 const BATCH_PAUSE_MS = 5;
 
@@ -139,9 +140,7 @@ export class HintedHandoff {
   /** Delivers or drops some hints; false when none is left. Erases only what was durably answered. */
   async #deliverBatch(name: string, drop: boolean): Promise<boolean> {
     const keyspace = keyspaceOf(name);
-    const scan = this.#options.store.scan(keyspace);
-    const records = scan.next(BATCH_RECORDS);
-    scan.close();
+    const records = this.#nextBatch(keyspace);
     if (records.length === 0) return false;
     if (drop) {
       this.#counts.dropped += records.length;
@@ -161,6 +160,20 @@ export class HintedHandoff {
     for (const { frame } of records) waiting.bytes -= frame.byteLength;
     waiting.records -= records.length;
     return true;
+  }
+
+  #nextBatch(keyspace: Keyspace): StoredRecord[] {
+    const records: StoredRecord[] = [];
+    let bytes = 0;
+    const scan = this.#options.store.scan(keyspace);
+    while (records.length < BATCH_RECORDS && bytes < BATCH_BYTES) {
+      const some = scan.next(8);
+      if (some.length === 0) break;
+      for (const record of some) bytes += record.frame.byteLength;
+      records.push(...some);
+    }
+    scan.close();
+    return records;
   }
 
   /** Counts afresh what waits: hints for one key replace each other, so the running count drifts. */

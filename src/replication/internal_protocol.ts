@@ -5,7 +5,8 @@
  *                                                            | `superseded <version>`
  *                                                            | `below-horizon <counter>`
  *     POST /internal/read   request: {"k"|"kb", "c"?, "n"?}  answer per line: `same` | `absent`
- *                           (c, n: the version that the asker has)          | a frame
+ *                           (c, n: the version that the asker has)          | a frame | `again`
+ *                                                            (`again`: the answer is full, ask again)
  *
  * Every message says which life of which node it is for, so that one meant for a node that has since
  * lost its disk is refused, and carries its sender's Lamport counter.
@@ -46,7 +47,7 @@ export interface ReadQuestion {
 }
 
 /** A peer's answer for a key. */
-export type ReadReply = "same" | "absent" | StoredRecord;
+export type ReadReply = "same" | "absent" | "again" | StoredRecord;
 
 const LF = 10;
 const encoder = new TextEncoder();
@@ -97,9 +98,7 @@ export function decodeReadQuestions(body: Uint8Array): ReadQuestion[] {
 
 /** The answer body to a batch of questions. */
 export function encodeReadReplies(replies: readonly ReadReply[]): Uint8Array<ArrayBuffer> {
-  const parts = replies.map((reply) =>
-    reply === "same" ? SAME : reply === "absent" ? ABSENT : reply.frame
-  );
+  const parts = replies.map((reply) => typeof reply === "object" ? reply.frame : WORDS[reply]);
   let length = 0;
   for (const part of parts) length += part.byteLength;
   const body = new Uint8Array(length);
@@ -119,9 +118,8 @@ export function decodeReadReplies(body: Uint8Array, count: number): ReadReply[] 
     const feed = body.indexOf(LF, start);
     if (feed < 0) throw new ConvergeError("corrupt_message", "Cannot read a cut-off line");
     const length = feed + 1 - start;
-    if (length === SAME.byteLength && body[start] === SAME[0]) replies.push("same");
-    else if (length === ABSENT.byteLength && body[start] === ABSENT[0]) replies.push("absent");
-    else replies.push(decodeFrame(body, start, feed + 1));
+    if (length > WORD_BYTES_MAX) replies.push(decodeFrame(body, start, feed + 1));
+    else replies.push(decodeWord(decoder.decode(body.subarray(start, feed))));
     start = feed + 1;
   }
   if (replies.length !== count) throw wrongCount(replies.length, count);
@@ -142,8 +140,18 @@ export function parseCounterHeader(text: string | null): number {
   return counter;
 }
 
-const SAME = encoder.encode("same\n");
-const ABSENT = encoder.encode("absent\n");
+const WORDS = {
+  same: encoder.encode("same\n"),
+  absent: encoder.encode("absent\n"),
+  again: encoder.encode("again\n"),
+};
+/** No frame is as short as the longest word. */
+const WORD_BYTES_MAX = WORDS.absent.byteLength;
+
+function decodeWord(word: string): "same" | "absent" | "again" {
+  if (word === "same" || word === "absent" || word === "again") return word;
+  throw new ConvergeError("corrupt_message", "Cannot read an answer to a read");
+}
 
 function decodeReadQuestion(line: string): ReadQuestion {
   let json: { k?: unknown; kb?: unknown; c?: unknown; n?: unknown } | null;

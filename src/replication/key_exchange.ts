@@ -58,7 +58,7 @@ export interface ExchangeCounts {
 /** Pause between pages as a share of the time a page took, so that clients come first. */
 const PAUSE_SHARE = 1;
 const PAUSE_MS_MAX = 50;
-const PUSH_RECORDS = 512;
+const PUSH_BYTES = 512 * 1024;
 
 /** Runs exchanges. */
 export class KeyExchange {
@@ -118,13 +118,18 @@ export class KeyExchange {
   }
 
   async #pull(link: PeerLink, keys: readonly KeyVersion[], fence: number): Promise<number> {
-    if (keys.length === 0) return 0;
-    const body = keys.map(({ key }) => encodeReadQuestion({ key, have: undefined })).join("");
-    const response = await link.request("POST", "/internal/read", {
-      body: new TextEncoder().encode(body),
-    });
-    const replies = decodeReadReplies(response.body, keys.length);
-    return await this.#store(replies.filter((reply) => typeof reply === "object"), fence);
+    let pulled = 0;
+    let wanted = keys;
+    while (wanted.length > 0) {
+      const body = wanted.map(({ key }) => encodeReadQuestion({ key, have: undefined })).join("");
+      const response = await link.request("POST", "/internal/read", {
+        body: new TextEncoder().encode(body),
+      });
+      const replies = decodeReadReplies(response.body, wanted.length);
+      pulled += await this.#store(replies.filter((reply) => typeof reply === "object"), fence);
+      wanted = wanted.filter((_, i) => replies[i] === "again");
+    }
+    return pulled;
   }
 
   async #store(records: readonly StoredRecord[], fence: number): Promise<number> {
@@ -139,13 +144,28 @@ export class KeyExchange {
     fence: string,
   ): Promise<number> {
     let pushed = 0;
-    for (let i = 0; i < records.length; i += PUSH_RECORDS) {
-      const batch = records.slice(i, i + PUSH_RECORDS);
+    for (const batch of batchesOf(records, PUSH_BYTES)) {
       const results = await link.writeFenced(batch, Number(fence));
       pushed += results.filter((result) => result === "stored").length;
     }
     return pushed;
   }
+}
+
+/** Cuts records into batches of about so many bytes. */
+function* batchesOf(records: readonly StoredRecord[], bytesMax: number): Iterable<StoredRecord[]> {
+  let batch: StoredRecord[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    if (batch.length > 0 && bytes + record.frame.byteLength > bytesMax) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(record);
+    bytes += record.frame.byteLength;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** Merges two sorted lists: what the other side has newer, and what this side has newer. */

@@ -31,9 +31,12 @@ export interface WriteWaiter {
   onWriteAnswer(slot: number, answer: WriteAnswer): void;
 }
 
+/** What becomes of a question to a peer. */
+export type PeerReply = Exclude<ReadReply, "again"> | "refused" | "timeout" | "overloaded";
+
 /** Who waits for the answer to a read. */
 export interface ReadWaiter {
-  onReadReply(slot: number, reply: ReadReply | "refused" | "timeout" | "overloaded"): void;
+  onReadReply(slot: number, reply: PeerReply): void;
 }
 
 /** What a link needs of its node. */
@@ -233,8 +236,10 @@ export class PeerLink {
       failure = failureOf(error);
     }
     for (let i = 0; i < batch.length; i++) {
-      const { waiter, slot } = batch[i]!;
-      waiter.onReadReply(slot, replies === undefined ? failure : replies[i]!);
+      const { question, waiter, slot } = batch[i]!;
+      const reply = replies === undefined ? failure : replies[i]!;
+      if (reply === "again") this.read(question, waiter, slot);
+      else waiter.onReadReply(slot, reply);
     }
   }
 }

@@ -5,8 +5,7 @@ import { newest, type StoredRecord } from "../record/record.ts";
 import type { CoordinatorContext } from "./coordinator.ts";
 import type { Deadlined } from "./deadline_queue.ts";
 import { isBelowHorizon } from "./horizon.ts";
-import type { ReadReply } from "./internal_protocol.ts";
-import type { ReadWaiter, WriteWaiter } from "./peer_link.ts";
+import type { PeerReply, ReadWaiter, WriteWaiter } from "./peer_link.ts";
 import { type ReadAnswer, ReadCore } from "./read_core.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
 import type { Owner } from "./topology.ts";
@@ -77,7 +76,7 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
     });
   }
 
-  onReadReply(tagged: number, reply: ReadReply | "refused" | "timeout" | "overloaded"): void {
+  onReadReply(tagged: number, reply: PeerReply): void {
     const slot = this.#slotOf(tagged);
     if (slot === undefined) return;
     this.#answeredMs[slot] = this.#context.clock.monotonicMs() - this.#startMs;
@@ -183,7 +182,7 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
     else link.read({ key: this.#request.key, have: this.#own }, this, this.#tagged(slot));
   }
 
-  #answerOf(reply: ReadReply | "refused" | "timeout" | "overloaded"): ReadAnswer {
+  #answerOf(reply: PeerReply): ReadAnswer {
     if (reply === "same") return this.#own!;
     if (typeof reply !== "object") return reply;
     this.#context.lamport.observe(reply.counter);
@@ -230,6 +229,7 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
 
   #done(): void {
     this.#end();
+    this.#context.onReadTook(this.#context.clock.monotonicMs() - this.#startMs);
     this.#resolve!({ record: this.#newest, receipt: () => this.#receipt("answered") });
   }
 

@@ -18,6 +18,9 @@ import type { WriteAnswer } from "./write_core.ts";
 /** What became of a record here: as `ApplyResult`, or not taken because it is below the horizon. */
 export type ReplicaResult = ApplyResult | BelowHorizon;
 
+/** Bytes of records after which an answer to a batch of questions is full. */
+const ANSWER_BYTES = 1024 * 1024;
+
 /** What a replica is made of. */
 export interface ReplicaOptions {
   store: Store;
@@ -102,10 +105,14 @@ export class Replica {
 
   /** Answers a peer's questions from this node's copy. */
   answer(questions: readonly ReadQuestion[]): ReadReply[] {
+    let bytes = 0;
     return questions.map(({ key, have }) => {
+      if (bytes > ANSWER_BYTES) return "again";
       const record = this.get(key);
       if (record === undefined) return "absent";
-      return have !== undefined && compareVersions(record, have) === 0 ? "same" : record;
+      if (have !== undefined && compareVersions(record, have) === 0) return "same";
+      bytes += record.frame.byteLength;
+      return record;
     });
   }
 
