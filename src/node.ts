@@ -5,6 +5,8 @@ import { ConvergeError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
 import { Gossip } from "./membership/gossip.ts";
 import type { Member } from "./membership/member.ts";
+import { measuredDisk } from "./metrics/measured_disk.ts";
+import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
 import type { Platform } from "./platform/platform.ts";
 import { randomHex } from "./platform/random.ts";
 import { AntiEntropy } from "./replication/anti_entropy.ts";
@@ -90,6 +92,7 @@ export class ConvergeNode {
   readonly #refill: Refill;
   readonly #coordinator: Coordinator;
   readonly #links = new Map<string, PeerLink>();
+  readonly #telemetry: Telemetry;
   #topology: Topology;
   #topologyVersion: string;
   #stopping: Promise<void> | undefined;
@@ -103,6 +106,7 @@ export class ConvergeNode {
     lamport: LamportClock;
     horizon: Horizon;
     gossip: Gossip;
+    telemetry: Telemetry;
     failed: Promise<ConvergeError>;
   }) {
     const { config, platform, parts, store, state, lamport, horizon, gossip } = options;
@@ -113,6 +117,7 @@ export class ConvergeNode {
     this.#store = store;
     this.#lamport = lamport;
     this.#gossip = gossip;
+    this.#telemetry = options.telemetry;
     this.failed = options.failed;
     this.nodeID = gossip.self.nodeID;
     this.#topologyVersion = this.#currentTopologyVersion();
@@ -225,6 +230,8 @@ export class ConvergeNode {
       hints: this.#hints,
       topology,
       onHeard,
+      telemetry: this.#telemetry,
+      links: () => this.#links,
     });
   }
 
@@ -245,10 +252,11 @@ export class ConvergeNode {
     // Damage may be found before there is a node to tell.
     let onDamage = (): void => void (damagedEarly = true);
     let damagedEarly = false;
+    const telemetry = createTelemetry(platform.clock);
     const store = await parts.openStore({
       directory: config.dataDirectory,
       clock: platform.clock,
-      disk: platform.disk,
+      disk: measuredDisk(platform.disk, platform.clock, telemetry.syncs),
       log: platform.log,
       durability: config.durability,
       memtableBytes: config.memtableBytes,
@@ -279,6 +287,7 @@ export class ConvergeNode {
         lamport,
         horizon: new Horizon(state),
         gossip,
+        telemetry,
         failed,
       });
       onDamage = () => node.#onDataLost();
@@ -297,6 +306,7 @@ export class ConvergeNode {
     this.#refill.start();
     this.#antiEntropy.start();
     this.#collector.start();
+    this.#telemetry.lag.start();
   }
 
   /** Ends what is under way, flushes, and releases the data directory. Idempotent. */
@@ -310,6 +320,7 @@ export class ConvergeNode {
     this.#antiEntropy.stop();
     this.#collector.stop();
     this.#hints.stop();
+    this.#telemetry.lag.stop();
     await this.#store.close();
   }
 

@@ -7,6 +7,8 @@ import { clusterRoutes, type ClusterRoutesOptions } from "./cluster_routes.ts";
 import { internalRoutes, type InternalRoutesOptions } from "./internal_routes.ts";
 import { kvRoutes, type KvRoutesOptions } from "./kv_routes.ts";
 import { listRoutes, type ListRoutesOptions } from "./list_routes.ts";
+import { meter } from "./metered.ts";
+import { metricsRoutes, type MetricsRoutesOptions } from "./metrics_routes.ts";
 import { notFound, problemResponse } from "./problem.ts";
 import { tombstoneRoutes } from "./tombstone_routes.ts";
 
@@ -17,7 +19,8 @@ export interface AppOptions
     ListRoutesOptions,
     BatchRoutesOptions,
     InternalRoutesOptions,
-    ClusterRoutesOptions {
+    ClusterRoutesOptions,
+    MetricsRoutesOptions {
   log: Log;
 }
 
@@ -30,6 +33,7 @@ export function createApp(options: AppOptions): Hono {
   tombstoneRoutes(app, options);
   internalRoutes(app, options);
   clusterRoutes(app, options);
+  metricsRoutes(app, options);
   app.notFound(() => notFound("this path"));
   app.onError((error) => {
     if (!isConvergeError(error) || error.code === "invariant") {
@@ -37,5 +41,6 @@ export function createApp(options: AppOptions): Hono {
     }
     return problemResponse(error);
   });
+  meter(app, options);
   return app;
 }
