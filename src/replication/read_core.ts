@@ -5,6 +5,7 @@
  * once R of them are known to hold that version or a newer one: it repairs those that do not. Thus
  * no later quorum read can answer an older version.
  */
+import { newest } from "../record/record.ts";
 import { compareVersions, type Version } from "../record/version.ts";
 
 /** What one owner said: its version of the key, `absent`, or why it said nothing. */
@@ -22,13 +23,17 @@ export type ReadDecision =
 const WAIT: ReadDecision = { action: "wait" };
 const FAILED: ReadDecision = { action: "failed" };
 
-/** One read. Invariant: an owner is asked to be repaired at most once. */
+/** One read. Invariant: an owner is asked to take each version at most once. */
 export class ReadCore {
   readonly answers: (ReadAnswer | undefined)[];
   readonly #counts: readonly boolean[];
   readonly #quorum: number;
-  readonly #repairSent: boolean[];
+  /** What each owner was last asked to take. */
+  readonly #repairSent: (Version | undefined)[];
+  /** What each owner holds at least, as it answered to repairs. */
   readonly #repairedTo: (Version | undefined)[];
+  /** Whether the last repair of an owner was not taken. */
+  readonly #repairFailed: boolean[];
 
   /**
    * @param counts For each owner whether it counts towards R.
@@ -38,8 +43,9 @@ export class ReadCore {
     this.#counts = counts;
     this.#quorum = quorum;
     this.answers = new Array(counts.length).fill(undefined);
-    this.#repairSent = new Array(counts.length).fill(false);
+    this.#repairSent = new Array(counts.length).fill(undefined);
     this.#repairedTo = new Array(counts.length).fill(undefined);
+    this.#repairFailed = new Array(counts.length).fill(false);
   }
 
   /** Takes an owner's answer to the read; the first one that has a version, or says absent, stands. */
@@ -49,13 +55,17 @@ export class ReadCore {
     this.answers[owner] = answer;
   }
 
-  /** Takes an owner's answer to a repair: what it holds now, undefined when it did not take it. */
-  repaired(owner: number, holds: Version | undefined): void {
-    this.#repairedTo[owner] = holds;
-    if (holds === undefined && this.#repairSent[owner]) this.#repairFailed.add(owner);
+  /**
+   * Takes an owner's answer to a repair with version `sent`: what it holds now, undefined when it did
+   * not take it. By now there may be a newer version that it was asked to take, too.
+   */
+  repaired(owner: number, sent: Version, holds: Version | undefined): void {
+    if (holds !== undefined) {
+      this.#repairedTo[owner] = newest(this.#repairedTo[owner], holds);
+    } else if (isAtLeast(sent, this.#repairSent[owner]!)) {
+      this.#repairFailed[owner] = true;
+    }
   }
-
-  readonly #repairFailed = new Set<number>();
 
   /** The position of an owner with the newest version, undefined when all that answered lack the key. */
   get newestOwner(): number | undefined {
@@ -87,23 +97,26 @@ export class ReadCore {
     return this.#settle(from, this.answers[from] as Version);
   }
 
-  /** Whether R owners hold `newest`; if not, who is to be repaired. */
-  #settle(from: number, newest: Version): ReadDecision {
+  /** Whether R owners hold version `wanted`; if not, who is to be repaired. */
+  #settle(from: number, wanted: Version): ReadDecision {
     let holding = 0;
     let hopeful = 0;
     const stale: number[] = [];
     for (let i = 0; i < this.answers.length; i++) {
       const answer = this.answers[i];
       const known = typeof answer === "object" || answer === "absent";
-      const holds = isAtLeast(answer, newest) || isAtLeast(this.#repairedTo[i], newest);
+      const holds = isAtLeast(answer, wanted) || isAtLeast(this.#repairedTo[i], wanted);
       if (this.#counts[i] && holds) holding++;
-      else if (this.#counts[i] && (answer === undefined || (known && !this.#repairFailed.has(i)))) {
+      else if (this.#counts[i] && (answer === undefined || (known && !this.#repairFailed[i]))) {
         hopeful++;
       }
-      if (known && !holds && !this.#repairSent[i]) stale.push(i);
+      if (known && !holds && !isAtLeast(this.#repairSent[i], wanted)) stale.push(i);
     }
     if (stale.length > 0) {
-      for (const owner of stale) this.#repairSent[owner] = true;
+      for (const owner of stale) {
+        this.#repairSent[owner] = wanted;
+        this.#repairFailed[owner] = false;
+      }
       return { action: "repair", owners: stale };
     }
     if (holding >= this.#quorum) return { action: "done", from };

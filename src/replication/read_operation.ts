@@ -32,9 +32,9 @@ export interface ReadResult {
 
 /**
  * Asks this node's own copy and as few peers as the quorum needs, the quickest first; asks the others
- * when one refuses or is late. Repairs go through the same waiters as writes.
+ * when one refuses or is late.
  */
-export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
+export class ReadOperation implements ReadWaiter, Deadlined {
   deadlineMs = 0;
   previous: Deadlined | undefined;
   next: Deadlined | undefined;
@@ -85,18 +85,14 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
     this.#step();
   }
 
-  /** The answer to a repair. */
-  onWriteAnswer(tagged: number, answer: WriteAnswer): void {
+  /** The answer to a repair with `sent`, which by now need not be the newest any more. */
+  #onRepairAnswer(tagged: number, sent: StoredRecord, answer: WriteAnswer): void {
     const slot = this.#slotOf(tagged);
     if (slot === undefined) return;
     if (isBelowHorizon(answer)) return this.#onFenced(slot, answer.horizon);
     if (answer === "stored") this.#repaired[slot] = true;
-    const holds = answer === "stored"
-      ? this.#newest
-      : typeof answer === "object"
-      ? answer
-      : undefined;
-    this.#core.repaired(slot, holds);
+    const holds = answer === "stored" ? sent : typeof answer === "object" ? answer : undefined;
+    this.#core.repaired(slot, sent, holds);
     this.#step();
   }
 
@@ -207,16 +203,21 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
     const owner = this.#request.owners[slot]!;
     const fence = this.#fences.get(slot);
     this.#context.onRepair();
-    if (fence !== undefined) void this.#repairFenced(slot, owner, fence);
-    else if (owner.isSelf) this.#context.replica.write(this.#newest!, this, this.#tagged(slot));
-    else this.#context.linkTo(owner.name)!.write(this.#newest!, this, this.#tagged(slot));
+    if (fence !== undefined) return void this.#repairFenced(slot, owner, fence);
+    const sent = this.#newest!;
+    const waiter: WriteWaiter = {
+      onWriteAnswer: (tagged, answer) => this.#onRepairAnswer(tagged, sent, answer),
+    };
+    if (owner.isSelf) this.#context.replica.write(sent, waiter, this.#tagged(slot));
+    else this.#context.linkTo(owner.name)!.write(sent, waiter, this.#tagged(slot));
   }
 
   async #repairFenced(slot: number, owner: Owner, fence: number): Promise<void> {
     const tagged = this.#tagged(slot);
+    const sent = this.#newest!;
     let answer: WriteAnswer = "refused";
     try {
-      const records = [this.#newest!];
+      const records = [sent];
       const results = owner.isSelf
         ? await this.#context.replica.apply(records, fence)
         : await this.#context.linkTo(owner.name)!.writeFenced(records, fence);
@@ -224,7 +225,7 @@ export class ReadOperation implements ReadWaiter, WriteWaiter, Deadlined {
     } catch {
       // It stays unrepaired; the other owners may do.
     }
-    this.onWriteAnswer(tagged, answer);
+    this.#onRepairAnswer(tagged, sent, answer);
   }
 
   #done(): void {
