@@ -2,7 +2,10 @@
 import { runNodeWorker } from "./src/cli/node_worker.ts";
 import { runProgram } from "./src/cli/program.ts";
 import { NODE_WORKER_PREFIX } from "./src/cli/worker_messages.ts";
+import { SEED_WORKER_NAME, serveSeeds } from "./src/simulation/seed_pool.ts";
 
 // A Worker is this entry once more, under the name that it was started with.
-if (!globalThis.name) Deno.exit(await runProgram(Deno.args, import.meta.url));
-else if (globalThis.name.startsWith(NODE_WORKER_PREFIX)) runNodeWorker();
+const worker = globalThis.name;
+if (!worker) Deno.exit(await runProgram(Deno.args, import.meta.url));
+else if (worker === SEED_WORKER_NAME) serveSeeds();
+else if (worker.startsWith(NODE_WORKER_PREFIX)) runNodeWorker();

@@ -20,6 +20,8 @@ import {
 } from "./node_options.ts";
 import { parseInteger, type Range } from "./parse_value.ts";
 import { runServe } from "./serve.ts";
+import { runSim } from "./sim.ts";
+import { runRing, runStatus } from "./status.ts";
 import { printError, printLine } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
@@ -28,6 +30,7 @@ const USAGE = 2;
 
 const CLUSTER_OPTIONS = NODE_OPTIONS.filter((option) => !option.perNode);
 const HELP_COLUMNS = 100;
+const SEED_MAX = 2 ** 32 - 1;
 
 /** Flags by the names of the table: commander turns `--max-value` into `maxValue`. */
 type Flags = Record<string, string | boolean | undefined>;
@@ -40,18 +43,23 @@ type Flags = Record<string, string | boolean | undefined>;
  * @returns The exit code.
  */
 export async function runProgram(args: string[], entry: string): Promise<number> {
-  const program = buildProgram(entry);
+  const outcome = { exitCode: 0 };
+  const program = buildProgram(entry, outcome);
   try {
     refuseUnknownCommand(program, args);
     await program.parseAsync(args, { from: "user" });
-    return 0;
+    return outcome.exitCode;
   } catch (error) {
     return tell(error);
   }
 }
 
-/** Every command with its options; nothing runs before it is parsed. */
-export function buildProgram(entry: string): Command {
+/**
+ * Every command with its options; nothing runs before it is parsed.
+ *
+ * @param outcome Where a command that did its work and found a fault leaves its exit code.
+ */
+export function buildProgram(entry: string, outcome = { exitCode: 0 }): Command {
   const program = new Command("converge");
   // Where commander looks for colours and widths by itself, it reads variables that this program
   // has no permission for.
@@ -73,6 +81,7 @@ export function buildProgram(entry: string): Command {
   addKeys(program);
   addTransfer(program);
   addOperations(program);
+  addSim(program, entry, outcome);
   return program;
 }
 
@@ -206,10 +215,34 @@ function addOperations(program: Command): void {
   withUrl(program.command("health").description("exit 0 when a node is well"), { json: false })
     .option("--ready", "also when it can serve its keys")
     .action((flags: Flags) => runHealth(urlOf(flags), { ready: flags.ready === true }));
+  withUrl(program.command("status").description("show members, quorums and what is waiting"))
+    .action((flags: Flags) => runStatus(keySettings(flags)));
+  withUrl(program.command("ring").description("show who owns the ring, or a key's place on it"))
+    .argument("[key]")
+    .action((key: string | undefined, flags: Flags) => runRing(key, keySettings(flags)));
   program.command("completions").description("print a script that completes commands in a shell")
     .addArgument(program.createArgument("<shell>").choices(COMPLETION_SHELLS))
     .action((shell: string) => printLine(completionScript(shell, program)));
 }
+
+function addSim(program: Command, entry: string, outcome: { exitCode: number }): void {
+  program.command("sim").description("run whole clusters under virtual time and every fault")
+    .option("--seed <number>", "the seed, or the first of several", integer(0, SEED_MAX), 1)
+    .option("--seeds <count>", "how many seeds to run", integer(1, SEED_MAX), 1)
+    .option("--jobs <count>", "Workers to share them among", integer(1, 256), 1)
+    .option("--nodes <count>", "nodes of the cluster; default: as the seed says", integer(1, 15))
+    .option("--trace <file>", "write the whole history of one seed as JSON lines")
+    .option("--plan <file>", "run the plan in a file instead of a seed's")
+    .option("--shrink", "look for a smaller plan that fails")
+    .option("--defect <name>", "put a defect in, to see it caught")
+    .addOption(new Option("--store <kind>", "what keeps the records").choices(["lsm", "journal"]))
+    .action(async (flags: SimFlags) => {
+      outcome.exitCode = await runSim({ ...flags, entry });
+    });
+}
+
+/** What commander makes of the options of `sim`: those are checked as they are read. */
+type SimFlags = Omit<Parameters<typeof runSim>[0], "entry">;
 
 /** The flag of a row of the table. Its default stays out of commander: the variable comes first. */
 function flagOf({ name, value, about, fallback }: NodeOption): Option {

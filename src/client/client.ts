@@ -2,6 +2,8 @@
  * The typed client: what a program needs to use a cluster from outside, over HTTP only. It runs
  * wherever there is `fetch`, and shares nothing with the server but the contract.
  */
+import type { ClusterView } from "../http/cluster_routes.ts";
+import type { Receipt } from "../replication/receipt.ts";
 import { ClientError, type Problem } from "./client_error.ts";
 import { isFolded, keyPath } from "./key_path.ts";
 import { rawRequest } from "./raw_request.ts";
@@ -21,7 +23,16 @@ export interface ClientValue {
 export interface KeyPage {
   keys: ClientKey[];
   /** What to pass as `after` for the page that follows; undefined at the end. */
-  next: string | undefined;
+  next: ClientKey | undefined;
+}
+
+/** Which keys to list. */
+export interface ListOptions {
+  prefix?: ClientKey;
+  /** Only keys behind this one. */
+  after?: ClientKey;
+  /** Keys of a page, 1 to 1000. */
+  limit?: number;
 }
 
 /** How to make a {@linkcode ConvergeClient}. */
@@ -90,26 +101,32 @@ export class ConvergeClient {
   }
 
   /** The receipt of a request: owners, their answers, versions, who won and why. */
-  async explain(method: "GET" | "PUT" | "DELETE", key: ClientKey, body?: Uint8Array): Promise<
-    Record<string, unknown>
-  > {
+  async explain(
+    method: "GET" | "PUT" | "DELETE",
+    key: ClientKey,
+    body?: Uint8Array,
+  ): Promise<Receipt> {
     const path = `${keyPath(key)}?explain=1`;
     const response = await this.#send(method, path, body === undefined ? {} : { body });
     return await (await this.#check(response)).json();
   }
 
   /** One page of the keys that begin with `prefix`, in byte order. */
-  async list(
-    options: { prefix?: string; after?: string; limit?: number } = {},
-  ): Promise<KeyPage> {
-    const response = await this.#check(await this.#send("GET", `/kv${queryOf(options)}`));
-    const page: { keys: KeyJson[]; next?: string | null } = await response.json();
-    return { keys: page.keys.map(keyOf), next: page.next ?? undefined };
+  async list({ prefix, after, limit }: ListOptions = {}): Promise<KeyPage> {
+    const query = queryOf({
+      ...keyParameter("prefix", prefix),
+      ...keyParameter("after", after),
+      limit,
+    });
+    const response = await this.#check(await this.#send("GET", `/kv${query}`));
+    const page: { keys: KeyJson[]; next?: string; nextb?: string } = await response.json();
+    const next = page.nextb === undefined ? page.next : Uint8Array.fromBase64(page.nextb);
+    return { keys: page.keys.map(keyOf), next };
   }
 
   /** All keys that begin with `prefix`, page by page. */
-  async *keys(options: { prefix?: string; limit?: number } = {}): AsyncGenerator<ClientKey> {
-    let after: string | undefined;
+  async *keys(options: Omit<ListOptions, "after"> = {}): AsyncGenerator<ClientKey> {
+    let after: ClientKey | undefined;
     do {
       const page = await this.list(after === undefined ? options : { ...options, after });
       yield* page.keys;
@@ -118,7 +135,7 @@ export class ConvergeClient {
   }
 
   /** Members, states, ring ownership, quorums. */
-  async cluster(): Promise<Record<string, unknown>> {
+  async cluster(): Promise<ClusterView> {
     return await (await this.#check(await this.#send("GET", "/cluster"))).json();
   }
 
@@ -171,15 +188,20 @@ export class ConvergeClient {
   }
 }
 
-/** A key in a list: text, or `{"kb": "<base64>"}` where its bytes are not UTF-8. */
-type KeyJson = string | { k: string } | { kb: string };
+/** A key in a list: base64 where its bytes are not UTF-8. */
+type KeyJson = { k: string } | { kb: string };
 
 function keyOf(json: KeyJson): ClientKey {
-  if (typeof json === "string") return json;
   return "k" in json ? json.k : Uint8Array.fromBase64(json.kb);
 }
 
-function queryOf(parameters: Quorum | { prefix?: string; after?: string; limit?: number }): string {
+/** Text as it is, bytes in base64 under the name with a `b` behind it. */
+function keyParameter(name: string, key: ClientKey | undefined): Record<string, string> {
+  if (key === undefined) return {};
+  return typeof key === "string" ? { [name]: key } : { [`${name}b`]: key.toBase64() };
+}
+
+function queryOf(parameters: object): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined) query.set(name, String(value));

@@ -139,7 +139,7 @@ Deno.test("cluster: a damaged table neither hangs nor kills the node, and is mad
   const keys = Array.from({ length: 300 }, (_, i) => `k${i}`);
   await Promise.all(keys.map((key) => node1.put(key, key + value)));
   await agreement(cluster, keys);
-  await cluster.until("node2 has a table", () => tablesOf(node2).length > 0);
+  await untilFlushed(cluster, node2);
   await node2.kill();
   const [table] = tablesOf(node2);
   assert(table !== undefined);
@@ -160,7 +160,7 @@ Deno.test("cluster: an old version arriving after a flush does not shadow the ne
   const filler = "x".repeat(1_000);
   await Promise.all(Array.from({ length: 300 }, (_, i) => node1.put(`f${i}`, filler)));
   for (const node of cluster.nodes) {
-    await cluster.until(`${node.name} has flushed`, () => tablesOf(node).length > 0);
+    await untilFlushed(cluster, node);
     const { frame } = encodeRecord({
       key: keyFromText("k"),
       value: new TextEncoder().encode("late"),
@@ -180,6 +180,15 @@ Deno.test("cluster: an old version arriving after a flush does not shadow the ne
   await cluster.ready();
   for (const node of cluster.nodes) assertEquals(await node.get("k"), "new");
 });
+
+/** Memory is written to a table when there is too much of it and more comes: this brings more. */
+async function untilFlushed(cluster: TestCluster, node: TestNode): Promise<void> {
+  let more = 0;
+  await cluster.until(`${node.name} has a table`, async () => {
+    await node.put(`more-${more++}`, "x".repeat(1_000));
+    return tablesOf(node).length > 0;
+  });
+}
 
 async function newestLog(
   node: TestNode,

@@ -29,6 +29,11 @@ export function convergeCommand(args: string[]): [string, string[]] {
   ]];
 }
 
+/** What ends a wait at once: the condition can never hold any more. */
+export class Hopeless extends Error {
+  override readonly name = "Hopeless";
+}
+
 /** Polls `condition` until it gives something, at most `deadlineMs`. */
 export async function until<T>(
   what: string,
@@ -44,6 +49,7 @@ export async function until<T>(
       if (result !== undefined && result !== false) return result;
       last = undefined;
     } catch (error) {
+      if (error instanceof Hopeless) throw new Hopeless(`${error.message}\n${evidence()}`);
       last = error;
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -190,7 +196,7 @@ export class TestNode {
     );
     this.process = process;
     await until(`${this.name} serves`, () => {
-      if (!process.isRunning) throw new Error(`${this.name} has ended`);
+      if (!process.isRunning) throw new Hopeless(`${this.name} has ended`);
       return process.stdout.includes(this.url);
     }, { deadlineMs: START_MS, evidence: () => process.evidence() });
   }

@@ -1,6 +1,6 @@
 /** `converge cluster` as a process: orders typed at its input and sent to its control. */
 import { assert, assertEquals } from "@std/assert";
-import { ConvergeProcess, freePorts, until } from "./harness.ts";
+import { ConvergeProcess, freePorts, Hopeless, until } from "./harness.ts";
 
 const START_MS = 30_000;
 
@@ -25,7 +25,7 @@ class ClusterProcess implements AsyncDisposable {
     const [controlPort = 0] = freePorts(1);
     const cluster = new ClusterProcess(cwd, threePortsInARow(), controlPort);
     await cluster.until("it is ready", () => {
-      if (!cluster.process.isRunning) throw new Error("it has ended");
+      if (!cluster.process.isRunning) throw new Hopeless("it has ended");
       return cluster.process.stdout.includes("The cluster is ready");
     }, START_MS);
     for (const number of [1, 2, 3]) {

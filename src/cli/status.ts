@@ -1,0 +1,72 @@
+/** `converge status | ring`: how a cluster stands, as one of its nodes sees it. */
+import Table from "cli-table3";
+import { ConvergeClient } from "../client/client.ts";
+import { printLine } from "./terminal.ts";
+
+/** What both commands are told. */
+export interface StatusSettings {
+  url: string;
+  json: boolean;
+}
+
+/** Members, who is up, what is waiting. */
+export async function runStatus({ url, json }: StatusSettings): Promise<void> {
+  const view = await new ConvergeClient(url).cluster();
+  if (json) return printLine(JSON.stringify(view));
+  const { n, r, w } = view.quorums;
+  printLine(
+    `${view.self} ${view.ready ? "is ready" : "is not ready"}: N=${n} R=${r} W=${w}, ` +
+      `${view.storage.tableCount} tables, ${view.requests.inFlight} requests under way`,
+  );
+  const rows = view.members.map((member) => [
+    member.name,
+    member.state,
+    member.status,
+    member.origin,
+    percent(member.ownership),
+    String(view.hints.waiting[member.name] ?? 0),
+  ]);
+  printTable(["node", "state", "data", "url", "ring", "hints waiting"], rows);
+  for (const seed of view.unresolvedSeeds) printLine(`${seed} was named but never heard of`);
+}
+
+/** Who owns how much of the ring; with a key, where it lies and who holds which version of it. */
+export async function runRing(
+  key: string | undefined,
+  { url, json }: StatusSettings,
+): Promise<void> {
+  const client = new ConvergeClient(url);
+  if (key === undefined) {
+    const { members } = await client.cluster();
+    const shares = members.map(({ name, ownership }) => ({ name, ownership }));
+    if (json) return printLine(JSON.stringify(shares));
+    const bar = (share: number) => "█".repeat(Math.round(share * 40));
+    const rows = shares.map(({ name, ownership }) => [name, percent(ownership), bar(ownership)]);
+    return printTable(["node", "first owner of", ""], rows);
+  }
+  const receipt = await client.explain("GET", key);
+  if (json) return printLine(JSON.stringify(receipt));
+  printLine(`${JSON.stringify(key)} lies at ${receipt.token}; ${receipt.why}`);
+  const rows = receipt.owners.map((owner) => [
+    owner.name,
+    owner.outcome,
+    owner.version ?? "",
+    owner.ms === undefined ? "" : `${owner.ms.toFixed(1)} ms`,
+  ]);
+  printTable(["owner", "answer", "version", "after"], rows);
+}
+
+/** On a terminal with lines, else plain columns that other programs can cut. */
+function printTable(head: string[], rows: string[][]): void {
+  if (!Deno.stdout.isTerminal()) {
+    for (const row of [head, ...rows]) printLine(row.join("\t"));
+    return;
+  }
+  const table = new Table({ head, style: { head: [], border: [] } });
+  table.push(...rows);
+  printLine(table.toString());
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
