@@ -85,6 +85,7 @@ export function configsOf(plan: Plan): NodeConfig[] {
     memtableBytes: plan.memtableBytes,
     cacheBytes: 64 * 1024,
     antiEntropyIntervalMs: 1_000,
+    tombstoneIntervalMs: 700,
   }));
 }
 
