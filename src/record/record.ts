@@ -15,6 +15,8 @@ export interface StoredRecord extends Version {
   readonly expiresAtMs: number;
   /** The encoded form `<crc-32> <json>\n`, the same bytes in the log, in tables and on the wire. */
   readonly frame: Uint8Array;
+  /** The JSON of the frame, where it is at hand without making a frame first. */
+  readonly line?: Uint8Array;
 }
 
 /** What a client stored: bytes with a type. */

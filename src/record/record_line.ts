@@ -23,6 +23,11 @@ export const CONTENT_TYPE_LENGTH_MAX = 255;
 
 const LF = 10;
 const SPACE = 32;
+const QUOTE = 34;
+const BACKSLASH = 92;
+const LETTER_K = 107;
+const LETTER_T = 116;
+const LETTER_V = 118;
 const SLAB_BYTES = 64 * 1024;
 
 const encoder = new TextEncoder();
@@ -52,27 +57,60 @@ export interface RecordFields extends Version {
 export function encodeRecord(fields: RecordFields): StoredRecord {
   const { key, value, contentType, expiresAtMs = 0, counter, nodeID } = fields;
   invariant(isCounter(counter), `counter ${counter} is out of range`);
-  let json = jsonKey(key);
-  if (value !== undefined) json += jsonValue(value);
-  if (contentType !== undefined) json += `,"t":${JSON.stringify(contentType)}`;
-  if (expiresAtMs !== 0) json += `,"x":${expiresAtMs}`;
-  if (value === undefined) json += `,"d":1`;
-  json += `,"c":${counter},"n":"${nodeID}"}`;
+  const head = jsonKey(key);
+  let tail = "";
+  if (contentType !== undefined) tail += `,"t":${JSON.stringify(contentType)}`;
+  if (expiresAtMs !== 0) tail += `,"x":${expiresAtMs}`;
+  if (value === undefined) tail += `,"d":1`;
+  tail += `,"c":${counter},"n":"${nodeID}"}`;
   return {
     key,
     counter,
     nodeID,
     tombstone: value === undefined,
     expiresAtMs,
-    frame: frameOf(json),
+    frame: value !== undefined && isPlainText(value)
+      ? frameAroundText(head, value, tail)
+      : frameOf(head + (value === undefined ? "" : jsonValue(value)) + tail),
   };
+}
+
+/** Longest value that is looked at byte by byte; beyond it the decoder is faster. */
+const PLAIN_BYTES_MAX = 1024;
+
+/** Whether the bytes stand for themselves in a JSON string: printable ASCII without escapes. */
+function isPlainText(value: Uint8Array): boolean {
+  if (value.byteLength > PLAIN_BYTES_MAX) return false;
+  for (let i = 0; i < value.byteLength; i++) {
+    const byte = value[i]!;
+    if (byte < 32 || byte > 126 || byte === QUOTE || byte === BACKSLASH) return false;
+  }
+  return true;
+}
+
+/** The frame of `head + ',"v":"' + text + '"' + tail`, without making a string of the text. */
+function frameAroundText(head: string, text: Uint8Array, tail: string): Uint8Array {
+  const before = head + `,"v":"`;
+  const target = reserve(
+    FRAME_HEADER_BYTES + (before.length + tail.length + 1) * 3 + text.byteLength + 1,
+  );
+  let end = FRAME_HEADER_BYTES;
+  end += encoder.encodeInto(before, target.subarray(end)).written;
+  target.set(text, end);
+  end += text.byteLength;
+  end += encoder.encodeInto(`"` + tail, target.subarray(end)).written;
+  return closeFrame(target, end);
 }
 
 /** Puts a checksum before a JSON text (of any kind, without line feeds). */
 export function frameOf(json: string): Uint8Array {
   const target = reserve(FRAME_HEADER_BYTES + json.length * 3 + 1);
   const { written } = encoder.encodeInto(json, target.subarray(FRAME_HEADER_BYTES));
-  const end = FRAME_HEADER_BYTES + written;
+  return closeFrame(target, FRAME_HEADER_BYTES + written);
+}
+
+/** Completes the frame whose JSON ends at `end`, and takes it from the slab. */
+function closeFrame(target: Uint8Array, end: number): Uint8Array {
   writeHex(target, crc32(target.subarray(FRAME_HEADER_BYTES, end)));
   target[FRAME_HEADER_BYTES - 1] = SPACE;
   target[end] = LF;
@@ -153,14 +191,44 @@ export function frameAround(line: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** The value of a record that is no tombstone. */
+/** The value of a record that is no tombstone. Its bytes may be a view on the record: do not change. */
 export function valueOf(record: StoredRecord): Value {
   invariant(!record.tombstone, "a tombstone has no value");
-  const fields: LineFields = JSON.parse(utf8.decode(lineOf(record.frame)));
+  const line = record.line ?? lineOf(record.frame);
+  const plain = plainValueOf(line);
+  if (plain !== undefined) return plain;
+  const fields: LineFields = JSON.parse(utf8.decode(line));
   const bytes = typeof fields.v === "string"
     ? encoder.encode(fields.v)
     : new Uint8Array(Buffer.from(fields.b as string, "base64"));
   return { bytes, contentType: fields.t as string | undefined };
+}
+
+/**
+ * The value of a line whose key and value are text without escapes and that has no content type:
+ * then the bytes of the JSON string are those of the value. Undefined for any other line.
+ */
+function plainValueOf(line: Uint8Array): Value | undefined {
+  // {"k":"
+  if (line[2] !== LETTER_K || line[3] !== QUOTE) return undefined;
+  const keyEnd = plainStringEnd(line, 6);
+  // ","v":"
+  if (keyEnd < 0 || line[keyEnd + 3] !== LETTER_V || line[keyEnd + 6] !== QUOTE) return undefined;
+  const start = keyEnd + 7;
+  const end = plainStringEnd(line, start);
+  // ","c":
+  if (end < 0 || line[end + 3] === LETTER_T) return undefined;
+  return { bytes: line.subarray(start, end) as Uint8Array<ArrayBuffer>, contentType: undefined };
+}
+
+/** Where the JSON string that begins at `start` ends, or -1 when it has escapes. */
+function plainStringEnd(line: Uint8Array, start: number): number {
+  for (let i = start; i < line.byteLength; i++) {
+    const byte = line[i]!;
+    if (byte === QUOTE) return i;
+    if (byte === BACKSLASH) return -1;
+  }
+  return -1;
 }
 
 /** Joins the frames of records into one batch body. */

@@ -9,11 +9,13 @@ import type { Cursor } from "./cursor.ts";
 import { tableName } from "./file_names.ts";
 import {
   findLine,
+  findStart,
   latin1,
   lineEnd,
   lineKey,
   type LineRecord,
   lineRecord,
+  lineStarts,
   lowerBound,
 } from "./line_record.ts";
 import {
@@ -75,6 +77,14 @@ export class TableReader {
     const index = this.index();
     if (!mayContain(index.filter, hash)) return undefined;
     const number = blockFor(index.firstKeys, key);
+    const cached = this.#blocks[number];
+    if (cached !== undefined) {
+      cached.used = true;
+      const { bytes } = cached;
+      const starts = cached.starts ??= lineStarts(bytes);
+      const i = findStart(bytes, starts, key);
+      return i < 0 ? undefined : lineRecord(key, bytes, starts[i]!, starts[i + 1]! - 1);
+    }
     const block = this.block(number);
     const start = findLine(block, key);
     return start < 0 ? undefined : lineRecord(key, block, start, lineEnd(block, start));
