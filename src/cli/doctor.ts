@@ -1,0 +1,72 @@
+/** `converge doctor --data DIR [--salvage] [--json]`: checks a data directory offline. */
+import type { Disk } from "../platform/disk.ts";
+import { checkDirectory, type Finding } from "../storage/directory_check.ts";
+import { salvageDirectory, type SalvageReport } from "../storage/directory_salvage.ts";
+import { LOCK_NAME } from "../storage/file_names.ts";
+
+/** What to check and how to tell. */
+export interface DoctorOptions {
+  disk: Disk;
+  directory: string;
+  /** Move what is damaged aside and keep the rest. */
+  salvage?: boolean;
+  /** Print one JSON document instead of lines. */
+  json?: boolean;
+  print: (line: string) => void;
+}
+
+/**
+ * Checks every checksum and invariant.
+ *
+ * @returns The exit code: 0 nothing damaged (any more), 1 damage was found and is still there.
+ * @throws {ConvergeError} `data_locked` while a node has the directory; `disk_full`; `disk_failed`.
+ */
+export async function runDoctor(options: DoctorOptions): Promise<number> {
+  const { disk, directory, salvage = false, json = false, print } = options;
+  if (disk.list(directory).length === 0) {
+    print(json ? JSON.stringify({ directory, empty: true }) : `${directory} has no data`);
+    return 0;
+  }
+  const lock = disk.lock(`${directory}/${LOCK_NAME}`);
+  try {
+    const report = checkDirectory(disk, directory);
+    const isDamaged = report.findings.some(({ severity }) => severity === "damage");
+    const salvaged = isDamaged && salvage ? await salvageDirectory(disk, report) : undefined;
+    const { tables, segments, records, findings } = report;
+    if (json) {
+      print(JSON.stringify({ directory, tables, segments, records, findings, salvaged }));
+    } else {
+      print(`${directory}: ${tables} tables, ${segments} log segments, ${records} lines`);
+      for (const finding of findings) print(findingLine(finding));
+      for (const line of advice(directory, isDamaged, salvaged)) print(line);
+    }
+    return isDamaged && salvaged === undefined ? 1 : 0;
+  } finally {
+    lock.release();
+  }
+}
+
+function findingLine({ severity, file, offset, problem }: Finding): string {
+  const at = offset === undefined ? "" : ` at offset ${offset}`;
+  return `${severity}: ${file}${at}: ${problem}`;
+}
+
+function advice(
+  directory: string,
+  isDamaged: boolean,
+  salvaged: SalvageReport | undefined,
+): string[] {
+  if (!isDamaged) return ["Nothing is damaged."];
+  if (salvaged === undefined) {
+    return [
+      "Keep a copy of the directory, then keep what holds: " +
+      `converge doctor --data ${directory} --salvage`,
+    ];
+  }
+  const { kept, movedAside, lost } = salvaged;
+  return [
+    `Kept ${kept} records. Moved ${movedAside.length} files to ${directory}/damaged.`,
+    ...lost.map(({ keyspace, file }) => `A part of ${keyspace} was lost with ${file}.`),
+    "The other replicas fill in what is missing once the node is back.",
+  ];
+}

@@ -1,0 +1,109 @@
+/** `converge inspect FILE [--json]`: what a log segment, a table or a manifest holds. */
+import { ConvergeError } from "../errors.ts";
+import type { Disk } from "../platform/disk.ts";
+import { keyToText } from "../record/key.ts";
+import { checkTable, readWhole } from "../storage/directory_check.ts";
+import { MANIFEST_NAME } from "../storage/file_names.ts";
+import { decodeManifest } from "../storage/manifest.ts";
+import { FOOTER_BYTES, parseFooter, parseTail } from "../storage/sstable_format.ts";
+import { mutationAt } from "../storage/wal_format.ts";
+import { readSegment } from "../storage/wal_reader.ts";
+
+/** What to look at and how to tell. */
+export interface InspectOptions {
+  disk: Disk;
+  file: string;
+  json?: boolean;
+  print: (line: string) => void;
+}
+
+/**
+ * Prints the facts of one file.
+ *
+ * @returns The exit code: 0, or 1 when the file is damaged.
+ * @throws {ConvergeError} `bad_request` for a file of another kind; `corrupt_file` when nothing of it
+ * can be told; `disk_failed` when there is no such file.
+ */
+export function runInspect({ disk, file, json = false, print }: InspectOptions): number {
+  const bytes = readWhole(disk, file);
+  const facts = file.endsWith(".sst")
+    ? tableFacts(bytes, file)
+    : file.endsWith(".log")
+    ? logFacts(bytes)
+    : file.endsWith(MANIFEST_NAME)
+    ? manifestFacts(bytes)
+    : undefined;
+  if (facts === undefined) {
+    throw new ConvergeError(
+      "bad_request",
+      `Cannot inspect ${file}: it must be a *.sst, a *.log or ${MANIFEST_NAME}`,
+    );
+  }
+  if (json) print(JSON.stringify({ file, bytes: bytes.byteLength, ...facts }));
+  else {
+    print(`${file}: ${bytes.byteLength} bytes`);
+    for (const [name, value] of Object.entries(facts)) {
+      print(`  ${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
+    }
+  }
+  return facts.damage === undefined ? 0 : 1;
+}
+
+type Facts = Record<string, unknown> & { damage?: unknown };
+
+function tableFacts(bytes: Uint8Array, file: string): Facts {
+  const footerAt = Math.max(0, bytes.byteLength - FOOTER_BYTES);
+  const footer = parseFooter(bytes.subarray(footerAt));
+  const { index, properties } = parseTail(bytes.subarray(footer.index, footerAt), footer);
+  const { first, last, ...counts } = properties;
+  const findings = checkTable(bytes, file);
+  return {
+    kind: "table",
+    ...counts,
+    first: readable(first),
+    last: readable(last),
+    blocks: index.firstKeys.length,
+    dataBytes: footer.index,
+    indexBytes: footer.filter - footer.index,
+    filterBytes: index.filter.byteLength,
+    footer,
+    ...(findings.length > 0 ? { damage: findings } : {}),
+  };
+}
+
+function logFacts(bytes: Uint8Array): Facts {
+  const lines: Record<string, number> = {};
+  const { header, validBytes, damage } = readSegment(bytes, (start, end) => {
+    const keyspace = mutationAt(bytes, start, end).keyspace || "data";
+    lines[keyspace] = (lines[keyspace] ?? 0) + 1;
+  });
+  return {
+    kind: "log",
+    header,
+    lines,
+    validBytes,
+    tornBytes: bytes.byteLength - validBytes,
+    ...(damage === undefined ? {} : { damage }),
+  };
+}
+
+function manifestFacts(bytes: Uint8Array): Facts {
+  const { tables, ...head } = decodeManifest(bytes);
+  return {
+    kind: "manifest",
+    ...head,
+    tables: tables.map(({ number, run, bytes, properties: { keyspace, records } }) => ({
+      number,
+      run,
+      keyspace,
+      bytes,
+      records,
+    })),
+  };
+}
+
+/** A key for people: its text, or its bytes in hexadecimal. */
+function readable(key: string): string {
+  return keyToText(key) ??
+    "0x" + [...key].map((c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,107 @@
+/** `converge cluster` as a process, for tests. */
+import { assertEquals } from "@std/assert";
+import { ConvergeProcess, freePorts, Hopeless, until } from "./harness.ts";
+
+const START_MS = 30_000;
+
+/** A running `converge cluster` with its data in a directory of its own. */
+export class ClusterProcess implements AsyncDisposable {
+  readonly process: ConvergeProcess;
+  readonly port: number;
+  readonly control: string;
+  readonly #cwd: string;
+
+  private constructor(cwd: string, port: number, controlPort: number) {
+    this.#cwd = cwd;
+    this.port = port;
+    this.control = `http://127.0.0.1:${controlPort}`;
+    const args = ["--port", `${port}`, "--control-port", `${controlPort}`];
+    const quick = ["--gossip-interval", "100ms", "--anti-entropy-interval", "500ms"];
+    this.process = new ConvergeProcess(["cluster", ...args, ...quick], { cwd, stdin: "piped" });
+  }
+
+  static async start(): Promise<ClusterProcess> {
+    const cwd = await Deno.makeTempDir({ prefix: "converge-test-" });
+    const [controlPort = 0] = freePorts(1);
+    const cluster = new ClusterProcess(cwd, threePortsInARow(), controlPort);
+    await cluster.until("it is ready", () => {
+      if (!cluster.process.isRunning) throw new Hopeless("it has ended");
+      return cluster.process.stdout.includes("The cluster is ready");
+    }, START_MS);
+    for (const number of [1, 2, 3]) {
+      await cluster.until(`node${number} is ready`, () => cluster.answers(number, "/readyz"));
+    }
+    return cluster;
+  }
+
+  url(number: number): string {
+    return `http://127.0.0.1:${this.port + number - 1}`;
+  }
+
+  async put(number: number, key: string, value: string): Promise<void> {
+    const signal = AbortSignal.timeout(5_000);
+    const answer = await fetch(`${this.url(number)}/kv/${key}`, {
+      method: "PUT",
+      body: value,
+      signal,
+    });
+    assertEquals(answer.status, 204, await answer.text());
+  }
+
+  async get(number: number, key: string): Promise<string> {
+    const signal = AbortSignal.timeout(5_000);
+    return await (await fetch(`${this.url(number)}/kv/${key}`, { signal })).text();
+  }
+
+  /** Whether a path answers 200 in good time. */
+  async answers(number: number, path = "/healthz"): Promise<boolean> {
+    try {
+      const answer = await fetch(this.url(number) + path, { signal: AbortSignal.timeout(500) });
+      await answer.body?.cancel();
+      return answer.ok;
+    } catch {
+      return false;
+    }
+  }
+
+  async order(
+    path: string,
+    headers: HeadersInit = {},
+  ): Promise<{ status: number; states: string }> {
+    const answer = await fetch(this.control + path, { method: "POST", headers });
+    const body: { nodes?: { state: string }[] } = await answer.json();
+    return {
+      status: answer.status,
+      states: body.nodes?.map(({ state }) => state).join(" ") ?? "",
+    };
+  }
+
+  async until(
+    what: string,
+    condition: () => Promise<boolean> | boolean,
+    deadlineMs = 15_000,
+  ): Promise<void> {
+    await until(what, condition, { deadlineMs, evidence: () => this.process.evidence() });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.process.dispose();
+    await Deno.remove(this.#cwd, { recursive: true });
+  }
+}
+
+function threePortsInARow(): number {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const [first = 0] = freePorts(1);
+    try {
+      const listeners = [0, 1, 2].map((step) =>
+        Deno.listen({ hostname: "127.0.0.1", port: first + step })
+      );
+      for (const listener of listeners) listener.close();
+      return first;
+    } catch {
+      // taken: look elsewhere
+    }
+  }
+  throw new Error("Cannot find three free ports in a row");
+}
