@@ -240,12 +240,9 @@ export class Cluster {
     this.kill(node, { power: false });
   }
 
-  /** Only errors are kept: they tell why a node did what the history shows. */
   #logOf(node: SimulatedNode): Log {
-    return {
-      info: () => {},
-      warn: () => {},
-      error: (event, fields) => this.#world.note("log", { node: node.name, log: event, ...fields }),
-    };
+    const write = (level: string): Log["info"] => (event, fields) =>
+      this.#world.note("log", { node: node.name, level, log: event, ...fields });
+    return { info: write("info"), warn: write("warn"), error: write("error") };
   }
 }

@@ -44,7 +44,7 @@ function historyLines(result: RunResult, keys: ReadonlySet<string>): string[] {
   const lines = result.history.lines.flatMap((line): string[] => {
     const { event, atMs, ...fields } = JSON.parse(line);
     if (event === "operation") return keys.has(fields.key) ? [operationLine(fields)] : [];
-    if (event === "plan") return [];
+    if (event === "plan" || fields.level === "info") return [];
     return [`${time(atMs)}  ${event} ${JSON.stringify(fields)}`];
   });
   const left = lines.length - HISTORY_LINES_MAX;

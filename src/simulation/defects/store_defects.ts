@@ -1,0 +1,88 @@
+/** Mistakes in what a store keeps and shows: made by a faulty store around the real one. */
+import type { Key } from "../../record/key.ts";
+import type { StoredRecord } from "../../record/record.ts";
+import { DATA, type Mutation, type Store } from "../../storage/store.ts";
+import type { Defect } from "./defect.ts";
+
+/** A store that differs from `inner` in some methods. */
+function changed(inner: Store, changes: Partial<Store>): Store {
+  return {
+    apply: (mutations) => inner.apply(mutations),
+    get: (keyspace, key) => inner.get(keyspace, key),
+    locate: (keyspace, key) => inner.locate(keyspace, key),
+    scan: (keyspace, options) => inner.scan(keyspace, options),
+    flush: () => inner.flush(),
+    checkpoint: (directory) => inner.checkpoint(directory),
+    highestCounter: () => inner.highestCounter(),
+    statistics: () => inner.statistics(),
+    close: () => inner.close(),
+    ...changes,
+  };
+}
+
+/** The mutations of a batch that bring records of clients. */
+function dataOf(mutations: readonly Mutation[]): Mutation[] {
+  return mutations.filter(({ keyspace, erase }) => keyspace === DATA && erase !== true);
+}
+
+/** Defects of order, visibility and deletion. */
+export const STORE_DEFECTS: readonly Defect[] = [
+  {
+    name: "superseded-is-ack",
+    about: "a stale rejection is counted as an acknowledgement",
+    seedsMax: 300,
+    store: (inner) =>
+      changed(inner, {
+        apply: async (mutations) => (await inner.apply(mutations)).map(() => "stored"),
+      }),
+  },
+  {
+    name: "arrival-order",
+    about: "an old repair overwrites a new record: the last to arrive wins",
+    seedsMax: 300,
+    store: (inner) => {
+      const latest = new Map<Key, StoredRecord>();
+      return changed(inner, {
+        apply: async (mutations) => {
+          const results = await inner.apply(mutations);
+          for (const { record } of dataOf(mutations)) latest.set(record.key, record);
+          return results;
+        },
+        get: (keyspace, key) =>
+          (keyspace === DATA ? latest.get(key) : undefined) ?? inner.get(keyspace, key),
+      });
+    },
+  },
+  {
+    name: "stale-cache",
+    about: "a stale record shadows a newer one: the cache is not told of writes",
+    seedsMax: 300,
+    store: (inner) => {
+      const cache = new Map<Key, StoredRecord>();
+      return changed(inner, {
+        get: (keyspace, key) => {
+          if (keyspace !== DATA) return inner.get(keyspace, key);
+          const cached = cache.get(key) ?? inner.get(keyspace, key);
+          if (cached !== undefined) cache.set(key, cached);
+          return cached;
+        },
+      });
+    },
+  },
+  {
+    name: "tombstones-collected-at-once",
+    about: "a deleted key comes back: tombstones go before every owner has confirmed them",
+    seedsMax: 300,
+    store: (inner) =>
+      changed(inner, {
+        apply: async (mutations) => {
+          const results = await inner.apply(mutations);
+          const tombstones = dataOf(mutations).filter(({ record }) => record.tombstone);
+          if (tombstones.length > 0) {
+            await inner.apply(tombstones.map((mutation) => ({ ...mutation, erase: true })));
+          }
+          return results;
+        },
+      }),
+  },
+];
