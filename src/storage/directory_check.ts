@@ -1,0 +1,257 @@
+/** Checks a data directory offline: every checksum and every invariant. Changes nothing. */
+import { crc32 } from "node:zlib";
+import { ConvergeError } from "../errors.ts";
+import type { Disk } from "../platform/disk.ts";
+import type { Key } from "../record/key.ts";
+import { recordFromLine } from "../record/record_line.ts";
+import { hashKey, mayContain } from "./bloom_filter.ts";
+import { logName, MANIFEST_NAME, parseName, tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import { lineEnd, lineFacts, lineKey } from "./line_record.ts";
+import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
+import { FOOTER_BYTES, parseFooter, parseTail, type TableProperties } from "./sstable_format.ts";
+import { isChecked, isTagged, mutationAt } from "./wal_format.ts";
+import { readSegment } from "./wal_reader.ts";
+
+/** Something that a check has to say. */
+export interface Finding {
+  /** `damage`: data may be lost, the store does not open or will not serve it. `note`: harmless. */
+  severity: "damage" | "note";
+  file: string;
+  offset?: number;
+  problem: string;
+}
+
+/** The result of a check. */
+export interface DirectoryReport {
+  directory: string;
+  /** Undefined when it does not hold. */
+  manifest: Manifest | undefined;
+  tables: number;
+  segments: number;
+  records: number;
+  findings: Finding[];
+}
+
+/** Checks everything. Does not take the lock: the caller does. */
+export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
+  const report: DirectoryReport = {
+    directory,
+    manifest: undefined,
+    tables: 0,
+    segments: 0,
+    records: 0,
+    findings: [],
+  };
+  const names = disk.list(directory);
+  report.manifest = checkManifest(disk, directory, report.findings);
+  const { manifest } = report;
+  if (manifest !== undefined) {
+    for (const table of manifest.tables) {
+      report.tables++;
+      report.records += table.properties.records;
+      report.findings.push(...checkNamedTable(disk, directory, table));
+    }
+    report.findings.push(...checkRuns(manifest));
+  }
+  checkLog(disk, report, names);
+  for (const name of names) {
+    const isLeftover = manifest !== undefined && isUnnamed(name, manifest);
+    if (isLeftover || name.endsWith(TEMPORARY_SUFFIX)) {
+      report.findings.push({
+        severity: "note",
+        file: name,
+        problem: "a leftover of interrupted work; removed at the next start",
+      });
+    }
+  }
+  return report;
+}
+
+/** What is wrong with a table's bytes; `known` is what the manifest says about it. */
+export function checkTable(bytes: Uint8Array, file: string, known?: TableProperties): Finding[] {
+  const findings: Finding[] = [];
+  const damage = (problem: string, offset?: number) =>
+    void findings.push({
+      severity: "damage",
+      file,
+      problem,
+      ...(offset === undefined ? {} : { offset }),
+    });
+  let parsed: ReturnType<typeof parseTail>;
+  try {
+    const footerAt = Math.max(0, bytes.byteLength - FOOTER_BYTES);
+    const footer = parseFooter(bytes.subarray(footerAt));
+    parsed = parseTail(bytes.subarray(footer.index, footerAt), footer);
+  } catch (error) {
+    damage(messageOf(error));
+    return findings;
+  }
+  const { index, properties } = parsed;
+  const seen = { records: 0, tombstones: 0, erases: 0, maxCounter: 0 };
+  let previous: Key | undefined;
+  for (let block = 0; block < index.firstKeys.length; block++) {
+    const from = index.offsets[block]!;
+    const to = index.offsets[block + 1]!;
+    if (crc32(bytes.subarray(from, to)) !== index.crcs[block]) {
+      damage("a block's checksum does not hold", from);
+      previous = undefined;
+      continue;
+    }
+    for (let start = from; start < to;) {
+      const end = lineEnd(bytes, start);
+      try {
+        const key = lineKey(bytes, start, end);
+        const facts = lineFacts(bytes, start, end);
+        if (facts.erase !== true) recordFromLine(bytes.subarray(start, end));
+        if (previous !== undefined && key <= previous) damage("keys are out of order", start);
+        if (!mayContain(index.filter, hashKey(key))) damage("the filter misses a key", start);
+        if (start === from && key !== index.firstKeys[block]) damage("the index is wrong", start);
+        previous = key;
+        seen.records++;
+        if (facts.tombstone) seen.tombstones++;
+        if (facts.erase === true) seen.erases++;
+        seen.maxCounter = Math.max(seen.maxCounter, facts.counter);
+      } catch (error) {
+        damage(messageOf(error), start);
+      }
+      start = end + 1;
+    }
+  }
+  if (findings.length === 0) {
+    const { records, tombstones, erases, maxCounter } = properties;
+    if (JSON.stringify(seen) !== JSON.stringify({ records, tombstones, erases, maxCounter })) {
+      damage("its properties do not fit its lines");
+    }
+    if (previous !== properties.last) damage("its last key is wrong");
+  }
+  if (known !== undefined && JSON.stringify(known) !== JSON.stringify(properties)) {
+    damage("its properties are not those that the manifest has");
+  }
+  return findings;
+}
+
+function checkNamedTable(disk: Disk, directory: string, table: ManifestTable): Finding[] {
+  const file = tableName(table.number);
+  const size = disk.fileSize(`${directory}/${file}`);
+  if (size === undefined) return [{ severity: "damage", file, problem: "it is missing" }];
+  const findings = checkTable(readWhole(disk, `${directory}/${file}`), file, table.properties);
+  if (size !== table.bytes) {
+    const problem = `it has ${size} bytes, the manifest says ${table.bytes}`;
+    findings.unshift({ severity: "damage", file, problem });
+  }
+  return findings;
+}
+
+/** Tables of one run must not overlap. */
+function checkRuns({ tables }: Manifest): Finding[] {
+  const findings: Finding[] = [];
+  for (const a of tables) {
+    for (const b of tables) {
+      const isSameRun = a.run === b.run && a.properties.keyspace === b.properties.keyspace;
+      if (!isSameRun || a.number >= b.number) continue;
+      if (a.properties.first <= b.properties.last && b.properties.first <= a.properties.last) {
+        const problem = `it overlaps with ${tableName(b.number)} of the same run`;
+        findings.push({ severity: "damage", file: tableName(a.number), problem });
+      }
+    }
+  }
+  return findings;
+}
+
+function checkManifest(
+  disk: Disk,
+  directory: string,
+  findings: Finding[],
+): Manifest | undefined {
+  try {
+    const manifest = readManifest(disk, directory);
+    if (manifest !== undefined) return manifest;
+    findings.push({ severity: "damage", file: MANIFEST_NAME, problem: "it is missing" });
+  } catch (error) {
+    findings.push({ severity: "damage", file: MANIFEST_NAME, problem: messageOf(error) });
+  }
+  return undefined;
+}
+
+function checkLog(disk: Disk, report: DirectoryReport, names: readonly string[]): void {
+  const { directory, manifest, findings } = report;
+  const numbers = segmentNumbers(names).filter((number) => number >= (manifest?.log ?? 0));
+  let previous: { number: number; bytes: number } | undefined;
+  if (manifest !== undefined && numbers[0] !== manifest.log) {
+    findings.push({ severity: "damage", file: logName(manifest.log), problem: "it is missing" });
+  }
+  for (const [i, number] of numbers.entries()) {
+    const file = logName(number);
+    const isLast = i === numbers.length - 1;
+    const bytes = readWhole(disk, `${directory}/${file}`);
+    report.segments++;
+    let found: ReturnType<typeof readSegment>;
+    try {
+      found = readSegment(bytes, (start, end) => {
+        report.records++;
+        const { jsonStart } = mutationAt(bytes, start, end);
+        lineKey(bytes, jsonStart, end);
+      });
+    } catch (error) {
+      findings.push({ severity: "damage", file, problem: messageOf(error) });
+      continue;
+    }
+    const { damage, validBytes, header } = found;
+    if (damage !== undefined) {
+      findings.push({ severity: "damage", file, offset: damage.offset, problem: damage.reason });
+    } else if (validBytes < bytes.byteLength || header === undefined) {
+      findings.push({
+        severity: isLast ? "note" : "damage",
+        file,
+        offset: validBytes,
+        problem: isLast
+          ? "a torn tail that was never answered for; cut at the next start"
+          : "it was complete, and is cut short",
+      });
+    }
+    if (previous !== undefined && previous.number !== number - 1) {
+      const problem = "it is missing";
+      findings.push({ severity: "damage", file: logName(previous.number + 1), problem });
+    } else if (previous !== undefined && header && header.previousBytes !== previous.bytes) {
+      const problem = `it has ${previous.bytes} bytes and had ${header.previousBytes}`;
+      findings.push({ severity: "damage", file: logName(previous.number), problem });
+    }
+    previous = { number, bytes: bytes.byteLength };
+  }
+}
+
+/** Start and end of every line of a segment whose own checksum holds. */
+export function goodLines(bytes: Uint8Array): { start: number; end: number }[] {
+  const lines: { start: number; end: number }[] = [];
+  for (let start = 0; start < bytes.byteLength;) {
+    const end = lineEnd(bytes, start);
+    if (!isTagged(bytes, start) && isChecked(bytes, start, end)) lines.push({ start, end });
+    start = end + 1;
+  }
+  return lines;
+}
+
+export function segmentNumbers(names: readonly string[]): number[] {
+  return names.map(parseName).filter((file) => file?.kind === "log").map((file) => file!.number)
+    .sort((a, b) => a - b);
+}
+
+export function readWhole(disk: Disk, path: string): Uint8Array {
+  const file = disk.openRead(path);
+  try {
+    return file.readAt(0, file.sizeBytes);
+  } finally {
+    file.close();
+  }
+}
+
+function isUnnamed(name: string, { tables, log }: Manifest): boolean {
+  const file = parseName(name);
+  if (file?.kind === "log") return file.number < log;
+  return file?.kind === "sst" && !tables.some(({ number }) => number === file.number);
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof ConvergeError) return error.message;
+  return error instanceof Error ? `it cannot be read: ${error.message}` : String(error);
+}

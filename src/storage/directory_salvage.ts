@@ -1,0 +1,163 @@
+/**
+ * Makes a damaged data directory openable again, offline: everything that holds goes into new tables,
+ * the newest version of each key; every old file is moved aside.
+ *
+ * It trusts versions and not the order of the files, which is unknown when the manifest is damaged. So
+ * it needs nothing but intact blocks and lines, and one path serves every kind of damage.
+ */
+import type { Disk } from "../platform/disk.ts";
+import { compareVersions } from "../record/version.ts";
+import { type DirectoryReport, goodLines, readWhole, segmentNumbers } from "./directory_check.ts";
+import { DAMAGED_NAME, MANIFEST_NAME, parseName } from "./file_names.ts";
+import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
+import { type ManifestTable, writeManifest } from "./manifest.ts";
+import { goodBlocks, type LostRange } from "./salvage.ts";
+import { propertiesFromJson } from "./sstable_format.ts";
+import { TableWriter } from "./sstable_writer.ts";
+import { DATA, type Keyspace } from "./store.ts";
+import { TABLE_BYTES } from "./table_builder.ts";
+import { mutationAt } from "./wal_format.ts";
+import { LogWriter } from "./wal_writer.ts";
+
+/** What a salvage did. */
+export interface SalvageReport {
+  /** Records that were kept. */
+  kept: number;
+  /** Files that are now in the directory `damaged`. */
+  movedAside: string[];
+  /** Ranges of tables of which nothing could be read. */
+  lost: ({ keyspace: Keyspace; file: string } & LostRange)[];
+}
+
+const decoder = new TextDecoder();
+
+/** Rebuilds the directory that `report` is about. Takes memory for all of its records' keys. */
+export async function salvageDirectory(
+  disk: Disk,
+  report: DirectoryReport,
+): Promise<SalvageReport> {
+  const { directory, manifest } = report;
+  const names = disk.list(directory);
+  const result: SalvageReport = { kept: 0, movedAside: [], lost: [] };
+  const newestOf = new Map<Keyspace, Map<string, LineRecord>>();
+  let highestCounter = manifest?.highestCounter ?? 0;
+  const take = (keyspace: Keyspace, record: LineRecord) => {
+    let records = newestOf.get(keyspace);
+    if (records === undefined) newestOf.set(keyspace, records = new Map());
+    const known = records.get(record.key);
+    if (keyspace === DATA) highestCounter = Math.max(highestCounter, record.counter);
+    // An erase forgets its own version too.
+    const order = known === undefined ? 1 : compareVersions(record, known);
+    if (order > 0 || (order === 0 && record.erase)) records.set(record.key, record);
+  };
+  const files = names.filter((name) => parseName(name) !== undefined);
+  for (const name of files) {
+    const { kind, number } = parseName(name)!;
+    const isCounted = manifest === undefined ||
+      (kind === "log"
+        ? number >= manifest.log
+        : manifest.tables.some((table) => table.number === number));
+    if (!isCounted) continue;
+    const bytes = readWhole(disk, `${directory}/${name}`);
+    if (kind === "log") takeSegment(bytes, take);
+    else {takeTable(
+        bytes,
+        name,
+        manifest?.tables.find((table) => table.number === number),
+        take,
+        result,
+      );}
+  }
+  let next = Math.max(1, ...files.map((name) => parseName(name)!.number)) + 1;
+  const tables: ManifestTable[] = [];
+  for (const [keyspace, records] of newestOf) {
+    const sorted = [...records.values()].filter(({ erase }) => !erase)
+      .sort((a, b) => a.key < b.key ? -1 : 1);
+    result.kept += sorted.length;
+    const run = next;
+    let writer: TableWriter | undefined;
+    for (const { key, bytes, start, end } of sorted) {
+      writer ??= new TableWriter({ disk, directory, keyspace, number: next++ });
+      writer.add(key, bytes, start, end);
+      if (writer.bytes < TABLE_BYTES) continue;
+      tables.push({ run, ...await writer.finish() });
+      writer = undefined;
+    }
+    if (writer !== undefined) tables.push({ run, ...await writer.finish() });
+  }
+  const log = (segmentNumbers(names).at(-1) ?? 0) + 1;
+  (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
+  const aside = `${directory}/${DAMAGED_NAME}`;
+  disk.makeDirectory(aside);
+  if (disk.fileSize(`${directory}/${MANIFEST_NAME}`) !== undefined) {
+    disk.remove(`${aside}/${MANIFEST_NAME}`);
+    disk.link(`${directory}/${MANIFEST_NAME}`, `${aside}/${MANIFEST_NAME}`);
+    result.movedAside.push(MANIFEST_NAME);
+  }
+  await disk.syncDirectory(directory);
+  await writeManifest(disk, directory, { next, log, highestCounter, tables });
+  for (const name of files) {
+    disk.rename(`${directory}/${name}`, `${aside}/${name}`);
+    result.movedAside.push(name);
+  }
+  await disk.syncDirectory(aside);
+  await disk.syncDirectory(directory);
+  return result;
+}
+
+type Take = (keyspace: Keyspace, record: LineRecord) => void;
+
+function takeSegment(bytes: Uint8Array, take: Take): void {
+  for (const { start, end } of goodLines(bytes)) {
+    const { keyspace, jsonStart } = mutationAt(bytes, start, end);
+    const key = lineKey(bytes, jsonStart, end);
+    take(keyspace === "" ? DATA : keyspace, lineRecord(key, bytes, jsonStart, end));
+  }
+}
+
+function takeTable(
+  bytes: Uint8Array,
+  file: string,
+  known: ManifestTable | undefined,
+  take: Take,
+  result: SalvageReport,
+): void {
+  const properties = known?.properties ?? findProperties(bytes);
+  if (properties === undefined) {
+    result.lost.push({ keyspace: DATA, file, start: "", end: undefined });
+    return;
+  }
+  const { keyspace } = properties;
+  let expectedAt = 0;
+  let last = properties.first;
+  for (const { key: first, at, length } of goodBlocks(bytes)) {
+    if (at !== expectedAt) result.lost.push({ keyspace, file, start: last, end: first });
+    for (let start = at; start < at + length;) {
+      const end = lineEnd(bytes, start);
+      const key = last = lineKey(bytes, start, end);
+      take(keyspace, lineRecord(key, bytes, start, end));
+      start = end + 1;
+    }
+    expectedAt = at + length;
+  }
+  if (last < properties.last || expectedAt === 0) {
+    result.lost.push({ keyspace, file, start: last, end: properties.last + "\0" });
+  }
+}
+
+/** The properties of a table that no manifest describes, from its own line. */
+function findProperties(bytes: Uint8Array) {
+  for (let start = 0; start < bytes.byteLength;) {
+    const end = lineEnd(bytes, start);
+    const text = decoder.decode(bytes.subarray(start, Math.min(end, start + 10)));
+    if (text.startsWith('{"table":')) {
+      try {
+        return propertiesFromJson(JSON.parse(decoder.decode(bytes.subarray(start, end))).table);
+      } catch {
+        return undefined;
+      }
+    }
+    start = end + 1;
+  }
+  return undefined;
+}
