@@ -120,9 +120,14 @@ function closeFrame(target: Uint8Array, end: number): Uint8Array {
   return target.subarray(0, end + 1);
 }
 
-/** The checksum at the head of a frame, unchecked. */
-export function checksumOf(frame: Uint8Array): number {
-  return readHex(frame, 0);
+/** The CRC-32 of a record's JSON, without making its frame where there is none yet. */
+export function checksumOf(record: StoredRecord): number {
+  return record.line === undefined ? readHex(record.frame, 0) : crc32(record.line);
+}
+
+/** About how many bytes a record takes, wherever it is. */
+export function sizeOf(record: StoredRecord): number {
+  return record.line?.byteLength ?? record.frame.byteLength;
 }
 
 /** The JSON line of a frame, without checksum and line feed. */

@@ -41,12 +41,12 @@ const REST_SHARE = 10;
 const REBUILD_SLICE_RECORDS = 500;
 /** Rounds between two rebuilds of the whole tree from disk. */
 const ROUNDS_PER_FULL_REBUILD = 360;
-const BACKOFF_MS = 500;
+/** Pause after a round that failed: the peer may be busy. */
+const BACKOFF_MS = 1_000;
 /** Stored keys to remember; with more, the whole tree is made anew. */
 const UNMARKED_MAX = 20_000;
-/** How long a peer that asks for hashes is kept waiting, and how old hashes may then be. */
+/** How long a peer that asks for hashes is kept waiting. */
 const ANSWER_MS = 300;
-const RECENT_MS = 15_000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -70,6 +70,8 @@ export class AntiEntropy {
   #fingerprint = "";
   #rebuilding: Promise<void> | undefined;
   #rebuiltAtMs = -Infinity;
+  /** How long the last rebuild took. */
+  #rebuildMs = 0;
   /** Peers to be compared with next, before the others have their turn. */
   readonly #urgent = new Set<string>();
   #lastPeer = "";
@@ -271,17 +273,18 @@ export class AntiEntropy {
   }
 
   /**
-   * For a peer that asks: a tree that is some seconds old will do, and one that takes long to make is
-   * not waited for, since the peer would take this node for dead.
+   * For a peer that asks: hashes that are a little old will do, so that under load both sides together
+   * spend a bounded share of their time on summing up; and hashes that take long to make are not waited
+   * for, since the peer would take this node for dead.
    */
   async #recentTree(fingerprint: string): Promise<void> {
     const { clock } = this.#options;
+    const ageMs = clock.monotonicMs() - this.#rebuiltAtMs;
+    if (this.#fingerprint === fingerprint && ageMs < REST_SHARE * this.#rebuildMs) return;
     const fresh = this.#freshTree(fingerprint);
     const late = delay(clock, ANSWER_MS).then(() => "late" as const);
     if (await Promise.race([fresh, late]) !== "late") return;
     fresh.catch(() => {}); // shows again to the next who asks
-    const recent = clock.monotonicMs() - this.#rebuiltAtMs < RECENT_MS;
-    if (recent && this.#fingerprint === fingerprint) return;
     throw new ConvergeError("overloaded", "Cannot compare now: hashes are being made");
   }
 
@@ -298,10 +301,12 @@ export class AntiEntropy {
     }
     this.#markStored(topology);
     if (this.#tree.dirtyCount === 0) return;
+    const startMs = this.#options.clock.monotonicMs();
     this.#rebuilding = this.#rebuild(topology, this.#tree);
     try {
       await this.#rebuilding;
       this.#rebuiltAtMs = this.#options.clock.monotonicMs();
+      this.#rebuildMs = this.#rebuiltAtMs - startMs;
     } finally {
       this.#rebuilding = undefined;
     }

@@ -6,7 +6,7 @@
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { joinFrames } from "../record/record_line.ts";
+import { joinFrames, sizeOf } from "../record/record_line.ts";
 import type { Keyspace, Store } from "../storage/store.ts";
 import { BatchLane } from "./batch_lane.ts";
 import { decodeApplyResults, HINT_HEADER } from "./internal_protocol.ts";
@@ -64,7 +64,7 @@ export class HintedHandoff {
     this.#options = options;
     this.#adding = new BatchLane<NewHint>(
       { inFlightMax: 1, batchBytesMax: 2 ** 20, batchEntriesMax: 1024, queueBytesMax: 2 ** 24 },
-      ({ record }) => record.frame.byteLength,
+      ({ record }) => sizeOf(record),
       (batch) => this.#store(batch),
     );
   }
@@ -88,7 +88,7 @@ export class HintedHandoff {
 
   /** Keeps a record for an owner that missed it. */
   add(name: string, record: StoredRecord): void {
-    const full = this.#bytes() + record.frame.byteLength > this.#options.bytesMax;
+    const full = this.#bytes() + sizeOf(record) > this.#options.bytesMax;
     if (full || !this.#adding.push({ name, record })) this.#counts.dropped++;
   }
 
@@ -104,7 +104,7 @@ export class HintedHandoff {
     for (const { name, record } of batch) {
       const waiting = this.#waitingFor(name);
       waiting.records++;
-      waiting.bytes += record.frame.byteLength;
+      waiting.bytes += sizeOf(record);
       this.#counts.added++;
     }
   }
@@ -157,7 +157,7 @@ export class HintedHandoff {
       records.map((record) => ({ keyspace, record, erase: true })),
     );
     const waiting = this.#waitingFor(name);
-    for (const { frame } of records) waiting.bytes -= frame.byteLength;
+    for (const record of records) waiting.bytes -= sizeOf(record);
     waiting.records -= records.length;
     return true;
   }
@@ -169,7 +169,7 @@ export class HintedHandoff {
     while (records.length < BATCH_RECORDS && bytes < BATCH_BYTES) {
       const some = scan.next(8);
       if (some.length === 0) break;
-      for (const record of some) bytes += record.frame.byteLength;
+      for (const record of some) bytes += sizeOf(record);
       records.push(...some);
     }
     scan.close();
@@ -183,7 +183,7 @@ export class HintedHandoff {
     const scan = this.#options.store.scan(keyspaceOf(name));
     for (let page = scan.next(1024); page.length > 0; page = scan.next(1024)) {
       records += page.length;
-      for (const { frame } of page) bytes += frame.byteLength;
+      for (const record of page) bytes += sizeOf(record);
     }
     const waiting = this.#waitingFor(name);
     if (waiting.records <= 0 || records === 0) {

@@ -9,7 +9,7 @@
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { decodeFrames, joinFrames } from "../record/record_line.ts";
+import { decodeFrames, joinFrames, sizeOf } from "../record/record_line.ts";
 import { isCounter, isNodeID, type Version } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
 
@@ -60,7 +60,7 @@ export function listPage(store: Store, request: ListRequest): ListPage {
       if (some.length === 0) return { records, through: undefined };
       for (const record of some) {
         records.push(record);
-        bytes += record.frame.byteLength;
+        bytes += sizeOf(record);
       }
     }
     return { records, through: records.at(-1)!.key };

@@ -5,6 +5,7 @@
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
+import { sizeOf } from "../record/record_line.ts";
 import { tokenOf } from "../ring/token.ts";
 import { DATA, type Store } from "../storage/store.ts";
 import { leafOf, LeafSet } from "./merkle_tree.ts";
@@ -54,7 +55,7 @@ export function readRange(store: Store, topology: Topology, request: RangeReques
       for (const record of page) {
         if (!isWanted(topology, record, owners, leaves)) continue;
         records.push(record);
-        bytes += record.frame.byteLength;
+        bytes += sizeOf(record);
       }
       if (through === undefined && (bytes >= PAGE_BYTES || left <= 0)) {
         return { records, through: page.at(-1)!.key };

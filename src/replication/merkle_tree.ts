@@ -74,7 +74,7 @@ export class MerkleTree {
 
   /** Adds a record to the sum of its leaf. */
   add(leaf: number, record: StoredRecord): void {
-    const checksum = checksumOf(record.frame);
+    const checksum = checksumOf(record);
     this.#high[leaf]! += mix(checksum);
     this.#low[leaf]! += mix(checksum ^ 0x9e3779b9);
   }

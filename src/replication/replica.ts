@@ -6,6 +6,7 @@
 import { ConvergeError } from "../errors.ts";
 import { type Key, KEY_BYTES_MAX } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
+import { sizeOf } from "../record/record_line.ts";
 import { compareVersions, type Version } from "../record/version.ts";
 import { type ApplyResult, DATA, type Mutation, type Store } from "../storage/store.ts";
 import { BatchLane } from "./batch_lane.ts";
@@ -111,7 +112,7 @@ export class Replica {
       const record = this.get(key);
       if (record === undefined) return "absent";
       if (have !== undefined && compareVersions(record, have) === 0) return "same";
-      bytes += record.frame.byteLength;
+      bytes += sizeOf(record);
       return record;
     });
   }
