@@ -1,0 +1,63 @@
+import { assertEquals } from "@std/assert";
+import { InProcessCluster } from "../support/in_process_cluster.ts";
+
+async function batch(
+  cluster: InProcessCluster,
+  i: number,
+  lines: readonly (object | string)[],
+): Promise<Record<string, unknown>[]> {
+  const body = lines.map((line) => typeof line === "string" ? line : JSON.stringify(line)).join(
+    "\n",
+  );
+  const response = await cluster.call(i, "POST", "/batch", { body });
+  assertEquals(response.status, 200);
+  return (await response.text()).trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+Deno.test("POST /batch answers line by line, in order, each with its own status", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const answers = await batch(cluster, 1, [
+      { op: "put", k: "a", v: "1", t: "text/plain" },
+      { op: "get", k: "a" },
+      "garbage",
+      { op: "delete", k: "a" },
+      { op: "get", k: "a" },
+      { op: "put", kb: "/w==", b: "AAE=" },
+      { op: "get", kb: "/w==" },
+      { op: "burn", k: "a" },
+      { op: "put", k: "a" },
+      { op: "put", k: "a", v: "x", ttl: 0 },
+      { op: "get", k: "" },
+    ]);
+    assertEquals(
+      answers.map(({ status }) => status),
+      [204, 200, 400, 204, 404, 204, 200, 400, 400, 400, 400],
+    );
+    assertEquals([answers[1]!.k, answers[1]!.v, answers[1]!.t], ["a", "1", "text/plain"]);
+    assertEquals([answers[6]!.kb, answers[6]!.v], ["/w==", "\u0000\u0001"]);
+  }));
+
+Deno.test("POST /batch carries out operations on one key in their order", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const lines = Array.from({ length: 20 }, (_, i) => ({ op: "put", k: "k", v: String(i) }));
+    await batch(cluster, 2, lines);
+    assertEquals(await cluster.get(3, "k"), "19");
+  }));
+
+Deno.test("POST /batch tells of a lost quorum in the line that it concerns", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    cluster.kill(2);
+    cluster.kill(3);
+    const [put, get] = await batch(cluster, 1, [{ op: "put", k: "a", v: "1" }, {
+      op: "get",
+      k: "b",
+    }]);
+    assertEquals([put!.status, put!.indeterminate, get!.status], [503, true, 503]);
+  }));
+
+Deno.test("POST /batch refuses more operations than its bound", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const body = `{"op":"get","k":"a"}\n`.repeat(1_001);
+    assertEquals((await cluster.call(1, "POST", "/batch", { body })).status, 400);
+    assertEquals((await cluster.call(1, "GET", "/batch")).status, 405);
+  }));

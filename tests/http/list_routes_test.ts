@@ -1,0 +1,92 @@
+import { assertEquals } from "@std/assert";
+import { InProcessCluster } from "../support/in_process_cluster.ts";
+
+interface Page {
+  keys: Record<string, unknown>[];
+  next?: string;
+  nextb?: string;
+}
+
+async function list(cluster: InProcessCluster, i: number, query: string): Promise<Page> {
+  const response = await cluster.call(i, "GET", `/kv?${query}`);
+  assertEquals(response.status, 200);
+  return await response.json();
+}
+
+Deno.test("GET /kv lists live keys with a prefix in byte order, page by page, on any of five nodes", () =>
+  InProcessCluster.run({ nodes: 5 }, async (cluster) => {
+    for (let i = 0; i < 25; i++) await cluster.put(1 + i % 5, `p/${i}`, String(i));
+    await cluster.put(1, "other", "x");
+    await cluster.call(2, "DELETE", "/kv/p/7");
+    const expected = Array.from({ length: 25 }, (_, i) => `p/${i}`).filter((k) => k !== "p/7")
+      .sort();
+    for (const node of [1, 3, 5]) {
+      const seen: unknown[] = [];
+      let query = "prefix=p/&limit=10";
+      while (true) {
+        const page = await list(cluster, node, query);
+        seen.push(...page.keys.map(({ k }) => k));
+        if (page.next === undefined) break;
+        query = `prefix=p/&limit=10&after=${encodeURIComponent(page.next)}`;
+      }
+      assertEquals(seen, expected);
+    }
+  }));
+
+Deno.test("GET /kv with values=1 gives values, and keys that are no text as base64", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "b/%FF", "binary key");
+    await cluster.put(1, "b/a", "text");
+    const page = await list(cluster, 2, "prefix=b/&values=1&limit=1");
+    assertEquals([page.keys[0]!.k, page.keys[0]!.v, page.next], ["b/a", "text", "b/a"]);
+    const last = await list(cluster, 2, `prefix=b/&values=1&after=${page.next}`);
+    assertEquals([last.keys[0]!.kb, last.keys[0]!.v, last.next], ["Yi//", "binary key", undefined]);
+  }));
+
+Deno.test("GET /kv: the cursor survives changes between pages", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const key of ["a", "c", "e"]) await cluster.put(1, key, key);
+    const first = await list(cluster, 1, "limit=2");
+    await cluster.call(1, "DELETE", "/kv/c");
+    await cluster.put(1, "d", "d");
+    const second = await list(cluster, 2, `limit=2&after=${first.next}`);
+    assertEquals(second.keys.map(({ k }) => k), ["d", "e"]);
+  }));
+
+Deno.test("GET /kv answers 503 when some range has no quorum", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "a", "a");
+    cluster.kill(2);
+    assertEquals((await list(cluster, 1, "")).keys, [{ k: "a" }]);
+    cluster.kill(3);
+    const response = await cluster.call(1, "GET", "/kv");
+    assertEquals(response.status, 503);
+    assertEquals((await response.json()).type, "urn:converge:problem:quorum-unreachable");
+  }));
+
+Deno.test("GET /kv lists an acked key that one owner missed, and never goes back in time", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    cluster.cutOff(3);
+    await cluster.put(1, "k", "v");
+    cluster.heal();
+    for (const i of [3, 1, 2, 3]) assertEquals((await list(cluster, i, "")).keys, [{ k: "k" }]);
+  }));
+
+Deno.test("GET /kv refuses parameters that it does not know or cannot use", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const query of ["limit=0", "limit=1001", "limit=x", "values=2", "nope=1", "afterb=%25"]) {
+      assertEquals((await cluster.call(1, "GET", `/kv?${query}`)).status, 400, query);
+    }
+  }));
+
+Deno.test("DELETE /kv?prefix= counts first with dry-run, then deletes these keys only", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const key of ["x/1", "x/2", "y/1"]) await cluster.put(1, key, key);
+    const dry = await cluster.call(2, "DELETE", "/kv?prefix=x/&dry-run=1");
+    assertEquals(await dry.json(), { dryRun: true, matched: 2 });
+    assertEquals((await list(cluster, 3, "")).keys.length, 3);
+    const wet = await cluster.call(2, "DELETE", "/kv?prefix=x/");
+    assertEquals(await wet.json(), { dryRun: false, matched: 2, deleted: 2 });
+    assertEquals((await list(cluster, 3, "")).keys, [{ k: "y/1" }]);
+    assertEquals((await cluster.call(2, "DELETE", "/kv")).status, 400);
+  }));

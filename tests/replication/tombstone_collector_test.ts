@@ -1,0 +1,114 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { recordFromLine } from "../../src/record/record_line.ts";
+import { InProcessCluster } from "../support/in_process_cluster.ts";
+
+const QUICK = { config: { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000 } };
+
+async function isForgotten(cluster: InProcessCluster, key: string): Promise<boolean> {
+  const copies = await Promise.all([1, 2, 3].map((i) => cluster.copy(i, key)));
+  return copies.every((copy) => copy === undefined);
+}
+
+/** The frame of a record line, as a peer would send it. */
+function frameOfLine(line: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(recordFromLine(new TextEncoder().encode(line.trim())).frame);
+}
+
+Deno.test("TombstoneCollector: a tombstone that all owners have is collected everywhere", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    await cluster.call(2, "DELETE", "/kv/k");
+    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    assertEquals(await cluster.get(3, "k"), undefined);
+  }));
+
+Deno.test("TombstoneCollector: a tombstone stays while an owner has not confirmed it", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    cluster.kill(3);
+    await cluster.call(1, "DELETE", "/kv/k");
+    await cluster.wait(20_000);
+    assertStringIncludes(await cluster.copy(1, "k") ?? "nothing", `"d":1`);
+    const report = await (await cluster.call(1, "GET", "/tombstones/k")).json();
+    assertEquals(
+      report.owners.filter((o: { confirmed: boolean }) => !o.confirmed)
+        .map((o: { name: string }) => o.name),
+      ["node3"],
+    );
+  }));
+
+Deno.test("TombstoneCollector: a node that comes back with the old value does not resurrect it", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "old");
+    await cluster.until("all have it", async () => await cluster.copy(3, "k") !== undefined);
+    cluster.kill(3);
+    await cluster.call(1, "DELETE", "/kv/k");
+    await cluster.wait(10_000);
+    await cluster.start(3);
+    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    await cluster.wait(10_000);
+    assertEquals(await cluster.get(1, "k"), undefined);
+    assertEquals(await isForgotten(cluster, "k"), true);
+  }));
+
+Deno.test("horizon: an old message replayed after the tombstone was collected brings nothing back", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "old");
+    const line = (await cluster.copy(1, "k"))!;
+    await cluster.call(1, "DELETE", "/kv/k");
+    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    for (const i of [1, 2, 3]) {
+      const answer = await cluster.call(i, "POST", "/internal/kv", { body: frameOfLine(line) });
+      assertStringIncludes(await answer.text(), "below-horizon");
+    }
+    assertEquals(await cluster.get(2, "k"), undefined);
+  }));
+
+Deno.test("horizon: a late hint for a collected tombstone does not eat a new put", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "old");
+    await cluster.call(1, "DELETE", "/kv/k");
+    const tombstone = (await cluster.copy(1, "k"))!;
+    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    await cluster.put(2, "k", "new");
+    for (const i of [1, 2, 3]) {
+      await cluster.call(i, "POST", "/internal/kv", {
+        body: frameOfLine(tombstone),
+        headers: { "converge-hint": "1" },
+      });
+    }
+    await cluster.wait(5_000);
+    assertEquals(await cluster.get(3, "k"), "new");
+  }));
+
+Deno.test("horizon: a write whose counter is below it is raised and acked", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "gone", "v");
+    await cluster.call(1, "DELETE", "/kv/gone");
+    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "gone"));
+    await cluster.put(2, "fresh", "v");
+    assertEquals(await cluster.get(1, "fresh"), "v");
+  }));
+
+Deno.test("horizon: an owner that missed a write is repaired by a read although it has collected", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    cluster.cutOff(3);
+    await cluster.put(1, "missed", "v");
+    cluster.heal();
+    // Raises the horizon of all three past the counter of the write that node3 missed.
+    await cluster.put(1, "gone", "v");
+    await cluster.call(1, "DELETE", "/kv/gone");
+    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "gone"));
+    await cluster.until("node3 has it", async () => await cluster.copy(3, "missed") !== undefined);
+    assertEquals(await cluster.get(3, "missed"), "v");
+  }));
+
+Deno.test("TombstoneCollector: an expired value reads as absent, and is collected", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.call(1, "PUT", "/kv/k?ttl=5", { body: "v" });
+    assertEquals(await cluster.get(2, "k"), "v");
+    await cluster.wait(5_000);
+    for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
+    await cluster.wait(60_000);
+    await cluster.until("the record is gone", () => isForgotten(cluster, "k"));
+  }));
