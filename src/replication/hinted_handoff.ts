@@ -103,6 +103,7 @@ export class HintedHandoff {
     }
     for (const { name, record } of batch) {
       const waiting = this.#waitingFor(name);
+      if (waiting.records <= 0) waiting.sinceMs = this.#options.clock.monotonicMs();
       waiting.records++;
       waiting.bytes += sizeOf(record);
       this.#counts.added++;
@@ -167,10 +168,10 @@ export class HintedHandoff {
     let bytes = 0;
     const scan = this.#options.store.scan(keyspace);
     while (records.length < BATCH_RECORDS && bytes < BATCH_BYTES) {
-      const some = scan.next(8);
-      if (some.length === 0) break;
-      for (const record of some) bytes += sizeOf(record);
-      records.push(...some);
+      const [record] = scan.next(1);
+      if (record === undefined) break;
+      bytes += sizeOf(record);
+      records.push(record);
     }
     scan.close();
     return records;

@@ -56,10 +56,9 @@ export function readRange(store: Store, topology: Topology, request: RangeReques
         if (!isWanted(topology, record, owners, leaves)) continue;
         records.push(record);
         bytes += sizeOf(record);
+        if (through === undefined && bytes >= PAGE_BYTES) return { records, through: record.key };
       }
-      if (through === undefined && (bytes >= PAGE_BYTES || left <= 0)) {
-        return { records, through: page.at(-1)!.key };
-      }
+      if (left <= 0) return { records, through: page.at(-1)!.key };
     }
     return { records, through };
   } finally {

@@ -1,0 +1,226 @@
+import { assert, assertEquals } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import type { Clock } from "../../src/platform/clock.ts";
+import type { NetworkRequest, NetworkResponse } from "../../src/platform/network.ts";
+import { decodeFrames } from "../../src/record/record_line.ts";
+import { HintedHandoff } from "../../src/replication/hinted_handoff.ts";
+import { LamportClock } from "../../src/replication/lamport_clock.ts";
+import { LocalState } from "../../src/replication/local_state.ts";
+import { PeerLink } from "../../src/replication/peer_link.ts";
+import { MemoryStore } from "../../src/storage/memory_store.ts";
+import { inWorld } from "../support/in_world.ts";
+import { member } from "../support/members.ts";
+import { bytesOf, record } from "../support/records.ts";
+
+const HOUR_MS = 60 * 60 * 1000;
+
+/** One node with hints for node2, which answers as `answer` says. */
+async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: number } = {}) {
+  const store = new MemoryStore();
+  const received: string[] = [];
+  const peer = {
+    answer: (request: NetworkRequest): NetworkResponse => {
+      const records = decodeFrames(request.body!);
+      received.push(...records.map(({ key, counter }) => `${key}@${counter}`));
+      return {
+        status: 200,
+        headers: new Headers(),
+        body: bytesOf("stored\n".repeat(records.length)),
+      };
+    },
+  };
+  const lamport = await LamportClock.open(new LocalState(store), 0);
+  const link = new PeerLink({
+    platform: {
+      clock,
+      random: { next: () => 0.5 },
+      disk: undefined!,
+      log: { info() {}, warn() {}, error() {} },
+      network: { request: async (request) => peer.answer(request) },
+    },
+    selfName: "node1",
+    lamport,
+    timeoutMs: 1_000,
+    member: () => member("node2"),
+    onHeard() {},
+  });
+  const open = () =>
+    new HintedHandoff({
+      store,
+      clock,
+      log: { info() {}, warn() {}, error() {} },
+      linkTo: (name) => name === "node2" ? link : undefined,
+      bytesMax: options.bytesMax ?? 1e6,
+      ageMsMax: options.ageMsMax ?? 3 * HOUR_MS,
+    });
+  const kept = () => {
+    const scan = store.scan("hints.node2");
+    return scan.next(1_000).map(({ key, counter }) => `${key}@${counter}`);
+  };
+  return { store, peer, received, kept, hints: open(), open };
+}
+
+const away = (): never => {
+  throw new ConvergeError("timeout", "no answer");
+};
+
+Deno.test("HintedHandoff: a hint is delivered once, and then gone", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, received, kept } = await handoff(clock);
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    hints.add("node2", record("b", 2));
+    await wait(5_000);
+    assertEquals([received, kept()], [["a@1", "b@2"], []]);
+    assertEquals(hints.counts(), { added: 2, delivered: 2, dropped: 0, waiting: {} });
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: a hint is not removed before a durable answer", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, received, kept } = await handoff(clock);
+    const reachable = peer.answer;
+    const body = new Uint8Array();
+    const answers: (() => NetworkResponse)[] = [
+      away,
+      () => ({ status: 503, headers: new Headers(), body }),
+      () => ({ status: 500, headers: new Headers(), body }),
+      () => ({ status: 200, headers: new Headers(), body }), // no answer to the line
+      () => ({ status: 200, headers: new Headers(), body: bytesOf("garbage\n") }),
+    ];
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    for (const answer of answers) {
+      let asked = false;
+      peer.answer = () => {
+        asked = true;
+        return answer();
+      };
+      await wait(20_000);
+      assert(asked);
+      assertEquals(kept(), ["a@1"]);
+    }
+    peer.answer = reachable;
+    await wait(20_000);
+    assertEquals([received, kept()], [["a@1"], []]);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: hints outlive the process that took them", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, open, peer, received, kept } = await handoff(clock);
+    const reachable = peer.answer;
+    peer.answer = away;
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    await wait(1_000);
+    hints.stop();
+    peer.answer = reachable;
+    await wait(10_000);
+    assertEquals([received, kept()], [[], ["a@1"]]);
+    const later = open();
+    later.start(["node2"]);
+    assertEquals(later.counts().waiting, { node2: 1 });
+    await wait(10_000);
+    assertEquals([received, kept()], [["a@1"], []]);
+    later.stop();
+  });
+});
+
+Deno.test("HintedHandoff: of one key only the newest hint is kept", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, kept, received } = await handoff(clock);
+    for (const counter of [2, 3, 1]) hints.add("node2", record("a", counter));
+    await wait(1);
+    assertEquals(kept(), ["a@3"]);
+    hints.start(["node2"]);
+    await wait(5_000);
+    assertEquals(received, ["a@3"]);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: a hint that comes during a delivery is not erased with it", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, kept, received } = await handoff(clock);
+    const reachable = peer.answer;
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    peer.answer = (request) => {
+      peer.answer = reachable;
+      hints.add("node2", record("a", 2));
+      return reachable(request);
+    };
+    await wait(10_000);
+    assertEquals([received, kept()], [["a@1", "a@2"], []]);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: all hints together have a bound in bytes; what is over is counted", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const size = record("k10", 1).frame.byteLength;
+    const { hints, kept } = await handoff(clock, { bytesMax: 10 * size });
+    for (let i = 0; i < 30; i++) {
+      hints.add(i % 2 === 0 ? "node2" : "node3", record(`k${10 + i}`, 1));
+      await wait(1);
+    }
+    assertEquals(kept().length, 5);
+    const { added, dropped } = hints.counts();
+    assertEquals([added, dropped], [10, 20]);
+  });
+});
+
+Deno.test("HintedHandoff: hints beyond their age are dropped, not delivered", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, received, kept } = await handoff(clock, { ageMsMax: HOUR_MS });
+    const reachable = peer.answer;
+    peer.answer = away;
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    await wait(HOUR_MS + 10_000);
+    assertEquals(kept(), []);
+    assertEquals(hints.counts().dropped, 1);
+    peer.answer = reachable;
+    await wait(20_000);
+    assertEquals(received, []);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: the first hint after a long quiet time is not old", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, received } = await handoff(clock, { ageMsMax: HOUR_MS });
+    hints.start(["node2"]);
+    await wait(2 * HOUR_MS);
+    hints.add("node2", record("a", 1));
+    await wait(5_000);
+    assertEquals(received, ["a@1"]);
+    assertEquals(hints.counts().dropped, 0);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: many large hints go in messages that the peer accepts", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, received } = await handoff(clock, { bytesMax: 1e9 });
+    const reachable = peer.answer;
+    let largest = 0;
+    peer.answer = (request) => {
+      largest = Math.max(largest, request.body!.byteLength);
+      return reachable(request);
+    };
+    const value = "x".repeat(1024 * 1024);
+    for (let i = 0; i < 20; i++) {
+      hints.add("node2", record(`k${10 + i}`, 1, { value }));
+      await wait(1);
+    }
+    hints.start(["node2"]);
+    await wait(20_000);
+    assertEquals(received.length, 20);
+    assert(largest < 7 * 1024 * 1024, `${largest} bytes in one message`);
+    hints.stop();
+  });
+});

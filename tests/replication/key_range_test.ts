@@ -1,0 +1,103 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import {
+  decodeRangeRequest,
+  encodeRangeRequest,
+  type RangeRequest,
+  readRange,
+} from "../../src/replication/key_range.ts";
+import { leafOf, LeafSet, LEAVES_PER_ARC } from "../../src/replication/merkle_tree.ts";
+import { tokenOf } from "../../src/ring/token.ts";
+import { MemoryStore } from "../../src/storage/memory_store.ts";
+import type { StoredRecord } from "../../src/record/record.ts";
+import { record } from "../support/records.ts";
+import { topologyOf } from "../support/topologies.ts";
+
+const OWNERS: RangeRequest["owners"] = ["node1", "node2"];
+const ALL: RangeRequest = { after: undefined, owners: OWNERS, leaves: undefined };
+
+async function storeOf(records: readonly StoredRecord[]): Promise<MemoryStore> {
+  const store = new MemoryStore();
+  await store.apply(records.map((one) => ({ keyspace: "data", record: one })));
+  return store;
+}
+
+Deno.test("readRange: pages follow each other through all keys, each once", async () => {
+  const records = Array.from({ length: 2_600 }, (_, i) => record(`k${10_000 + i}`, i + 1));
+  const store = await storeOf(records);
+  const seen: string[] = [];
+  let after: string | undefined;
+  let pages = 0;
+  do {
+    const page = readRange(store, topologyOf(3), { ...ALL, after });
+    seen.push(...page.records.map(({ key }) => key));
+    after = page.through;
+    pages++;
+  } while (after !== undefined);
+  assertEquals(seen, records.map(({ key }) => key));
+  assertEquals(pages, 3);
+});
+
+Deno.test("readRange: with an end given it goes exactly that far", async () => {
+  const store = await storeOf(["a", "b", "b\0", "c"].map((key) => record(key, 1)));
+  const page = readRange(store, topologyOf(3), { ...ALL, after: "a", through: "b" });
+  assertEquals(page.records.map(({ key }) => key), ["b"]);
+  assertEquals(page.through, "b");
+});
+
+Deno.test("readRange: only keys that both own, never others", async () => {
+  const topology = topologyOf(6);
+  const records = Array.from({ length: 300 }, (_, i) => record(`k${1_000 + i}`, 1));
+  const { records: got } = readRange(await storeOf(records), topology, ALL);
+  const owned = records.filter(({ key }) =>
+    OWNERS.every((name) => topology.ownersOf(key).some((owner) => owner.name === name))
+  );
+  assertEquals(got.map(({ key }) => key), owned.map(({ key }) => key));
+  assert(got.length > 0 && got.length < records.length);
+});
+
+Deno.test("readRange: only the leaves asked for", async () => {
+  const topology = topologyOf(3);
+  const records = Array.from({ length: 50 }, (_, i) => record(`k${i}`, 1));
+  const leaves = new LeafSet(topology.ring.arcs.length * LEAVES_PER_ARC);
+  const leafOfKey = (key: string) => leafOf(topology.arcOf(key)!.index, tokenOf(key));
+  leaves.add(leafOfKey("k7"));
+  const { records: got } = readRange(await storeOf(records), topology, { ...ALL, leaves });
+  assert(got.some(({ key }) => key === "k7"));
+  assert(got.every(({ key }) => leafOfKey(key) === leafOfKey("k7")));
+});
+
+Deno.test("readRange: large values end a page early, so that an answer has a bound", async () => {
+  const value = "x".repeat(200 * 1024);
+  const records = Array.from({ length: 40 }, (_, i) => record(`k${10 + i}`, 1, { value }));
+  const page = readRange(await storeOf(records), topologyOf(3), ALL);
+  const bytes = page.records.reduce((sum, { frame }) => sum + frame.byteLength, 0);
+  assert(bytes < 1024 * 1024, `${bytes} bytes in one page`);
+  assertEquals(page.through, page.records.at(-1)!.key);
+});
+
+Deno.test("decodeRangeRequest: reads what was written, refuses everything else", () => {
+  const leaves = new LeafSet(16);
+  leaves.add(3);
+  const request = { after: "\xff", owners: OWNERS, leaves, ring: "f00", values: true };
+  const read = decodeRangeRequest(encodeRangeRequest(request));
+  assertEquals([read.after, read.owners, read.ring, read.values], ["\xff", OWNERS, "f00", true]);
+  assert(read.leaves!.has(3) && !read.leaves!.has(2));
+  const good = { owners: OWNERS, ring: "f00", values: true };
+  const bad: unknown[] = [
+    null,
+    1,
+    {},
+    { ...good, owners: ["a"] },
+    { ...good, ring: 1 },
+    { ...good, values: 1 },
+    { ...good, after: { k: 1 } },
+    { ...good, after: null },
+    { ...good, leaves: "xyz" },
+    { ...good, leaves: 1 },
+  ];
+  for (const text of ["", "{", ...bad.map((json) => JSON.stringify(json))]) {
+    const error = assertThrows(() => decodeRangeRequest(text), ConvergeError, "", text);
+    assertEquals(error.code, "corrupt_message");
+  }
+});

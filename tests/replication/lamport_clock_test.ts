@@ -1,0 +1,84 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { ConvergeError } from "../../src/errors.ts";
+import { COUNTER_MAX } from "../../src/record/version.ts";
+import { LamportClock } from "../../src/replication/lamport_clock.ts";
+import { LocalState } from "../../src/replication/local_state.ts";
+import { MemoryStore } from "../../src/storage/memory_store.ts";
+
+/** The next counter, reserving where needed, as a write does. */
+async function next(clock: LamportClock): Promise<number> {
+  for (;;) {
+    const counter = clock.next();
+    if (counter !== undefined) return counter;
+    await clock.reserve();
+  }
+}
+
+Deno.test("LamportClock: counts from one, past everything seen", async () => {
+  const clock = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+  assertEquals([clock.next(), clock.next()], [1, 2]);
+  clock.observe(50);
+  clock.observe(10);
+  assertEquals([clock.current, clock.next()], [50, 51]);
+});
+
+Deno.test("LamportClock: starts past everything in log and tables", async () => {
+  const clock = await LamportClock.open(new LocalState(new MemoryStore()), 7_000_000);
+  assertEquals(await next(clock), 7_000_001);
+});
+
+Deno.test("LamportClock: nothing is given out beyond what is reserved on disk", async () => {
+  const store = new MemoryStore();
+  const clock = await LamportClock.open(new LocalState(store), 0);
+  clock.observe(3_000_000);
+  assertEquals(clock.next(), undefined);
+  await clock.reserve();
+  const counter = clock.next()!;
+  assertEquals(counter, 3_000_001);
+  const reserved = new LocalState(store).read<{ reserved: number }>("counter")!.reserved;
+  assert(counter <= reserved);
+});
+
+Deno.test("LamportClock: a reservation that fails gives out nothing", async () => {
+  const store = new MemoryStore();
+  const clock = await LamportClock.open(new LocalState(store), 0);
+  clock.observe(3_000_000);
+  await store.close();
+  await assertRejects(() => clock.reserve(), ConvergeError);
+  assertEquals(clock.next(), undefined);
+});
+
+Deno.test("LamportClock: one beyond 2^52 is ignored; at the bound it stops, not wraps", async () => {
+  const clock = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+  for (const huge of [COUNTER_MAX + 1, 2 ** 53, Infinity, NaN]) clock.observe(huge);
+  assertEquals(clock.current, 0);
+  clock.observe(COUNTER_MAX - 1);
+  assertEquals(await next(clock), COUNTER_MAX);
+  await assertRejects(() => next(clock), ConvergeError, "used up");
+});
+
+Deno.test("LamportClock: never gives a counter twice, through any restarts", async () => {
+  const life = fc.array(
+    fc.oneof(fc.constant("next" as const), fc.integer({ min: 1, max: 5_000_000 })),
+    { maxLength: 10 },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(life, { maxLength: 6 }), async (lives) => {
+      const store = new MemoryStore();
+      let last = 0;
+      for (const steps of lives) {
+        const clock = await LamportClock.open(new LocalState(store), 0);
+        for (const step of steps) {
+          if (step !== "next") {
+            clock.observe(step);
+            continue;
+          }
+          const counter = await next(clock);
+          assert(counter > last, `${counter} after ${last}`);
+          last = counter;
+        }
+      }
+    }),
+  );
+});

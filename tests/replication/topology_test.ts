@@ -1,0 +1,66 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { member } from "../support/members.ts";
+import { topologyOf } from "../support/topologies.ts";
+
+Deno.test("Topology.quorums: with fewer than N members, N is what there is, majorities of it", () => {
+  assertEquals([1, 2, 3, 9].map((count) => topologyOf(count).quorums), [
+    { n: 1, r: 1, w: 1 },
+    { n: 2, r: 2, w: 2 },
+    { n: 3, r: 2, w: 2 },
+    { n: 3, r: 2, w: 2 },
+  ]);
+  assertEquals(topologyOf(4, { replication: 5, readQuorum: 3, writeQuorum: 3 }).quorums, {
+    n: 4,
+    r: 3,
+    w: 3,
+  });
+});
+
+Deno.test("Topology: a seed that nobody has heard of counts as an owner that never answers", () => {
+  const topology = topologyOf(1, { unresolvedSeeds: ["http://a:1", "http://b:1"] });
+  assertEquals(topology.quorums, { n: 3, r: 2, w: 2 });
+  const owners = topology.ownersOf("k");
+  assertEquals(owners.map(({ name }) => name), ["node1", "http://a:1", "http://b:1"]);
+  assertEquals(owners.map(({ countsForWrites }) => countsForWrites), [true, false, false]);
+  assert(!topology.serving);
+});
+
+Deno.test("Topology: beyond N, an unplaced seed may own any key: not ready, unless one was normal", () => {
+  const options = { unresolvedSeeds: ["http://a:1"] };
+  const joining = [1, 2, 3].map((i) => member(`node${i}`, { status: "joining" }));
+  const topology = topologyOf(3, { ...options, members: joining });
+  const error = assertThrows(() => topology.ownersOf("k"), ConvergeError);
+  assertEquals(error.code, "not_ready");
+  assertEquals(topologyOf(3, options).ownersOf("k").length, 3);
+});
+
+Deno.test("Topology: who counts follows the status, who owns does not", () => {
+  const members = [
+    member("node1"),
+    member("node2", { status: "refilling" }),
+    member("node3", { status: "joining" }),
+  ];
+  const topology = topologyOf(3, { members });
+  const counts = new Map(
+    topology.ownersOf("k").map((owner) => [
+      owner.name,
+      [owner.countsForWrites, owner.countsForReads, owner.isSelf],
+    ]),
+  );
+  assertEquals(counts.get("node1"), [true, true, true]);
+  assertEquals(counts.get("node2"), [true, false, false]);
+  assertEquals(counts.get("node3"), [false, false, false]);
+  assertEquals(topology.ring.arcs, topologyOf(3).ring.arcs);
+  assert(!topology.serving);
+});
+
+Deno.test("Topology.fingerprint: the same ring on every node, another for every other ring", () => {
+  const { fingerprint } = topologyOf(3);
+  assertEquals(topologyOf(3, { selfName: "node2" }).fingerprint, fingerprint);
+  const joining = [1, 2, 3].map((i) => member(`node${i}`, { status: "joining" }));
+  assertEquals(topologyOf(3, { members: joining }).fingerprint, fingerprint);
+  for (const other of [topologyOf(4), topologyOf(3, { virtualNodes: 99 }), topologyOf(2)]) {
+    assert(other.fingerprint !== fingerprint);
+  }
+});
