@@ -10,7 +10,7 @@ export interface Defect {
   /** What the store does wrong. */
   readonly about: string;
   /** Seeds, counted from 1, within which it must be caught. */
-  readonly seedsMax: 300number;
+  readonly seedsMax: number;
   /** Faulty parts. */
   readonly parts?: Partial<NodeParts>;
   /** The outside world as the faulty node sees it. */
