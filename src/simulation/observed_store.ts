@@ -38,7 +38,10 @@ export class ObservedStore implements Store {
 
   async apply(mutations: readonly Mutation[]): Promise<ApplyResult[]> {
     for (const { keyspace, record, erase } of mutations) {
-      if (keyspace === DATA && erase !== true) this.#observer.onRecord?.(record);
+      if (keyspace !== DATA) continue;
+      // An erasure whose outcome stays unknown may have happened: nothing is promised any more.
+      if (erase === true) this.#forget(record);
+      else this.#observer.onRecord?.(record);
     }
     const results = await this.#inner.apply(mutations);
     mutations.forEach((mutation, i) => {
@@ -80,15 +83,20 @@ export class ObservedStore implements Store {
   }
 
   #promise({ record, erase }: Mutation): void {
+    if (erase === true) return;
     const { promises } = this.#observer;
     const { key, counter, nodeID } = record;
-    if (erase === true) {
-      promises.delete(key);
-      return;
-    }
     const before = promises.get(key);
     if (before === undefined || compareVersions(record, before) > 0) {
       promises.set(key, { counter, nodeID });
+    }
+  }
+
+  #forget(record: StoredRecord): void {
+    const { promises } = this.#observer;
+    const promised = promises.get(record.key);
+    if (promised !== undefined && compareVersions(promised, record) <= 0) {
+      promises.delete(record.key);
     }
   }
 }
