@@ -53,44 +53,26 @@ export class Group {
    * @throws What the lookup throws; nothing of the batch is taken then.
    */
   add(batch: readonly Mutation[]): ApplyResult[] {
-    const acceptedBefore = this.#accepted.length;
-    const bytesBefore = this.#bytes;
-    const undo: {
-      versions: Map<Key, Version | null>;
-      key: Key;
-      was: Version | null | undefined;
-    }[] = [];
-    const results: ApplyResult[] = [];
-    try {
-      for (const mutation of batch) {
-        const { keyspace, record, erase = false } = mutation;
-        let versions = this.#pending.get(keyspace);
-        if (versions === undefined) this.#pending.set(keyspace, versions = new Map());
-        const pending = versions.get(record.key);
-        const current = pending === undefined
-          ? this.#lookup(keyspace, record.key, record.counter)
-          : pending ?? undefined;
-        const order = current === undefined ? 1 : compareVersions(record, current);
-        if (order < 0) {
-          results.push({ counter: current!.counter, nodeID: current!.nodeID });
-          continue;
-        }
-        results.push("stored");
-        if (order === 0 && !erase) continue;
-        if (batch.length > 1) undo.push({ versions, key: record.key, was: pending });
-        versions.set(record.key, erase ? null : record);
-        this.#bytes += this.#accept(mutation);
-      }
-    } catch (error) {
-      this.#accepted.length = acceptedBefore;
-      this.#bytes = bytesBefore;
-      for (const { versions, key, was } of undo.reverse()) {
-        if (was === undefined) versions.delete(key);
-        else versions.set(key, was);
-      }
-      throw error;
-    }
-    return results;
+    // All look-ups first: they may throw, and then nothing must have changed.
+    const there = batch.map(({ keyspace, record }) =>
+      this.#lookup(keyspace, record.key, record.counter)
+    );
+    return batch.map((mutation, i) => this.#decide(mutation, there[i]));
+  }
+
+  #decide(mutation: Mutation, there: Version | undefined): ApplyResult {
+    const { keyspace, record, erase = false } = mutation;
+    const { key } = record;
+    let versions = this.#pending.get(keyspace);
+    if (versions === undefined) this.#pending.set(keyspace, versions = new Map());
+    const pending = versions.get(key);
+    const current = pending === undefined ? there : pending ?? undefined;
+    const order = current === undefined ? 1 : compareVersions(record, current);
+    if (order < 0) return { counter: current!.counter, nodeID: current!.nodeID };
+    if (order === 0 && !erase) return "stored";
+    versions.set(key, erase ? null : record);
+    this.#bytes += this.#accept(mutation);
+    return "stored";
   }
 
   /** Lays the lines out. */

@@ -80,8 +80,8 @@ interface Frozen {
   nextLog: number;
 }
 
-/** Frozen memtables at most: more, and writes wait. */
-const FROZEN_MAX = 2;
+/** Frozen memtables at most: while there are as many and the next is full too, writes wait. */
+const FROZEN_MAX = 1;
 /** Runs of one keyspace from which writes are slowed, and from which they wait. */
 const RUNS_SLOW = 12;
 const RUNS_STOP = 20;
@@ -140,7 +140,7 @@ export class LsmStore implements Store {
     this.#disk = disk;
     this.#directory = directory;
     this.#durability = options.durability ?? { mode: "fsync" };
-    this.#memtableBytes = options.memtableBytes ?? 16 * 1024 * 1024;
+    this.#memtableBytes = options.memtableBytes ?? 8 * 1024 * 1024;
     this.#lock = lock;
     this.#cache = new BlockCache(options.cacheBytes ?? 32 * 1024 * 1024);
     this.#catalog = new TableCatalog(recovered.manifest, {
@@ -251,8 +251,8 @@ export class LsmStore implements Store {
     let memtableBytes = 0;
     for (const memtable of memtables) {
       memtableBytes += memtable.logBytes;
-      for (const [keyspace, { entries }] of memtable.keyspaces) {
-        approximateKeys[keyspace] = (approximateKeys[keyspace] ?? 0) + entries.size;
+      for (const [keyspace, { slots }] of memtable.keyspaces) {
+        approximateKeys[keyspace] = (approximateKeys[keyspace] ?? 0) + slots.size;
       }
     }
     let tableCount = 0;

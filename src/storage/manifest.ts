@@ -18,7 +18,7 @@ export const MANIFEST_FORMAT = 1;
 
 /** All that the manifest says. */
 export interface Manifest {
-  /** Greater than the number of every file of the directory. */
+  /** Greater than the number of every table that it names. */
   next: number;
   /** First log segment that holds what is in no table. */
   log: number;

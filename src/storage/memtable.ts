@@ -7,7 +7,7 @@
 import type { Key } from "../record/key.ts";
 import type { Cursor } from "./cursor.ts";
 import type { LineRecord } from "./line_record.ts";
-import { lowerBoundIndex, SortedKeys } from "./sorted_keys.ts";
+import { type Keyed, lowerBoundIndex, SortedSlots } from "./sorted_slots.ts";
 import type { Keyspace } from "./store.ts";
 
 /** One memtable. Written by one writer; read by anyone between its steps. */
@@ -23,7 +23,7 @@ export class Memtable {
   }
 
   get(keyspace: Keyspace, key: Key): LineRecord | undefined {
-    return this.keyspaces.get(keyspace)?.entries.get(key)?.line;
+    return this.keyspaces.get(keyspace)?.slots.get(key)?.line;
   }
 
   /** Puts the newest line of a key (the caller has decided that it is). */
@@ -38,34 +38,43 @@ export class Memtable {
     const space = this.keyspaces.get(keyspace);
     if (space === undefined) return [];
     const sequence = this.#sequence;
-    return space.keys.runs().map((run) => {
+    return space.sorted.runs().map((run) => {
       this.#snapshots++;
       const closed = () => void this.#snapshots--;
-      return new MemtableCursor(run, space.entries, { start, end, sequence, closed });
+      return new MemtableCursor(run, { start, end, sequence, closed });
     });
   }
 }
 
 /** A line with the moment it was put, and what it replaced while a snapshot was open. */
-interface MemtableEntry {
-  readonly line: LineRecord;
-  readonly sequence: number;
-  readonly previous: MemtableEntry | undefined;
+interface Entry {
+  line: LineRecord;
+  sequence: number;
+  previous: Entry | undefined;
 }
+
+/** The newest line of a key. There is one slot per key, for good: sorted runs hold slots. */
+interface Slot extends Entry, Keyed {}
 
 /** The lines of one keyspace. */
 class MemtableKeyspace {
-  readonly entries = new Map<Key, MemtableEntry>();
-  readonly keys = new SortedKeys();
+  readonly slots = new Map<Key, Slot>();
+  readonly sorted = new SortedSlots<Slot>();
 
   put(line: LineRecord, sequence: number, keepPrevious: boolean): void {
-    const previous = this.entries.get(line.key);
-    if (previous === undefined) this.keys.add(line.key);
-    this.entries.set(line.key, {
-      line,
-      sequence,
-      previous: keepPrevious ? previous : undefined,
-    });
+    const { key } = line;
+    const slot = this.slots.get(key);
+    if (slot === undefined) {
+      const added = { key, line, sequence, previous: undefined };
+      this.slots.set(key, added);
+      this.sorted.add(added);
+      return;
+    }
+    slot.previous = keepPrevious
+      ? { line: slot.line, sequence: slot.sequence, previous: slot.previous }
+      : undefined;
+    slot.line = line;
+    slot.sequence = sequence;
   }
 }
 
@@ -78,22 +87,16 @@ interface MemtableCursorOptions {
 
 class MemtableCursor implements Cursor {
   key: Key | undefined;
-  bytes = new Uint8Array(0);
+  bytes: Uint8Array = EMPTY;
   start = 0;
   end = 0;
-  readonly #run: readonly Key[];
-  readonly #entries: ReadonlyMap<Key, MemtableEntry>;
+  readonly #run: readonly Slot[];
   readonly #options: MemtableCursorOptions;
   #index: number;
   #closed = false;
 
-  constructor(
-    run: readonly Key[],
-    entries: ReadonlyMap<Key, MemtableEntry>,
-    options: MemtableCursorOptions,
-  ) {
+  constructor(run: readonly Slot[], options: MemtableCursorOptions) {
     this.#run = run;
-    this.#entries = entries;
     this.#options = options;
     this.#index = lowerBoundIndex(run, options.start) - 1;
     this.next();
@@ -102,14 +105,15 @@ class MemtableCursor implements Cursor {
   next(): void {
     const { end, sequence } = this.#options;
     while (++this.#index < this.#run.length && !this.#closed) {
-      const key = this.#run[this.#index]!;
+      const slot = this.#run[this.#index]!;
+      const { key } = slot;
       if (end !== undefined && key >= end) break;
-      let entry = this.#entries.get(key);
+      let entry: Entry | undefined = slot;
       while (entry !== undefined && entry.sequence > sequence) entry = entry.previous;
       if (entry === undefined) continue;
       const { line } = entry;
       this.key = key;
-      this.bytes = line.bytes as Uint8Array<ArrayBuffer>;
+      this.bytes = line.bytes;
       this.start = line.start;
       this.end = line.end;
       return;
@@ -123,3 +127,5 @@ class MemtableCursor implements Cursor {
     this.#closed = true;
   }
 }
+
+const EMPTY = new Uint8Array(0);

@@ -58,7 +58,6 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     number: segments.at(-1)!,
     validBytes: previousBytes,
   });
-  manifest.next = Math.max(manifest.next, ...names.map(nextTableNumber));
   await disk.syncDirectory(directory);
   return { manifest, memtable, log, highestCounter: counter.highest, cutBytes, sealedLogBytes };
 }
@@ -227,11 +226,6 @@ function readWhole(disk: Disk, path: string): Uint8Array {
   } finally {
     file.close();
   }
-}
-
-function nextTableNumber(name: string): number {
-  const file = parseName(name);
-  return file?.kind === "sst" ? file.number + 1 : 0;
 }
 
 function damaged(
