@@ -1,4 +1,5 @@
 /** `converge cluster`: a whole cluster in one process, to try, to show and to break. */
+import { ConvergeClient } from "../client/client.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import { DenoLog } from "../platform/deno/deno_log.ts";
 import { HttpServer } from "../platform/deno/http_server.ts";
@@ -28,6 +29,10 @@ export interface ClusterSettings {
 
 const CONTROL_PORT = 8080;
 
+/** A cluster that is not ready by then never will be: a node has lost data that nobody else has. */
+const READY_MS = 60_000;
+const READY_POLL_MS = 50;
+
 /**
  * Runs the cluster until a signal or `quit` ends it in an orderly way.
  *
@@ -50,6 +55,7 @@ export async function runCluster(settings: ClusterSettings): Promise<void> {
   try {
     await cluster.startAll();
     const urls = cluster.status().nodes.map((node) => node.url);
+    await Promise.race([signal.received, Promise.all(urls.map(untilReady))]);
     printLine(`The cluster is ready: ${urls.join(" ")}`);
     printLine(`Its control listens on ${controlUrl}; type help for what can be typed here`);
     ready = true;
@@ -59,6 +65,17 @@ export async function runCluster(settings: ClusterSettings): Promise<void> {
     await control.close(1_000);
     signal.forget();
   }
+}
+
+/** Nodes that have started find each other a moment later; only then do quorums work. */
+async function untilReady(url: string): Promise<void> {
+  const client = new ConvergeClient(url, { timeoutMs: READY_POLL_MS * 10 });
+  const deadline = performance.now() + READY_MS;
+  while (performance.now() < deadline) {
+    if (await client.probe("/readyz").catch(() => false)) return;
+    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  }
+  throw new ConvergeError("not_ready", `Cannot use ${url}: it was not ready in ${READY_MS} ms`);
 }
 
 function settingsOfNodes({ nodes, port, data, node }: ClusterSettings): NodeSettings[] {

@@ -157,6 +157,9 @@ export class LocalCluster {
     member.change = Promise.withResolvers();
     Atomics.store(member.gate, 0, 0);
     this.#enter(member, "starting");
+  }
+
+  #order(member: Member): void {
     this.#send(member, {
       type: "start",
       settings: member.settings,
@@ -208,6 +211,8 @@ export class LocalCluster {
 
   #hear(member: Member, message: FromWorker): void {
     switch (message.type) {
+      case "loaded":
+        return this.#order(member);
       case "ready":
         this.#enter(member, "running");
         return member.change.resolve();

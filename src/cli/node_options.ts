@@ -247,6 +247,18 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     },
   },
   {
+    name: "tombstone-interval",
+    value: "<time>",
+    fallback: "60s",
+    about: "pause between two rounds that collect tombstones and expired values",
+    read(settings, text, source) {
+      settings.tombstoneIntervalMs = parseDuration(source, text, {
+        min: 100,
+        max: 24 * 3_600_000,
+      });
+    },
+  },
+  {
     name: "log-level",
     value: "<level>",
     fallback: "info",

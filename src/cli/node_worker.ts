@@ -8,6 +8,8 @@ import type { FromWorker, ToWorker } from "./worker_messages.ts";
 /** A killed predecessor may take this long to let go of the port and the data directory. */
 const PATIENCE_MS = 10_000;
 
+const POLICY_HEADER = "content-security-policy";
+
 /** What a Worker's global scope has and a main program's has not. */
 interface WorkerScope {
   onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
@@ -70,10 +72,19 @@ export function runNodeWorker(): void {
         return cuttable?.cut(cuts);
     }
   };
+  scope.postMessage({ type: "loaded" });
 }
 
-/** Tells the page that a node serves where the cluster's control listens. */
+/** Tells the page that a node serves where the cluster's control listens, and lets it talk there. */
 function withControlUrl(own: Handler, url: string): Handler {
-  return (request) =>
-    new URL(request.url).pathname === "/control" ? Response.json({ url }) : own(request);
+  return async (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/control") return Response.json({ url });
+    const response = await own(request);
+    const policy = pathname === "/" ? response.headers.get(POLICY_HEADER) : null;
+    if (policy !== null) {
+      response.headers.set(POLICY_HEADER, policy.replace("connect-src 'self'", `$& ${url}`));
+    }
+    return response;
+  };
 }

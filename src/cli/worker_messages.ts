@@ -3,7 +3,7 @@ import type { NodeSettings } from "./node_options.ts";
 
 /** To a Worker. */
 export type ToWorker =
-  /** Always the first. `gate` is one 32-bit integer: 1 while the node is to stand still. */
+  /** The answer to `loaded`. `gate` is one 32-bit integer: 1 while the node is to stand still. */
   | { type: "start"; settings: NodeSettings; controlUrl: string; gate: SharedArrayBuffer }
   | { type: "stop" }
   | { type: "pause" }
@@ -12,6 +12,8 @@ export type ToWorker =
 
 /** From a Worker. */
 export type FromWorker =
+  /** The program has loaded; what is posted to a Worker before that may get lost. */
+  | { type: "loaded" }
   | { type: "ready"; url: string }
   /** The node could not start, or had to stop itself; the last message. */
   | { type: "failed"; message: string }
