@@ -275,18 +275,28 @@ export class TestCluster implements AsyncDisposable {
    * Makes nodes without starting them.
    *
    * @param options `peersOf` tells which nodes (by index) node `i` is given; default: all others.
+   * `addressesOf` gives, from the nodes' ports, the ports at which their peers reach them; default:
+   * the same.
    */
   static async create(
     count: number,
-    options: { args?: string[]; peersOf?: (index: number) => number[] } = {},
+    options: {
+      args?: string[];
+      peersOf?: (index: number) => number[];
+      addressesOf?: (ports: number[]) => number[];
+    } = {},
   ): Promise<TestCluster> {
     const cwd = await Deno.makeTempDir({ prefix: "converge-test-" });
     const ports = freePorts(count);
+    const addresses = options.addressesOf?.(ports) ?? ports;
     const others = (index: number) => ports.map((_, i) => i).filter((i) => i !== index);
     const nodes = ports.map((port, index) => {
-      const urls = (options.peersOf ?? others)(index).map((i) => `http://127.0.0.1:${ports[i]}`);
+      const urls = (options.peersOf ?? others)(index).map((i) =>
+        `http://127.0.0.1:${addresses[i]}`
+      );
       const peers = urls.length === 0 ? [] : ["--peers", urls.join(",")];
-      const args = [...peers, ...(options.args ?? [])];
+      const advertise = ["--advertise", `http://127.0.0.1:${addresses[index]}`];
+      const args = [...peers, ...advertise, ...(options.args ?? [])];
       return new TestNode({ name: `node${index + 1}`, port, cwd, args });
     });
     return new TestCluster(cwd, nodes);
