@@ -11,6 +11,11 @@ export async function readBody(
   request: Request,
   bytesMax: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  // Kept as it is, it would be given back without its coding; unpacked, it would have no bound.
+  const coding = request.headers.get("content-encoding") ?? "identity";
+  if (coding.toLowerCase() !== "identity") {
+    throw new ConvergeError("bad_request", `Cannot take a body with content coding ${coding}`);
+  }
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > bytesMax) throw tooLarge(bytesMax);
   try {

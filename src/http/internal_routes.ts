@@ -123,6 +123,8 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     return answer(options, encodeListPage(page, request.values), headers);
   });
 
+  // Before the route of single copies, whose wildcard matches it too.
+  app.all("/internal/kv", ({ req }) => methodNotAllowed(req.method, "POST"));
   app.get("/internal/kv/*", (c) => {
     const record = options.replica.get(keyFromPath(rawPathAfter(c.req.raw.url, "/internal/kv/")));
     if (record === undefined) return notFound("a copy of this key on this node");
@@ -131,13 +133,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     });
   });
 
-  app.all(
-    "/internal/kv/*",
-    ({ req }) =>
-      req.path === "/internal/kv"
-        ? methodNotAllowed(req.method, "POST")
-        : methodNotAllowed(req.method, "GET, HEAD"),
-  );
+  app.all("/internal/kv/*", ({ req }) => methodNotAllowed(req.method, "GET, HEAD"));
   for (const path of ["read", "gossip", "tree", "range", "list", "collect"]) {
     app.all(`/internal/${path}`, ({ req }) => methodNotAllowed(req.method, "POST"));
   }

@@ -33,12 +33,13 @@ export function kvRoutes(app: Hono, options: KvRoutesOptions): void {
 
 async function put(request: Request, options: KvRoutesOptions): Promise<Response> {
   const { key, query } = target(request, ["w", "ttl", "explain"]);
+  const explain = flagParameter(query, "explain");
+  const w = integerParameter(query, "w");
   const expiresAtMs = expiryOf(integerParameter(query, "ttl"), options.clock);
   const contentType = contentTypeOf(request);
   const value = await readBody(request, options.maxValueBytes);
-  const w = integerParameter(query, "w");
   const result = await options.coordinator.write(key, value, { w, contentType, expiresAtMs });
-  if (flagParameter(query, "explain")) return Response.json(result.receipt());
+  if (explain) return Response.json(result.receipt());
   return new Response(null, { status: 204, headers: { etag: etagOf(result.record) } });
 }
 
@@ -63,9 +64,10 @@ async function get(request: Request, options: KvRoutesOptions): Promise<Response
 
 async function remove(request: Request, options: KvRoutesOptions): Promise<Response> {
   const { key, query } = target(request, ["w", "explain"]);
+  const explain = flagParameter(query, "explain");
   const w = integerParameter(query, "w");
   const result = await options.coordinator.write(key, undefined, { w });
-  if (flagParameter(query, "explain")) return Response.json(result.receipt());
+  if (explain) return Response.json(result.receipt());
   return new Response(null, { status: 204, headers: { etag: etagOf(result.record) } });
 }
 

@@ -4,11 +4,19 @@
  */
 import { ConvergeError } from "../errors.ts";
 
-/** The raw path behind `prefix`, without the query, as it came over the wire. */
+/**
+ * The raw path behind `prefix`, without the query, as it came over the wire.
+ *
+ * @throws {ConvergeError} `bad_request` when the path only begins with `prefix` once it is decoded:
+ * cut off at the same length, it would name another key.
+ */
 export function rawPathAfter(url: string, prefix: string): string {
   const pathStart = url.indexOf("/", url.indexOf("://") + 3);
   const queryStart = url.indexOf("?", pathStart);
-  return url.slice(pathStart + prefix.length, queryStart < 0 ? undefined : queryStart);
+  const path = url.slice(pathStart, queryStart < 0 ? undefined : queryStart);
+  if (path.startsWith(prefix)) return path.slice(prefix.length);
+  if (`${path}/` === prefix) return "";
+  throw new ConvergeError("bad_request", `Cannot use the path: ${prefix} must not be escaped`);
 }
 
 /**

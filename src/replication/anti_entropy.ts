@@ -121,9 +121,18 @@ export class AntiEntropy {
     return this.#hashesOfArcs(peerName);
   }
 
-  /** Answers a peer that compares: the hashes of the leaves of some arcs. */
+  /**
+   * Answers a peer that compares: the hashes of the leaves of some arcs.
+   *
+   * @throws {ConvergeError} `corrupt_message` for arcs that the ring does not have, or more of them;
+   * as `arcHashes`.
+   */
   async leafHashes(arcs: readonly number[], fingerprint: string): Promise<string[]> {
     await this.#recentTree(fingerprint);
+    const { arcCount } = this.#tree;
+    if (arcs.length > arcCount || arcs.some((arc) => arc < 0 || arc >= arcCount)) {
+      throw new ConvergeError("corrupt_message", "Cannot hash arcs that the ring does not have");
+    }
     return this.#hashesOfLeaves(arcs);
   }
 
