@@ -5,7 +5,8 @@ import { NODE_WORKER_PREFIX } from "./src/cli/worker_messages.ts";
 import { SEED_WORKER_NAME, serveSeeds } from "./src/simulation/seed_pool.ts";
 
 // A Worker is this entry once more, under the name that it was started with.
-const worker = globalThis.name;
+// The modules of the page bring the types of browsers along, where every window has a name.
+const { name: worker } = globalThis as { name?: string };
 if (!worker) Deno.exit(await runProgram(Deno.args, import.meta.url));
 else if (worker === SEED_WORKER_NAME) serveSeeds();
 else if (worker.startsWith(NODE_WORKER_PREFIX)) runNodeWorker();

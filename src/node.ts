@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { type NodeConfig, validateConfig } from "./config.ts";
 import { ConvergeError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
+import { ClusterWatch } from "./http/cluster_watch.ts";
 import { Gossip } from "./membership/gossip.ts";
 import type { Member } from "./membership/member.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
@@ -93,6 +94,7 @@ export class ConvergeNode {
   readonly #coordinator: Coordinator;
   readonly #links = new Map<string, PeerLink>();
   readonly #telemetry: Telemetry;
+  readonly #watch: ClusterWatch;
   #topology: Topology;
   #topologyVersion: string;
   #stopping: Promise<void> | undefined;
@@ -211,7 +213,7 @@ export class ConvergeNode {
       topology,
       linkTo,
     });
-    this.app = createApp({
+    const served = {
       lister,
       nodeID: this.nodeID,
       coordinator: this.#coordinator,
@@ -232,7 +234,10 @@ export class ConvergeNode {
       onHeard,
       telemetry: this.#telemetry,
       links: () => this.#links,
-    });
+      network: platform.network,
+    };
+    this.#watch = new ClusterWatch(served);
+    this.app = createApp({ ...served, watch: this.#watch });
   }
 
   /**
@@ -309,12 +314,18 @@ export class ConvergeNode {
     this.#telemetry.lag.start();
   }
 
+  /** Ends the streams that would not end by themselves. Every other request is still answered. */
+  drain(): void {
+    this.#watch.close();
+  }
+
   /** Ends what is under way, flushes, and releases the data directory. Idempotent. */
   stop(): Promise<void> {
     return this.#stopping ??= this.#stop();
   }
 
   async #stop(): Promise<void> {
+    this.drain();
     this.#gossipLoop.stop();
     this.#refill.stop();
     this.#antiEntropy.stop();

@@ -4,6 +4,9 @@ import type { Log } from "../platform/log.ts";
 import { isConvergeError } from "../errors.ts";
 import { batchRoutes, type BatchRoutesOptions } from "./batch_routes.ts";
 import { clusterRoutes, type ClusterRoutesOptions } from "./cluster_routes.ts";
+import { copiesRoutes, type CopiesRoutesOptions } from "./copies_routes.ts";
+import { dashboardRoutes } from "./dashboard_routes.ts";
+import { eventsRoutes, type EventsRoutesOptions } from "./events_routes.ts";
 import { internalRoutes, type InternalRoutesOptions } from "./internal_routes.ts";
 import { kvRoutes, type KvRoutesOptions } from "./kv_routes.ts";
 import { listRoutes, type ListRoutesOptions } from "./list_routes.ts";
@@ -20,7 +23,9 @@ export interface AppOptions
     BatchRoutesOptions,
     InternalRoutesOptions,
     ClusterRoutesOptions,
-    MetricsRoutesOptions {
+    MetricsRoutesOptions,
+    EventsRoutesOptions,
+    CopiesRoutesOptions {
   log: Log;
 }
 
@@ -34,6 +39,9 @@ export function createApp(options: AppOptions): Hono {
   internalRoutes(app, options);
   clusterRoutes(app, options);
   metricsRoutes(app, options);
+  eventsRoutes(app, options);
+  copiesRoutes(app, options);
+  dashboardRoutes(app);
   app.notFound(() => notFound("this path"));
   app.onError((error) => {
     if (!isConvergeError(error) || error.code === "invariant") {

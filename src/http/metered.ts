@@ -11,7 +11,10 @@ const SCHEME_LENGTH = 8;
  * Puts the measuring around `app.fetch`. Not a middleware: those make hono compose a chain of
  * promises for each request.
  */
-export function meter(app: Hono, { telemetry, clock }: { telemetry: Telemetry; clock: Clock }) {
+export function meter(
+  app: Hono,
+  { telemetry, clock }: { telemetry: Telemetry; clock: Clock },
+): void {
   const { requests, hotKeys } = telemetry;
   const answer = app.fetch;
   app.fetch = (request, ...rest) => {

@@ -1,0 +1,141 @@
+/// <reference lib="dom" />
+/** What the page asks of its node. */
+import type { CopiesView } from "../../http/copies_routes.ts";
+import type { RingView } from "../../http/events_routes.ts";
+import type { Receipt } from "../../replication/receipt.ts";
+import type { TombstoneReport } from "../../replication/tombstone_collector.ts";
+
+/** A key in JSON: text, or base64 of its bytes. */
+export type JsonKey = { k: string } | { kb: string };
+
+/** A page of keys. */
+export interface KeyPage {
+  keys: JsonKey[];
+  next?: string;
+  nextb?: string;
+}
+
+/** A value as the page shows it. */
+export interface ShownValue {
+  text: string;
+  contentType: string;
+  bytes: number;
+}
+
+/** What came of a request for a key. */
+export interface Answer {
+  ok: boolean;
+  /** One sentence, of a problem. */
+  problem?: string;
+  receipt?: Receipt;
+}
+
+const SHOWN_BYTES_MAX = 4_096;
+
+/** The percent-encoded path of a key, slashes encoded too: browsers would fold `a/../b`. */
+export function pathOf(key: JsonKey): string {
+  if ("k" in key) return encodeURIComponent(key.k);
+  const bytes = Uint8Array.from(atob(key.kb), (c) => c.charCodeAt(0));
+  return Array.from(bytes, (byte) => "%" + byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The key of a path, the other way around. */
+export function keyOfPath(path: string): JsonKey {
+  try {
+    return { k: decodeURIComponent(path) };
+  } catch {
+    const bytes = path.replaceAll(
+      /%([0-9a-f]{2})/gi,
+      (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
+    );
+    return { kb: btoa(bytes) };
+  }
+}
+
+/** A key for the eye. */
+export function labelOf(key: JsonKey): string {
+  return "k" in key ? key.k : `base64:${key.kb}`;
+}
+
+/** Carries out one operation on a key and brings its receipt. */
+export async function operate(
+  method: "PUT" | "GET" | "DELETE",
+  key: JsonKey,
+  value?: string,
+): Promise<Answer> {
+  const body = method === "PUT" ? value ?? "" : null;
+  const headers = method === "PUT" ? { "content-type": "text/plain; charset=utf-8" } : undefined;
+  try {
+    const response = await fetch(`/kv/${pathOf(key)}?explain=1`, {
+      method,
+      body,
+      ...(headers === undefined ? {} : { headers }),
+    });
+    const json = await response.json();
+    if (response.ok) return { ok: true, receipt: json };
+    return {
+      ok: false,
+      problem: json.detail ?? response.statusText,
+      ...(Array.isArray(json.owners) ? { receipt: json } : {}),
+    };
+  } catch {
+    return { ok: false, problem: "The node does not answer" };
+  }
+}
+
+/** The value of a key, cut to what can be shown; undefined when there is none. */
+export async function valueOf(key: JsonKey): Promise<ShownValue | undefined> {
+  // A batch of one: its answer is no error where there is no value.
+  const body = JSON.stringify({ op: "get", ...key });
+  const response = await fetch("/batch", { method: "POST", body }).catch(() => undefined);
+  if (response === undefined || !response.ok) return undefined;
+  const { status, v, b, t } = await response.json();
+  if (status !== 200) return undefined;
+  const bytes = typeof v === "string"
+    ? new TextEncoder().encode(v)
+    : Uint8Array.from(atob(b), (c) => c.charCodeAt(0));
+  return { text: textOf(bytes), contentType: t ?? "", bytes: bytes.byteLength };
+}
+
+/** Who owns what. */
+export async function ringView(): Promise<RingView> {
+  return await (await fetch("/cluster/ring")).json();
+}
+
+/** What each owner of a key holds; undefined when the node does not answer. */
+export async function copiesOf(key: JsonKey): Promise<CopiesView | undefined> {
+  const response = await fetch(`/copies/${pathOf(key)}`).catch(() => undefined);
+  return response?.ok ? await response.json() : undefined;
+}
+
+/** Keys that begin with a prefix. @throws {Error} with the node's own words. */
+export async function listKeys(
+  prefix: string,
+  after: { next?: string; nextb?: string },
+  limit: number,
+): Promise<KeyPage> {
+  const query = new URLSearchParams({ prefix, limit: String(limit) });
+  if (after.next !== undefined) query.set("after", after.next);
+  if (after.nextb !== undefined) query.set("afterb", after.nextb);
+  const response = await fetch(`/kv?${query}`);
+  const json = await response.json();
+  if (!response.ok) throw new Error(json.detail);
+  return json;
+}
+
+/** Who has confirmed a tombstone; undefined where this node has none. */
+export async function tombstoneOf(key: JsonKey): Promise<TombstoneReport | undefined> {
+  const response = await fetch(`/tombstones/${pathOf(key)}`).catch(() => undefined);
+  return response?.ok ? await response.json() : undefined;
+}
+
+function textOf(bytes: Uint8Array): string {
+  const shown = bytes.subarray(0, SHOWN_BYTES_MAX);
+  const cut = bytes.byteLength > SHOWN_BYTES_MAX ? "…" : "";
+  try {
+    return new TextDecoder("utf-8", { fatal: cut === "" }).decode(shown) + cut;
+  } catch {
+    return Array.from(shown.subarray(0, 512), (byte) => byte.toString(16).padStart(2, "0"))
+      .join(" ");
+  }
+}

@@ -1,0 +1,83 @@
+/** `GET /copies/{key}`: what each owner of a key holds right now, asked one by one, without quorum. */
+import type { Hono } from "hono";
+import { type Key, keyFromPath, keyToJson, keyToPath } from "../record/key.ts";
+import type { StoredRecord } from "../record/record.ts";
+import { lineOf, recordFromLine } from "../record/record_line.ts";
+import { formatVersion } from "../record/version.ts";
+import type { Network } from "../platform/network.ts";
+import type { Replica } from "../replication/replica.ts";
+import type { Owner, Topology } from "../replication/topology.ts";
+import { formatToken, tokenOf } from "../ring/token.ts";
+import { methodNotAllowed } from "./problem.ts";
+import { rawPathAfter } from "./raw_url.ts";
+
+/** One owner's copy. */
+export interface OwnerCopy {
+  name: string;
+  /** What it holds; `unreachable` when it did not answer within a second. */
+  holds: "value" | "tombstone" | "nothing" | "unreachable";
+  version?: string;
+  /** Length of the record's line in bytes. */
+  bytes?: number;
+}
+
+/** The answer of `GET /copies/{key}`. */
+export interface CopiesView {
+  key: ReturnType<typeof keyToJson>;
+  token: string;
+  owners: OwnerCopy[];
+}
+
+/** What the route uses of its node. */
+export interface CopiesRoutesOptions {
+  network: Network;
+  replica: Replica;
+  topology(): Topology;
+  maxValueBytes: number;
+}
+
+const ANSWER_MS = 1_000;
+
+/** Adds the route. */
+export function copiesRoutes(app: Hono, options: CopiesRoutesOptions): void {
+  app.get("/copies/*", async ({ req }) => {
+    const key = keyFromPath(rawPathAfter(req.raw.url, "/copies/"));
+    const owners = options.topology().ownersOf(key);
+    const view: CopiesView = {
+      key: keyToJson(key),
+      token: formatToken(tokenOf(key)),
+      owners: await Promise.all(owners.map((owner) => copyOf(owner, key, options))),
+    };
+    return Response.json(view);
+  });
+  app.all("/copies/*", ({ req }) => methodNotAllowed(req.method, "GET, HEAD"));
+}
+
+async function copyOf(owner: Owner, key: Key, options: CopiesRoutesOptions): Promise<OwnerCopy> {
+  const { name, member, isSelf } = owner;
+  try {
+    if (isSelf) return describe(name, options.replica.get(key));
+    const { status, body } = await options.network.request({
+      method: "GET",
+      origin: member?.origin ?? name,
+      path: `/internal/kv/${keyToPath(key)}`,
+      timeoutMs: ANSWER_MS,
+      maxResponseBytes: options.maxValueBytes * 6 + 65_536,
+    });
+    if (status === 404) return describe(name, undefined);
+    if (status !== 200) return { name, holds: "unreachable" };
+    return describe(name, recordFromLine(body.subarray(0, body.byteLength - 1)));
+  } catch {
+    return { name, holds: "unreachable" };
+  }
+}
+
+function describe(name: string, record: StoredRecord | undefined): OwnerCopy {
+  if (record === undefined) return { name, holds: "nothing" };
+  return {
+    name,
+    holds: record.tombstone ? "tombstone" : "value",
+    version: formatVersion(record),
+    bytes: lineOf(record.frame).byteLength,
+  };
+}
