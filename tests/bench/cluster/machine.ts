@@ -1,0 +1,33 @@
+/** Facts of the machine, without which numbers say nothing. */
+
+/** One line each. */
+export async function machineFacts(): Promise<string[]> {
+  const cpu = /^model name\s*: (.*)$/m.exec(await text("/proc/cpuinfo"))?.[1] ?? "unknown CPU";
+  const gib = (Deno.systemMemoryInfo().total / 1024 ** 3).toFixed(1);
+  const load = Deno.loadavg().map((value) => value.toFixed(1)).join(", ");
+  return [
+    `${navigator.hardwareConcurrency} cores (${cpu}), ${gib} GiB, Linux ${Deno.osRelease()}`,
+    `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}; ${await version(
+      "etcd",
+      "--version",
+    )}; ${await version(
+      "wrk",
+      "-v",
+    )}`,
+    `Load average when the run began: ${load} (above 0 other work took part of the cores)`,
+  ];
+}
+
+async function text(path: string): Promise<string> {
+  return await Deno.readTextFile(path).catch(() => "");
+}
+
+async function version(command: string, argument: string): Promise<string> {
+  try {
+    const { stdout, stderr } = await new Deno.Command(command, { args: [argument] }).output();
+    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    return said.split("\n")[0]!.split(" Copyright")[0]!.split(" [")[0]!;
+  } catch {
+    return `no ${command}`;
+  }
+}
