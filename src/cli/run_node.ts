@@ -67,6 +67,7 @@ export async function runNode(
       url: originOf(settings.host, server.port),
       failed: node.failed,
       async stop() {
+        node.drain();
         if (!await server.close(DRAIN_MS)) log.warn("drain.incomplete", { waitedMs: DRAIN_MS });
         await node.stop();
         platform.network.close();
