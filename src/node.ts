@@ -133,7 +133,10 @@ export class ConvergeNode {
       store,
       lamport,
       horizon,
-      onStored: ({ key }) => this.#antiEntropy.onStored(key),
+      onStored: (record) => {
+        this.#antiEntropy.onStored(record.key);
+        this.#collector.onStored(record);
+      },
     });
     const exchange = new KeyExchange({ store, replica, clock, selfName });
     this.#hints = parts.createHintedHandoff({

@@ -45,6 +45,8 @@ export interface TombstoneReport {
   owners: { name: string; confirmed: boolean; has: string }[];
 }
 
+/** A round may take 1 / (1 + this) of the time. */
+const REST_SHARE = 50;
 const SCAN_SLICE = 500;
 const BATCH = 256;
 /**
@@ -61,6 +63,8 @@ export class TombstoneCollector {
   readonly #options: TombstoneCollectorOptions;
   /** Tombstones that the round before has seen: young ones are left alone for a round. */
   #seen = new Map<Key, number>();
+  /** Whether a round can find anything: an idle node need not look through all of its keys. */
+  #worthLooking = true;
   #stopped = false;
 
   constructor(options: TombstoneCollectorOptions) {
@@ -73,6 +77,11 @@ export class TombstoneCollector {
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  /** A record was stored. */
+  onStored(record: { tombstone?: boolean; expiresAtMs?: number }): void {
+    if (record.tombstone === true || (record.expiresAtMs ?? 0) > 0) this.#worthLooking = true;
   }
 
   /** Tells who has confirmed the tombstone of a key; undefined when this node has none. */
@@ -92,6 +101,8 @@ export class TombstoneCollector {
   async round(): Promise<void> {
     const { store, clock } = this.#options;
     const seen = new Map<Key, number>();
+    let expiring = 0;
+    this.#worthLooking = false;
     const unconfirmedBefore = this.counts.unconfirmed;
     let tombstones = 0;
     let due: StoredRecord[] = [];
@@ -101,6 +112,7 @@ export class TombstoneCollector {
       while (!this.#stopped) {
         const page = scan.next(SCAN_SLICE);
         for (const record of page) {
+          if (record.expiresAtMs !== 0) expiring++;
           if (!this.#isCollectable(record, CLOCK_SKEW_MS_MAX)) continue;
           tombstones++;
           seen.set(record.key, record.counter);
@@ -114,6 +126,7 @@ export class TombstoneCollector {
         await delay(clock, 0);
       }
     } catch (error) {
+      this.#worthLooking = true;
       this.counts.unconfirmed = unconfirmedBefore;
       throw error;
     } finally {
@@ -121,15 +134,20 @@ export class TombstoneCollector {
     }
     this.#seen = seen;
     this.counts.tombstones = tombstones;
+    if (tombstones + expiring > 0) this.#worthLooking = true;
   }
 
   async #loop(): Promise<void> {
     const { clock, log, intervalMs } = this.#options;
+    let tookMs = 0;
     while (!this.#stopped) {
-      await delay(clock, intervalMs);
+      await delay(clock, Math.max(intervalMs, REST_SHARE * tookMs));
       if (this.#stopped) return;
+      if (!this.#worthLooking) continue;
+      const startMs = clock.monotonicMs();
       try {
         await this.round();
+        tookMs = clock.monotonicMs() - startMs;
       } catch (error) {
         if (this.#stopped) return;
         const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
