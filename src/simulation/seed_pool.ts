@@ -16,7 +16,8 @@ export interface PoolOptions extends SeedOptions {
 }
 
 type ToWorker = { seed: number; options: SeedOptions };
-type FromWorker = { summary: SeedSummary } | { failure: string };
+/** `loaded` comes first: what is posted to a Worker before it listens may get lost. */
+type FromWorker = { loaded: true } | { summary: SeedSummary } | { failure: string };
 
 /** Resolves when all seeds have run, or `onSummary` wanted no more. */
 export async function runSeeds(options: PoolOptions): Promise<void> {
@@ -48,6 +49,7 @@ export function serveSeeds(): void {
       (error) => scope.postMessage({ failure: String(error) }),
     );
   };
+  scope.postMessage({ loaded: true });
 }
 
 interface WorkerRunner {
@@ -57,17 +59,23 @@ interface WorkerRunner {
 
 function workerRunner(entry: string, options: SeedOptions): WorkerRunner {
   const worker = new Worker(entry, { type: "module", name: SEED_WORKER_NAME });
-  const run = (seed: number) =>
-    new Promise<SeedSummary>((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-        if ("summary" in data) resolve(data.summary);
-        else reject(new Error(data.failure));
-      };
-      worker.onerror = (event) => {
-        event.preventDefault();
-        reject(new Error(`Cannot run seed ${seed}: ${event.message}`));
-      };
-      worker.postMessage({ seed, options } satisfies ToWorker);
-    });
+  const loaded = Promise.withResolvers<void>();
+  let settle = Promise.withResolvers<SeedSummary>();
+  worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+    if ("loaded" in data) loaded.resolve();
+    else if ("summary" in data) settle.resolve(data.summary);
+    else settle.reject(new Error(data.failure));
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    loaded.resolve();
+    settle.reject(new Error(`Cannot run seeds in a Worker: ${event.message}`));
+  };
+  const run = async (seed: number) => {
+    settle = Promise.withResolvers<SeedSummary>();
+    await loaded.promise;
+    worker.postMessage({ seed, options } satisfies ToWorker);
+    return await settle.promise;
+  };
   return Object.assign(run, { close: () => worker.terminate() });
 }
