@@ -16,16 +16,15 @@ import type { Version } from "../record/version.ts";
 import { BlockCache } from "./block_cache.ts";
 import { hashKey } from "./bloom_filter.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
-import { compactionDebt, pickCompaction } from "./compaction_picker.ts";
 import { MergeCursor } from "./cursor.ts";
-import { DAMAGED_NAME, LOCK_NAME } from "./file_names.ts";
+import { LOCK_NAME } from "./file_names.ts";
 import { Group } from "./group.ts";
 import type { LineRecord } from "./line_record.ts";
+import { Maintenance } from "./maintenance.ts";
 import { Memtable } from "./memtable.ts";
 import { recover } from "./recovery.ts";
-import { type LostRange, salvageTable } from "./salvage.ts";
-import { RunCursor, type TableReader } from "./sstable_reader.ts";
-import type { WrittenTable } from "./sstable_writer.ts";
+import type { LostRange } from "./salvage.ts";
+import { RunCursor } from "./sstable_reader.ts";
 import {
   type ApplyResult,
   DATA,
@@ -37,9 +36,8 @@ import {
   type StoreStatistics,
 } from "./store.ts";
 import { StoreScan } from "./store_scan.ts";
-import { buildTables } from "./table_builder.ts";
 import { TableCatalog } from "./table_catalog.ts";
-import { findInRuns, type Run, tableFor } from "./table_set.ts";
+import { findInRuns, tableFor } from "./table_set.ts";
 import { WriteQueue } from "./write_queue.ts";
 import { LogWriter } from "./wal_writer.ts";
 
@@ -73,13 +71,6 @@ export interface DamageReport {
   lost: LostRange[];
 }
 
-/** A memtable that is being written to tables. */
-interface Frozen {
-  memtable: Memtable;
-  /** First log segment that holds nothing of it. */
-  nextLog: number;
-}
-
 /** Frozen memtables at most: while there are as many and the next is full too, writes wait. */
 const FROZEN_MAX = 1;
 /** Runs of one keyspace from which writes are slowed, and from which they wait. */
@@ -88,8 +79,6 @@ const RUNS_STOP = 20;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /** Without a wait for the device in between, the writer lets others run after this long. */
 const WRITER_SLICE_MS = 4;
-/** Pause before something that found the disk full is tried again. */
-const DISK_FULL_RETRY_MS = 1_000;
 const KEYSPACE = /^[a-z][a-z0-9-]{0,62}$/;
 
 /** A durable store in a directory. Made by {@linkcode LsmStore.open}. */
@@ -102,32 +91,25 @@ export class LsmStore implements Store {
   readonly #memtableBytes: number;
   readonly #lock: FileLock;
   readonly #catalog: TableCatalog;
+  readonly #maintenance: Maintenance;
   readonly #cache: BlockCache;
   readonly #queue = new WriteQueue();
   readonly #keyspaces = new Set<Keyspace>();
   #log: LogWriter;
   #active: Memtable;
-  /** Oldest first. */
-  readonly #frozen: Frozen[] = [];
   /** Bytes of segments before the open one that are still needed. */
-  #sealedLogBytes: number;
+  readonly #recoveredLogBytes: number;
   #highestCounter: number;
   #writing: Promise<void> | undefined;
-  #flushing: Promise<void> | undefined;
-  #compacting: Promise<void> | undefined;
-  /** Whether there may be something to do for compaction that it has not looked at. */
-  #compactAgain = false;
   #syncTimer: number | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
   #fatal: ConvergeError | undefined;
-  /** Why the last flush did not succeed: the disk is full. */
-  #flushError: ConvergeError | undefined;
-  readonly #damaged = new Map<TableReader, ConvergeError>();
-  /** Called at the next progress of flush or compaction. */
-  #progressWaiters: (() => void)[] = [];
-  readonly #totals = { flushes: 0, compactions: 0, compactedBytes: 0, applied: 0, syncs: 0 };
+  #appliedTotal = 0;
+  #syncsTotal = 0;
   #lastSyncMs = 0;
+  /** When the writer last let others run: one caller that awaits each write would never. */
+  #sliceStartMs = 0;
 
   private constructor(
     options: LsmStoreOptions,
@@ -147,11 +129,17 @@ export class LsmStore implements Store {
       disk,
       directory,
       cache: this.#cache,
-      onDamage: (table, error) => this.#noteDamage(table, error),
+      onDamage: (table, error) => this.#maintenance.repair(table, error),
+    });
+    this.#maintenance = new Maintenance({
+      ...options,
+      catalog: this.#catalog,
+      onFailure: (cause) => void this.#fail(cause),
+      highestCounter: () => this.#highestCounter,
     });
     this.#log = recovered.log;
     this.#active = recovered.memtable;
-    this.#sealedLogBytes = recovered.sealedLogBytes;
+    this.#recoveredLogBytes = recovered.sealedLogBytes;
     this.#highestCounter = recovered.highestCounter;
   }
 
@@ -171,7 +159,7 @@ export class LsmStore implements Store {
         log?.warn("storage.torn_tail_cut", { directory, bytes: recovered.cutBytes });
       }
       const store = new LsmStore(options, lock, recovered);
-      store.#compact();
+      store.#maintenance.compact();
       return store;
     } catch (error) {
       lock.release();
@@ -209,8 +197,8 @@ export class LsmStore implements Store {
     if (this.#closed) throw closedError();
     const sources = this.#active.cursor(keyspace, start, end);
     try {
-      for (let i = this.#frozen.length - 1; i >= 0; i--) {
-        sources.push(...this.#frozen[i]!.memtable.cursor(keyspace, start, end));
+      for (let i = this.#maintenance.frozen.length - 1; i >= 0; i--) {
+        sources.push(...this.#maintenance.frozen[i]!.memtable.cursor(keyspace, start, end));
       }
       for (const { tables } of this.#catalog.tables.runs(keyspace)) {
         sources.push(new RunCursor(tables, start, end));
@@ -224,10 +212,10 @@ export class LsmStore implements Store {
 
   async flush(): Promise<void> {
     await this.#freeze();
-    while (this.#frozen.length > 0) {
+    while (this.#maintenance.frozen.length > 0) {
       if (this.#fatal !== undefined) throw this.#fatal;
-      if (this.#flushError !== undefined) throw this.#flushError;
-      await this.#progress();
+      if (this.#maintenance.flushError !== undefined) throw this.#maintenance.flushError;
+      await this.#maintenance.progress();
     }
   }
 
@@ -247,7 +235,7 @@ export class LsmStore implements Store {
 
   statistics(): StoreStatistics {
     const approximateKeys: Record<Keyspace, number> = {};
-    const memtables = [this.#active, ...this.#frozen.map(({ memtable }) => memtable)];
+    const memtables = [this.#active, ...this.#maintenance.frozen.map(({ memtable }) => memtable)];
     let memtableBytes = 0;
     for (const memtable of memtables) {
       memtableBytes += memtable.logBytes;
@@ -257,9 +245,7 @@ export class LsmStore implements Store {
     }
     let tableCount = 0;
     let tableBytes = 0;
-    let compactionDebtBytes = 0;
     for (const [keyspace, runs] of this.#catalog.tables.keyspaces) {
-      compactionDebtBytes += compactionDebt(runs.map(({ bytes }) => bytes));
       let keys = approximateKeys[keyspace] ?? 0;
       for (const { tables, bytes } of runs) {
         tableCount += tables.length;
@@ -271,25 +257,23 @@ export class LsmStore implements Store {
     return {
       approximateKeys,
       memtableBytes,
-      logBytes: this.#sealedLogBytes + this.#log.bytes,
+      logBytes: this.#logBytes(),
       tableCount,
       tableBytes,
       cacheBytes: this.#cache.bytes,
-      compactionDebtBytes,
-      flushesTotal: this.#totals.flushes,
-      compactionsTotal: this.#totals.compactions,
-      compactedBytesTotal: this.#totals.compactedBytes,
-      appliedTotal: this.#totals.applied,
-      syncsTotal: this.#totals.syncs,
+      compactionDebtBytes: this.#maintenance.debtBytes(),
+      flushesTotal: this.#maintenance.totals.flushes,
+      compactionsTotal: this.#maintenance.totals.compactions,
+      compactedBytesTotal: this.#maintenance.totals.compactedBytes,
+      appliedTotal: this.#appliedTotal,
+      syncsTotal: this.#syncsTotal,
       lastSyncMs: this.#lastSyncMs,
     };
   }
 
   /** Resolves once flush and compaction have nothing to do. For tools, tests and benchmarks. */
-  async settled(): Promise<void> {
-    while ((this.#flushing ?? this.#compacting) !== undefined) {
-      await (this.#flushing ?? this.#compacting);
-    }
+  settled(): Promise<void> {
+    return this.#maintenance.settled();
   }
 
   close(): Promise<void> {
@@ -301,12 +285,9 @@ export class LsmStore implements Store {
       while (this.#writing !== undefined) await this.#writing;
       // Where this fails (disk full), what is in memory is in the log.
       if (this.#fatal === undefined) await this.#freeze().catch(() => {});
-      await this.#flushing;
     } finally {
+      await this.#maintenance.close();
       this.#closed = true;
-      this.#announceProgress();
-      await this.#flushing;
-      await this.#compacting;
       if (this.#syncTimer !== undefined) this.#clock.clearTimer(this.#syncTimer);
       try {
         if (this.#fatal === undefined && this.#log.hasUnsynced) await this.#log.sync();
@@ -316,6 +297,14 @@ export class LsmStore implements Store {
         this.#lock.release();
       }
     }
+  }
+
+  /** Bytes of all segments that are still needed, about. */
+  #logBytes(): number {
+    let bytes = this.#log.bytes;
+    for (const { memtable } of this.#maintenance.frozen) bytes += memtable.logBytes;
+    // The recovered memtable reaches back over the segments before the one that is open.
+    return this.#maintenance.totals.flushes === 0 ? bytes + this.#recoveredLogBytes : bytes;
   }
 
   #refusal(): ConvergeError | undefined {
@@ -330,8 +319,8 @@ export class LsmStore implements Store {
 
   #inMemory(keyspace: Keyspace, key: Key): LineRecord | undefined {
     let line = this.#active.get(keyspace, key);
-    for (let i = this.#frozen.length - 1; line === undefined && i >= 0; i--) {
-      line = this.#frozen[i]!.memtable.get(keyspace, key);
+    for (let i = this.#maintenance.frozen.length - 1; line === undefined && i >= 0; i--) {
+      line = this.#maintenance.frozen[i]!.memtable.get(keyspace, key);
     }
     return line;
   }
@@ -355,18 +344,15 @@ export class LsmStore implements Store {
   async #writeLoop(): Promise<void> {
     // One turn later, so that all who call in the same turn share the first fsync.
     await undefined;
-    let sliceStart = this.#clock.monotonicMs();
     while (!this.#queue.isEmpty) {
       try {
         await this.#writeOnce();
       } catch (error) {
         this.#queue.rejectAll(error);
       }
-      if (this.#durability.mode !== "fsync") {
-        if (this.#clock.monotonicMs() - sliceStart >= WRITER_SLICE_MS) {
-          await delay(this.#clock, 0);
-          sliceStart = this.#clock.monotonicMs();
-        }
+      if (this.#clock.monotonicMs() - this.#sliceStartMs >= WRITER_SLICE_MS) {
+        if (this.#durability.mode !== "fsync") await delay(this.#clock, 0);
+        this.#sliceStartMs = this.#clock.monotonicMs();
       }
     }
     this.#writing = undefined;
@@ -389,7 +375,7 @@ export class LsmStore implements Store {
       return;
     }
     for (const { resolve, results } of calls) {
-      for (const result of results) if (result === "stored") this.#totals.applied++;
+      for (const result of results) if (result === "stored") this.#appliedTotal++;
       resolve(results);
     }
   }
@@ -421,7 +407,7 @@ export class LsmStore implements Store {
       throw this.#fail(error);
     }
     this.#lastSyncMs = this.#clock.monotonicMs() - start;
-    this.#totals.syncs++;
+    this.#syncsTotal++;
   }
 
   #scheduleSync(): void {
@@ -435,22 +421,18 @@ export class LsmStore implements Store {
 
   /** Waits until there is room for a group. @throws `disk_full`. */
   async #makeRoom(): Promise<void> {
-    const runs = this.#runsMax();
+    const runs = this.#maintenance.runsMax();
     if (runs >= RUNS_SLOW) await delay(this.#clock, 1);
-    while (this.#runsMax() >= RUNS_STOP && this.#compacting !== undefined) await this.#progress();
+    while (this.#maintenance.runsMax() >= RUNS_STOP && this.#maintenance.isCompacting) {
+      await this.#maintenance.progress();
+    }
     if (this.#active.logBytes < this.#memtableBytes) return;
-    while (this.#frozen.length >= FROZEN_MAX) {
+    while (this.#maintenance.frozen.length >= FROZEN_MAX) {
       if (this.#fatal !== undefined) throw this.#fatal;
-      if (this.#flushError !== undefined) throw this.#flushError;
-      await this.#progress();
+      if (this.#maintenance.flushError !== undefined) throw this.#maintenance.flushError;
+      await this.#maintenance.progress();
     }
     await this.#rotate();
-  }
-
-  #runsMax(): number {
-    let most = 0;
-    for (const runs of this.#catalog.tables.keyspaces.values()) most = Math.max(most, runs.length);
-    return most;
   }
 
   /** Freezes the memtable and goes on in a new segment. Only the writer may call it. */
@@ -467,10 +449,8 @@ export class LsmStore implements Store {
       throw isConvergeError(error, "disk_full") ? error : this.#fail(error);
     }
     sealed.close();
-    this.#sealedLogBytes += sealed.bytes;
-    this.#frozen.push({ memtable: this.#active, nextLog: this.#log.number });
+    this.#maintenance.freeze({ memtable: this.#active, nextLog: this.#log.number });
     this.#active = new Memtable();
-    this.#flushing ??= this.#flushLoop();
   }
 
   /** Has the writer freeze what is in memory now. */
@@ -480,157 +460,6 @@ export class LsmStore implements Store {
     const done = this.#queue.requestFreeze();
     this.#writing ??= this.#writeLoop();
     return done;
-  }
-
-  // ---- Flush and compaction -----------------------------------------------------------------
-
-  async #flushLoop(): Promise<void> {
-    while (this.#frozen.length > 0 && this.#fatal === undefined) {
-      try {
-        await this.#flushOldest(this.#frozen[0]!);
-        this.#flushError = undefined;
-      } catch (error) {
-        if (isConvergeError(error, "disk_full")) this.#flushError = error;
-        else this.#fail(error);
-      }
-      this.#announceProgress();
-      if (this.#flushError !== undefined) {
-        if (this.#closing !== undefined) break;
-        this.#options.log?.warn("storage.flush_waits", { reason: this.#flushError.message });
-        await delay(this.#clock, DISK_FULL_RETRY_MS);
-      }
-    }
-    this.#flushing = undefined;
-    this.#announceProgress();
-    this.#compact();
-  }
-
-  async #flushOldest({ memtable, nextLog }: Frozen): Promise<void> {
-    const add: WrittenTable[] = [];
-    const run = this.#catalog.allocate();
-    for (const keyspace of memtable.keyspaces.keys()) {
-      const source = new MergeCursor(memtable.cursor(keyspace, "", undefined));
-      const tables = await buildTables(source, {
-        disk: this.#disk,
-        clock: this.#clock,
-        directory: this.#directory,
-        keyspace,
-        allocate: () => this.#catalog.allocate(),
-        older: this.#catalog.tables.runs(keyspace),
-        isCancelled: () => false,
-      });
-      add.push(...tables ?? []);
-    }
-    await this.#catalog.commit({ add, run, log: nextLog, highestCounter: this.#highestCounter });
-    this.#frozen.shift();
-    this.#sealedLogBytes = this.#frozen.reduce((sum, { memtable }) => sum + memtable.logBytes, 0);
-    this.#totals.flushes++;
-    this.#compact();
-  }
-
-  /** Starts compaction if there is anything to do and it is not under way. */
-  #compact(): void {
-    if (this.#closed || this.#fatal !== undefined) return;
-    this.#compactAgain = true;
-    this.#compacting ??= this.#compactLoop();
-  }
-
-  async #compactLoop(): Promise<void> {
-    await undefined;
-    while (this.#compactAgain && !this.#isStopping()) {
-      this.#compactAgain = false;
-      try {
-        if (await this.#repairOne() || await this.#compactOne()) this.#compactAgain = true;
-      } catch (error) {
-        this.#compactAgain = true;
-        if (isConvergeError(error, "disk_full")) {
-          this.#options.log?.warn("storage.compaction_waits", { reason: error.message });
-          this.#announceProgress();
-          await delay(this.#clock, DISK_FULL_RETRY_MS);
-        } else if (!isConvergeError(error, "corrupt_file") || this.#damaged.size === 0) {
-          // Damage is repaired in the next round; anything else is beyond repair.
-          this.#fail(error);
-        }
-      }
-      this.#announceProgress();
-    }
-    this.#compacting = undefined;
-    this.#announceProgress();
-  }
-
-  #isStopping(): boolean {
-    return this.#closed || this.#closing !== undefined || this.#fatal !== undefined;
-  }
-
-  async #compactOne(): Promise<boolean> {
-    for (const [keyspace, runs] of this.#catalog.tables.keyspaces) {
-      const choice = pickCompaction(runs.map(({ bytes }) => bytes));
-      if (choice === undefined) continue;
-      await this.#mergeRuns(keyspace, runs.slice(choice.from, choice.to), runs.slice(choice.to));
-      return true;
-    }
-    return false;
-  }
-
-  async #mergeRuns(keyspace: Keyspace, merged: Run[], older: Run[]): Promise<void> {
-    const cursors: RunCursor[] = [];
-    try {
-      for (const { tables } of merged) cursors.push(new RunCursor(tables, "", undefined));
-    } catch (error) {
-      for (const cursor of cursors) cursor.close();
-      throw error;
-    }
-    const add = await buildTables(new MergeCursor(cursors), {
-      disk: this.#disk,
-      clock: this.#clock,
-      directory: this.#directory,
-      keyspace,
-      allocate: () => this.#catalog.allocate(),
-      older,
-      isCancelled: () => this.#isStopping(),
-    });
-    if (add === undefined) return;
-    const remove = merged.flatMap(({ tables }) => tables);
-    await this.#catalog.commit({ add, run: merged[0]!.id, remove });
-    this.#totals.compactions++;
-    for (const { bytes } of add) this.#totals.compactedBytes += bytes;
-  }
-
-  // ---- Trouble ------------------------------------------------------------------------------
-
-  #noteDamage(table: TableReader, error: ConvergeError): void {
-    if (this.#damaged.has(table)) return;
-    this.#damaged.set(table, error);
-    this.#options.log?.error("storage.table_damaged", { reason: error.message });
-    this.#compact();
-  }
-
-  /** Moves one damaged table aside and keeps the blocks of it that hold. */
-  async #repairOne(): Promise<boolean> {
-    const [damage] = this.#damaged;
-    if (damage === undefined) return false;
-    const [table, error] = damage;
-    const { keyspace } = table.properties;
-    const run = this.#catalog.tables.runs(keyspace).find(({ tables }) => tables.includes(table));
-    this.#damaged.delete(table);
-    if (run === undefined) return true;
-    const salvaged = await salvageTable(this.#disk, table.path, table.properties, {
-      disk: this.#disk,
-      directory: this.#directory,
-      number: this.#catalog.allocate(),
-      keyspace,
-    });
-    const aside = `${this.#directory}/${DAMAGED_NAME}`;
-    const file = `${aside}/${table.name}`;
-    this.#options.onDamage?.({ keyspace, file, reason: error.message, lost: salvaged.lost });
-    this.#disk.makeDirectory(aside);
-    await this.#catalog.commit({
-      add: salvaged.table === undefined ? [] : [salvaged.table],
-      run: run.id,
-      remove: [table],
-      dispose: ({ path }) => this.#disk.rename(path, file),
-    });
-    return true;
   }
 
   /** Stops all writing for ever. Returns the error to give to those who wait. */
@@ -643,19 +472,9 @@ export class LsmStore implements Store {
     this.#fatal = new ConvergeError(code, `Cannot write any more: ${reason}`, { cause });
     this.#options.log?.error("storage.failed", { reason });
     this.#queue.rejectAll(this.#fatal);
-    this.#announceProgress();
+    this.#maintenance.stop();
     this.#options.onFatal?.(this.#fatal);
     return this.#fatal;
-  }
-
-  #progress(): Promise<void> {
-    return new Promise((resolve) => void this.#progressWaiters.push(resolve));
-  }
-
-  #announceProgress(): void {
-    const waiters = this.#progressWaiters;
-    this.#progressWaiters = [];
-    for (const resume of waiters) resume();
   }
 }
 

@@ -1,0 +1,266 @@
+/**
+ * What goes on behind the writes: frozen memtables become tables (flush), tables are merged
+ * (compaction), damaged tables are replaced by what holds of them (repair). Flushes are one lane,
+ * compactions and repairs another; both run in short slices in the one thread.
+ */
+import { type ConvergeError, isConvergeError } from "../errors.ts";
+import { delay } from "../platform/clock.ts";
+import { compactionDebt, pickCompaction } from "./compaction_picker.ts";
+import { MergeCursor } from "./cursor.ts";
+import { DAMAGED_NAME } from "./file_names.ts";
+import type { DamageReport, LsmStoreOptions } from "./lsm_store.ts";
+import type { Memtable } from "./memtable.ts";
+import { salvageTable } from "./salvage.ts";
+import { RunCursor, type TableReader } from "./sstable_reader.ts";
+import type { WrittenTable } from "./sstable_writer.ts";
+import type { Keyspace } from "./store.ts";
+import { type BuildOptions, buildTables } from "./table_builder.ts";
+import type { TableCatalog } from "./table_catalog.ts";
+import type { Run } from "./table_set.ts";
+
+/** Pause before something that found the disk full is tried again. */
+const DISK_FULL_RETRY_MS = 1_000;
+
+/** A memtable that is being written to tables. */
+export interface Frozen {
+  readonly memtable: Memtable;
+  /** First log segment that holds nothing of it. */
+  readonly nextLog: number;
+}
+
+export interface MaintenanceOptions extends LsmStoreOptions {
+  catalog: TableCatalog;
+  /** Called with what nothing can be done about: the store must stop. */
+  onFailure: (cause: unknown) => void;
+  highestCounter: () => number;
+}
+
+/** The two lanes of background work of a store. */
+export class Maintenance {
+  readonly totals = { flushes: 0, compactions: 0, compactedBytes: 0 };
+  readonly #options: MaintenanceOptions;
+  readonly #catalog: TableCatalog;
+  /** Oldest first. Readers see each until its tables are in the catalog. */
+  readonly #frozen: Frozen[] = [];
+  readonly #damaged = new Map<TableReader, ConvergeError>();
+  #flushing: Promise<void> | undefined;
+  #compacting: Promise<void> | undefined;
+  /** Whether there may be something to do for compaction that it has not looked at. */
+  #compactAgain = false;
+  #flushError: ConvergeError | undefined;
+  #isClosing = false;
+  #isStopped = false;
+  /** Called at the next progress of either lane. */
+  #waiters: (() => void)[] = [];
+
+  constructor(options: MaintenanceOptions) {
+    this.#options = options;
+    this.#catalog = options.catalog;
+  }
+
+  /** Memtables that wait for their flush, oldest first. */
+  get frozen(): readonly Frozen[] {
+    return this.#frozen;
+  }
+
+  /** Why the last flush did not succeed: the disk is full. It is tried again. */
+  get flushError(): ConvergeError | undefined {
+    return this.#flushError;
+  }
+
+  get isCompacting(): boolean {
+    return this.#compacting !== undefined;
+  }
+
+  /** Most runs that a keyspace has: what compaction is behind by. */
+  runsMax(): number {
+    let most = 0;
+    for (const runs of this.#catalog.tables.keyspaces.values()) most = Math.max(most, runs.length);
+    return most;
+  }
+
+  /** Bytes that compaction has to move to be at rest. */
+  debtBytes(): number {
+    let debt = 0;
+    for (const runs of this.#catalog.tables.keyspaces.values()) {
+      debt += compactionDebt(runs.map(({ bytes }) => bytes));
+    }
+    return debt;
+  }
+
+  /** Takes a memtable that gets no more writes. */
+  freeze(frozen: Frozen): void {
+    this.#frozen.push(frozen);
+    this.#flushing ??= this.#flushLoop();
+  }
+
+  /** Has a damaged table moved aside. */
+  repair(table: TableReader, error: ConvergeError): void {
+    if (this.#damaged.has(table)) return;
+    this.#damaged.set(table, error);
+    this.#options.log?.error("storage.table_damaged", { reason: error.message });
+    this.compact();
+  }
+
+  /** Starts compaction if there may be anything to do. */
+  compact(): void {
+    if (this.#isClosing || this.#isStopped) return;
+    this.#compactAgain = true;
+    this.#compacting ??= this.#compactLoop();
+  }
+
+  /** Resolves at the next step of either lane. */
+  progress(): Promise<void> {
+    return new Promise((resolve) => void this.#waiters.push(resolve));
+  }
+
+  /** Resolves once neither lane has anything to do. */
+  async settled(): Promise<void> {
+    while ((this.#flushing ?? this.#compacting) !== undefined) {
+      await (this.#flushing ?? this.#compacting);
+    }
+  }
+
+  /** Ends compaction where it is, and flushes what is frozen. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.settled();
+    this.stop();
+  }
+
+  /** Ends both lanes at the next step: the store has failed, or is closed. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#announceProgress();
+  }
+
+  async #flushLoop(): Promise<void> {
+    while (this.#frozen.length > 0 && !this.#isStopped) {
+      try {
+        await this.#flushOldest(this.#frozen[0]!);
+        this.#flushError = undefined;
+      } catch (error) {
+        if (isConvergeError(error, "disk_full")) this.#flushError = error;
+        else this.#options.onFailure(error);
+      }
+      this.#announceProgress();
+      if (this.#flushError === undefined) continue;
+      if (this.#isClosing) break;
+      this.#options.log?.warn("storage.flush_waits", { reason: this.#flushError.message });
+      await delay(this.#options.clock, DISK_FULL_RETRY_MS);
+    }
+    this.#flushing = undefined;
+    this.#announceProgress();
+  }
+
+  async #flushOldest({ memtable, nextLog }: Frozen): Promise<void> {
+    const add: WrittenTable[] = [];
+    const run = this.#catalog.allocate();
+    const highestCounter = this.#options.highestCounter();
+    for (const keyspace of memtable.keyspaces.keys()) {
+      const source = new MergeCursor(memtable.cursor(keyspace, "", undefined));
+      const older = this.#catalog.tables.runs(keyspace);
+      const isCancelled = () => this.#isStopped;
+      const tables = await buildTables(source, this.#build(keyspace, older, isCancelled));
+      if (tables === undefined) return;
+      add.push(...tables);
+    }
+    await this.#catalog.commit({ add, run, log: nextLog, highestCounter });
+    this.#frozen.shift();
+    this.totals.flushes++;
+    this.compact();
+  }
+
+  async #compactLoop(): Promise<void> {
+    await undefined;
+    while (this.#compactAgain && !this.#isClosing && !this.#isStopped) {
+      this.#compactAgain = false;
+      try {
+        if (await this.#repairOne() || await this.#compactOne()) this.#compactAgain = true;
+      } catch (error) {
+        this.#compactAgain = true;
+        if (isConvergeError(error, "disk_full")) {
+          this.#options.log?.warn("storage.compaction_waits", { reason: error.message });
+          this.#announceProgress();
+          await delay(this.#options.clock, DISK_FULL_RETRY_MS);
+        } else if (!isConvergeError(error, "corrupt_file") || this.#damaged.size === 0) {
+          // Damage is repaired in the next round; anything else is beyond repair.
+          this.#options.onFailure(error);
+        }
+      }
+      this.#announceProgress();
+    }
+    this.#compacting = undefined;
+    this.#announceProgress();
+  }
+
+  async #compactOne(): Promise<boolean> {
+    for (const [keyspace, runs] of this.#catalog.tables.keyspaces) {
+      const choice = pickCompaction(runs.map(({ bytes }) => bytes));
+      if (choice === undefined) continue;
+      await this.#mergeRuns(keyspace, runs.slice(choice.from, choice.to), runs.slice(choice.to));
+      return true;
+    }
+    return false;
+  }
+
+  async #mergeRuns(keyspace: Keyspace, merged: Run[], older: Run[]): Promise<void> {
+    const cursors: RunCursor[] = [];
+    try {
+      for (const { tables } of merged) cursors.push(new RunCursor(tables, "", undefined));
+    } catch (error) {
+      for (const cursor of cursors) cursor.close();
+      throw error;
+    }
+    const isCancelled = () => this.#isClosing || this.#isStopped;
+    const add = await buildTables(
+      new MergeCursor(cursors),
+      this.#build(keyspace, older, isCancelled),
+    );
+    if (add === undefined) return;
+    const remove = merged.flatMap(({ tables }) => tables);
+    await this.#catalog.commit({ add, run: merged[0]!.id, remove });
+    this.totals.compactions++;
+    for (const { bytes } of add) this.totals.compactedBytes += bytes;
+  }
+
+  /** Moves one damaged table aside and keeps the blocks of it that hold. */
+  async #repairOne(): Promise<boolean> {
+    const [damage] = this.#damaged;
+    if (damage === undefined) return false;
+    const [table, { message }] = damage;
+    const { disk, directory, onDamage } = this.#options;
+    const { keyspace } = table.properties;
+    const run = this.#catalog.tables.runs(keyspace).find(({ tables }) => tables.includes(table));
+    if (run !== undefined) {
+      const number = this.#catalog.allocate();
+      const target = { disk, directory, number, keyspace };
+      const { lost, ...kept } = await salvageTable(disk, table.path, table.properties, target);
+      const aside = `${directory}/${DAMAGED_NAME}`;
+      const file = `${aside}/${table.name}`;
+      const report: DamageReport = { keyspace, file, reason: message, lost };
+      onDamage?.(report);
+      disk.makeDirectory(aside);
+      await this.#catalog.commit({
+        add: kept.table === undefined ? [] : [kept.table],
+        run: run.id,
+        remove: [table],
+        dispose: ({ path }) => disk.rename(path, file),
+      });
+    }
+    this.#damaged.delete(table);
+    return true;
+  }
+
+  #build(keyspace: Keyspace, older: readonly Run[], isCancelled: () => boolean): BuildOptions {
+    const { disk, clock, directory } = this.#options;
+    const allocate = () => this.#catalog.allocate();
+    return { disk, clock, directory, keyspace, allocate, older, isCancelled };
+  }
+
+  #announceProgress(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resume of waiters) resume();
+  }
+}
