@@ -201,12 +201,12 @@ function checkLog(disk: Disk, report: DirectoryReport, names: readonly string[])
       findings.push({ severity: "damage", file, offset: damage.offset, problem: damage.reason });
     } else if (validBytes < bytes.byteLength || header === undefined) {
       findings.push({
-        severity: isLast ? "note" : "damage",
+        severity: header === undefined && !isLast ? "damage" : "note",
         file,
         offset: validBytes,
-        problem: isLast
-          ? "a torn tail that was never answered for; cut at the next start"
-          : "it was complete, and is cut short",
+        problem: header === undefined && !isLast
+          ? "it has no header"
+          : "a torn tail that was never answered for; ignored at the next start",
       });
     }
     if (previous !== undefined && previous.number !== number - 1) {
@@ -216,7 +216,7 @@ function checkLog(disk: Disk, report: DirectoryReport, names: readonly string[])
       const problem = `it has ${previous.bytes} bytes and had ${header.previousBytes}`;
       findings.push({ severity: "damage", file: logName(previous.number), problem });
     }
-    previous = { number, bytes: bytes.byteLength };
+    previous = { number, bytes: validBytes };
   }
 }
 

@@ -49,7 +49,7 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     const isLast = i === segments.length - 1;
     const bytes = readWhole(disk, `${directory}/${logName(number)}`);
     const findings = replay(bytes, memtable, counter, { directory, number });
-    checkSegment(findings, { directory, number, isLast, previousBytes, bytes: bytes.byteLength });
+    checkSegment(findings, { directory, number, previousBytes });
     previousBytes = findings.validBytes;
     if (!isLast) sealedLogBytes += findings.validBytes;
     cutBytes = bytes.byteLength - findings.validBytes;
@@ -102,21 +102,17 @@ function replay(
 
 function checkSegment(
   { header, damage, validBytes }: SegmentFindings,
-  segment: {
-    directory: string;
-    number: number;
-    isLast: boolean;
-    previousBytes: number;
-    bytes: number;
-  },
+  segment: { directory: string; number: number; previousBytes: number },
 ): void {
-  const { directory, number, isLast, previousBytes, bytes } = segment;
+  const { directory, number, previousBytes } = segment;
   const name = logName(number);
   if (damage !== undefined) {
     throw damaged(directory, name, damage.reason, { offset: damage.offset });
   }
-  if (header === undefined || (!isLast && validBytes < bytes)) {
-    throw damaged(directory, name, "it was complete, and is cut short", { offset: validBytes });
+  // What a full disk took of a group that was given up may stand behind the last whole one; whether
+  // a whole one is missing, the next segment tells, which knows how long this one was.
+  if (header === undefined) {
+    throw damaged(directory, name, "it has no header", { offset: validBytes });
   }
   if (header.segment !== number) {
     throw damaged(directory, name, `it says that it is segment ${header.segment}`, { offset: 0 });
