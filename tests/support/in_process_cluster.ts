@@ -6,6 +6,10 @@ import { assertEquals } from "@std/assert";
 import { DEFAULTS, type NodeConfig } from "../../src/config.ts";
 import type { ClusterView } from "../../src/http/cluster_routes.ts";
 import { ConvergeNode, type NodeParts } from "../../src/node.ts";
+import { keyFromPath } from "../../src/record/key.ts";
+import type { StoredRecord } from "../../src/record/record.ts";
+import { HashRing } from "../../src/ring/hash_ring.ts";
+import { tokenOf } from "../../src/ring/token.ts";
 import type { Platform } from "../../src/platform/platform.ts";
 import { ObservedStore } from "../../src/simulation/observed_store.ts";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
@@ -237,6 +241,21 @@ export class InProcessCluster {
   async copy(i: number, key: string): Promise<string | undefined> {
     const response = await this.call(i, "GET", `/internal/kv/${key}`);
     return response.status === 404 ? undefined : await response.text();
+  }
+
+  /** The owners of a key (written as in a path) on the ring of these nodes, in order. */
+  ownersOf(key: string, numbers = this.nodes.map((_, index) => index + 1)): number[] {
+    const { replication, virtualNodes } = this.node(1).config;
+    const names = numbers.map((i) => this.node(i).name);
+    const ring = new HashRing(names, { tokensPerNode: virtualNodes, owners: replication });
+    return ring.arcOf(tokenOf(keyFromPath(key)))!.owners.map((name) => Number(name.slice(4)));
+  }
+
+  /** Gives a record to one node only, as a peer would. */
+  async plant(i: number, record: StoredRecord): Promise<void> {
+    const body = record.frame.slice();
+    const response = await this.call(i, "POST", "/internal/kv", { body });
+    assertEquals([response.status, await response.text()], [200, "stored\n"]);
   }
 
   async view(i: number): Promise<ClusterView> {

@@ -1,0 +1,199 @@
+/** Defects of convergence that this store must never have: each test names one. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type ClusterOptions, InProcessCluster } from "../support/in_process_cluster.ts";
+import { problemOf } from "../support/problems.ts";
+import { record } from "../support/records.ts";
+
+const NO_HINTS: ClusterOptions["config"] = { hintBytesMax: 0 };
+const UNHEALED: ClusterOptions["config"] = { antiEntropyIntervalMs: 1e9, hintBytesMax: 0 };
+
+/** Waits until all owners of these keys hold the same line. */
+async function converged(cluster: InProcessCluster, keys: readonly string[]): Promise<void> {
+  await cluster.until("all owners hold the same", async () => {
+    for (const key of keys) {
+      const copies = await Promise.all(cluster.ownersOf(key).map((i) => cluster.copy(i, key)));
+      if (copies[0] === undefined || copies.some((copy) => copy !== copies[0])) return false;
+    }
+    return true;
+  });
+}
+
+const KEYS = Array.from({ length: 60 }, (_, i) => `k${i}`);
+
+Deno.test("a node that was away gets what it missed, deletes too, without anybody reading", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const key of KEYS) await cluster.put(1, key, "before");
+    cluster.kill(3);
+    for (const [i, key] of KEYS.entries()) {
+      if (i % 3 === 0) await cluster.call(1 + i % 2, "DELETE", `/kv/${key}`);
+      else await cluster.put(1 + i % 2, key, "missed");
+    }
+    await cluster.start(3);
+    await converged(cluster, KEYS);
+    assertStringIncludes((await cluster.copy(3, "k1"))!, "missed");
+    assertStringIncludes((await cluster.copy(3, "k0"))!, '"d":1');
+  }));
+
+Deno.test("a hint is not lost when the node that keeps it is killed before it could deliver it", () =>
+  InProcessCluster.run({ config: { antiEntropyIntervalMs: 1e9 } }, async (cluster) => {
+    cluster.kill(3);
+    await cluster.put(1, "k", "v");
+    await cluster.until(
+      "the hint is kept",
+      async () => (await cluster.view(1)).hints.waiting.node3 === 1,
+    );
+    cluster.kill(1);
+    await cluster.start(3);
+    await cluster.start(1);
+    await cluster.until(
+      "the hint has arrived",
+      async () => (await cluster.copy(3, "k")) !== undefined,
+    );
+  }));
+
+Deno.test("a hint is not dropped before a durable ack: a node that cannot store gets it again", () =>
+  InProcessCluster.run({ config: { antiEntropyIntervalMs: 1e9 } }, async (cluster) => {
+    cluster.kill(3);
+    await cluster.put(1, "k", "v");
+    await cluster.start(3);
+    const { origin, life, process } = cluster.node(3);
+    let refused = 0;
+    cluster.world.network.listen(origin, life!, (request) => {
+      if (!request.url.endsWith("/internal/kv")) return process!.app.fetch(request);
+      refused++;
+      return new Response(null, { status: 507 });
+    });
+    await cluster.until("it was tried", () => refused > 3);
+    assertEquals((await cluster.view(1)).hints.waiting.node3, 1);
+    cluster.world.network.listen(origin, life!, (request) => process!.app.fetch(request));
+    await cluster.until(
+      "the hint has arrived",
+      async () => (await cluster.copy(3, "k")) !== undefined,
+    );
+  }));
+
+Deno.test("cold keys heal: owners agree in the end though nobody reads and no hint was kept", () =>
+  InProcessCluster.run({ config: NO_HINTS }, async (cluster) => {
+    cluster.cutOff(3);
+    for (const key of KEYS) await cluster.put(1, key, "v");
+    cluster.heal();
+    await converged(cluster, KEYS);
+  }));
+
+Deno.test("cold keys heal in both directions, and the same key by version", () =>
+  InProcessCluster.run({ config: NO_HINTS }, async (cluster) => {
+    await cluster.plant(1, record("only1", 1));
+    await cluster.plant(2, record("only2", 1));
+    await cluster.plant(3, record("only3", 1, { value: undefined }));
+    for (const i of [1, 2, 3]) await cluster.plant(i, record("all", i));
+    await converged(cluster, ["only1", "only2", "only3", "all"]);
+    assertStringIncludes((await cluster.copy(1, "all"))!, '"c":3');
+  }));
+
+Deno.test("anti-entropy spreads no key to a node that does not own it, nor takes one", () =>
+  InProcessCluster.run({ nodes: 5, config: NO_HINTS }, async (cluster) => {
+    cluster.cutOff(2);
+    const keys: string[] = [];
+    for (const key of KEYS) {
+      const answer = await cluster.call(1, "PUT", `/kv/${key}`, { body: "v" });
+      if (answer.status === 204) keys.push(key);
+      await answer.body?.cancel();
+    }
+    cluster.heal();
+    await converged(cluster, keys);
+    const rounds = (await cluster.view(4)).antiEntropy.rounds;
+    await cluster.until(
+      "there were more rounds",
+      async () => (await cluster.view(4)).antiEntropy.rounds > rounds + 4,
+    );
+    for (const key of keys) {
+      for (const i of [1, 2, 3, 4, 5]) {
+        if (!cluster.ownersOf(key).includes(i)) assertEquals(await cluster.copy(i, key), undefined);
+      }
+    }
+  }));
+
+Deno.test("equal owners send each other hashes, not records", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const key of KEYS) await cluster.put(1, key, "v");
+    await converged(cluster, KEYS);
+    await cluster.wait(30_000);
+    const before = (await cluster.view(1)).antiEntropy;
+    await cluster.wait(60_000);
+    const after = (await cluster.view(1)).antiEntropy;
+    assert(after.roundsEqual > before.roundsEqual + 2);
+    assertEquals([after.pulled, after.pushed, after.compared], [
+      before.pulled,
+      before.pushed,
+      before.compared,
+    ]);
+  }));
+
+Deno.test("a wiped node is refilled, and then holds all that it owns", () =>
+  InProcessCluster.run({ nodes: 4, config: NO_HINTS }, async (cluster) => {
+    for (const key of KEYS) await cluster.put(1, key, "v");
+    cluster.kill(2);
+    cluster.wipe(2);
+    await cluster.start(2);
+    await cluster.ready();
+    for (const key of KEYS) {
+      const owned = cluster.ownersOf(key).includes(2);
+      assertEquals((await cluster.copy(2, key)) !== undefined, owned, key);
+    }
+  }));
+
+Deno.test("a wiped node counts in no read quorum: no acked write hides behind its empty disk", () =>
+  InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
+    cluster.cutOff(3);
+    await cluster.put(1, "k", "acked"); // on node1 and node2
+    cluster.kill(2);
+    cluster.wipe(2);
+    cluster.heal();
+    cluster.cutOff(1);
+    await cluster.start(2);
+    for (let i = 0; i < 10; i++) {
+      for (const node of [2, 3]) {
+        await problemOf(
+          await cluster.call(node, "GET", "/kv/k"),
+          503,
+          "quorum-unreachable",
+        );
+      }
+    }
+    cluster.heal();
+    await cluster.ready();
+    for (const node of [1, 2, 3]) assertEquals(await cluster.get(node, "k"), "acked");
+  }));
+
+Deno.test("a joiner is not filled from a stale copy only", () =>
+  InProcessCluster.run({ nodes: 4, start: [], config: UNHEALED }, async (cluster) => {
+    for (const i of [1, 2, 3]) cluster.node(i).config.peers = ["http://node1:8080"];
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready();
+    for (const key of KEYS) await cluster.put(1, key, "old");
+    await cluster.wait(1_000);
+    cluster.cutOff(3);
+    for (const key of KEYS) await cluster.put(1, key, "new");
+    cluster.heal();
+    await cluster.start(4);
+    await cluster.ready();
+    for (const key of KEYS) {
+      if (!cluster.ownersOf(key).includes(4)) continue;
+      assertStringIncludes((await cluster.copy(4, key))!, '"v":"new"');
+    }
+    for (const key of KEYS) assertEquals(await cluster.get(3, key), "new");
+  }));
+
+Deno.test("large values are refilled and compared: no page or batch outgrows what a node accepts", () =>
+  InProcessCluster.run({ config: { hintBytesMax: 0, maxValueBytes: 50_000 } }, async (cluster) => {
+    const value = "\n".repeat(50_000); // twice as long in JSON
+    for (const key of KEYS) await cluster.put(1, key, value);
+    cluster.kill(3);
+    cluster.wipe(3);
+    await cluster.start(3);
+    await cluster.ready();
+    cluster.cutOff(2);
+    for (const key of KEYS) await cluster.put(1, key, value);
+    cluster.heal();
+    await converged(cluster, KEYS);
+  }));

@@ -1,0 +1,95 @@
+/** Defects at the edges that this store must never have: each test names one. */
+import { assert, assertEquals } from "@std/assert";
+import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { problemOf } from "../support/problems.ts";
+
+Deno.test("one stopped node does not stall the others, nor every request", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    cluster.pause(3);
+    const beginMs = cluster.world.time.nowMs;
+    for (let i = 0; i < 100; i++) {
+      const startMs = cluster.world.time.nowMs;
+      await cluster.put(1 + i % 2, `k${i}`, "v");
+      assertEquals(await cluster.get(1 + (i + 1) % 2, `k${i}`), "v");
+      assert(cluster.world.time.nowMs - startMs < 150);
+    }
+    assert(cluster.world.time.nowMs - beginMs < 3_000, "it costs more than a deadline once");
+    cluster.resume(3);
+    await cluster.until(
+      "node3 has caught up",
+      async () => (await cluster.copy(3, "k99")) !== undefined,
+    );
+  }));
+
+Deno.test("a slow owner does not slow a request that has its quorum", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    cluster.slow(3, 400);
+    await cluster.get(1, "warm"); // learns who is quick
+    await cluster.wait(2_000);
+    for (let i = 0; i < 50; i++) {
+      const startMs = cluster.world.time.nowMs;
+      await cluster.put(1, `k${i}`, "v");
+      await cluster.get(2, `k${i}`);
+      assert(cluster.world.time.nowMs - startMs < 100);
+    }
+  }));
+
+Deno.test("requests under way have a bound: beyond it 503 with Retry-After, and then all is well again", () =>
+  InProcessCluster.run({ config: { inFlightMax: 4 } }, async (cluster) => {
+    cluster.cutOff(1);
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, i) => cluster.call(1, "PUT", `/kv/k${i}`, { body: "v" })),
+    );
+    const overloaded = answers.filter((answer) => answer.headers.has("retry-after"));
+    assertEquals(overloaded.length, 6);
+    for (const answer of overloaded) await problemOf(answer, 503, "overloaded");
+    cluster.heal();
+    await cluster.until("the links are tried again", async () => {
+      const answer = await cluster.call(1, "PUT", "/kv/k", { body: "v" });
+      await answer.body?.cancel();
+      return answer.status === 204;
+    });
+    assertEquals((await cluster.view(1)).requests.inFlight, 0);
+  }));
+
+Deno.test("too few owners are 503 within the deadline for every operation, with each owner's outcome", () =>
+  InProcessCluster.run({ config: { requestTimeoutMs: 500 } }, async (cluster) => {
+    cluster.pause(2);
+    cluster.pause(3);
+    for (
+      const [method, options] of [["PUT", { body: "v" }], ["GET", {}], ["DELETE", {}]] as const
+    ) {
+      const startMs = cluster.world.time.nowMs;
+      const answer = await cluster.call(1, method, "/kv/k", options);
+      const problem = await problemOf(answer, 503, "quorum-unreachable");
+      assert(cluster.world.time.nowMs - startMs <= 520);
+      assertEquals([problem.required, (problem.owners as unknown[]).length], [2, 3]);
+      if (method !== "GET") assertEquals(problem.indeterminate, true);
+    }
+  }));
+
+Deno.test("work has an end: an idle cluster sends a few messages per interval and no more", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    await cluster.wait(60_000);
+    const before = cluster.world.network.messagesTotal;
+    await cluster.wait(60_000);
+    const perSecond = (cluster.world.network.messagesTotal - before) / 60;
+    assert(perSecond < 20, `${perSecond} messages per second`);
+  }));
+
+Deno.test("acked writes survive the death of all nodes at once", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const acked: string[] = [];
+    const writing = Promise.all(
+      Array.from({ length: 20 }, async (_, i) => {
+        await cluster.put(1 + i % 3, `k${i}`, "v");
+        acked.push(`k${i}`);
+      }),
+    );
+    await writing;
+    for (const i of [1, 2, 3]) cluster.kill(i);
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready();
+    for (const key of acked) assertEquals(await cluster.get(2, key), "v");
+  }));

@@ -1,0 +1,125 @@
+/** Defects of membership that this store must never have: each test names one. */
+import { assert, assertEquals } from "@std/assert";
+import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { problemOf } from "../support/problems.ts";
+
+Deno.test("membership converges whatever the start order and the gaps", async () => {
+  const orders = [[1, 2, 3, 4], [3, 1, 4, 2]];
+  for (const order of orders) {
+    for (const gapMs of [0, 700, 5_000]) {
+      // Each knows only the next one, so that some seeds start long after who asks them.
+      await InProcessCluster.run(
+        { nodes: 4, start: [], seedsOf: (i) => [i % 4 + 1] },
+        async (cluster) => {
+          for (const i of order) {
+            await cluster.start(i);
+            await cluster.wait(gapMs);
+          }
+          await cluster.ready();
+          await cluster.put(order[0]!, "k", "v");
+          for (const i of order) assertEquals(await cluster.get(i, "k"), "v");
+        },
+      );
+    }
+  }
+});
+
+Deno.test("a restarted node is not deaf and is not ignored", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.wait(60_000); // heartbeats are high by now
+    cluster.kill(2);
+    await cluster.wait(30_000);
+    assertEquals((await cluster.view(1)).members[1]!.state, "down");
+    await cluster.start(2);
+    const startMs = cluster.world.time.nowMs;
+    await cluster.ready();
+    await cluster.until(
+      "all see node2 up",
+      async () =>
+        (await cluster.view(1)).members[1]!.state === "up" &&
+        (await cluster.view(3)).members[1]!.state === "up",
+    );
+    assert(cluster.world.time.nowMs - startMs < 6_000, "it rejoins at once");
+    cluster.cutOff(3);
+    await cluster.put(2, "k", "v"); // needs node2 and node1
+    assertEquals(await cluster.get(1, "k"), "v");
+  }));
+
+Deno.test("a node remembers its members: restarted without seeds that answer, it never shrinks N", () =>
+  InProcessCluster.run({ seedsOf: (i) => i === 1 ? [] : [1] }, async (cluster) => {
+    for (const i of [1, 2, 3]) cluster.kill(i);
+    await cluster.start(1); // it has no --peers
+    await cluster.wait(30_000);
+    assertEquals((await cluster.view(1)).quorums, { n: 3, r: 2, w: 2 });
+    await problemOf(
+      await cluster.call(1, "PUT", "/kv/k", { body: "v" }),
+      503,
+      "quorum-unreachable",
+    );
+  }));
+
+Deno.test("fewer than three nodes neither hang nor spin: one alone serves", () =>
+  InProcessCluster.run({ nodes: 1 }, async (cluster) => {
+    assertEquals((await cluster.view(1)).quorums, { n: 1, r: 1, w: 1 });
+    await cluster.put(1, "k", "v");
+    assertEquals(await cluster.get(1, "k"), "v");
+    assertEquals((await cluster.call(1, "DELETE", "/kv/k")).status, 204);
+    await cluster.wait(60_000);
+    assert(cluster.world.time.eventsTotal < 5_000, `${cluster.world.time.eventsTotal} events`);
+  }));
+
+Deno.test("fewer than three nodes neither hang nor spin: two serve, one of two answers 503", () =>
+  InProcessCluster.run({ nodes: 2 }, async (cluster) => {
+    assertEquals((await cluster.view(1)).quorums, { n: 2, r: 2, w: 2 });
+    await cluster.put(1, "k", "v");
+    assertEquals(await cluster.get(2, "k"), "v");
+    cluster.kill(2);
+    const startMs = cluster.world.time.nowMs;
+    for (
+      const [method, options] of [["PUT", { body: "v" }], ["GET", {}], ["DELETE", {}]] as const
+    ) {
+      const answer = await cluster.call(1, method, "/kv/k", options);
+      await problemOf(answer, 503, "quorum-unreachable");
+    }
+    assert(cluster.world.time.nowMs - startMs < 6_100);
+    await cluster.wait(60_000);
+    assert(cluster.world.time.eventsTotal < 10_000, `${cluster.world.time.eventsTotal} events`);
+  }));
+
+Deno.test("a node whose peers were never heard of does not serve alone", () =>
+  InProcessCluster.run({ start: [1] }, async (cluster) => {
+    await cluster.wait(30_000);
+    const answer = await cluster.call(1, "PUT", "/kv/k", { body: "v" });
+    assertEquals(answer.status, 503);
+    assertEquals(await answer.body?.cancel(), undefined);
+    assertEquals((await cluster.view(1)).quorums.n, 3);
+  }));
+
+Deno.test("the ring does not split during a join: writes before, during and after it are there", () =>
+  InProcessCluster.run({ nodes: 5, start: [] }, async (cluster) => {
+    for (const i of [1, 2, 3]) cluster.node(i).config.peers = ["http://node1:8080"];
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready();
+    const acked = new Map<string, string>();
+    let joined = false;
+    const writing = (async () => {
+      for (let n = 0; !joined || n < 300; n++) {
+        const key = `k${n % 60}`;
+        const i = 1 + n % 3;
+        const answer = await cluster.call(i, "PUT", `/kv/${key}`, { body: `${n}` });
+        assertEquals(answer.status, 204, await answer.text());
+        acked.set(key, `${n}`);
+        await cluster.wait(10);
+      }
+    })();
+    for (const i of [4, 5]) {
+      await cluster.wait(300);
+      await cluster.start(i);
+    }
+    await cluster.ready();
+    joined = true;
+    await writing;
+    for (const [key, value] of acked) {
+      for (const i of [1, 4, 5]) assertEquals(await cluster.get(i, key), value);
+    }
+  }));
