@@ -7,6 +7,8 @@ import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { joinFrames, sizeOf } from "../record/record_line.ts";
+import { keyFromText } from "../record/key.ts";
+import { formatToken, tokenOf } from "../ring/token.ts";
 import type { Keyspace, Store } from "../storage/store.ts";
 import { BatchLane } from "./batch_lane.ts";
 import { decodeApplyResults, HINT_HEADER } from "./internal_protocol.ts";
@@ -210,6 +212,8 @@ export class HintedHandoff {
   }
 }
 
+/** A keyspace's name has fewer letters and less room than a node's: other names go by their hash. */
 function keyspaceOf(name: string): Keyspace {
-  return `hints.${name}`;
+  if (/^[a-z0-9-]{1,57}$/.test(name)) return `hints-${name}`;
+  return `hashed-hints-${formatToken(tokenOf(keyFromText(name)))}`;
 }

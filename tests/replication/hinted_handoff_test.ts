@@ -54,7 +54,7 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
       ageMsMax: options.ageMsMax ?? 3 * HOUR_MS,
     });
   const kept = () => {
-    const scan = store.scan("hints.node2");
+    const scan = store.scan("hints-node2");
     return scan.next(1_000).map(({ key, counter }) => `${key}@${counter}`);
   };
   return { store, peer, received, kept, hints: open(), open };
