@@ -2,10 +2,16 @@
 import { ConvergeError } from "../errors.ts";
 
 /**
+ * Of a body that is too large, as much again as would have been allowed is read and thrown away, and
+ * at least this: an answer to a body that was not read would end its connection.
+ */
+const DISCARD_BYTES_MIN = 64 * 1024;
+
+/**
  * Reads a whole body.
  *
- * @throws {ConvergeError} `value_too_large` when it is over `bytesMax`, found from `Content-Length`
- * before anything is read; `bad_request` when it breaks off or has a content coding.
+ * @throws {ConvergeError} `value_too_large` when it is over `bytesMax`: nothing of it
+ * is kept; `bad_request` when it breaks off or has a content coding.
  */
 export async function readBody(
   request: Request,
@@ -17,8 +23,11 @@ export async function readBody(
     throw new ConvergeError("bad_request", `Cannot take a body with content coding ${coding}`);
   }
   const announced = request.headers.get("content-length");
-  if (announced !== null && Number(announced) > bytesMax) throw tooLarge(bytesMax);
   try {
+    if (announced !== null && Number(announced) > bytesMax) {
+      if (request.body !== null) await discard(request.body.getReader(), bytesMax);
+      throw tooLarge(bytesMax);
+    }
     if (announced !== null) return new Uint8Array(await request.arrayBuffer());
     return request.body === null ? new Uint8Array() : await readStream(request.body, bytesMax);
   } catch (cause) {
@@ -39,7 +48,7 @@ async function readStream(
     if (done) break;
     length += value.byteLength;
     if (length > bytesMax) {
-      await reader.cancel().catch(() => {});
+      await discard(reader, bytesMax);
       throw tooLarge(bytesMax);
     }
     chunks.push(value);
@@ -51,6 +60,20 @@ async function readStream(
     offset += chunk.byteLength;
   }
   return body;
+}
+
+/** Reads on to the end of a body, unless it is beyond all measure. */
+async function discard(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  bytesMax: number,
+): Promise<void> {
+  let allowance = Math.max(bytesMax, DISCARD_BYTES_MIN);
+  while (allowance > 0) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    allowance -= value.byteLength;
+  }
+  await reader.cancel().catch(() => {});
 }
 
 function tooLarge(bytesMax: number): ConvergeError {

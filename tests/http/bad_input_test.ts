@@ -66,7 +66,8 @@ Deno.test("bad input: a value over the limit is 413, announced or not, and nothi
       413,
       "value-too-large",
     );
-    assert(pulled < 20, `${pulled} chunks were read`);
+    // Read on a little, so that the connection can go on; then given up.
+    assert(pulled < 1_000, `${pulled} chunks were read`);
     assertEquals(await cluster.copy(1, "k"), undefined);
   });
 });
