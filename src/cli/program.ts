@@ -2,15 +2,18 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { ClientError } from "../client/client_error.ts";
 import { parseOrigin } from "../config.ts";
+import { DenoDisk } from "../platform/deno/deno_disk.ts";
 import { isConvergeError } from "../errors.ts";
 import { runCluster } from "./cluster.ts";
 import { CommandError } from "./command_error.ts";
 import { COMPLETION_SHELLS, completionScript } from "./completions.ts";
+import { runDoctor } from "./doctor.ts";
 import { environment } from "./environment.ts";
 import { runExport } from "./export.ts";
 import { runHealth } from "./health.ts";
 import { runImport } from "./import.ts";
 import { IMPORT_FORMATS, type ImportFormat } from "./import_source.ts";
+import { runInspect } from "./inspect.ts";
 import { runDelete, runGet, runList, runPut } from "./keys.ts";
 import {
   environmentName,
@@ -81,6 +84,7 @@ export function buildProgram(entry: string, outcome = { exitCode: 0 }): Command 
   addKeys(program);
   addTransfer(program);
   addOperations(program);
+  addFiles(program, outcome);
   addSim(program, entry, outcome);
   return program;
 }
@@ -223,6 +227,28 @@ function addOperations(program: Command): void {
   program.command("completions").description("print a script that completes commands in a shell")
     .addArgument(program.createArgument("<shell>").choices(COMPLETION_SHELLS))
     .action((shell: string) => printLine(completionScript(shell, program)));
+}
+
+function addFiles(program: Command, outcome: { exitCode: number }): void {
+  program.command("doctor").description("check the data directory of a node that is down")
+    .requiredOption("--data <directory>", "the node's data directory, like ./data/node1")
+    .option("--salvage", "move what is damaged aside and keep the rest")
+    .option("--json", "print JSON")
+    .action(async (flags: Flags) => {
+      outcome.exitCode = await runDoctor({
+        disk: new DenoDisk(),
+        directory: String(flags.data),
+        salvage: flags.salvage === true,
+        json: flags.json === true,
+        print: printLine,
+      });
+    });
+  program.command("inspect").description("show what a log, a table or a manifest holds")
+    .argument("<file>").option("--json", "print JSON")
+    .action((file: string, flags: Flags) => {
+      const json = flags.json === true;
+      outcome.exitCode = runInspect({ disk: new DenoDisk(), file, json, print: printLine });
+    });
 }
 
 function addSim(program: Command, entry: string, outcome: { exitCode: number }): void {
