@@ -1,10 +1,11 @@
 /** `GET /copies/{key}`: what each owner of a key holds right now, asked one by one, without quorum. */
 import type { Hono } from "hono";
-import { type Key, keyFromPath, keyToJson, keyToPath } from "../record/key.ts";
+import { type Key, keyFromPath, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { lineOf, recordFromLine } from "../record/record_line.ts";
+import { lineOf } from "../record/record_line.ts";
 import { formatVersion } from "../record/version.ts";
 import type { Network } from "../platform/network.ts";
+import { decodeReadReplies, encodeReadQuestion } from "../replication/internal_protocol.ts";
 import type { Replica } from "../replication/replica.ts";
 import type { Owner, Topology } from "../replication/topology.ts";
 import { formatToken, tokenOf } from "../ring/token.ts";
@@ -37,6 +38,7 @@ export interface CopiesRoutesOptions {
 }
 
 const ANSWER_MS = 1_000;
+const encoder = new TextEncoder();
 
 /** Adds the route. */
 export function copiesRoutes(app: Hono, options: CopiesRoutesOptions): void {
@@ -58,15 +60,17 @@ async function copyOf(owner: Owner, key: Key, options: CopiesRoutesOptions): Pro
   try {
     if (isSelf) return describe(name, options.replica.get(key));
     const { status, body } = await options.network.request({
-      method: "GET",
+      method: "POST",
       origin: member?.origin ?? name,
-      path: `/internal/kv/${keyToPath(key)}`,
+      // Not a path with the key: whoever parses a URL folds keys such as `a/../b`.
+      path: "/internal/read",
+      body: encoder.encode(encodeReadQuestion({ key, have: undefined })),
       timeoutMs: ANSWER_MS,
       maxResponseBytes: options.maxValueBytes * 6 + 65_536,
     });
-    if (status === 404) return describe(name, undefined);
     if (status !== 200) return { name, holds: "unreachable" };
-    return describe(name, recordFromLine(body.subarray(0, body.byteLength - 1)));
+    const [reply] = decodeReadReplies(body, 1);
+    return describe(name, typeof reply === "object" ? reply : undefined);
   } catch {
     return { name, holds: "unreachable" };
   }

@@ -83,7 +83,7 @@ export class MembersView {
       { class: "member", "aria-label": name },
       h(
         "div",
-        {},
+        { class: "member-head" },
         h("div", { class: "member-name" }, dot(this.#colourOf(name)), name),
         state,
       ),

@@ -1,0 +1,156 @@
+/**
+ * The README's story, played with the mouse on the page of a real cluster: a write travels, a node
+ * stops, the cluster goes on, the node comes back and catches up.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { ClusterProcess } from "../cluster/cluster_process.ts";
+import { browserTest, type Look, WatchedPage } from "./browser.ts";
+
+const DESK: Look = { width: 1280, height: 900, theme: "light" };
+const badge = (name: string) => `[aria-label="${name}"] .badge`;
+const copies = "#copies tbody";
+
+/** Lets the key explorer do something and waits for its receipt and copies. */
+async function explore(page: WatchedPage, button: "put" | "get" | "delete"): Promise<void> {
+  await page.page.$eval("#copies", (copies) => copies.replaceChildren());
+  await page.click(`#${button}`);
+  await page.until(`document.querySelectorAll("${copies} tr").length === 3`);
+}
+
+browserTest("page: the whole story by clicks", async (browser) => {
+  await using cluster = await ClusterProcess.start();
+  const page = await WatchedPage.open(browser, cluster.url(1), DESK);
+  assertEquals(await page.page.title(), "node1 · Converge");
+  for (const name of ["node1", "node2", "node3"]) await page.untilText(badge(name), "up");
+
+  // A write travels around the ring.
+  await page.type("#key", "greeting");
+  await page.type("#value", "hello");
+  await explore(page, "put");
+  assert((await page.text("#result")).startsWith("Stored"));
+  assertEquals((await page.page.$$("#receipt .lane")).length, 3);
+  assertEquals((await page.page.$$("#ring .key-mark")).length, 1);
+  assertEquals((await page.page.$$("#ring .node.owner")).length, 3);
+  assertEquals((await page.text(copies)).match(/value/g)?.length, 3);
+  assertEquals(await cluster.get(3, "greeting"), "hello");
+
+  // A node stops with a click, and the cluster goes on.
+  await page.click("#stop-node2");
+  await page.untilText(badge("node2"), "stopped");
+  await page.type("#value", "hello again");
+  await explore(page, "put");
+  assert((await page.text("#result")).startsWith("Stored"));
+  await page.untilText(copies, "unreachable");
+  await page.until(`document.getElementById("tile-hints").textContent === "1"`);
+
+  // It comes back and catches up.
+  await page.click("#start-node2");
+  await page.untilText(badge("node2"), "up");
+  await page.until(`document.getElementById("tile-hints").textContent === "0"`);
+  await explore(page, "get");
+  assertEquals(await page.text("#copies .value"), "hello again");
+  assertEquals((await page.text(copies)).match(/value/g)?.length, 3);
+
+  // A link is cut and healed.
+  await page.click("#link-node1-node3");
+  await page.untilText("#link-node1-node3", "Heal");
+  assertEquals((await page.page.$$("#ring .link.cut")).length, 1);
+  await explore(page, "put");
+  await page.click("#link-node1-node3");
+  await page.untilText("#link-node1-node3", "Cut");
+
+  // A node is paused and goes on; another is restarted.
+  await page.click("#pause-node3");
+  await page.untilText(badge("node3"), "paused");
+  await page.click("#resume-node3");
+  await page.untilText(badge("node3"), "up");
+  await page.click("#restart-node2");
+  await page.untilText(badge("node2"), "up");
+
+  // Keys by prefix, page by page; a click on one opens it.
+  for (let i = 0; i < 10; i++) await cluster.put(1, `list/${i}`, `value ${i}`);
+  await page.type("#prefix", "list/");
+  await page.click("#browse button");
+  await page.untilText("#keys", "list/7");
+  await page.click("#next");
+  await page.untilText("#keys", "list/9");
+  assertEquals((await page.page.$$("#keys li")).length, 2);
+  await page.click("#keys li:last-child button");
+  await page.untilText("#copies .value", "value 9");
+
+  // Hot keys; and a key is deleted.
+  await page.untilText("#hot", "greeting");
+  await page.type("#key", "greeting");
+  await explore(page, "delete");
+  assertEquals((await page.text(copies)).match(/tombstone/g)?.length, 3);
+  await page.untilText("#copies", "Tombstone confirmed by 3 of 3 owners");
+
+  // The charts have drawn something.
+  assertEquals((await page.page.$$("#charts canvas")).length, 4);
+  assertEquals(page.complaints, []);
+});
+
+browserTest("page: with the keyboard alone", async (browser) => {
+  await using cluster = await ClusterProcess.start();
+  const { page, complaints } = await WatchedPage.open(browser, cluster.url(1), DESK);
+  await page.keyboard.press("Tab");
+  assertEquals(await page.evaluate("document.activeElement.className"), "skip");
+  for (let i = 0; i < 40; i++) {
+    await page.keyboard.press("Tab");
+    if (await page.evaluate("document.activeElement.id") === "key") break;
+  }
+  await page.keyboard.type("typed");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(`document.getElementById("result").textContent.startsWith("Stored")`);
+  assertEquals(await cluster.get(2, "typed"), "");
+  assertEquals(complaints, []);
+});
+
+browserTest(
+  "page: a node that dies under its own page is told of, and found again",
+  async (browser) => {
+    await using cluster = await ClusterProcess.start();
+    const page = await WatchedPage.open(browser, cluster.url(1), DESK);
+    await page.page.waitForSelector("#kill-node1");
+    await page.click("#kill-node1");
+    await page.until(`document.getElementById("live").textContent !== "Live"`);
+    assert((await page.text("#notice")).includes("node2"));
+    await page.click("#start-node1");
+    await page.until(`document.getElementById("live").textContent === "Live"`);
+    assertEquals(
+      await page.page.$eval("#notice", (notice) => (notice as HTMLElement).hidden),
+      true,
+    );
+  },
+);
+
+browserTest(
+  "page: axe-core has nothing to object to, nothing shifts, at each width and theme",
+  async (browser) => {
+    await using cluster = await ClusterProcess.start();
+    const shots = Deno.env.get("CONVERGE_SCREENSHOTS") ??
+      await Deno.makeTempDir({ prefix: "converge-page-" });
+    for (const [width, height] of [[1280, 900], [390, 844]] as const) {
+      for (const theme of ["light", "dark"] as const) {
+        const page = await WatchedPage.open(browser, cluster.url(1), { width, height, theme });
+        await page.untilText("#links", "Cut");
+        await new Promise((resolve) => setTimeout(resolve, 1_500));
+        assertEquals(await page.layoutShift(), 0, `layout shift at ${width}, ${theme}`);
+        await page.type("#key", "greeting");
+        await page.type("#value", "hello");
+        await explore(page, "put");
+        await page.page.screenshot({
+          path: join(shots, `page-${width}-${theme}.png`) as `${string}.png`,
+          fullPage: true,
+        });
+        assertEquals(await page.axeViolations(), [], `${width}, ${theme}`);
+        const overflow = "document.documentElement.scrollWidth - innerWidth";
+        assertEquals(await page.page.evaluate(overflow), 0, `${width}: nothing sticks out`);
+        assertEquals(page.complaints, []);
+        await page.page.close();
+      }
+    }
+    console.log(`Screenshots are in ${shots}`);
+  },
+);
