@@ -131,6 +131,7 @@ export class ConvergeNode {
 
     const replica = parts.createReplica({
       store,
+      clock,
       lamport,
       horizon,
       onStored: (record) => {

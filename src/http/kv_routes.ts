@@ -23,15 +23,29 @@ export interface KvRoutesOptions {
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 const NO_QUERY: Map<string, string> = new Map();
 
-/** Adds the routes. */
+/**
+ * Adds the routes. One handler for all methods: where several match, hono composes a chain of
+ * promises for each request.
+ */
 export function kvRoutes(app: Hono, options: KvRoutesOptions): void {
-  app.put("/kv/*", ({ req }) => put(req.raw, options));
-  app.get("/kv/*", ({ req }) => get(req.raw, options));
-  app.delete("/kv/*", ({ req }) => remove(req.raw, options));
-  app.all("/kv/*", ({ req }) => methodNotAllowed(req.method, "GET, HEAD, PUT, DELETE"));
+  app.all("/kv/*", ({ req }) => {
+    const request = req.raw;
+    switch (request.method) {
+      case "GET":
+      case "HEAD":
+        return get(request, options);
+      case "PUT":
+        return put(request, options);
+      case "DELETE":
+        return remove(request, options);
+      default:
+        return methodNotAllowed(request.method, "GET, HEAD, PUT, DELETE");
+    }
+  });
 }
 
 async function put(request: Request, options: KvRoutesOptions): Promise<Response> {
+  const startMs = options.clock.monotonicMs();
   const { key, query } = target(request, ["w", "ttl", "explain"]);
   const explain = flagParameter(query, "explain");
   const w = integerParameter(query, "w");
@@ -40,10 +54,11 @@ async function put(request: Request, options: KvRoutesOptions): Promise<Response
   const value = await readBody(request, options.maxValueBytes);
   const result = await options.coordinator.write(key, value, { w, contentType, expiresAtMs });
   if (explain) return Response.json(result.receipt());
-  return new Response(null, { status: 204, headers: { etag: etagOf(result.record) } });
+  return stored(result.record, startMs, options);
 }
 
 async function get(request: Request, options: KvRoutesOptions): Promise<Response> {
+  const startMs = options.clock.monotonicMs();
   const { key, query } = target(request, ["r", "explain"]);
   const explain = flagParameter(query, "explain");
   const r = integerParameter(query, "r");
@@ -58,17 +73,35 @@ async function get(request: Request, options: KvRoutesOptions): Promise<Response
   }
   const { bytes, contentType = DEFAULT_CONTENT_TYPE } = valueOf(record);
   return new Response(bytes, {
-    headers: { etag, "content-type": contentType, "content-length": String(bytes.byteLength) },
+    headers: {
+      etag,
+      "content-type": contentType,
+      "content-length": String(bytes.byteLength),
+      "server-timing": timing(startMs, options),
+    },
   });
 }
 
 async function remove(request: Request, options: KvRoutesOptions): Promise<Response> {
+  const startMs = options.clock.monotonicMs();
   const { key, query } = target(request, ["w", "explain"]);
   const explain = flagParameter(query, "explain");
   const w = integerParameter(query, "w");
   const result = await options.coordinator.write(key, undefined, { w });
   if (explain) return Response.json(result.receipt());
-  return new Response(null, { status: 204, headers: { etag: etagOf(result.record) } });
+  return stored(result.record, startMs, options);
+}
+
+function stored(version: Version, startMs: number, options: KvRoutesOptions): Response {
+  return new Response(null, {
+    status: 204,
+    headers: { etag: etagOf(version), "server-timing": timing(startMs, options) },
+  });
+}
+
+/** What a client can see of the time that its request took here, in ms. */
+function timing(startMs: number, { clock }: KvRoutesOptions): string {
+  return `total;dur=${(clock.monotonicMs() - startMs).toFixed(2)}`;
 }
 
 function target(

@@ -1,4 +1,4 @@
-/** Measures every request of an app, and tells clients what their request took (`Server-Timing`). */
+/** Measures every request of an app. */
 import type { Hono } from "hono";
 import { isKeyRoute, routeNumberOf } from "../metrics/request_meter.ts";
 import type { Telemetry } from "../metrics/telemetry.ts";
@@ -27,11 +27,7 @@ export function meter(
       if (weight > 0) hotKeys.add(keyPathOf(url, pathStart), weight);
     }
     const done = (response: Response): Response => {
-      const ms = clock.monotonicMs() - startMs;
-      requests.observe(routeNumber, response.status, ms);
-      if (isKeyRoute(routeNumber)) {
-        response.headers.set("server-timing", `total;dur=${ms.toFixed(2)}`);
-      }
+      requests.observe(routeNumber, response.status, clock.monotonicMs() - startMs);
       return response;
     };
     const answered = answer(request, ...rest);

@@ -1,7 +1,9 @@
 /**
  * A queue that sends what has gathered as one batch. While a batch is under way more gathers, so
- * batches grow with load by themselves and a lone request does not wait.
+ * batches grow with load by themselves and a lone request does not wait. Under load the next batch
+ * also waits for a moment: what a batch costs beside its entries is then shared by more of them.
  */
+import type { Clock } from "../platform/clock.ts";
 
 /** Bounds of a lane. */
 export interface LaneLimits {
@@ -12,10 +14,16 @@ export interface LaneLimits {
   batchEntriesMax: number;
   /** Bytes waiting at most; more is refused. */
   queueBytesMax: number;
+  /** Milliseconds that a batch gathers when the one before had several entries; 0: it does not. */
+  windowMs: number;
 }
+
+/** Entries of a batch from which on the lane counts as busy. */
+const BUSY_ENTRIES = 4;
 
 /** One lane. Invariants: `inFlight <= inFlightMax`; `queuedBytes <= queueBytesMax` (+ one entry). */
 export class BatchLane<Entry> {
+  readonly #clock: Clock;
   readonly #limits: LaneLimits;
   readonly #sizeOf: (entry: Entry) => number;
   /** Sends one batch and tells every entry its outcome; never rejects. */
@@ -24,12 +32,15 @@ export class BatchLane<Entry> {
   #queuedBytes = 0;
   #inFlight = 0;
   #scheduled = false;
+  #lastBatchEntries = 0;
 
   constructor(
+    clock: Clock,
     limits: LaneLimits,
     sizeOf: (entry: Entry) => number,
     send: (batch: Entry[]) => Promise<void>,
   ) {
+    this.#clock = clock;
     this.#limits = limits;
     this.#sizeOf = sizeOf;
     this.#send = send;
@@ -50,10 +61,7 @@ export class BatchLane<Entry> {
     if (this.#queuedBytes >= this.#limits.queueBytesMax) return false;
     this.#queue.push(entry);
     this.#queuedBytes += this.#sizeOf(entry);
-    if (!this.#scheduled && this.#inFlight < this.#limits.inFlightMax) {
-      this.#scheduled = true;
-      queueMicrotask(this.#pump);
-    }
+    this.#schedule();
     return true;
   }
 
@@ -63,6 +71,17 @@ export class BatchLane<Entry> {
     this.#queue = [];
     this.#queuedBytes = 0;
     return entries;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#inFlight >= this.#limits.inFlightMax) return;
+    this.#scheduled = true;
+    const { windowMs } = this.#limits;
+    if (windowMs > 0 && this.#lastBatchEntries >= BUSY_ENTRIES) {
+      this.#clock.setTimer(windowMs, this.#pump);
+    } else {
+      queueMicrotask(this.#pump);
+    }
   }
 
   readonly #pump = (): void => {
@@ -75,7 +94,7 @@ export class BatchLane<Entry> {
 
   readonly #sent = (): void => {
     this.#inFlight--;
-    this.#pump();
+    if (this.#queue.length > 0) this.#schedule();
   };
 
   #takeBatch(): Entry[] {
@@ -89,6 +108,7 @@ export class BatchLane<Entry> {
       count++;
     }
     this.#queuedBytes -= bytes;
+    this.#lastBatchEntries = count;
     if (count === this.#queue.length) {
       const batch = this.#queue;
       this.#queue = [];

@@ -5,6 +5,7 @@
 import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Key } from "../record/key.ts";
+import { tokenOf } from "../ring/token.ts";
 import { DeadlineQueue } from "./deadline_queue.ts";
 import type { HintedHandoff } from "./hinted_handoff.ts";
 import type { LamportClock } from "./lamport_clock.ts";
@@ -120,12 +121,12 @@ export class Coordinator {
     const topology = this.#options.topology();
     const { n, w } = topology.quorums;
     const quorum = checkedQuorum("w", options.w ?? w, n);
-    const owners = topology.ownersOf(key);
+    const set = topology.ownerSetOf(tokenOf(key));
     this.#enter();
     this.counts.writes++;
     try {
       const { contentType, expiresAtMs = 0 } = options;
-      const request = { key, value, contentType, expiresAtMs, quorum, owners };
+      const request = { key, value, contentType, expiresAtMs, quorum, set };
       return await new WriteOperation(this.#context, request).run();
     } catch (error) {
       this.counts.writesFailed++;
@@ -145,11 +146,11 @@ export class Coordinator {
     const topology = this.#options.topology();
     const { n, r } = topology.quorums;
     const quorum = checkedQuorum("r", options.r ?? r, n);
-    const owners = topology.ownersOf(key);
+    const set = topology.ownerSetOf(tokenOf(key));
     this.#enter();
     this.counts.reads++;
     try {
-      const request = { key, quorum, owners, askAll: options.askAll ?? false };
+      const request = { key, quorum, set, askAll: options.askAll ?? false };
       return await new ReadOperation(this.#context, request).run();
     } catch (error) {
       this.counts.readsFailed++;

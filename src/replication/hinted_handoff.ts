@@ -65,7 +65,14 @@ export class HintedHandoff {
   constructor(options: HintedHandoffOptions) {
     this.#options = options;
     this.#adding = new BatchLane<NewHint>(
-      { inFlightMax: 1, batchBytesMax: 2 ** 20, batchEntriesMax: 1024, queueBytesMax: 2 ** 24 },
+      options.clock,
+      {
+        inFlightMax: 1,
+        batchBytesMax: 2 ** 20,
+        batchEntriesMax: 1024,
+        queueBytesMax: 2 ** 24,
+        windowMs: 1,
+      },
       ({ record }) => sizeOf(record),
       (batch) => this.#store(batch),
     );

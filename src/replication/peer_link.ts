@@ -69,6 +69,7 @@ const WRITE_LIMITS: LaneLimits = {
   batchBytesMax: 512 * 1024,
   batchEntriesMax: 1024,
   queueBytesMax: 16 * 1024 * 1024,
+  windowMs: 1,
 };
 
 const READ_LIMITS: LaneLimits = {
@@ -76,6 +77,7 @@ const READ_LIMITS: LaneLimits = {
   batchBytesMax: 64 * 1024,
   batchEntriesMax: 256,
   queueBytesMax: 4 * 1024 * 1024,
+  windowMs: 1,
 };
 
 const encoder = new TextEncoder();
@@ -93,11 +95,13 @@ export class PeerLink {
     this.#context = context;
     this.#breaker = new CircuitBreaker(context.platform.random);
     this.#writes = new BatchLane(
+      context.platform.clock,
       WRITE_LIMITS,
       ({ record }) => record.frame.byteLength,
       (batch) => this.#sendWrites(batch),
     );
     this.#reads = new BatchLane(
+      context.platform.clock,
       READ_LIMITS,
       ({ question }) => question.key.length + 64,
       (batch) => this.#sendReads(batch),

@@ -8,7 +8,7 @@ import { isBelowHorizon } from "./horizon.ts";
 import type { PeerReply, ReadWaiter, WriteWaiter } from "./peer_link.ts";
 import { type ReadAnswer, ReadCore } from "./read_core.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
-import type { Owner } from "./topology.ts";
+import type { Owner, OwnerSet } from "./topology.ts";
 import type { WriteAnswer } from "./write_core.ts";
 
 /** Times that a read begins anew because an owner would not take a repair. */
@@ -18,7 +18,7 @@ const ROUNDS_MAX = 4;
 export interface ReadRequest {
   readonly key: Key;
   readonly quorum: number;
-  readonly owners: readonly Owner[];
+  readonly set: OwnerSet;
   /** Ask all owners at once, for the receipt's sake. */
   readonly askAll: boolean;
 }
@@ -49,7 +49,7 @@ export class ReadOperation implements ReadWaiter, Deadlined {
   readonly #fences = new Map<number, number>();
   #round = 0;
   /** Positions of peers that have not been asked, quickest first. */
-  #unasked: number[];
+  #unasked: number[] = [];
   #own: StoredRecord | undefined;
   #newest: StoredRecord | undefined;
   readonly #hedge = new Hedge(this);
@@ -62,7 +62,6 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     this.#request = request;
     this.#core = this.#newCore();
     this.#startMs = context.clock.monotonicMs();
-    this.#unasked = context.quickestFirst(request.owners);
   }
 
   /** @throws {ConvergeError} `quorum_unreachable`, its details a receipt; `corrupt_file`. */
@@ -70,9 +69,10 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
+      this.#begin();
+      if (this.#over) return; // this node's own copy was enough
       this.#context.deadlines.add(this);
       this.#context.hedges.add(this.#hedge);
-      this.#begin();
     });
   }
 
@@ -108,18 +108,18 @@ export class ReadOperation implements ReadWaiter, Deadlined {
   }
 
   #newCore(): ReadCore {
-    const { owners, quorum } = this.#request;
-    return new ReadCore(owners.map(({ countsForReads }) => countsForReads), quorum);
+    const { set, quorum } = this.#request;
+    return new ReadCore(set.countsForReads, quorum);
   }
 
   /** Answers to an earlier round say nothing about this one. */
   #slotOf(tagged: number): number | undefined {
-    const owners = this.#request.owners.length;
+    const owners = this.#request.set.owners.length;
     return !this.#over && Math.floor(tagged / owners) === this.#round ? tagged % owners : undefined;
   }
 
   #tagged(slot: number): number {
-    return this.#round * this.#request.owners.length + slot;
+    return this.#round * this.#request.set.owners.length + slot;
   }
 
   /**
@@ -133,20 +133,17 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     this.#core = this.#newCore();
     this.#own = undefined;
     this.#newest = undefined;
-    this.#unasked = this.#context.quickestFirst(this.#request.owners);
     this.#begin();
   }
 
   #begin(): void {
-    const { owners, quorum, askAll } = this.#request;
+    const { set: { owners, selfAt }, quorum, askAll } = this.#request;
     let asked = 0;
-    for (let i = 0; i < owners.length; i++) {
-      const owner = owners[i]!;
-      if (!owner.isSelf) continue;
-      this.#answeredMs[i] = 0;
-      if (!this.#readOwn(i)) continue;
-      if (owner.countsForReads) asked++;
+    if (selfAt >= 0) {
+      this.#answeredMs[selfAt] = 0;
+      if (this.#readOwn(selfAt) && owners[selfAt]!.countsForReads) asked++;
     }
+    this.#unasked = asked < quorum || askAll ? this.#context.quickestFirst(owners) : [];
     while (this.#unasked.length > 0 && (asked < quorum || askAll)) {
       if (owners[this.#unasked[0]!]!.countsForReads) asked++;
       this.#askOneMore();
@@ -172,7 +169,7 @@ export class ReadOperation implements ReadWaiter, Deadlined {
   #askOneMore(): void {
     const slot = this.#unasked.shift();
     if (slot === undefined) return;
-    const owner = this.#request.owners[slot]!;
+    const owner = this.#request.set.owners[slot]!;
     const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
     if (link === undefined) this.onReadReply(this.#tagged(slot), "refused");
     else link.read({ key: this.#request.key, have: this.#own }, this, this.#tagged(slot));
@@ -200,7 +197,7 @@ export class ReadOperation implements ReadWaiter, Deadlined {
   }
 
   #repair(slot: number): void {
-    const owner = this.#request.owners[slot]!;
+    const owner = this.#request.set.owners[slot]!;
     const fence = this.#fences.get(slot);
     this.#context.onRepair();
     if (fence !== undefined) return void this.#repairFenced(slot, owner, fence);
@@ -253,7 +250,7 @@ export class ReadOperation implements ReadWaiter, Deadlined {
   }
 
   #receipt(result: string): Receipt {
-    const { key, owners, quorum } = this.#request;
+    const { key, set: { owners }, quorum } = this.#request;
     const winner = this.#core.newestOwner;
     const why = result === "failed"
       ? `fewer than ${quorum} owners that count answered, or took the repair`

@@ -4,6 +4,7 @@
  * through which collected tombstones leave.
  */
 import { ConvergeError } from "../errors.ts";
+import type { Clock } from "../platform/clock.ts";
 import { type Key, KEY_BYTES_MAX } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
@@ -25,6 +26,7 @@ const ANSWER_BYTES = 1024 * 1024;
 /** What a replica is made of. */
 export interface ReplicaOptions {
   store: Store;
+  clock: Clock;
   lamport: LamportClock;
   horizon: Horizon;
   /** Called for every record that was stored or collected, once that is durable. */
@@ -52,7 +54,14 @@ export class Replica {
   constructor(options: ReplicaOptions) {
     this.#options = options;
     this.#local = new BatchLane<LocalWrite>(
-      { inFlightMax: 2, batchBytesMax: 2 ** 20, batchEntriesMax: 2048, queueBytesMax: 2 ** 25 },
+      options.clock,
+      {
+        inFlightMax: 2,
+        batchBytesMax: 2 ** 20,
+        batchEntriesMax: 2048,
+        queueBytesMax: 2 ** 25,
+        windowMs: 1,
+      },
       ({ record }) => record.frame.byteLength,
       (batch) => this.#sendLocal(batch),
     );

@@ -26,6 +26,17 @@ export interface Owner {
   readonly countsForReads: boolean;
 }
 
+/** The owners of a key, first owner first. One object per distinct set: operations share it. */
+export interface OwnerSet {
+  readonly owners: readonly Owner[];
+  /** By position, whether it counts towards W. */
+  readonly countsForWrites: readonly boolean[];
+  /** By position, whether it counts towards R. */
+  readonly countsForReads: readonly boolean[];
+  /** Position of this node, -1 where it is no owner. */
+  readonly selfAt: number;
+}
+
 /** N, R and W as they are now. */
 export interface Quorums {
   readonly n: number;
@@ -52,7 +63,7 @@ export class Topology {
   readonly ring: HashRing;
   /** Equal on nodes whose rings are equal: arcs, leaves and owners then mean the same on both. */
   readonly fingerprint: string;
-  readonly #ownersByArc: readonly (readonly Owner[])[];
+  readonly #ownersByArc: readonly OwnerSet[];
   readonly #complete: boolean;
 
   constructor(options: TopologyOptions) {
@@ -78,13 +89,13 @@ export class Topology {
     const self = options.members.find(({ name }) => name === options.selfName);
     const everybodyOwns = total <= this.quorums.n;
     this.#complete = everybodyOwns || unplaced.length === 0 || self?.status === "normal";
-    const sets = new Map<string, readonly Owner[]>();
+    const sets = new Map<string, OwnerSet>();
     this.#ownersByArc = this.ring.arcs.map((arc) => {
       const id = arc.owners.join(" ");
       let set = sets.get(id);
       if (set === undefined) {
         const placed = arc.owners.map((name) => owners.get(name)!);
-        sets.set(id, set = everybodyOwns ? [...placed, ...unplaced] : placed);
+        sets.set(id, set = ownerSet(everybodyOwns ? [...placed, ...unplaced] : placed));
       }
       return set;
     });
@@ -96,11 +107,16 @@ export class Topology {
    * @throws {ConvergeError} `not_ready` while ownership is not known.
    */
   ownersOf(key: Key): readonly Owner[] {
-    return this.ownersOfToken(tokenOf(key));
+    return this.ownerSetOf(tokenOf(key)).owners;
   }
 
   /** The owners of a token. @throws {ConvergeError} `not_ready` while ownership is not known. */
   ownersOfToken(token: Token): readonly Owner[] {
+    return this.ownerSetOf(token).owners;
+  }
+
+  /** The owners of a token. @throws {ConvergeError} `not_ready` while ownership is not known. */
+  ownerSetOf(token: Token): OwnerSet {
     const arc = this.#complete ? this.ring.arcOf(token) : undefined;
     if (arc === undefined) {
       throw new ConvergeError(
@@ -143,6 +159,15 @@ function ownerOf(member: Member, selfName: string): Owner {
     isSelf: member.name === selfName,
     countsForWrites: member.status !== "joining",
     countsForReads: member.status === "normal",
+  };
+}
+
+function ownerSet(owners: readonly Owner[]): OwnerSet {
+  return {
+    owners,
+    countsForWrites: owners.map(({ countsForWrites }) => countsForWrites),
+    countsForReads: owners.map(({ countsForReads }) => countsForReads),
+    selfAt: owners.findIndex(({ isSelf }) => isSelf),
   };
 }
 

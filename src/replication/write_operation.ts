@@ -7,7 +7,7 @@ import type { CoordinatorContext } from "./coordinator.ts";
 import type { Deadlined } from "./deadline_queue.ts";
 import type { WriteWaiter } from "./peer_link.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
-import type { Owner } from "./topology.ts";
+import type { Owner, OwnerSet } from "./topology.ts";
 import { type WriteAnswer, WriteCore } from "./write_core.ts";
 
 /** Times that a write raises its counter and tries again. */
@@ -21,7 +21,7 @@ export interface WriteRequest {
   readonly contentType: string | undefined;
   readonly expiresAtMs: number;
   readonly quorum: number;
-  readonly owners: readonly Owner[];
+  readonly set: OwnerSet;
 }
 
 /** A write that was acked. */
@@ -40,7 +40,6 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   next: Deadlined | undefined;
   readonly #context: CoordinatorContext;
   readonly #request: WriteRequest;
-  readonly #counts: boolean[];
   readonly #startMs: number;
   readonly #answeredMs: number[] = [];
   readonly #hinted: boolean[] = [];
@@ -55,7 +54,6 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   constructor(context: CoordinatorContext, request: WriteRequest) {
     this.#context = context;
     this.#request = request;
-    this.#counts = request.owners.map(({ countsForWrites }) => countsForWrites);
     this.#startMs = context.clock.monotonicMs();
   }
 
@@ -71,7 +69,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
 
   /** Answers to an earlier attempt have another slot number and say nothing about this one. */
   onWriteAnswer(slot: number, answer: WriteAnswer): void {
-    const owners = this.#request.owners.length;
+    const owners = this.#request.set.owners.length;
     if (Math.floor(slot / owners) !== this.#attempts) return;
     const owner = slot % owners;
     this.#answeredMs[owner] = this.#context.clock.monotonicMs() - this.#startMs;
@@ -83,7 +81,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
     this.#expired = true;
     // Without a counter there was not even a first attempt.
     if (this.#attempts === 0) return this.#fail();
-    for (let i = 0; i < this.#counts.length; i++) {
+    for (let i = 0; i < this.#request.set.owners.length; i++) {
       if (this.#core.answers[i] === undefined) this.#core.answer(i, "timeout");
     }
     this.#decide();
@@ -98,7 +96,8 @@ export class WriteOperation implements WriteWaiter, Deadlined {
       );
       return;
     }
-    const { key, value, contentType, expiresAtMs, owners } = this.#request;
+    const { key, value, contentType, expiresAtMs, set } = this.#request;
+    const { owners } = set;
     this.#attempts++;
     this.#record = encodeRecord({
       key,
@@ -108,7 +107,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
       counter,
       nodeID: this.#context.nodeID,
     });
-    this.#core = new WriteCore(this.#counts, this.#request.quorum);
+    this.#core = new WriteCore(set.countsForWrites, this.#request.quorum);
     const base = this.#attempts * owners.length;
     for (let i = 0; i < owners.length; i++) {
       const owner = owners[i]!;
@@ -166,7 +165,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
     this.#context.deadlines.remove(this);
     if (this.#core.decision !== "acked") return;
     this.#core.answers.forEach((answer, i) => {
-      const owner = this.#request.owners[i]!;
+      const owner = this.#request.set.owners[i]!;
       if (answer === "stored" || typeof answer === "object" || owner.isSelf) return;
       if (owner.member === undefined || this.#hinted[i]) return;
       this.#hinted[i] = true;
@@ -175,7 +174,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   }
 
   #receipt(result: string): Receipt {
-    const { key, value, owners, quorum } = this.#request;
+    const { key, value, set: { owners }, quorum } = this.#request;
     const answers = this.#core?.answers ?? [];
     const stored = this.#core?.stored ?? 0;
     const indeterminate = result === "failed" &&

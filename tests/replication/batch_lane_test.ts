@@ -2,23 +2,27 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { BatchLane, type LaneLimits } from "../../src/replication/batch_lane.ts";
 import { drainMicrotasks } from "../../src/simulation/drain.ts";
+import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
+import { VirtualTime } from "../../src/simulation/virtual_time.ts";
 
 const LIMITS: LaneLimits = {
   inFlightMax: 2,
   batchBytesMax: 10,
   batchEntriesMax: 4,
   queueBytesMax: 20,
+  windowMs: 0,
 };
 
 /** A lane of numbers that are their own size; batches stay under way until they are ended. */
 function lane(limits: LaneLimits = LIMITS) {
   const batches: number[][] = [];
   const ends: (() => void)[] = [];
-  const lane = new BatchLane<number>(limits, (size) => size, (batch) => {
+  const time = new VirtualTime();
+  const lane = new BatchLane<number>(new VirtualClock(time), limits, (size) => size, (batch) => {
     batches.push(batch);
     return new Promise((resolve) => ends.push(resolve));
   });
-  return { lane, batches, ends };
+  return { lane, batches, ends, time };
 }
 
 Deno.test("BatchLane: what was pushed in one turn leaves as one batch", async () => {
@@ -109,4 +113,25 @@ Deno.test("BatchLane: every entry leaves once, in order, within all bounds", asy
     }),
     { numRuns: 50 },
   );
+});
+
+Deno.test("BatchLane: a busy lane gathers for its window, an idle one does not wait", async () => {
+  const limits = { ...LIMITS, inFlightMax: 1, batchBytesMax: 100, batchEntriesMax: 100 };
+  const { lane: queue, batches, ends, time } = lane({ ...limits, windowMs: 1 });
+  for (const size of [1, 2, 3, 4]) queue.push(size);
+  await drainMicrotasks();
+  assertEquals(batches, [[1, 2, 3, 4]]);
+  ends[0]!();
+  await drainMicrotasks();
+  queue.push(5);
+  await drainMicrotasks();
+  queue.push(6);
+  assertEquals(batches.length, 1);
+  time.step(Infinity);
+  assertEquals(batches[1], [5, 6]);
+  ends[1]!();
+  await drainMicrotasks();
+  queue.push(7);
+  await drainMicrotasks();
+  assertEquals(batches[2], [7]);
 });

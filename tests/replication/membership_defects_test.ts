@@ -40,6 +40,10 @@ Deno.test("a restarted node is not deaf and is not ignored", () =>
         (await cluster.view(3)).members[1]!.state === "up",
     );
     assert(cluster.world.time.nowMs - startMs < 6_000, "it rejoins at once");
+    for (const i of [1, 3]) {
+      const { incarnation } = (await cluster.view(i)).members[1]!;
+      assertEquals(incarnation, 2, "what it says now counts, whatever it said before");
+    }
     cluster.cutOff(3);
     await cluster.put(2, "k", "v"); // needs node2 and node1
     assertEquals(await cluster.get(1, "k"), "v");

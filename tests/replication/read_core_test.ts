@@ -16,6 +16,12 @@ interface Case {
 
 const TABLE: Record<string, Case> = {
   "waits for R": { counts: ALL, r: 2, answers: [[0, V1]], decision: { action: "wait" } },
+  "one owner that lacks the key is no quorum": {
+    counts: ALL,
+    r: 2,
+    answers: [[0, "absent"]],
+    decision: { action: "wait" },
+  },
   "R equal answers": {
     counts: ALL,
     r: 2,
