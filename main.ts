@@ -2,7 +2,7 @@
 import { runNodeWorker } from "./src/cli/node_worker.ts";
 import { runProgram } from "./src/cli/program.ts";
 import { NODE_WORKER_PREFIX } from "./src/cli/worker_messages.ts";
-import { SEED_WORKER_NAME, serveSeeds } from "./src/simulation/seed_pool.ts";
+import { SEED_WORKER_NAME, serveSeeds } from "./src/cli/seed_pool.ts";
 
 // A Worker is this entry once more, under the name that it was started with.
 // The modules of the page bring the types of browsers along, where every window has a name.

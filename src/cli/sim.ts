@@ -8,7 +8,7 @@ import { type Plan, planOf } from "../simulation/plan.ts";
 import { failureReport, operationLine } from "../simulation/report.ts";
 import { runPlanWith, type SeedOptions, summaryOf } from "../simulation/run_seed.ts";
 import type { RunResult } from "../simulation/run_plan.ts";
-import { runSeeds } from "../simulation/seed_pool.ts";
+import { runSeeds } from "./seed_pool.ts";
 import { shrinkPlan } from "../simulation/shrink.ts";
 import { Totals } from "../simulation/totals.ts";
 

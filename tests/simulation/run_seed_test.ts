@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { planOf } from "../../src/simulation/plan.ts";
 import { failureReport } from "../../src/simulation/report.ts";
 import { runPlanWith, runSeed, type SeedSummary } from "../../src/simulation/run_seed.ts";
-import { runSeeds } from "../../src/simulation/seed_pool.ts";
+import { runSeeds } from "../../src/cli/seed_pool.ts";
 import { shrinkPlan } from "../../src/simulation/shrink.ts";
 import { Totals } from "../../src/simulation/totals.ts";
 

@@ -1,4 +1,4 @@
 /** An entry that is only the simulation's Worker. */
-import { serveSeeds } from "../../src/simulation/seed_pool.ts";
+import { serveSeeds } from "../../src/cli/seed_pool.ts";
 
 serveSeeds();

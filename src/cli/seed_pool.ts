@@ -1,5 +1,5 @@
 /** Runs many seeds, in this thread or in Workers started from the program's own entry. */
-import { runSeed, type SeedOptions, type SeedSummary } from "./run_seed.ts";
+import { runSeed, type SeedOptions, type SeedSummary } from "../simulation/run_seed.ts";
 
 /** The name of such a Worker: the entry calls {@linkcode serveSeeds} when it finds itself called so. */
 export const SEED_WORKER_NAME = "simulation";
