@@ -76,9 +76,9 @@ export async function salvageDirectory(
     result.kept += sorted.length;
     const run = next;
     let writer: TableWriter | undefined;
-    for (const { key, bytes, start, end } of sorted) {
+    for (const record of sorted) {
       writer ??= new TableWriter({ disk, directory, keyspace, number: next++ });
-      writer.add(key, bytes, start, end);
+      writer.add(record.key, record);
       if (writer.bytes < TABLE_BYTES) continue;
       tables.push({ run, ...await writer.finish() });
       writer = undefined;

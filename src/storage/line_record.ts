@@ -72,6 +72,13 @@ export class LineRecord implements StoredRecord {
   }
 }
 
+/** The bytes [start, end) of a buffer; no line feed. */
+export interface Line {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 /** What a line says beside key and value. */
 export interface LineFacts extends Version {
   readonly tombstone: boolean;

@@ -37,6 +37,8 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   const names = disk.list(directory);
   checkTables(disk, directory, manifest, names);
   const segments = checkSegments(directory, manifest, names);
+  // The manifest that was read may not be durable yet, and without it what looks left over is needed.
+  await disk.syncDirectory(directory);
   removeLeftovers(disk, directory, manifest, names);
 
   const memtable = new Memtable();

@@ -52,7 +52,7 @@ export async function salvageTable(
     while (start < at + length) {
       const end = lineEnd(bytes, start);
       lostFrom = lineKey(bytes, start, end);
-      writer.add(lostFrom, bytes, start, end);
+      writer.add(lostFrom, { bytes, start, end });
       start = end + 1;
     }
     expectedAt = at + length;

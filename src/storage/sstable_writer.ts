@@ -5,7 +5,7 @@ import type { AppendFile, Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import { BloomFilterBuilder } from "./bloom_filter.ts";
 import { tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
-import { lineFacts, lineKey } from "./line_record.ts";
+import { type Line, type LineFacts, lineFacts, lineKey } from "./line_record.ts";
 import {
   BLOCK_BYTES,
   filterLine,
@@ -60,7 +60,7 @@ export class TableWriter {
   #tombstones = 0;
   #erases = 0;
   #maxCounter = 0;
-  #last: { bytes: Uint8Array; start: number; end: number } | undefined;
+  #last: Line | undefined;
 
   constructor(options: TableWriterOptions) {
     this.#options = options;
@@ -75,9 +75,12 @@ export class TableWriter {
     return this.#dataBytes + this.#blockBytes;
   }
 
-  /** Adds the line [start, end) of `bytes`, which must stay unchanged until the next call. */
-  add(key: Key, bytes: Uint8Array, start: number, end: number): void {
-    const facts = lineFacts(bytes, start, end);
+  /** Adds a line. Its bytes must stay unchanged until the next call. */
+  add(
+    key: Key,
+    { bytes, start, end }: Line,
+    facts: LineFacts = lineFacts(bytes, start, end),
+  ): void {
     if (facts.tombstone) this.#tombstones++;
     if (facts.erase === true) this.#erases++;
     if (facts.counter > this.#maxCounter) this.#maxCounter = facts.counter;

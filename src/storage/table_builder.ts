@@ -45,9 +45,10 @@ export async function buildTables(
     let sliceStart = clock.monotonicMs();
     for (let lines = 1; source.key !== undefined; source.next(), lines++) {
       const { key, bytes, start, end } = source;
-      if (!isDroppable(key, source, options.older)) {
+      const facts = lineFacts(bytes, start, end);
+      if (facts.erase !== true || isNeeded(key, options.older)) {
         writer ??= new TableWriter({ disk, directory, keyspace, number: allocate() });
-        writer.add(key, bytes, start, end);
+        writer.add(key, source, facts);
         if (writer.bytes >= TABLE_BYTES) {
           written.push(await writer.finish());
           writer = undefined;
@@ -70,8 +71,7 @@ export async function buildTables(
   }
 }
 
-/** An erase marker under which nothing older can lie. */
-function isDroppable(key: Key, { bytes, start, end }: Cursor, older: readonly Run[]): boolean {
-  if (lineFacts(bytes, start, end).erase !== true) return false;
-  return older.every((run) => tableFor(run, key) === undefined);
+/** Whether something older that an erase marker hides may still lie under it. */
+function isNeeded(key: Key, older: readonly Run[]): boolean {
+  return older.some((run) => tableFor(run, key) !== undefined);
 }
