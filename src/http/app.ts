@@ -12,6 +12,7 @@ import { kvRoutes, type KvRoutesOptions } from "./kv_routes.ts";
 import { listRoutes, type ListRoutesOptions } from "./list_routes.ts";
 import { meter } from "./metered.ts";
 import { metricsRoutes, type MetricsRoutesOptions } from "./metrics_routes.ts";
+import { openapiRoutes } from "./openapi_routes.ts";
 import { notFound, problemResponse } from "./problem.ts";
 import { tombstoneRoutes } from "./tombstone_routes.ts";
 
@@ -42,6 +43,7 @@ export function createApp(options: AppOptions): Hono {
   eventsRoutes(app, options);
   copiesRoutes(app, options);
   dashboardRoutes(app);
+  openapiRoutes(app);
   app.notFound(() => notFound("this path"));
   app.onError((error) => {
     if (!isConvergeError(error) || error.code === "invariant") {

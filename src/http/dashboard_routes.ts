@@ -18,7 +18,8 @@ export const PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-const SAFETY = {
+/** Headers of every page. */
+export const PAGE_SAFETY = {
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "cross-origin-opener-policy": "same-origin",
@@ -28,7 +29,7 @@ const SAFETY = {
 export function dashboardRoutes(app: Hono): void {
   for (const { path, contentType, text, immutable } of ASSETS) {
     const headers: Record<string, string> = {
-      ...SAFETY,
+      ...PAGE_SAFETY,
       "content-type": contentType,
       "cache-control": immutable ? "public, max-age=31536000, immutable" : "no-cache",
     };

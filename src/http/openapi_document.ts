@@ -1,0 +1,212 @@
+/** The OpenAPI document of a node, made from the schemas when it is first asked for. */
+import { createRoute, OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
+import {
+  BatchLineSchema,
+  ClusterSchema,
+  CopiesSchema,
+  HealthSchema,
+  KeyListSchema,
+  PrefixDeletionSchema,
+  ProblemSchema,
+  ReadinessSchema,
+  ReceiptSchema,
+  RingSchema,
+  SampleSchema,
+  TombstoneSchema,
+} from "./openapi_schemas.ts";
+
+type Responses = RouteConfig["responses"];
+
+const json = (schema: z.ZodType, description: string, type = "application/json") => ({
+  description,
+  content: { [type]: { schema } },
+});
+const bytes = z.string().openapi({ format: "binary" });
+const etag = {
+  etag: {
+    description: 'The version, `"<counter>-<node ID>"`.',
+    schema: { type: "string" as const },
+  },
+};
+
+/** Problems by status, with what each means. */
+function problems(...statuses: (400 | 404 | 413 | 503)[]): Responses {
+  const meaning = {
+    400: "A key, parameter or body that cannot be used.",
+    404: "No value under this key.",
+    413: "The value is over the limit; the connection stays usable.",
+    503:
+      "Too few owners answered within the deadline (the details are a receipt; `indeterminate` tells whether the write may be stored), or a queue is full.",
+  };
+  return Object.fromEntries(
+    statuses.map((code) => [code, json(ProblemSchema, meaning[code], "application/problem+json")]),
+  );
+}
+
+const keyPath = z.object({
+  key: z.string().openapi({
+    param: { name: "key", in: "path" },
+    description: "1 to 2048 bytes, percent-encoded; everything behind the prefix, slashes and all.",
+    example: "greeting",
+  }),
+});
+const quorum = (letter: "r" | "w") =>
+  z.coerce.number().int().min(1).optional().openapi({
+    description: `${letter.toUpperCase()} for this request, 1 to N; default: the cluster's.`,
+    example: 2,
+  });
+const explain = z.enum(["0", "1"]).optional().openapi({
+  description: "1: answer with the receipt, JSON that tells what each owner did.",
+});
+const prefix = {
+  prefix: z.string().optional().openapi({ description: "Text that the keys begin with." }),
+  prefixb: z.string().optional().openapi({ description: "The same as base64." }),
+};
+
+const get = (
+  path: string,
+  summary: string,
+  responses: Responses,
+  request: RouteConfig["request"] = {},
+): RouteConfig => createRoute({ method: "get", path, summary, responses, request });
+
+/** Every documented route. */
+export const ROUTES: readonly RouteConfig[] = [
+  createRoute({
+    method: "put",
+    path: "/kv/{key}",
+    summary: "Store a value: any bytes; their Content-Type is kept",
+    request: {
+      params: keyPath,
+      query: z.object({
+        w: quorum("w"),
+        ttl: z.coerce.number().int().min(1).optional().openapi({
+          description: "Seconds after which the value is gone.",
+        }),
+        explain,
+      }),
+      body: { content: { "application/octet-stream": { schema: bytes } } },
+    },
+    responses: {
+      204: { description: "It is on the disks of W owners.", headers: etag },
+      200: json(ReceiptSchema, "The receipt, with `explain=1`."),
+      ...problems(400, 413, 503),
+    },
+  }),
+  get("/kv/{key}", "Read a value", {
+    200: {
+      description: "The bytes, with the Content-Type they came with; or the receipt.",
+      headers: etag,
+      content: {
+        "application/octet-stream": { schema: bytes },
+        "application/json": { schema: ReceiptSchema },
+      },
+    },
+    304: { description: "`If-None-Match` names the version that is there.", headers: etag },
+    ...problems(400, 404, 503),
+  }, { params: keyPath, query: z.object({ r: quorum("r"), explain }) }),
+  createRoute({
+    method: "delete",
+    path: "/kv/{key}",
+    summary: "Delete a value, also when there is none",
+    request: { params: keyPath, query: z.object({ w: quorum("w"), explain }) },
+    responses: {
+      204: { description: "A tombstone is on the disks of W owners.", headers: etag },
+      200: json(ReceiptSchema, "The receipt, with `explain=1`."),
+      ...problems(400, 503),
+    },
+  }),
+  get("/kv", "List keys in byte order, page by page", {
+    200: json(KeyListSchema, "A page; `next` where there may be more."),
+    ...problems(400, 503),
+  }, {
+    query: z.object({
+      ...prefix,
+      after: z.string().optional().openapi({ description: "`next` of the page before." }),
+      afterb: z.string().optional().openapi({ description: "`nextb` of the page before." }),
+      limit: z.coerce.number().int().min(1).optional().openapi({ description: "Default 100." }),
+      values: z.enum(["0", "1"]).optional(),
+    }),
+  }),
+  createRoute({
+    method: "delete",
+    path: "/kv",
+    summary: "Delete all keys with a prefix",
+    request: {
+      query: z.object({ ...prefix, "dry-run": z.enum(["0", "1"]).optional() }),
+    },
+    responses: {
+      200: json(PrefixDeletionSchema, "How many there were."),
+      ...problems(400, 503),
+    },
+  }),
+  createRoute({
+    method: "post",
+    path: "/batch",
+    summary: "Many operations as JSON lines; one answer line each, in order",
+    request: {
+      body: {
+        content: {
+          "application/x-ndjson": {
+            schema: z.string().openapi({
+              example:
+                '{"op":"put","k":"greeting","v":"hello","ttl":60}\n{"op":"get","k":"greeting"}\n{"op":"delete","kb":"/w=="}\n',
+            }),
+          },
+        },
+      },
+    },
+    responses: {
+      200: json(BatchLineSchema, "One such line per operation.", "application/x-ndjson"),
+      ...problems(400, 413, 503),
+    },
+  }),
+  get("/copies/{key}", "What each owner of a key holds, without quorum", {
+    200: json(CopiesSchema, "One entry per owner."),
+    ...problems(400, 503),
+  }, { params: keyPath }),
+  get("/tombstones/{key}", "Who has confirmed a deletion", {
+    200: json(TombstoneSchema, "One entry per owner."),
+    ...problems(400, 404, 503),
+  }, { params: keyPath }),
+  get("/cluster", "Members, states, ring ownership, quorums, counts", {
+    200: json(ClusterSchema, "The cluster as this node sees it."),
+  }),
+  get("/cluster/ring", "Every arc of the ring with its first owner", {
+    200: json(RingSchema, "The ring."),
+  }),
+  get("/events", "Samples of all nodes, once a second (server-sent events)", {
+    200: { description: "A stream.", content: { "text/event-stream": { schema: z.string() } } },
+    ...problems(503),
+  }),
+  get("/internal/sample", "What this node says of itself in an event", {
+    200: json(SampleSchema, "Totals since start."),
+  }),
+  get("/healthz", "Liveness", { 200: json(HealthSchema, "The node runs.") }),
+  get("/readyz", "Readiness", {
+    200: json(ReadinessSchema, "The node counts, and quorums can be reached."),
+    503: json(ReadinessSchema, "Not yet."),
+  }),
+  get("/metrics", "Prometheus metrics", {
+    200: { description: "Text format 0.0.4.", content: { "text/plain": { schema: z.string() } } },
+  }),
+];
+
+/** OpenAPI 3.1. */
+export type OpenApiDocument = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
+
+/** Makes the document. */
+export function openApiDocument(): OpenApiDocument {
+  const app = new OpenAPIHono();
+  for (const route of ROUTES) app.openAPIRegistry.registerPath(route);
+  return app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Converge",
+      version: "1",
+      description:
+        "A distributed key-value store. Any node takes any request. Errors are problem documents (RFC 9457) with a stable `type`. `HEAD` works wherever `GET` does.",
+      license: { name: "MIT" },
+    },
+  });
+}

@@ -1,0 +1,202 @@
+/**
+ * What the routes take and answer, as zod schemas. Each is held to the type that its route really
+ * answers with by the compiler (`z.ZodType<...>`), and by a test that calls every route.
+ */
+import { z } from "@hono/zod-openapi";
+import type { Receipt } from "../replication/receipt.ts";
+import type { TombstoneReport } from "../replication/tombstone_collector.ts";
+import type { ClusterView } from "./cluster_routes.ts";
+import type { NodeSample } from "./cluster_watch.ts";
+import type { CopiesView } from "./copies_routes.ts";
+import type { RingView } from "./events_routes.ts";
+
+const text = z.string();
+const count = z.number().int().min(0);
+const ms = z.number().min(0);
+
+/** A key: text, or base64 where its bytes are not UTF-8. */
+export const KeySchema = z.union([
+  z.object({ k: text }).strict(),
+  z.object({ kb: text }).strict(),
+]).openapi("Key", { description: "Text where the key's bytes are UTF-8, else base64 of them." });
+
+const quorums = z.object({ n: count, r: count, w: count }).strict().openapi("Quorums");
+
+const ownerReceipt = z.object({
+  name: text,
+  outcome: text,
+  version: text.exactOptional(),
+  ms: ms.exactOptional(),
+  countsForQuorum: z.boolean(),
+  fsynced: z.boolean().exactOptional(),
+  from: text.exactOptional(),
+  repaired: z.boolean().exactOptional(),
+  hinted: z.boolean().exactOptional(),
+}).strict();
+
+/** What was done for a request (`?explain=1`). */
+export const ReceiptSchema: z.ZodType<Receipt> = z.object({
+  operation: z.enum(["put", "get", "delete"]),
+  key: KeySchema,
+  token: text,
+  coordinator: text,
+  quorums,
+  strict: z.boolean(),
+  required: count,
+  result: text,
+  why: text,
+  version: text.exactOptional(),
+  attempts: count.exactOptional(),
+  ms,
+  indeterminate: z.boolean().exactOptional(),
+  owners: z.array(ownerReceipt),
+}).strict().openapi("Receipt");
+
+/** A page of keys. */
+export const KeyListSchema = z.object({
+  keys: z.array(KeySchema).openapi({
+    description: "With `values=1` whole record lines instead: key, value, type, version.",
+  }),
+  next: text.exactOptional().openapi({ description: "Pass it as `after` for the next page." }),
+  nextb: text.exactOptional().openapi({ description: "The same, for `afterb`." }),
+}).strict().openapi("KeyList");
+
+/** The answer to a deletion by prefix. */
+export const PrefixDeletionSchema = z.object({
+  dryRun: z.boolean(),
+  matched: count,
+  deleted: count.exactOptional(),
+}).strict().openapi("PrefixDeletion");
+
+/** One answer line of a batch. */
+export const BatchLineSchema = z.object({ status: count }).loose().openapi("BatchLine");
+
+/** RFC 9457. */
+export const ProblemSchema = z.object({
+  type: text,
+  title: text,
+  status: count,
+  detail: text,
+}).loose().openapi("Problem");
+
+const liveness = z.enum(["up", "suspect", "down"]);
+const status = z.enum(["joining", "refilling", "normal"]);
+const refill = z.object({ done: z.array(text), pulled: count }).strict();
+const tombstones = z.object({ tombstones: count, collected: count, unconfirmed: count }).strict();
+const requests = z.object({
+  writes: count,
+  reads: count,
+  writesFailed: count,
+  readsFailed: count,
+  repairs: count,
+  inFlight: count,
+}).strict();
+
+/** The cluster as a node sees it. */
+export const ClusterSchema: z.ZodType<ClusterView> = z.object({
+  self: text,
+  ready: z.boolean(),
+  quorums,
+  counter: count,
+  members: z.array(
+    z.object({
+      name: text,
+      nodeID: text,
+      origin: text,
+      incarnation: count,
+      heartbeat: count,
+      status,
+      state: liveness,
+      silentMs: ms.nullable(),
+      ownership: z.number().min(0).max(1),
+    }).strict(),
+  ),
+  unresolvedSeeds: z.array(text),
+  refill,
+  hints: z.object({
+    added: count,
+    delivered: count,
+    dropped: count,
+    waiting: z.record(text, count),
+  }).strict(),
+  antiEntropy: z.object({
+    rounds: count,
+    roundsFailed: count,
+    roundsEqual: count,
+    pulled: count,
+    pushed: count,
+    compared: count,
+  }).strict(),
+  tombstones,
+  requests,
+  storage: z.object({
+    approximateKeys: z.record(text, count),
+    memtableBytes: count,
+    logBytes: count,
+    tableCount: count,
+    tableBytes: count,
+    cacheBytes: count,
+    compactionDebtBytes: count,
+    flushesTotal: count,
+    compactionsTotal: count,
+    compactedBytesTotal: count,
+    appliedTotal: count,
+    syncsTotal: count,
+    lastSyncMs: ms,
+  }).strict(),
+}).strict().openapi("Cluster");
+
+/** Who owns what. */
+export const RingSchema: z.ZodType<RingView> = z.object({
+  ring: text,
+  nodes: z.array(text),
+  tokens: z.array(text),
+  owners: z.array(count),
+}).strict().openapi("Ring");
+
+/** What each owner of a key holds. */
+export const CopiesSchema: z.ZodType<CopiesView> = z.object({
+  key: KeySchema,
+  token: text,
+  owners: z.array(
+    z.object({
+      name: text,
+      holds: z.enum(["value", "tombstone", "nothing", "unreachable"]),
+      version: text.exactOptional(),
+      bytes: count.exactOptional(),
+    }).strict(),
+  ),
+}).strict().openapi("Copies");
+
+/** Who has confirmed a tombstone. */
+export const TombstoneSchema: z.ZodType<
+  TombstoneReport & { key: z.infer<typeof KeySchema> }
+> = z.object({
+  key: KeySchema,
+  version: text,
+  expired: z.boolean(),
+  owners: z.array(z.object({ name: text, confirmed: z.boolean(), has: text }).strict()),
+}).strict().openapi("Tombstone");
+
+/** What a node says of itself once a second. */
+export const SampleSchema: z.ZodType<NodeSample> = z.object({
+  requests,
+  latencyCounts: z.array(count),
+  keys: count,
+  memtableBytes: count,
+  diskBytes: count,
+  compactionDebtBytes: count,
+  compactions: count,
+  hintsWaiting: z.record(text, count),
+  tombstones,
+  refill,
+  lagMs: ms,
+  hotKeys: z.array(z.object({ path: text, requests: z.number() }).strict()),
+}).strict().openapi("Sample");
+
+/** Liveness. */
+export const HealthSchema = z.object({ status: z.literal("ok") }).strict().openapi("Health");
+
+/** Readiness. */
+export const ReadinessSchema = z.object({ ready: z.boolean(), status }).strict()
+  .openapi("Readiness");

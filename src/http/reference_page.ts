@@ -1,0 +1,90 @@
+/** The OpenAPI document as a page to read: plain HTML, nothing to run. */
+import type { OpenApiDocument } from "./openapi_document.ts";
+
+interface Parameter {
+  name?: string;
+  in?: string;
+  description?: string;
+  required?: boolean;
+}
+
+interface Response {
+  description?: string;
+  content?: Record<string, { schema?: { $ref?: string } }>;
+}
+
+interface Operation {
+  summary?: string;
+  parameters?: Parameter[];
+  responses?: Record<string, Response>;
+}
+
+const METHODS = ["get", "put", "post", "delete"] as const;
+
+/** The page's HTML. `stylePath` is where its style sheet lies. */
+export function referencePage(document: OpenApiDocument, stylePath: string): string {
+  const sections = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
+    METHODS.flatMap((method) => {
+      const operation = (item as Record<string, Operation | undefined>)[method];
+      return operation === undefined ? [] : [section(method, path, operation)];
+    })
+  );
+  const schemas = Object.entries(document.components?.schemas ?? {}).map(([name, schema]) =>
+    `<details class="card" id="schema-${name}"><summary>${name}</summary>` +
+    `<pre class="value mono" tabindex="0">${
+      escape(JSON.stringify(schema, null, 2))
+    }</pre></details>`
+  );
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Converge: HTTP reference</title>
+<link rel="icon" href="/favicon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="${stylePath}"></head>
+<body><header class="top"><div class="brand"><h1>Converge: HTTP reference</h1></div>
+<nav class="nodes" aria-label="Other pages"><a href="/">Live page</a><a href="/openapi.json">openapi.json</a></nav>
+</header><main><p>${escape(document.info.description ?? "")}</p>
+${sections.join("\n")}
+<h2>Schemas</h2>
+${schemas.join("\n")}
+</main></body></html>
+`;
+}
+
+function section(method: string, path: string, operation: Operation): string {
+  const parameters = (operation.parameters ?? []).map(({ name, in: place, description }) =>
+    row(`<code>${escape(name ?? "")}</code>`, `${place}`, escape(description ?? ""))
+  );
+  const responses = Object.entries(operation.responses ?? {}).map(([status, response]) =>
+    row(`<code>${status}</code>`, bodyOf(response), escape(response.description ?? ""))
+  );
+  return `<section class="card"><h2><code>${method.toUpperCase()} ${escape(path)}</code></h2>
+<p>${escape(operation.summary ?? "")}</p>
+${table("Parameters", ["Name", "In", "Meaning"], parameters)}
+${table("Answers", ["Status", "Body", "Meaning"], responses)}</section>`;
+}
+
+function bodyOf({ content = {} }: Response): string {
+  return Object.entries(content).map(([type, { schema }]) => {
+    const name = schema?.$ref?.split("/").at(-1);
+    return name === undefined
+      ? escape(type)
+      : `<a href="#schema-${name}">${name}</a> <small>${escape(type)}</small>`;
+  }).join("<br>");
+}
+
+function table(caption: string, heads: string[], rows: string[]): string {
+  if (rows.length === 0) return "";
+  const cells = heads.map((head) => `<th scope="col">${head}</th>`).join("");
+  return `<table><caption>${caption}</caption><thead><tr>${cells}</tr></thead>` +
+    `<tbody>${rows.join("")}</tbody></table>`;
+}
+
+function row(...cells: string[]): string {
+  return `<tr>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
+}
+
+function escape(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+}

@@ -1,0 +1,71 @@
+import { assert, assertEquals } from "@std/assert";
+import { InProcessCluster } from "../support/in_process_cluster.ts";
+
+async function metrics(cluster: InProcessCluster, node: number): Promise<Map<string, number>> {
+  const text = await (await cluster.call(node, "GET", "/metrics")).text();
+  const values = new Map<string, number>();
+  for (const line of text.split("\n")) {
+    const match = /^(\S+) (\S+)$/.exec(line);
+    if (match !== null && !line.startsWith("#")) values.set(match[1]!, Number(match[2]));
+  }
+  return values;
+}
+
+Deno.test("GET /metrics: requests by route and outcome, quorums, repairs and members", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    await cluster.get(1, "k");
+    await cluster.get(1, "none");
+    await cluster.call(1, "GET", "/kv/k?r=9");
+    const values = await metrics(cluster, 1);
+    const requests = (method: string, outcome: string) =>
+      values.get(
+        `converge_http_request_duration_seconds_count{method="${method}",route="/kv/{key}",outcome="${outcome}"}`,
+      );
+    assertEquals(requests("PUT", "ok"), 1);
+    assertEquals(requests("GET", "ok"), 1);
+    assertEquals(requests("GET", "not_found"), 1);
+    assertEquals(requests("GET", "client_error"), 1);
+    const quorum = (operation: string, outcome: string) =>
+      values.get(`converge_quorum_requests_total{operation="${operation}",outcome="${outcome}"}`);
+    assertEquals(quorum("write", "reached"), 1);
+    assertEquals(quorum("read", "reached"), 2);
+    assertEquals(quorum("read", "failed"), 0);
+    assertEquals(values.get('converge_member_up{member="node3"}'), 1);
+    assertEquals(values.get("converge_ready"), 1);
+  });
+});
+
+Deno.test("GET /metrics: what goes wrong shows: failed quorums, hints, peers that are down", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    cluster.kill(3);
+    await cluster.put(1, "k", "v");
+    await cluster.wait(3_000);
+    const one = await metrics(cluster, 1);
+    assertEquals(one.get('converge_hints_waiting{peer="node3"}'), 1);
+    cluster.kill(2);
+    assertEquals((await cluster.call(1, "PUT", "/kv/k", { body: "v" })).status, 503);
+    await cluster.wait(30_000);
+    const two = await metrics(cluster, 1);
+    assertEquals(two.get('converge_quorum_requests_total{operation="write",outcome="failed"}'), 1);
+    assertEquals(two.get('converge_member_up{member="node2"}'), 0);
+    assertEquals(two.get("converge_ready"), 1, "a node is ready however its peers are");
+  });
+});
+
+Deno.test("GET /metrics: a histogram's buckets grow up to its count", async () => {
+  await InProcessCluster.run({ nodes: 1 }, async (cluster) => {
+    for (let i = 0; i < 20; i++) await cluster.put(1, `k${i}`, "v");
+    const values = await metrics(cluster, 1);
+    const labels = 'method="PUT",route="/kv/{key}",outcome="ok"';
+    const name = "converge_http_request_duration_seconds";
+    const buckets = [...values].filter(([key]) => key.startsWith(`${name}_bucket{${labels}`));
+    assert(buckets.length > 20);
+    assertEquals(
+      buckets.map(([, value]) => value),
+      buckets.map(([, v]) => v).sort((a, b) => a - b),
+    );
+    assertEquals(buckets.at(-1), [`${name}_bucket{${labels},le="+Inf"}`, 20]);
+    assertEquals(values.get(`${name}_count{${labels}}`), 20);
+  });
+});

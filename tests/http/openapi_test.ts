@@ -1,0 +1,152 @@
+import type { RouteConfig, z } from "@hono/zod-openapi";
+import { assert, assertEquals } from "@std/assert";
+import { Hono } from "hono";
+import { openApiDocument, ROUTES } from "../../src/http/openapi_document.ts";
+import { openapiRoutes } from "../../src/http/openapi_routes.ts";
+import { BatchLineSchema } from "../../src/http/openapi_schemas.ts";
+import { InProcessCluster } from "../support/in_process_cluster.ts";
+import type { RequestOptions } from "../support/requests.ts";
+
+interface Call extends RequestOptions {
+  method: string;
+  /** As it is sent. */
+  path: string;
+  /** The documented path. */
+  route: string;
+  status: number;
+}
+
+const call = (
+  method: string,
+  path: string,
+  route: string,
+  status: number,
+  options: RequestOptions = {},
+): Call => ({ method, path, route, status, ...options });
+
+/** In this order; every documented route and nearly every status. */
+const CALLS: Call[] = [
+  call("PUT", "/kv/a%2Fb?w=2&ttl=100", "/kv/{key}", 204, { body: "v" }),
+  call("PUT", "/kv/c?explain=1", "/kv/{key}", 200, { body: "v" }),
+  call("PUT", "/kv/c?w=9", "/kv/{key}", 400, { body: "v" }),
+  call("PUT", "/kv/c", "/kv/{key}", 413, { body: "v".repeat(2_000) }),
+  call("GET", "/kv/a%2Fb", "/kv/{key}", 200),
+  call("GET", "/kv/a%2Fb", "/kv/{key}", 304, { headers: { "if-none-match": "*" } }),
+  call("GET", "/kv/c?explain=1", "/kv/{key}", 200),
+  call("GET", "/kv/none", "/kv/{key}", 404),
+  call("GET", "/kv/none?r=x", "/kv/{key}", 400),
+  call("GET", "/kv?prefix=&limit=1", "/kv", 200),
+  call("GET", "/kv?limit=0", "/kv", 400),
+  call("GET", "/copies/c", "/copies/{key}", 200),
+  call("DELETE", "/kv/c?explain=1", "/kv/{key}", 200),
+  call("DELETE", "/kv/c", "/kv/{key}", 204),
+  call("GET", "/tombstones/c", "/tombstones/{key}", 200),
+  call("GET", "/tombstones/none", "/tombstones/{key}", 404),
+  call("POST", "/batch", "/batch", 200, {
+    body: '{"op":"put","k":"x","v":"1"}\n{"op":"get","k":"x"}\n{"op":"get","k":"none"}\n{}\n',
+  }),
+  call("DELETE", "/kv?prefix=x&dry-run=1", "/kv", 200),
+  call("DELETE", "/kv?prefix=x", "/kv", 200),
+  call("DELETE", "/kv", "/kv", 400),
+  call("GET", "/cluster", "/cluster", 200),
+  call("GET", "/cluster/ring", "/cluster/ring", 200),
+  call("GET", "/events", "/events", 200),
+  call("GET", "/internal/sample", "/internal/sample", 200),
+  call("GET", "/healthz", "/healthz", 200),
+  call("GET", "/readyz", "/readyz", 200),
+  call("GET", "/metrics", "/metrics", 200),
+];
+
+const nameOf = ({ method, path }: { method: string; path: string }) =>
+  `${method.toUpperCase()} ${path}`;
+
+/** Checks an answer against what is documented for its status. */
+async function check(route: RouteConfig, response: Response, what: string): Promise<void> {
+  const documented = route.responses[response.status] as
+    | { content?: Record<string, { schema: z.ZodType }> }
+    | undefined;
+  assert(documented !== undefined, `${what}: an unknown status`);
+  const type = response.headers.get("content-type")?.split(";")[0];
+  if (documented.content === undefined) {
+    assertEquals(await response.text(), "", `${what}: no body`);
+    return;
+  }
+  const content = documented.content[type ?? ""];
+  assert(content !== undefined, `${what}: ${type} is not documented`);
+  if (type === "text/event-stream") return await response.body!.cancel();
+  const body = await response.text();
+  const lines = type === "application/x-ndjson" ? body.trimEnd().split("\n") : [body];
+  if (!type?.includes("json")) return;
+  for (const line of lines) content.schema.parse(JSON.parse(line));
+}
+
+Deno.test("openapi: every documented route is called, and answers as documented", async () => {
+  await InProcessCluster.run({ config: { maxValueBytes: 1_000 } }, async (cluster) => {
+    const called = new Set<string>();
+    for (const { method, path, route: documented, status, ...options } of CALLS) {
+      const route = ROUTES.find((candidate) =>
+        nameOf(candidate) === nameOf({ method, path: documented })
+      );
+      assert(route !== undefined, `${method} ${documented} is not documented`);
+      called.add(nameOf(route));
+      const response = await cluster.call(1, method, path, options);
+      assertEquals(response.status, status, `${method} ${path}`);
+      await check(route, response, `${method} ${path}`);
+    }
+    assertEquals(ROUTES.map(nameOf).filter((name) => !called.has(name)), []);
+  });
+});
+
+Deno.test("openapi: a failed quorum answers as documented", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    cluster.cutOff(1);
+    for (const method of ["put", "get", "delete"]) {
+      const route = ROUTES.find((candidate) =>
+        nameOf(candidate) === nameOf({ method, path: "/kv/{key}" })
+      )!;
+      const response = await cluster.call(1, method.toUpperCase(), "/kv/k");
+      assertEquals(response.status, 503);
+      await check(route, response, method);
+    }
+  });
+});
+
+Deno.test("openapi: the checks of answers object to a member too many, too few or of another type", () => {
+  const { responses } = ROUTES.find(({ path }) => path === "/readyz")!;
+  const documented = responses[200]! as { content: Record<string, { schema: z.ZodType }> };
+  const schema = documented.content["application/json"]!.schema;
+  schema.parse({ ready: true, status: "normal" });
+  for (
+    const wrong of [{ ready: true }, { ready: 1, status: "normal" }, {
+      ready: true,
+      status: "normal",
+      more: 1,
+    }]
+  ) {
+    assertEquals(schema.safeParse(wrong).success, false, JSON.stringify(wrong));
+  }
+  assertEquals(BatchLineSchema.safeParse({}).success, false);
+});
+
+Deno.test("GET /openapi.json: OpenAPI 3.1 with all routes and schemas, each reference resolvable", async () => {
+  const app = new Hono();
+  openapiRoutes(app);
+  const document = await (await app.request("/openapi.json")).json();
+  assertEquals(document.openapi, "3.1.0");
+  const documented = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.keys(item as object).map((method) => nameOf({ method, path }))
+  );
+  assertEquals(documented.sort(), ROUTES.map(nameOf).sort());
+  const names = Object.keys(document.components.schemas);
+  for (const [, name] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
+    assert(names.includes(name!), name);
+  }
+});
+
+Deno.test("GET /docs: every route stands on the page", async () => {
+  const app = new Hono();
+  openapiRoutes(app);
+  const html = await (await app.request("/docs")).text();
+  for (const path of Object.keys(openApiDocument().paths ?? {})) assert(html.includes(path), path);
+  assertEquals(html.match(/<script|\sstyle=/g), null);
+});
