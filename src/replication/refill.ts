@@ -183,11 +183,13 @@ export class Refill {
         this.#pulled += counts.pulled - pulled;
         pulled = counts.pulled;
         if (through !== undefined) saved.after[name] = keyToPath(through);
+        // Where data was lost meanwhile, what was done before does not hold any more.
+        if (saved !== this.#saved) return false;
         if (++pages % PAGES_PER_SAVE === 0) await this.#options.state.write(DOCUMENT, saved);
         return !this.#stopped && this.#options.topology().fingerprint === topology.fingerprint;
       },
     });
-    if (!complete) return;
+    if (!complete || saved !== this.#saved) return;
     saved.done.push(name);
     await this.#options.state.write(DOCUMENT, saved);
   }
