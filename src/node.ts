@@ -9,6 +9,7 @@ import type { Member } from "./membership/member.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
 import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
 import type { Platform } from "./platform/platform.ts";
+import type { Tracer } from "./platform/tracer.ts";
 import { randomHex } from "./platform/random.ts";
 import { AntiEntropy } from "./replication/anti_entropy.ts";
 import { Coordinator } from "./replication/coordinator.ts";
@@ -27,6 +28,7 @@ import { PeerLink } from "./replication/peer_link.ts";
 import { Refill } from "./replication/refill.ts";
 import { Replica } from "./replication/replica.ts";
 import { TombstoneCollector } from "./replication/tombstone_collector.ts";
+import { TracedCoordinator } from "./replication/traced_coordinator.ts";
 import { Topology } from "./replication/topology.ts";
 import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
 import type { Store } from "./storage/store.ts";
@@ -256,7 +258,7 @@ export class ConvergeNode {
     replaced: Partial<NodeParts> = {},
   ): Promise<ConvergeNode> {
     const config = validateConfig(unchecked);
-    const parts = { ...REAL_PARTS, ...replaced };
+    const parts = { ...REAL_PARTS, ...tracingParts(platform.tracer), ...replaced };
     const failure = Promise.withResolvers<ConvergeError>();
     // Damage may be found before there is a node to tell.
     let onDamage = (): void => void (damagedEarly = true);
@@ -401,6 +403,12 @@ export class ConvergeNode {
   #currentTopologyVersion(): string {
     return `${this.#gossip.version} ${this.#gossip.unresolvedSeeds.join(" ")}`;
   }
+}
+
+/** A coordinator that records traces, where somebody wants them. */
+function tracingParts(tracer: Tracer | undefined): Partial<NodeParts> {
+  if (tracer === undefined) return {};
+  return { createCoordinator: (...args) => new TracedCoordinator(tracer, ...args) };
 }
 
 async function openIdentity(

@@ -3,6 +3,7 @@ import type { Disk } from "./disk.ts";
 import type { Log } from "./log.ts";
 import type { Network } from "./network.ts";
 import type { Random } from "./random.ts";
+import type { Tracer } from "./tracer.ts";
 
 /** All of the outside world that a node touches. */
 export interface Platform {
@@ -11,4 +12,6 @@ export interface Platform {
   disk: Disk;
   network: Network;
   log: Log;
+  /** Absent where nobody records traces. */
+  tracer?: Tracer | undefined;
 }

@@ -5,6 +5,7 @@ import { DenoClock } from "./deno_clock.ts";
 import { DenoDisk } from "./deno_disk.ts";
 import { DenoNetwork } from "./deno_network.ts";
 import { DenoRandom } from "./deno_random.ts";
+import { denoTracer } from "./deno_tracer.ts";
 
 /** A {@linkcode Platform} whose network the caller closes at the end. */
 export interface DenoPlatform extends Platform {
@@ -19,5 +20,6 @@ export function denoPlatform(log: Log): DenoPlatform {
     disk: new DenoDisk(),
     network: new DenoNetwork(),
     log,
+    tracer: denoTracer(),
   };
 }
