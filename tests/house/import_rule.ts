@@ -31,7 +31,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   "cli": [...NODE, "simulation", "client"],
   "main": ["cli"],
   "std": [],
-  "tasks": [],
+  "tasks": ["simulation"],
 };
 
 /** These import types from anywhere, but nothing that runs. */
