@@ -4,9 +4,9 @@ import { startProgress } from "./progress.ts";
 import { printLine } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 import type { StoreKind } from "../simulation/open_process.ts";
-import { type Plan, planOf } from "../simulation/plan.ts";
+import type { Plan } from "../simulation/plan.ts";
 import { failureReport, operationLine } from "../simulation/report.ts";
-import { runPlanWith, type SeedOptions, summaryOf } from "../simulation/run_seed.ts";
+import { planFor, runPlanWith, type SeedOptions, summaryOf } from "../simulation/run_seed.ts";
 import type { RunResult } from "../simulation/run_plan.ts";
 import { runSeeds } from "./seed_pool.ts";
 import { shrinkPlan } from "../simulation/shrink.ts";
@@ -37,7 +37,7 @@ export interface SimOptions {
 
 /** Runs seeds. @returns The exit code: 0 when every guarantee held, else 1. */
 export function runSim(options: SimOptions): Promise<number> {
-  return options.seeds > 1 ? runMany(options) : runOne(options, planFor(options));
+  return options.seeds > 1 ? runMany(options) : runOne(options, planToRun(options));
 }
 
 async function runMany(options: SimOptions): Promise<number> {
@@ -62,7 +62,7 @@ async function runMany(options: SimOptions): Promise<number> {
   const [first] = totals.failedSeeds.sort((a, b) => a - b);
   if (first === undefined) return 0;
   printLine("");
-  return await runOne(options, planOf(first, seedOptions(options)));
+  return await runOne(options, planFor(first, seedOptions(options)));
 }
 
 async function runOne(options: SimOptions, plan: Plan): Promise<number> {
@@ -105,8 +105,8 @@ async function shrunk(failed: RunResult, options: SimOptions): Promise<RunResult
   return smallest;
 }
 
-function planFor(options: SimOptions): Plan {
-  if (options.plan === undefined) return planOf(options.seed, seedOptions(options));
+function planToRun(options: SimOptions): Plan {
+  if (options.plan === undefined) return planFor(options.seed, seedOptions(options));
   try {
     return JSON.parse(Deno.readTextFileSync(options.plan));
   } catch (cause) {

@@ -2,6 +2,7 @@
 import type { Linearizability } from "./checkers/linearizability.ts";
 import { smallestCounterexample } from "./checkers/linearizability.ts";
 import { ALL_DEFECTS } from "./defects/all_defects.ts";
+import type { Defect } from "./defects/defect.ts";
 import type { Violation } from "./evidence.ts";
 import type { Operation, Outcome } from "./history.ts";
 import { openProcess, type StoreKind } from "./open_process.ts";
@@ -32,18 +33,26 @@ export interface SeedSummary {
 
 /** Runs one seed. @throws {Error} For an unknown defect. */
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedSummary> {
-  return summaryOf(await runPlanWith(planOf(seed, options), options));
+  return summaryOf(await runPlanWith(planFor(seed, options), options));
+}
+
+/** The plan of a seed: with a defect that needs it, one in which a rare fault is certain. */
+export function planFor(seed: number, options: SeedOptions = {}): Plan {
+  const plan = planOf(seed, options);
+  return defectOf(options)?.plan?.(plan) ?? plan;
 }
 
 /** Runs a plan on nodes as `options` wants them. @throws {Error} For an unknown defect. */
 export function runPlanWith(plan: Plan, options: SeedOptions = {}): Promise<RunResult> {
-  const { defect: name, store } = options;
+  return runPlan(plan, openProcess({ store: options.store, defect: defectOf(options) }));
+}
+
+function defectOf({ defect: name }: SeedOptions): Defect | undefined {
+  if (name === undefined) return undefined;
   const defect = ALL_DEFECTS.find((one) => one.name === name);
-  if (name !== undefined && defect === undefined) {
-    const names = ALL_DEFECTS.map((one) => one.name).join(", ");
-    throw new Error(`Cannot put in defect ${name}: it is none of ${names}`);
-  }
-  return runPlan(plan, openProcess({ store, defect }));
+  if (defect !== undefined) return defect;
+  const names = ALL_DEFECTS.map((one) => one.name).join(", ");
+  throw new Error(`Cannot put in defect ${name}: it is none of ${names}`);
 }
 
 /** The verdict of a run. */

@@ -1,6 +1,7 @@
 /** Deliberate mistakes, to show that the simulation finds them. */
 import type { NodeParts } from "../../node.ts";
 import type { Platform } from "../../platform/platform.ts";
+import type { Plan } from "../plan.ts";
 import type { Store } from "../../storage/store.ts";
 
 /** A mistake that is made in every node of a run, through the seam or the composition root. */
@@ -15,6 +16,8 @@ export interface Defect {
   readonly parts?: Partial<NodeParts>;
   /** The outside world as the faulty node sees it. */
   readonly platform?: (platform: Platform, nodeName: string) => Platform;
+  /** A plan under which the mistake shows sooner, for one that needs a rare fault. */
+  readonly plan?: (plan: Plan) => Plan;
   /** A faulty store around the real one. */
   readonly store?: (store: Store) => Store;
 }

@@ -1,6 +1,7 @@
 /** Mistakes in how the disk is used: made by a disk that does not do what it is told. */
 import type { AppendFile, Disk } from "../../platform/disk.ts";
 import type { Platform } from "../../platform/platform.ts";
+import { withSyncErrors } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
 
 /** What is done instead. */
@@ -53,12 +54,14 @@ export const DISK_DEFECTS: readonly Defect[] = [
     name: "fsync-error-ignored",
     about: "a failed fsync is taken for a good one",
     seedsMax: 300,
+    plan: withSyncErrors,
     platform: withDisk({ sync: (file) => file.sync().catch(() => {}) }),
   },
   {
     name: "fsync-retried",
     about: "a failed fsync is tried again on the same file",
     seedsMax: 300,
+    plan: withSyncErrors,
     platform: withDisk({ sync: (file) => file.sync().catch(() => file.sync()) }),
   },
   {

@@ -2,6 +2,7 @@
 import { LamportClock } from "../../replication/lamport_clock.ts";
 import type { LocalState } from "../../replication/local_state.ts";
 import { SeededRandom } from "../random_streams.ts";
+import { withRestarts, withWipe } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
 
 /** A clock that reserves nothing and remembers nothing. */
@@ -35,6 +36,7 @@ export const VERSION_DEFECTS: readonly Defect[] = [
     name: "counter-restarts",
     about: "the counter starts from nothing after a restart",
     seedsMax: 300,
+    plan: withRestarts,
     parts: { openLamportClock: () => forgetfulClock() },
   },
   {
@@ -47,6 +49,7 @@ export const VERSION_DEFECTS: readonly Defect[] = [
     name: "node-id-reused",
     about: "a node that lost its disk comes back with its old node ID and counts from nothing",
     seedsMax: 300,
+    plan: withWipe,
     platform: (platform, nodeName) => ({ ...platform, random: new SeededRandom(0, nodeName) }),
     parts: { openLamportClock: () => forgetfulClock() },
   },
