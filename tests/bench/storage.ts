@@ -34,8 +34,9 @@ function absentKeyOf(i: number): string {
 }
 
 /** Text of which about one half compresses away, as leveldb's own benchmark has it. */
-const pool = Array.from({ length: 65_536 + VALUE_BYTES }, (_, i) =>
-  (Math.imul(i + 1, 0x85ebca6b) >>> 5 ^ Math.imul(i, 0xc2b2ae35) >>> 9) % 36
+const pool = Array.from(
+  { length: 65_536 + VALUE_BYTES },
+  (_, i) => (Math.imul(i + 1, 0x85ebca6b) >>> 5 ^ Math.imul(i, 0xc2b2ae35) >>> 9) % 36,
 ).map((digit) => digit.toString(36)).join("");
 function valueNumber(i: number): Uint8Array<ArrayBuffer> {
   const half = Math.ceil(VALUE_BYTES / 2);
