@@ -46,6 +46,8 @@ export class SimulatedNode {
   store: Store | undefined;
   clock: VirtualClock | undefined;
   lives = 0;
+  /** Its operator has asked it to stop, and it has not ended yet. */
+  stopping = false;
   disturbance: Disturbance | undefined;
 
   constructor(config: NodeConfig, disk: VirtualDisk) {
@@ -63,7 +65,8 @@ export class SimulatedNode {
 
   /** Whether it takes requests now. */
   get isUp(): boolean {
-    return this.process !== undefined && this.life?.dead === false && !this.life.paused;
+    return this.process !== undefined && this.life?.dead === false && !this.life.paused &&
+      !this.stopping;
   }
 }
 
@@ -133,6 +136,7 @@ export class Cluster {
   kill(node: SimulatedNode, how: { power?: boolean; silent?: boolean } = {}): void {
     const { power = true, silent = false } = how;
     node.life?.kill();
+    node.stopping = false;
     node.process = node.store = node.clock = undefined;
     this.#disturb(node);
     this.#world.network.disconnect(node.origin, { silent });
@@ -145,6 +149,7 @@ export class Cluster {
     const { process, life } = node;
     if (process === undefined) return;
     this.#disturb(node);
+    node.stopping = true;
     await process.stop();
     if (node.life === life && life?.dead === false) this.kill(node, { power: false });
   }

@@ -150,7 +150,7 @@ class Run {
       for (let attempt = 0; attempt < 3 && !node.isUp; attempt++) {
         // Somebody else's boot of it may be under way.
         if (!await this.#cluster.boot(node) && node.damaged) this.#cluster.wipe(node);
-        for (let i = 0; i < 20 && node.process === undefined && node.life?.dead === false; i++) {
+        for (let i = 0; i < 20 && !node.isUp && node.life?.dead === false; i++) {
           await this.#world.time.wait(QUIESCE_POLL_MS);
         }
       }
