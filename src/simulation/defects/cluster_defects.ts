@@ -9,7 +9,7 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
   {
     name: "wiped-node-counts",
     about: "a node that lost its data counts in read quorums at once",
-    seedsMax: 300,
+    seedsMax: 50,
     plan: withWipe,
     parts: {
       createGossip: (options) =>
@@ -19,7 +19,7 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
   {
     name: "restart-forgets-members",
     about: "a restarted node ignores its peers",
-    seedsMax: 300,
+    seedsMax: 50,
     parts: {
       createGossip: (options) =>
         new Gossip(
@@ -32,7 +32,7 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
   {
     name: "no-anti-entropy",
     about: "keys that nobody reads never heal",
-    seedsMax: 300,
+    seedsMax: 50,
     platform: (platform) => ({
       ...platform,
       network: {
@@ -46,7 +46,7 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
   {
     name: "no-deadline",
     about: "a slow owner holds a request beyond its deadline",
-    seedsMax: 300,
+    seedsMax: 50,
     platform: (platform) => ({
       ...platform,
       clock: {

@@ -47,27 +47,27 @@ export const DISK_DEFECTS: readonly Defect[] = [
   {
     name: "fsync-skipped",
     about: "a write is acknowledged before it is on the disk",
-    seedsMax: 300,
+    seedsMax: 50,
     platform: withDisk({ sync: () => Promise.resolve() }),
   },
   {
     name: "fsync-error-ignored",
     about: "a failed fsync is taken for a good one",
-    seedsMax: 300,
+    seedsMax: 50,
     plan: withSyncErrors,
     platform: withDisk({ sync: (file) => file.sync().catch(() => {}) }),
   },
   {
     name: "fsync-retried",
     about: "a failed fsync is tried again on the same file",
-    seedsMax: 300,
+    seedsMax: 50,
     plan: withSyncErrors,
     platform: withDisk({ sync: (file) => file.sync().catch(() => file.sync()) }),
   },
   {
     name: "directory-sync-skipped",
     about: "a file is lost for want of a directory fsync",
-    seedsMax: 300,
+    seedsMax: 50,
     platform: withDisk({ syncDirectory: () => Promise.resolve() }),
   },
 ];

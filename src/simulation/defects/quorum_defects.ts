@@ -90,31 +90,31 @@ export const QUORUM_DEFECTS: readonly Defect[] = [
   {
     name: "hint-is-ack",
     about: "a hint counts towards W",
-    seedsMax: 300,
+    seedsMax: 50,
     parts: { createPeerLink: (...args) => new HintingLink(...args) },
   },
   {
     name: "write-to-one",
     about: "a write is acknowledged by one owner",
-    seedsMax: 300,
+    seedsMax: 50,
     parts: { createTopology: (options) => new Topology({ ...options, writeQuorum: 1 }) },
   },
   {
     name: "read-from-one",
     about: "a read asks one owner",
-    seedsMax: 300,
+    seedsMax: 50,
     parts: { createTopology: (options) => new Topology({ ...options, readQuorum: 1 }) },
   },
   {
     name: "own-copy-twice",
     about: "a node's own copy is counted twice",
-    seedsMax: 300,
+    seedsMax: 50,
     parts: { createTopology: (options) => new MiscountingTopology(options, selfTwice) },
   },
   {
     name: "tokens-are-owners",
     about: "virtual nodes are counted as distinct owners",
-    seedsMax: 300,
+    seedsMax: 50,
     parts: { createTopology: (options) => new MiscountingTopology(options, firstTwice) },
   },
   {
@@ -129,7 +129,7 @@ export const QUORUM_DEFECTS: readonly Defect[] = [
   {
     name: "certain-failure",
     about: "a failed write is reported as certainly not stored",
-    seedsMax: 300,
+    seedsMax: 50,
     parts: { createCoordinator: (...args) => new CertainCoordinator(...args) },
   },
 ];

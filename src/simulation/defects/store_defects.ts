@@ -30,7 +30,7 @@ export const STORE_DEFECTS: readonly Defect[] = [
   {
     name: "superseded-is-ack",
     about: "a stale rejection is counted as an acknowledgement",
-    seedsMax: 300,
+    seedsMax: 50,
     store: (inner) =>
       changed(inner, {
         apply: async (mutations) => (await inner.apply(mutations)).map(() => "stored"),
@@ -56,7 +56,7 @@ export const STORE_DEFECTS: readonly Defect[] = [
   {
     name: "stale-cache",
     about: "a stale record shadows a newer one: the cache is not told of writes",
-    seedsMax: 300,
+    seedsMax: 50,
     store: (inner) => {
       const cache = new Map<Key, StoredRecord>();
       return changed(inner, {
@@ -72,7 +72,7 @@ export const STORE_DEFECTS: readonly Defect[] = [
   {
     name: "tombstones-collected-at-once",
     about: "a deleted key comes back: tombstones go before every owner has confirmed them",
-    seedsMax: 300,
+    seedsMax: 50,
     store: (inner) =>
       changed(inner, {
         apply: async (mutations) => {

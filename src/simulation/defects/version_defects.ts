@@ -35,20 +35,20 @@ export const VERSION_DEFECTS: readonly Defect[] = [
   {
     name: "counter-restarts",
     about: "the counter starts from nothing after a restart",
-    seedsMax: 300,
+    seedsMax: 200,
     plan: withRestarts,
     parts: { openLamportClock: () => forgetfulClock() },
   },
   {
     name: "counter-repeats",
     about: "two writes get the same version",
-    seedsMax: 300,
+    seedsMax: 50,
     parts: { openLamportClock: (state, highest) => repeatingClock(state, highest) },
   },
   {
     name: "node-id-reused",
     about: "a node that lost its disk comes back with its old node ID and counts from nothing",
-    seedsMax: 300,
+    seedsMax: 200,
     plan: withWipe,
     platform: (platform, nodeName) => ({ ...platform, random: new SeededRandom(0, nodeName) }),
     parts: { openLamportClock: () => forgetfulClock() },
