@@ -66,7 +66,7 @@ async function stoppedNode({ options, directory }: Workspace): Promise<string[][
 async function compacting({ options, directory }: Workspace): Promise<string[][]> {
   say("\nStress: flush and compaction");
   await using calm = await ConvergeTarget.start(directory, { args: ["--memtable", "512MiB"] });
-  await using busy = await ConvergeTarget.start(directory, { args: ["--memtable", "1MiB"] });
+  await using busy = await ConvergeTarget.start(directory, { args: ["--memtable", "256KiB"] });
   for (const cluster of [calm, busy]) await cluster.preload(options.keys, textOf(VALUE_BYTES));
   const pairs: Pair[] = [];
   const flushesBefore = await busy.metric("converge_flushes_total");
@@ -78,7 +78,7 @@ async function compacting({ options, directory }: Workspace): Promise<string[][]
   }
   const flushes = await busy.metric("converge_flushes_total") - flushesBefore;
   const compactions = await busy.metric("converge_compactions_total") - compactionsBefore;
-  const trouble = `${flushes} flushes, ${compactions} compactions (memtable 1 MiB)`;
+  const trouble = `${flushes} flushes, ${compactions} compactions (memtable 256 KiB)`;
   return [row(trouble, "PUT", pairs, { p99Max: COMPACTION_P99_MAX })];
 }
 
