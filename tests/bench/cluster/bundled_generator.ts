@@ -7,6 +7,7 @@ import type { Load, LoadResult } from "./load.ts";
 import { keyName, type RequestTemplate } from "./target.ts";
 
 const TIMEOUT_MS = 2_000;
+const RECONNECT_MS = 10;
 const THETA = 0.99;
 
 /** Runs this file as a process. */
@@ -46,6 +47,7 @@ class Generator {
       while (performance.now() < endMs) {
         await this.#converse(new URL(urls[i % urls.length]!), endMs).catch(() => {
           this.#socketErrors++;
+          return new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
         });
       }
     });

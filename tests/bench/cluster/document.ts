@@ -31,8 +31,8 @@ export async function writeSections(sections: readonly Section[]): Promise<void>
 /** The document with one section in its place. */
 export function replaced(document: string, section: Section): string {
   const { name, title, body, plot } = section;
-  const begin = `<!-- begin ${name} -->`;
-  const end = `<!-- end ${name} -->`;
+  const begin = `<!-- ${name}:begin -->`;
+  const end = `<!-- ${name}:end -->`;
   const picture = plot === undefined ? "" : `![${title}](${plotFile(section)})\n\n`;
   const text = `${begin}\n\n## ${title}\n\n${picture}${body.trim()}\n\n${end}`;
   const start = document.indexOf(begin);
@@ -42,5 +42,5 @@ export function replaced(document: string, section: Section): string {
 }
 
 function plotFile({ name }: Section): string {
-  return `benchmarks-${name}.svg`;
+  return `${name}.svg`;
 }
