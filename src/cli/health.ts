@@ -10,9 +10,14 @@ const HEALTH_MS = 3_000;
  *
  * @throws {CommandError | ClientError} When it does not.
  */
-export async function runHealth(url: string, { ready = false } = {}): Promise<void> {
+export async function runHealth(
+  url: string,
+  { ready = false, json = false } = {},
+): Promise<void> {
   const well = await new ConvergeClient(url, { timeoutMs: HEALTH_MS })
     .probe(ready ? "/readyz" : "/healthz");
-  if (!well) throw new CommandError(`${url} is not ${ready ? "ready" : "well"}`);
-  printLine(`${url} is ${ready ? "ready" : "well"}`);
+  const word = ready ? "ready" : "well";
+  if (json) printLine(JSON.stringify({ url, [word]: well }));
+  if (!well) throw new CommandError(`${url} is not ${word}; see converge status --url ${url}`);
+  if (!json) printLine(`${url} is ${word}`);
 }

@@ -5,11 +5,13 @@ import type { ImportEntry } from "./import_entries.ts";
 import { type ImportFormat, openImport } from "./import_source.ts";
 import { startProgress } from "./progress.ts";
 import { withRetries } from "./retry.ts";
-import { printError } from "./terminal.ts";
+import { printError, printLine } from "./terminal.ts";
 
 /** What `converge import` is told. */
 export interface ImportSettings {
   url: string;
+  /** Print the sum as JSON. */
+  json: boolean;
   format: ImportFormat;
   /** Member of each record that holds its key. */
   keyField: string | undefined;
@@ -49,5 +51,6 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   } finally {
     progress.stop();
   }
-  printError(`Imported ${puts} records into ${settings.url}`);
+  if (settings.json) printLine(JSON.stringify({ url: settings.url, imported: puts }));
+  else printError(`Imported ${puts} records into ${settings.url}`);
 }

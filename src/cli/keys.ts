@@ -20,7 +20,11 @@ export async function runGet(key: string, settings: KeySettings): Promise<void> 
   const client = new ConvergeClient(settings.url);
   if (settings.explain) return printJson(await client.explain("GET", key));
   const value = await client.get(key);
-  if (value === undefined) throw new CommandError(`Cannot find key ${JSON.stringify(key)}`);
+  if (value === undefined) {
+    throw new CommandError(
+      `Cannot find key ${JSON.stringify(key)}; see which there are: converge list`,
+    );
+  }
   if (settings.json) {
     const { bytes, contentType, version } = value;
     return printLine(JSON.stringify({ key, version, contentType, value: textOrBase64(bytes) }));

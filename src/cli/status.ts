@@ -1,6 +1,6 @@
 /** `converge status | ring`: how a cluster stands, as one of its nodes sees it. */
-import Table from "cli-table3";
 import { ConvergeClient } from "../client/client.ts";
+import { tableLines } from "./table.ts";
 import { printLine } from "./terminal.ts";
 
 /** What both commands are told. */
@@ -56,15 +56,8 @@ export async function runRing(
   printTable(["owner", "answer", "version", "after"], rows);
 }
 
-/** On a terminal with lines, else plain columns that other programs can cut. */
 function printTable(head: string[], rows: string[][]): void {
-  if (!Deno.stdout.isTerminal()) {
-    for (const row of [head, ...rows]) printLine(row.join("\t"));
-    return;
-  }
-  const table = new Table({ head, style: { head: [], border: [] } });
-  table.push(...rows);
-  printLine(table.toString());
+  for (const line of tableLines(head, rows)) printLine(line);
 }
 
 function percent(share: number): string {

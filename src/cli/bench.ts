@@ -1,0 +1,116 @@
+/** `converge bench`: how fast a running cluster answers. Stops by itself and cleans up behind it. */
+import { ConvergeClient } from "../client/client.ts";
+import { type LoadResult, runLoad } from "./bench_load.ts";
+import { CommandError } from "./command_error.ts";
+import { tableLines } from "./table.ts";
+import { printError, printLine } from "./terminal.ts";
+
+/** What `converge bench` is told. */
+export interface BenchSettings {
+  url: string;
+  json: boolean;
+  concurrency: number;
+  /** Of each of the two parts, puts and gets. */
+  durationMs: number;
+  /** Of each part, at most. */
+  requests: number;
+  /** Different keys. */
+  keys: number;
+  valueBytes: number;
+  /** What the keys begin with. */
+  prefix: string;
+  /** Leave the keys where they are. */
+  keep: boolean;
+}
+
+/** What it found. */
+export interface BenchReport {
+  settings: Omit<BenchSettings, "json" | "keep">;
+  puts: LoadResult;
+  gets: LoadResult;
+}
+
+const DELETIONS_AT_ONCE = 32;
+
+/**
+ * Puts values under `<prefix><number>`, then gets them, and prints figures of both.
+ *
+ * @throws {ClientError} When the node cannot be reached.
+ * @throws {CommandError} When not one put succeeded.
+ */
+export async function runBench(settings: BenchSettings): Promise<void> {
+  const { keep, json, ...rest } = settings;
+  await new ConvergeClient(settings.url).cluster(); // fails with one line rather than in a table
+  const report = await measure(rest);
+  if (!keep) await removeKeys(rest, Math.min(settings.keys, total(report.puts)));
+  if (json) printLine(JSON.stringify(report));
+  else for (const line of reportLines(report)) printLine(line);
+  if (report.puts.ok === 0) {
+    throw new CommandError(
+      `Cannot measure ${settings.url}: not one put succeeded; see converge status --url ${settings.url}`,
+    );
+  }
+}
+
+async function measure(settings: BenchReport["settings"]): Promise<BenchReport> {
+  const { url, keys } = settings;
+  const client = new ConvergeClient(url);
+  const value = randomBytes(settings.valueBytes);
+  const puts = await runLoad((i) => client.put(keyOf(settings, i % keys), value), settings);
+  // Gets of keys that were never put would measure something else.
+  const stored = Math.max(1, Math.min(keys, total(puts)));
+  const gets = await runLoad((i) => client.get(keyOf(settings, i % stored)), settings);
+  return { settings, puts, gets };
+}
+
+async function removeKeys(settings: BenchReport["settings"], count: number): Promise<void> {
+  const client = new ConvergeClient(settings.url);
+  const { failed } = await runLoad((i) => client.delete(keyOf(settings, i)), {
+    concurrency: DELETIONS_AT_ONCE,
+    durationMs: Infinity,
+    requests: count,
+  });
+  if (failed === 0) return;
+  const prefix = encodeURIComponent(settings.prefix);
+  printError(
+    `${failed} keys were left behind; remove them: curl -X DELETE '${settings.url}/kv?prefix=${prefix}'`,
+  );
+}
+
+/** The report as a table, with what failed below it. */
+export function reportLines({ settings, puts, gets }: BenchReport, isTerminal?: boolean): string[] {
+  const { url, concurrency, valueBytes, keys } = settings;
+  const head = ["", "requests", "failed", "per second", "p50 ms", "p99 ms", "p99.9 ms", "max ms"];
+  const row = (name: string, result: LoadResult) => [
+    name,
+    String(result.ok),
+    String(result.failed),
+    result.perSecond.toFixed(0),
+    ...[result.p50Ms, result.p99Ms, result.p999Ms, result.maxMs].map((ms) => ms?.toFixed(2) ?? "-"),
+  ];
+  const told = (name: string, { failures }: LoadResult) =>
+    Object.entries(failures).map(([words, count]) => `${count} ${name} failed: ${words}`);
+  return [
+    `${url}: ${concurrency} requests at a time, values of ${valueBytes} bytes, ${keys} keys`,
+    ...tableLines(head, [row("put", puts), row("get", gets)], isTerminal),
+    ...told("puts", puts),
+    ...told("gets", gets),
+  ];
+}
+
+function keyOf({ prefix }: { prefix: string }, index: number): string {
+  return `${prefix}${String(index).padStart(8, "0")}`;
+}
+
+function total({ ok, failed }: LoadResult): number {
+  return ok + failed;
+}
+
+/** Bytes that do not compress away; the largest request of the generator is 64 KiB. */
+function randomBytes(count: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(count);
+  for (let at = 0; at < count; at += 65_536) {
+    crypto.getRandomValues(bytes.subarray(at, Math.min(count, at + 65_536)));
+  }
+  return bytes;
+}

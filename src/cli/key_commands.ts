@@ -1,0 +1,95 @@
+/** The commands about keys and values. */
+import { type Command, Option } from "commander";
+import { runExport } from "./export.ts";
+import { type Flags, integer, textsOf, urlOf, withExamples, withUrl } from "./flags.ts";
+import { runImport } from "./import.ts";
+import { IMPORT_FORMATS, type ImportFormat } from "./import_source.ts";
+import { runDelete, runGet, runList, runPut } from "./keys.ts";
+
+/** Adds `get`, `put`, `delete` and `list`. */
+export function addKeys(program: Command): void {
+  const explain = () => new Option("--explain", "print the receipt instead");
+  const get = withUrl(
+    program.command("get").description("write a key's value to standard output"),
+  );
+  withExamples(get, [
+    "converge get greeting --url http://127.0.0.1:8082",
+    "converge get photo > photo.jpg",
+    "converge get greeting --explain",
+  ]);
+  get.argument("<key>").addOption(explain())
+    .action((key: string, flags: Flags) => runGet(key, keySettings(flags)));
+
+  const put = withUrl(
+    program.command("put").description("store a value, or standard input, under a key"),
+  );
+  withExamples(put, [
+    "converge put greeting hello",
+    "converge put photo --type image/jpeg < photo.jpg",
+  ]);
+  put.argument("<key>").argument("[value]").addOption(explain())
+    .option("--type <type>", "content type")
+    .action((key: string, value: string | undefined, flags: Flags) =>
+      runPut(key, value, { ...keySettings(flags), type: textsOf(flags)["type"] })
+    );
+
+  const remove = withUrl(program.command("delete").description("remove a key"));
+  withExamples(remove, ["converge delete greeting", "converge delete greeting --explain"]);
+  remove.argument("<key>").addOption(explain())
+    .action((key: string, flags: Flags) => runDelete(key, keySettings(flags)));
+
+  const list = withUrl(program.command("list").description("list keys in byte order"));
+  withExamples(list, ["converge list", "converge list users/ --limit 10 --json"]);
+  list.argument("[prefix]").option("--limit <count>", "keys at most", integer(1, 1e9), 1_000)
+    .action((prefix: string | undefined, flags: Flags) =>
+      runList(prefix ?? "", { ...keySettings(flags), limit: Number(flags.limit) })
+    );
+}
+
+/** Adds `import` and `export`. */
+export function addTransfer(program: Command): void {
+  const concurrency = integer(1, 1024);
+  const imports = withUrl(program.command("import").description("put every record of a file"));
+  withExamples(imports, [
+    "converge import - --key-field id < cities.jsonl",
+    "converge import data/countries.json --format json --key-field name.common",
+    "converge export --url http://127.0.0.1:8081 | converge import - --url http://127.0.0.1:9081",
+  ]);
+  imports.argument("<file>", "a path, or - for standard input")
+    .addOption(
+      new Option("--format <format>", "how the file is written").choices(IMPORT_FORMATS)
+        .default("json-lines"),
+    )
+    .option("--key-field <name>", "member of each record that holds its key, like name.common")
+    .option("--concurrency <count>", "puts under way at most", concurrency, 64)
+    .action((file: string, flags: Flags) =>
+      runImport(file, {
+        url: urlOf(flags),
+        json: flags.json === true,
+        format: flags.format as ImportFormat,
+        keyField: textsOf(flags)["key-field"],
+        concurrency: Number(flags.concurrency),
+      })
+    );
+  const exports = withUrl(
+    program.command("export").description("write all records as JSON lines"),
+    { json: false },
+  );
+  withExamples(exports, [
+    "converge export > backup.jsonl",
+    "converge export --prefix users/ --url http://127.0.0.1:8082 | gzip > users.jsonl.gz",
+  ]);
+  exports.option("--prefix <prefix>", "only keys that begin so", "")
+    .option("--concurrency <count>", "gets under way at most", concurrency, 64)
+    .action((flags: Flags) =>
+      runExport({
+        url: urlOf(flags),
+        prefix: String(flags.prefix),
+        concurrency: Number(flags.concurrency),
+      })
+    );
+}
+
+function keySettings(flags: Flags): { url: string; json: boolean; explain: boolean } {
+  return { url: urlOf(flags), json: flags.json === true, explain: flags.explain === true };
+}

@@ -1,0 +1,30 @@
+/** What to do about a failure: a clause for the end of its one line. */
+import type { ClientError } from "../client/client_error.ts";
+import type { ConvergeError } from "../errors.ts";
+
+/** The next step after a request that was not answered as hoped; empty where the words say it all. */
+export function nextStep({ status, problem }: ClientError): string {
+  if (status === undefined) {
+    return "; name a node that runs with --url or CONVERGE_URL, or start some: converge cluster";
+  }
+  if (problem?.["indeterminate"] === true) {
+    return "; it may be stored or not: put it again, or look with converge get --explain";
+  }
+  if (status === 503) return "; see who is away with converge status, then try again";
+  if (status === 413) return "; the nodes' --max-value is the limit";
+  return "";
+}
+
+/** The next step after a node could not start or go on. */
+export function nextStepOfNode({ code }: ConvergeError): string {
+  switch (code) {
+    case "data_locked":
+      return "; stop the node that has it, or name another with --data";
+    case "wrong_data":
+      return "; name the right --data or --id";
+    case "disk_full":
+      return "; make room, then start it again";
+    default:
+      return "";
+  }
+}

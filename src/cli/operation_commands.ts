@@ -1,0 +1,95 @@
+/** The commands that look at a running cluster. */
+import type { Command } from "commander";
+import { runBench } from "./bench.ts";
+import { COMPLETION_SHELLS, completionScript } from "./completions.ts";
+import { duration, type Flags, integer, size, urlOf, withExamples, withUrl } from "./flags.ts";
+import { runHealth } from "./health.ts";
+import { runRing, runStatus, type StatusSettings } from "./status.ts";
+import { printLine } from "./terminal.ts";
+import { runTop } from "./top.ts";
+
+const HOUR_MS = 3_600_000;
+const MIB = 1024 * 1024;
+
+/** Adds `health`, `status`, `ring`, `top` and `bench`. */
+export function addOperations(program: Command): void {
+  const health = withUrl(program.command("health").description("exit 0 when a node is well"));
+  withExamples(health, [
+    "converge health --url http://127.0.0.1:8081",
+    "converge health --ready && echo it serves",
+  ]);
+  health.option("--ready", "also when it can serve its keys")
+    .action((flags: Flags) =>
+      runHealth(urlOf(flags), { ready: flags.ready === true, json: flags.json === true })
+    );
+
+  const status = withUrl(
+    program.command("status").description("show members, quorums and what is waiting"),
+  );
+  withExamples(status, ["converge status", "converge status --json | jq .hints"]);
+  status.action((flags: Flags) => runStatus(viewSettings(flags)));
+
+  const ring = withUrl(
+    program.command("ring").description("show who owns the ring, or a key's place on it"),
+  );
+  withExamples(ring, ["converge ring", "converge ring greeting --url http://127.0.0.1:8082"]);
+  ring.argument("[key]")
+    .action((key: string | undefined, flags: Flags) => runRing(key, viewSettings(flags)));
+
+  const top = withUrl(program.command("top").description("show live what every node is doing"));
+  withExamples(top, ["converge top", "converge top --once --json | jq .members"]);
+  top.option("--once", "print one view and end")
+    .action((flags: Flags) => runTop({ ...viewSettings(flags), once: flags.once === true }));
+  addBench(program);
+}
+
+function addBench(program: Command): void {
+  const bench = withUrl(
+    program.command("bench").description("measure how fast a running cluster answers"),
+  );
+  withExamples(bench, [
+    "converge bench --url http://127.0.0.1:8081",
+    "converge bench --concurrency 64 --value-size 4KiB --duration 10s --json",
+  ]);
+  bench.option("--concurrency <count>", "requests under way at a time", integer(1, 1024), 32)
+    .option(
+      "--duration <time>",
+      "of the puts, and of the gets",
+      duration({ min: 1, max: HOUR_MS }),
+      5_000,
+    )
+    .option("--requests <count>", "puts, and gets, at most", integer(1, 10_000_000), 1_000_000)
+    .option("--keys <count>", "different keys", integer(1, 1_000_000), 1_000)
+    .option("--value-size <size>", "of each value", size({ min: 0, max: 64 * MIB }), 100)
+    .option("--prefix <prefix>", "what the keys begin with; default: a new one")
+    .option("--keep", "leave the keys there")
+    .action((flags: Flags) =>
+      runBench({
+        ...viewSettings(flags),
+        concurrency: Number(flags.concurrency),
+        durationMs: Number(flags.duration),
+        requests: Number(flags.requests),
+        keys: Number(flags.keys),
+        valueBytes: Number(flags.valueSize),
+        // A prefix of its own: what is removed at the end is certainly nobody else's.
+        prefix: String(flags.prefix ?? `bench-${crypto.randomUUID().slice(0, 8)}/`),
+        keep: flags.keep === true,
+      })
+    );
+}
+
+/** Adds `completions`. */
+export function addCompletions(program: Command): void {
+  const completions = program.command("completions")
+    .description("print a script that completes commands in a shell");
+  withExamples(completions, [
+    "converge completions bash > /etc/bash_completion.d/converge",
+    "converge completions fish > ~/.config/fish/completions/converge.fish",
+  ]);
+  completions.addArgument(program.createArgument("<shell>").choices(COMPLETION_SHELLS))
+    .action((shell: string) => printLine(completionScript(shell, program)));
+}
+
+function viewSettings(flags: Flags): StatusSettings {
+  return { url: urlOf(flags), json: flags.json === true };
+}
