@@ -10,6 +10,8 @@ export interface NodeConfig {
   /** Origins of any other nodes, as seeds for gossip. */
   peers: string[];
   dataDirectory: string;
+  /** Shared by all nodes: messages between them must prove to know it. Empty: none. */
+  clusterSecret: string;
   /** N: owners per key. */
   replication: number;
   /** R: owners that must answer a read. */
@@ -43,6 +45,7 @@ export interface NodeConfig {
 /** The defaults of design section 4. */
 export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> = {
   peers: [],
+  clusterSecret: "",
   replication: 3,
   readQuorum: 2,
   writeQuorum: 2,
@@ -51,7 +54,7 @@ export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> 
   requestTimeoutMs: 2_000,
   maxValueBytes: 1024 * 1024,
   durability: { mode: "fsync" },
-  memtableBytes: 16 * 1024 * 1024,
+  memtableBytes: 8 * 1024 * 1024,
   cacheBytes: 32 * 1024 * 1024,
   inFlightMax: 4_096,
   hintBytesMax: 256 * 1024 * 1024,

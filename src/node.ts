@@ -24,6 +24,7 @@ import { KeyExchange } from "./replication/key_exchange.ts";
 import { LamportClock } from "./replication/lamport_clock.ts";
 import { Lister } from "./replication/lister.ts";
 import { LocalState } from "./replication/local_state.ts";
+import { MessageAuth } from "./replication/message_auth.ts";
 import { PeerLink } from "./replication/peer_link.ts";
 import { Refill } from "./replication/refill.ts";
 import { Replica } from "./replication/replica.ts";
@@ -83,6 +84,7 @@ export class ConvergeNode {
   /** Resolves when the node had to stop itself, with the reason. */
   readonly failed: Promise<ConvergeError>;
   readonly #config: NodeConfig;
+  readonly #auth: MessageAuth;
   readonly #parts: NodeParts;
   readonly #platform: Platform;
   readonly #store: Store;
@@ -116,6 +118,7 @@ export class ConvergeNode {
     const { config, platform, parts, store, state, lamport, horizon, gossip } = options;
     const { clock, log } = platform;
     this.#config = config;
+    this.#auth = new MessageAuth(config.clusterSecret);
     this.#parts = parts;
     this.#platform = platform;
     this.#store = store;
@@ -171,6 +174,7 @@ export class ConvergeNode {
     });
     this.#gossipLoop = new GossipLoop({
       gossip,
+      auth: this.#auth,
       platform,
       lamport,
       state,
@@ -220,6 +224,7 @@ export class ConvergeNode {
       linkTo,
     });
     const served = {
+      auth: this.#auth,
       lister,
       nodeID: this.nodeID,
       coordinator: this.#coordinator,
@@ -241,6 +246,7 @@ export class ConvergeNode {
       telemetry: this.#telemetry,
       links: () => this.#links,
       network: platform.network,
+      linkTo,
     };
     this.#watch = new ClusterWatch(served);
     this.app = createApp({ ...served, watch: this.#watch });
@@ -261,7 +267,7 @@ export class ConvergeNode {
     const parts = { ...REAL_PARTS, ...tracingParts(platform.tracer), ...replaced };
     const failure = Promise.withResolvers<ConvergeError>();
     // Damage may be found before there is a node to tell.
-    let onDamage = (): void => void (damagedEarly = true);
+    let onDamage = (): void | Promise<void> => void (damagedEarly = true);
     let damagedEarly = false;
     const telemetry = createTelemetry(platform.clock);
     const store = await parts.openStore({
@@ -302,7 +308,7 @@ export class ConvergeNode {
         failed,
       });
       onDamage = () => node.#onDataLost();
-      if (damagedEarly) onDamage();
+      if (damagedEarly) await onDamage();
       return node;
     } catch (error) {
       await store.close().catch(() => {});
@@ -341,10 +347,12 @@ export class ConvergeNode {
     await this.#store.close();
   }
 
-  #onDataLost(): void {
-    this.#refill.restart().catch((error) =>
-      this.#platform.log.error("refill.failed", { why: String(error) })
-    );
+  async #onDataLost(): Promise<void> {
+    try {
+      await this.#refill.restart();
+    } catch (error) {
+      this.#platform.log.error("refill.failed", { why: String(error) });
+    }
   }
 
   #onMembershipChange(): void {
@@ -373,6 +381,7 @@ export class ConvergeNode {
     const link = this.#parts.createPeerLink({
       platform: this.#platform,
       selfName: this.#config.name,
+      auth: this.#auth,
       lamport: this.#lamport,
       timeoutMs: Math.ceil(this.#config.requestTimeoutMs * PEER_TIMEOUT_SHARE),
       member: () => this.#gossip.member(name)!,

@@ -192,7 +192,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
   {
     name: "memtable",
     value: "<size>",
-    fallback: "16MiB",
+    fallback: "8MiB",
     about: "bytes of log after which memory is written to a table",
     read(settings, text, source) {
       settings.memtableBytes = parseSize(source, text, { min: 64 * 1024, max: 1024 * MIB });
@@ -244,6 +244,15 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
         min: 100,
         max: 24 * 3_600_000,
       });
+    },
+  },
+  {
+    name: "cluster-secret",
+    value: "<text>",
+    fallback: "",
+    about: "nodes take internal messages only from those who know it",
+    read(settings, text) {
+      settings.clusterSecret = text;
     },
   },
   {

@@ -4,8 +4,8 @@ import { type Key, keyFromPath, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { lineOf } from "../record/record_line.ts";
 import { formatVersion } from "../record/version.ts";
-import type { Network } from "../platform/network.ts";
 import { decodeReadReplies, encodeReadQuestion } from "../replication/internal_protocol.ts";
+import type { PeerLink } from "../replication/peer_link.ts";
 import type { Replica } from "../replication/replica.ts";
 import type { Owner, Topology } from "../replication/topology.ts";
 import { formatToken, tokenOf } from "../ring/token.ts";
@@ -31,10 +31,9 @@ export interface CopiesView {
 
 /** What the route uses of its node. */
 export interface CopiesRoutesOptions {
-  network: Network;
+  linkTo(name: string): PeerLink | undefined;
   replica: Replica;
   topology(): Topology;
-  maxValueBytes: number;
 }
 
 const ANSWER_MS = 1_000;
@@ -56,19 +55,17 @@ export function copiesRoutes(app: Hono, options: CopiesRoutesOptions): void {
 }
 
 async function copyOf(owner: Owner, key: Key, options: CopiesRoutesOptions): Promise<OwnerCopy> {
-  const { name, member, isSelf } = owner;
+  const { name, isSelf } = owner;
   try {
     if (isSelf) return describe(name, options.replica.get(key));
-    const { status, body } = await options.network.request({
-      method: "POST",
-      origin: member?.origin ?? name,
-      // Not a path with the key: whoever parses a URL folds keys such as `a/../b`.
-      path: "/internal/read",
-      body: encoder.encode(encodeReadQuestion({ key, have: undefined })),
+    const link = options.linkTo(name);
+    if (link === undefined) return { name, holds: "unreachable" };
+    // Not a path with the key: whoever parses a URL folds keys such as `a/../b`.
+    const question = encoder.encode(encodeReadQuestion({ key, have: undefined }));
+    const { body } = await link.request("POST", "/internal/read", {
+      body: question,
       timeoutMs: ANSWER_MS,
-      maxResponseBytes: options.maxValueBytes * 6 + 65_536,
     });
-    if (status !== 200) return { name, holds: "unreachable" };
     const [reply] = decodeReadReplies(body, 1);
     return describe(name, typeof reply === "object" ? reply : undefined);
   } catch {

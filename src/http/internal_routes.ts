@@ -23,6 +23,8 @@ import { THROUGH_HEADER } from "../replication/key_exchange.ts";
 import { decodeListRequest, encodeListPage, listPage } from "../replication/key_listing.ts";
 import { decodeRangeRequest, readRange } from "../replication/key_range.ts";
 import type { LamportClock } from "../replication/lamport_clock.ts";
+import type { MessageAuth } from "../replication/message_auth.ts";
+import { SIGNATURE_HEADER } from "../replication/message_auth.ts";
 import type { Replica } from "../replication/replica.ts";
 import type { Topology } from "../replication/topology.ts";
 import type { Store } from "../storage/store.ts";
@@ -34,6 +36,7 @@ import { rawPathAfter } from "./raw_url.ts";
 export interface InternalRoutesOptions {
   nodeID: string;
   lamport: LamportClock;
+  auth: MessageAuth;
   replica: Replica;
   store: Store;
   gossipLoop: GossipLoop;
@@ -59,14 +62,14 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   const bytesMax = batchBytesMax(options.maxValueBytes);
 
   app.post("/internal/kv", async (c) => {
-    accept(c, options);
+    const { body } = await receive(c, options, bytesMax);
     const { headers } = c.req.raw;
     // A hint may be older than what was collected elsewhere while this node had no data.
     if (headers.has(HINT_HEADER) && options.status() !== "normal") {
       throw new ConvergeError("not_ready", "Cannot take hints: this node is being refilled");
     }
     const fence = headers.get(FENCE_HEADER);
-    const records = decodeFrames(await readBody(c.req.raw, bytesMax));
+    const records = decodeFrames(body);
     const results = await options.replica.apply(
       records,
       fence === null ? undefined : parseCounterHeader(fence),
@@ -75,25 +78,25 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   });
 
   app.post("/internal/collect", async (c) => {
-    accept(c, options);
-    await options.replica.collect(decodeFrames(await readBody(c.req.raw, bytesMax)));
+    const { body } = await receive(c, options, bytesMax);
+    await options.replica.collect(decodeFrames(body));
     return answer(options, "");
   });
 
   app.post("/internal/read", async (c) => {
-    accept(c, options);
-    const questions = decodeReadQuestions(await readBody(c.req.raw, bytesMax));
+    const { body } = await receive(c, options, bytesMax);
+    const questions = decodeReadQuestions(body);
     return answer(options, encodeReadReplies(options.replica.answer(questions)));
   });
 
   app.post("/internal/gossip", async (c) => {
-    accept(c, options);
-    return answer(options, options.gossipLoop.receive(await readBody(c.req.raw, bytesMax)));
+    const { body } = await receive(c, options, bytesMax);
+    return answer(options, options.gossipLoop.receive(body));
   });
 
   app.post("/internal/tree", async (c) => {
-    const from = accept(c, options);
-    const { ring, arcs } = await readTreeQuestion(c.req.raw, bytesMax);
+    const { from, body } = await receive(c, options, bytesMax);
+    const { ring, arcs } = decodeTreeQuestion(body);
     const hashes = arcs === undefined
       ? await options.antiEntropy.arcHashes(from, ring)
       : await options.antiEntropy.leafHashes(arcs, ring);
@@ -101,8 +104,8 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   });
 
   app.post("/internal/range", async (c) => {
-    accept(c, options);
-    const request = decodeRangeRequest(decoder.decode(await readBody(c.req.raw, bytesMax)));
+    const { body: asked } = await receive(c, options, bytesMax);
+    const request = decodeRangeRequest(decoder.decode(asked));
     const topology = options.topology();
     if (request.ring !== topology.fingerprint) {
       throw new ConvergeError("not_ready", "Cannot list keys: the asker has another ring");
@@ -116,8 +119,8 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   });
 
   app.post("/internal/list", async (c) => {
-    accept(c, options);
-    const request = decodeListRequest(await readBody(c.req.raw, bytesMax));
+    const { body } = await receive(c, options, bytesMax);
+    const request = decodeListRequest(body);
     const page = listPage(options.store, request);
     const headers = page.through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(page.through) };
     return answer(options, encodeListPage(page, request.values), headers);
@@ -140,20 +143,29 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 }
 
 /**
- * Takes note of who sends, and refuses what is meant for another node or another life of this one.
+ * Reads a message, refuses what is forged, or meant for another node or another life of this one, and
+ * takes note of who sends.
  *
- * @returns The sender's name, empty when it does not say.
- * @throws {ConvergeError} `misdirected`, `corrupt_message`.
+ * @returns The body, and the sender's name, empty when it does not say.
+ * @throws {ConvergeError} `forged_message`, `misdirected`, `corrupt_message`, `value_too_large`.
  */
-function accept({ req }: Context, options: InternalRoutesOptions): string {
-  const to = req.raw.headers.get(TO_HEADER);
+async function receive(
+  { req }: Context,
+  options: InternalRoutesOptions,
+  bytesMax: number,
+): Promise<{ from: string; body: Uint8Array<ArrayBuffer> }> {
+  const { method, headers, url } = req.raw;
+  const body = await readBody(req.raw, bytesMax);
+  const path = rawPathAfter(url, "");
+  options.auth.check({ method, path, headers, body }, headers.get(SIGNATURE_HEADER));
+  const to = headers.get(TO_HEADER);
   if (to !== null && to !== options.nodeID) {
     throw new ConvergeError("misdirected", `Cannot take a message for ${to}: this is another node`);
   }
-  options.lamport.observe(parseCounterHeader(req.raw.headers.get(COUNTER_HEADER)));
-  const from = req.raw.headers.get(FROM_HEADER) ?? "";
+  options.lamport.observe(parseCounterHeader(headers.get(COUNTER_HEADER)));
+  const from = headers.get(FROM_HEADER) ?? "";
   if (from !== "") options.onHeard(from);
-  return from;
+  return { from, body };
 }
 
 function answer(
@@ -170,13 +182,10 @@ function answer(
   });
 }
 
-async function readTreeQuestion(
-  request: Request,
-  bytesMax: number,
-): Promise<{ ring: string; arcs: number[] | undefined }> {
+function decodeTreeQuestion(body: Uint8Array): { ring: string; arcs: number[] | undefined } {
   let json: { ring?: unknown; arcs?: unknown } | null;
   try {
-    json = JSON.parse(decoder.decode(await readBody(request, bytesMax)));
+    json = JSON.parse(decoder.decode(body));
   } catch (cause) {
     throw new ConvergeError("corrupt_message", "Cannot read the question: not JSON", { cause });
   }

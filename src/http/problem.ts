@@ -4,6 +4,7 @@ import { ConvergeError, type ErrorCode } from "../errors.ts";
 const STATUS: Record<ErrorCode, number> = {
   bad_request: 400,
   corrupt_message: 400,
+  forged_message: 401,
   misdirected: 421,
   value_too_large: 413,
   quorum_unreachable: 503,

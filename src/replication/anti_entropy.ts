@@ -289,7 +289,8 @@ export class AntiEntropy {
   async #recentTree(fingerprint: string): Promise<void> {
     const { clock } = this.#options;
     const ageMs = clock.monotonicMs() - this.#rebuiltAtMs;
-    if (this.#fingerprint === fingerprint && ageMs < REST_SHARE * this.#rebuildMs) return;
+    const summedUp = this.#fingerprint === fingerprint && this.#rebuilding === undefined;
+    if (summedUp && ageMs < REST_SHARE * this.#rebuildMs) return;
     const fresh = this.#freshTree(fingerprint);
     const late = delay(clock, ANSWER_MS).then(() => "late" as const);
     if (await Promise.race([fresh, late]) !== "late") return;

@@ -165,6 +165,16 @@ export class Coordinator {
     this.#context.hedges.timeoutMs = this.#readLatency.valueMs;
   }
 
+  /**
+   * Checks a quorum that a client asks for, whether or not its request uses it.
+   *
+   * @throws {ConvergeError} `bad_request` unless it is undefined or from 1 to N.
+   */
+  checkedQuorum(name: "r" | "w", quorum: number | undefined): number | undefined {
+    if (quorum === undefined) return undefined;
+    return checkedQuorum(name, quorum, this.#options.topology().quorums.n);
+  }
+
   #enter(): void {
     if (this.#inFlight >= this.#options.inFlightMax) {
       throw new ConvergeError(

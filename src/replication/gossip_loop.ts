@@ -6,6 +6,7 @@ import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
 import { COUNTER_HEADER, FROM_HEADER, parseCounterHeader } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
+import type { MessageAuth } from "./message_auth.ts";
 import type { LocalState } from "./local_state.ts";
 
 /** What a node remembers of the cluster. */
@@ -23,6 +24,7 @@ export interface GossipLoopOptions {
   gossip: Gossip;
   platform: Platform;
   lamport: LamportClock;
+  auth: MessageAuth;
   state: LocalState;
   intervalMs: number;
   timeoutMs: number;
@@ -102,17 +104,20 @@ export class GossipLoop {
   }
 
   async #exchange(origin: string): Promise<void> {
-    const { platform, lamport, gossip, timeoutMs } = this.#options;
+    const { platform, lamport, gossip, auth, timeoutMs } = this.#options;
+    const path = "/internal/gossip";
+    const body = this.#message();
+    const headers = auth.signed("POST", path, {
+      [FROM_HEADER]: gossip.self.name,
+      [COUNTER_HEADER]: String(lamport.current),
+    }, body);
     try {
       const response = await platform.network.request({
         method: "POST",
         origin,
-        path: "/internal/gossip",
-        headers: {
-          [FROM_HEADER]: gossip.self.name,
-          [COUNTER_HEADER]: String(lamport.current),
-        },
-        body: this.#message(),
+        path,
+        headers,
+        body,
         timeoutMs,
       });
       this.#refused.delete(origin);

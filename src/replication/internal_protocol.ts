@@ -75,8 +75,9 @@ export function decodeApplyResults(body: Uint8Array, count: number): ReplicaResu
   return lines.map((line) => {
     if (line === "stored") return line;
     if (line.startsWith("superseded ")) return parseVersion(line.slice("superseded ".length));
-    const horizon = Number(line.replace(/^below-horizon /, ""));
-    if (isCounter(horizon)) return { horizon };
+    if (line.startsWith("below-horizon ")) {
+      return { horizon: parseCounterHeader(line.slice("below-horizon ".length)) };
+    }
     throw new ConvergeError("corrupt_message", "Cannot read an answer to a write");
   });
 }
@@ -133,7 +134,7 @@ export function decodeReadReplies(body: Uint8Array, count: number): ReadReply[] 
  */
 export function parseCounterHeader(text: string | null): number {
   if (text === null || text === "0") return 0;
-  const counter = Number(text);
+  const counter = /^[1-9]\d*$/.test(text) ? Number(text) : 0;
   if (!isCounter(counter)) {
     throw new ConvergeError("corrupt_message", `Cannot use counter ${JSON.stringify(text)}`);
   }

@@ -23,6 +23,7 @@ import {
   TO_HEADER,
 } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
+import type { MessageAuth } from "./message_auth.ts";
 import type { ReplicaResult } from "./replica.ts";
 import type { WriteAnswer } from "./write_core.ts";
 
@@ -44,6 +45,7 @@ export interface LinkContext {
   readonly platform: Platform;
   readonly selfName: string;
   readonly lamport: LamportClock;
+  readonly auth: MessageAuth;
   /** Milliseconds until a batch counts as unanswered. */
   readonly timeoutMs: number;
   /** The peer's entry as it is now. */
@@ -168,18 +170,19 @@ export class PeerLink {
     if (!this.#breaker.allows(startMs)) {
       throw new ConvergeError("unreachable", `Cannot reach ${origin}: it did not answer lately`);
     }
+    const headers = {
+      [FROM_HEADER]: selfName,
+      [TO_HEADER]: nodeID,
+      [COUNTER_HEADER]: String(lamport.current),
+      ...options.headers,
+    };
     let response: NetworkResponse;
     try {
       response = await platform.network.request({
         method,
         origin,
         path,
-        headers: {
-          [FROM_HEADER]: selfName,
-          [TO_HEADER]: nodeID,
-          [COUNTER_HEADER]: String(lamport.current),
-          ...options.headers,
-        },
+        headers: this.#context.auth.signed(method, path, headers, options.body),
         ...(options.body === undefined ? {} : { body: options.body }),
         timeoutMs: options.timeoutMs ?? this.#context.timeoutMs,
       });

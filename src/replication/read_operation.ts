@@ -43,6 +43,7 @@ export class ReadOperation implements ReadWaiter, Deadlined {
   #core: ReadCore;
   readonly #startMs: number;
   readonly #answeredMs: number[] = [];
+  readonly #asked: boolean[] = [];
   readonly #repaired: boolean[] = [];
   readonly #from: (string | undefined)[] = [];
   /** Horizons of owners that refused a repair, by position: see `horizon.ts`. */
@@ -170,6 +171,7 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     const slot = this.#unasked.shift();
     if (slot === undefined) return;
     const owner = this.#request.set.owners[slot]!;
+    this.#asked[slot] = true;
     const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
     if (link === undefined) this.onReadReply(this.#tagged(slot), "refused");
     else link.read({ key: this.#request.key, have: this.#own }, this, this.#tagged(slot));
@@ -236,7 +238,7 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     this.#end();
     this.#reject!(
       new ConvergeError(
-        "quorum_unreachable",
+        this.#core.answers.includes("overloaded") ? "overloaded" : "quorum_unreachable",
         `Cannot read from ${this.#request.quorum} owners within the deadline`,
         { details: { ...this.#receipt("failed") } },
       ),
@@ -278,7 +280,9 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     const from = this.#from[i];
     return {
       name: owner.name,
-      outcome: typeof answer === "object" ? "found" : answer ?? "not asked",
+      outcome: typeof answer === "object"
+        ? "found"
+        : answer ?? (this.#asked[i] ? "pending" : "not asked"),
       ...receiptVersion(typeof answer === "object" ? answer : undefined),
       ...(ms === undefined ? {} : { ms }),
       countsForQuorum: owner.countsForReads,

@@ -8,8 +8,10 @@ import type { Log } from "../platform/log.ts";
 import { type Gossip } from "../membership/gossip.ts";
 import { nextStep } from "../membership/lifecycle.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
+import type { Store } from "../storage/store.ts";
 import type { KeyExchange } from "./key_exchange.ts";
-import type { LocalState } from "./local_state.ts";
+import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "./gossip_loop.ts";
+import { LocalState } from "./local_state.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Topology } from "./topology.ts";
 
@@ -51,9 +53,25 @@ interface Saved {
 }
 
 const DOCUMENT = "refill";
+const NOTHING_SAVED: Saved = { ring: "", done: [], after: {} };
 const STEP_MS = 50;
 const RETRY_MS = 500;
 const PAGES_PER_SAVE = 20;
+
+/**
+ * Notes in the store of a node that does not run that data was lost: when it starts it counts in no
+ * read quorum until it is refilled.
+ */
+export async function markLost(store: Store): Promise<void> {
+  const state = new LocalState(store);
+  const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
+  if (saved === undefined) return; // it knows nothing of a cluster, and will start as a new node does
+  const status = saved.self.status === "joining" ? "joining" : "refilling";
+  await store.apply([
+    state.mutation(DOCUMENT, NOTHING_SAVED),
+    state.mutation(MEMBERSHIP_DOCUMENT, { ...saved, self: { ...saved.self, status } }),
+  ]);
+}
 
 /** One node's way to `normal`. */
 export class Refill {
@@ -83,23 +101,38 @@ export class Refill {
     this.#stopped = true;
   }
 
-  /** Data was lost: counts in no read quorum until all is refilled. */
+  /**
+   * Data was lost: counts in no read quorum until all is refilled. Resolves once that is on disk, or
+   * when it cannot be yet; then it is tried again until it is.
+   */
   async restart(): Promise<void> {
-    const { gossip, state, clock, onStatus } = this.#options;
-    this.#saved = { ring: "", done: [], after: {} };
-    gossip.setStatus("refilling");
-    for (let saved = false; !saved && !this.#stopped;) {
-      try {
-        await state.write(DOCUMENT, this.#saved);
-        await onStatus();
-        saved = true;
-      } catch (error) {
-        // The node's own documents can lie in the damaged table until it is out of the way.
-        if (!isConvergeError(error, "corrupt_file", "disk_full", "overloaded")) throw error;
-        await delay(clock, RETRY_MS);
-      }
+    const { gossip } = this.#options;
+    this.#saved = { ...NOTHING_SAVED };
+    // One that is joining stays so: there may still be somebody who does not know it.
+    if (gossip.self.status === "normal") gossip.setStatus("refilling");
+    if (await this.#saveRestart()) this.start();
+    else void this.#restartLater();
+  }
+
+  async #restartLater(): Promise<void> {
+    do {
+      await delay(this.#options.clock, RETRY_MS);
+      if (this.#stopped) return;
+    } while (!await this.#saveRestart());
+    this.start();
+  }
+
+  /** False when the node's own documents cannot be written now: they may lie in the damaged table. */
+  async #saveRestart(): Promise<boolean> {
+    try {
+      await this.#options.state.write(DOCUMENT, this.#saved);
+      await this.#options.onStatus();
+      return true;
+    } catch (error) {
+      if (this.#stopped) return true;
+      if (isConvergeError(error, "corrupt_file", "disk_full", "overloaded")) return false;
+      throw error;
     }
-    if (!this.#stopped) this.start();
   }
 
   async #loop(): Promise<void> {

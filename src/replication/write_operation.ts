@@ -151,7 +151,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
     const receipt = this.#receipt("failed");
     this.#reject!(
       new ConvergeError(
-        "quorum_unreachable",
+        this.#core?.answers.includes("overloaded") ? "overloaded" : "quorum_unreachable",
         `Cannot store on ${this.#request.quorum} owners: current count is ${
           this.#core?.stored ?? 0
         }`,

@@ -57,8 +57,11 @@ export interface LsmStoreOptions {
   log?: Log;
   /** The store can no longer keep its promise (an fsync failed): the node must stop. Called once. */
   onFatal?: (error: ConvergeError) => void;
-  /** A table was found damaged; called before anything is answered without the lost blocks. */
-  onDamage?: (report: DamageReport) => void;
+  /**
+   * A table was found damaged; called, and waited for, before anything is answered without the lost
+   * blocks. It must not wait for the repair, and may write to the store.
+   */
+  onDamage?: (report: DamageReport) => void | Promise<void>;
 }
 
 /** What a damaged table took with it. */

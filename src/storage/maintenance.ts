@@ -239,7 +239,8 @@ export class Maintenance {
       const aside = `${directory}/${DAMAGED_NAME}`;
       const file = `${aside}/${table.name}`;
       const report: DamageReport = { keyspace, file, reason: message, lost };
-      onDamage?.(report);
+      // What follows makes the node forget that anything was here: whoever counts on it is told first.
+      await onDamage?.(report);
       disk.makeDirectory(aside);
       await this.#catalog.commit({
         add: kept.table === undefined ? [] : [kept.table],

@@ -6,6 +6,7 @@ import { decodeFrames } from "../../src/record/record_line.ts";
 import { HintedHandoff } from "../../src/replication/hinted_handoff.ts";
 import { LamportClock } from "../../src/replication/lamport_clock.ts";
 import { LocalState } from "../../src/replication/local_state.ts";
+import { MessageAuth } from "../../src/replication/message_auth.ts";
 import { PeerLink } from "../../src/replication/peer_link.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { inWorld } from "../support/in_world.ts";
@@ -31,6 +32,7 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
   };
   const lamport = await LamportClock.open(new LocalState(store), 0);
   const link = new PeerLink({
+    auth: new MessageAuth(""),
     platform: {
       clock,
       random: { next: () => 0.5 },

@@ -2,7 +2,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
 import { ConvergeError } from "../../src/errors.ts";
+import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "../../src/replication/gossip_loop.ts";
+import { LocalState } from "../../src/replication/local_state.ts";
 import { DATA } from "../../src/storage/store.ts";
+import { InstantClock } from "./instant_clock.ts";
 import { put, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
@@ -31,6 +34,7 @@ async function doctor(
   const lines: string[] = [];
   const code = await runDoctor({
     disk: subject.device.mount(),
+    clock: new InstantClock(),
     directory: DIRECTORY,
     print: (line) => void lines.push(line),
     ...options,
@@ -91,7 +95,12 @@ Deno.test("runDoctor: refuses a directory in use", async () => {
   const subject = await prepared();
   const disk = subject.device.mount();
   const store = await subject.open({ disk });
-  const run = runDoctor({ disk, directory: DIRECTORY, print: () => {} });
+  const run = runDoctor({
+    disk,
+    clock: new InstantClock(),
+    directory: DIRECTORY,
+    print: () => {},
+  });
   assertEquals((await assertRejects(() => run, ConvergeError)).code, "data_locked");
   await store.close();
 });
@@ -111,4 +120,21 @@ Deno.test("runInspect: tells of tables, logs and manifests", async () => {
   assertEquals(inspect(`${DIRECTORY}/manifest.jsonl`).tables.length, 1);
   subject.device.flipBit(subject.paths(".sst")[0]!, 5);
   assertEquals(inspect(subject.paths(".sst")[0]!).code, 1);
+});
+
+Deno.test("runDoctor: after --salvage the node counts in no read quorum until it is refilled", async () => {
+  const subject = await prepared();
+  const store = await subject.open();
+  const state = new LocalState(store);
+  const self = { name: "node1", status: "normal" };
+  await state.write(MEMBERSHIP_DOCUMENT, { self, members: [self], seeds: [] });
+  await store.flush();
+  await store.close();
+  const largest = subject.paths(".sst").toSorted((a, b) => subject.size(b) - subject.size(a))[0]!;
+  subject.device.flipBit(largest, 10);
+  await doctor(subject, { salvage: true });
+  const salvaged = await subject.open();
+  const saved = new LocalState(salvaged).read<SavedMembership>(MEMBERSHIP_DOCUMENT);
+  assertEquals(saved?.self.status, "refilling");
+  await salvaged.close();
 });
