@@ -249,7 +249,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
   {
     name: "cluster-secret",
     value: "<text>",
-    fallback: "",
+    fallback: "none",
     about: "nodes take internal messages only from those who know it",
     read(settings, text) {
       settings.clusterSecret = text;
