@@ -1,5 +1,6 @@
 /** The commands that need no running node: `doctor`, `inspect` and `sim`. */
 import { type Command, Option } from "commander";
+import { DenoClock } from "../platform/deno/deno_clock.ts";
 import { DenoDisk } from "../platform/deno/deno_disk.ts";
 import { runDoctor } from "./doctor.ts";
 import { type Flags, integer, withExamples } from "./flags.ts";
@@ -28,6 +29,7 @@ export function addFiles(program: Command, outcome: Outcome): void {
     .action(async (flags: Flags) => {
       outcome.exitCode = await runDoctor({
         disk: new DenoDisk(),
+        clock: new DenoClock(),
         directory: String(flags.data),
         salvage: flags.salvage === true,
         json: flags.json === true,
