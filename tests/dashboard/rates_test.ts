@@ -56,7 +56,8 @@ Deno.test("Rates.next: a node that started anew or was silent makes no wild rate
   rates.next(event(0, [sample(1_000), sample(5)]));
   assertEquals(rates.next(event(1_000, [sample(3), null])).readsPerSecond, 0);
   assertEquals(rates.next(event(2_000, [sample(4), sample(9)])).readsPerSecond, 1);
-  assertEquals(rates.next(event(10, [sample(9)], "node1")).readsPerSecond, null);
+  assertEquals(rates.next(event(2_000, [sample(5), sample(9)])).readsPerSecond, null);
+  assertEquals(rates.next(event(3_000, [sample(9)], "node1")).readsPerSecond, null);
 });
 
 Deno.test("percentile: interpolates within a range, and knows no end of the last", () => {

@@ -27,6 +27,10 @@ Deno.test("arcPaths: neighbours of one node are one arc, and the first arc wraps
   const [first, second] = arcPaths(tokens, [0, 0, 1], 2);
   assertEquals(first!.match(/M/g)?.length, 1);
   assertEquals(second!.match(/M/g)?.length, 1);
+  const wrapping = arcPaths(["4000000000000000", "c000000000000000"], [0, 1], 2);
+  const left = `M${(CENTER - 196).toFixed(1)} 220.0`;
+  assertEquals(wrapping[0]!.startsWith(left), true, "begins where the last arc ends");
+  assertEquals(wrapping[0]!.includes(" 0 0 1 "), true, "the shorter way");
   const [whole] = arcPaths(["1000000000000000"], [0], 1);
   assertEquals(whole!.match(/A/g)?.length, 2);
   assertEquals(arcPaths([], [], 0), []);
