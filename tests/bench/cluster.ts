@@ -16,6 +16,7 @@ import { machineFacts } from "./cluster/machine.ts";
 import { type Options, parseOptions, USAGE } from "./cluster/options.ts";
 import { comparisonPlot, growthPlot } from "./cluster/plots.ts";
 import { idleTable, startTable } from "./cluster/rest.ts";
+import { killServers } from "./cluster/server_process.ts";
 import { stressTable } from "./cluster/stress.ts";
 import { figure, judged, markdown, mebibytes, type Table } from "./cluster/table.ts";
 import { say, type Workspace } from "./cluster/workspace.ts";
@@ -36,6 +37,12 @@ async function main(args: string[]): Promise<number> {
   say(facts.join("\n"));
   isWrkInstalled();
   const directory = await Deno.makeTempDir({ prefix: "converge-bench-" });
+  const breakOff = (): never => {
+    killServers();
+    Deno.removeSync(directory, { recursive: true });
+    Deno.exit(130);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, breakOff);
   try {
     await run({ options, directory }, preambleOf(args, facts));
   } finally {

@@ -11,6 +11,14 @@ export interface ServerCommand {
   cwd: string;
 }
 
+/** Processes under way, so that a run that is broken off leaves none behind. */
+const running = new Set<ServerProcess>();
+
+/** Ends every server at once. */
+export function killServers(): void {
+  for (const process of running) process.signal("SIGKILL");
+}
+
 /** A child process. */
 export class ServerProcess implements AsyncDisposable {
   readonly pid: number;
@@ -33,7 +41,11 @@ export class ServerProcess implements AsyncDisposable {
       this.#collect(this.#child.stdout),
       this.#collect(this.#child.stderr),
     ]);
-    void this.#child.status.then(() => this.#running = false);
+    running.add(this);
+    void this.#child.status.then(() => {
+      this.#running = false;
+      running.delete(this);
+    });
   }
 
   /** The end of what it printed. */
