@@ -3,48 +3,14 @@
  * (DeCandia et al., "Dynamo", SOSP 2007, section 4.5).
  */
 import { ConvergeError } from "../errors.ts";
-import type { Clock } from "../platform/clock.ts";
 import type { Key } from "../record/key.ts";
 import { tokenOf } from "../ring/token.ts";
+import type { CoordinatorContext, CoordinatorOptions } from "./coordinator_context.ts";
 import { DeadlineQueue } from "./deadline_queue.ts";
-import type { HintedHandoff } from "./hinted_handoff.ts";
-import type { LamportClock } from "./lamport_clock.ts";
 import { LatencyQuantile } from "./latency_quantile.ts";
-import type { PeerLink } from "./peer_link.ts";
 import { ReadOperation, type ReadResult } from "./read_operation.ts";
-import type { Replica } from "./replica.ts";
-import type { Owner, Quorums, Topology } from "./topology.ts";
+import type { Owner } from "./topology.ts";
 import { WriteOperation, type WriteResult } from "./write_operation.ts";
-
-/** What a coordinator is made of. */
-export interface CoordinatorOptions {
-  selfName: string;
-  nodeID: string;
-  clock: Clock;
-  lamport: LamportClock;
-  replica: Replica;
-  hints: HintedHandoff;
-  topology(): Topology;
-  linkTo(name: string): PeerLink | undefined;
-  /** Where this node would find its copy: `memtable` or a table's name. */
-  locate(key: Key): string | undefined;
-  requestTimeoutMs: number;
-  inFlightMax: number;
-  /** Whether an answer `stored` means that it is past fsync. */
-  fsynced: boolean;
-}
-
-/** What operations use of their coordinator. */
-export interface CoordinatorContext extends Omit<CoordinatorOptions, "topology"> {
-  readonly deadlines: DeadlineQueue;
-  readonly hedges: DeadlineQueue;
-  quorums(): Quorums;
-  /** Positions of the owners that are not this node, the one to ask first first. */
-  quickestFirst(owners: readonly Owner[]): number[];
-  /** A read was answered, after so many ms. */
-  onReadTook(ms: number): void;
-  onRepair(): void;
-}
 
 /** What a client may choose for one request. */
 export interface WriteOptions {

@@ -9,7 +9,7 @@
  * its copy, and the receiver checks that it has collected nothing since.
  */
 import { isCounter } from "../record/version.ts";
-import type { Mutation } from "../storage/store.ts";
+import type { ApplyResult, Mutation } from "../storage/store.ts";
 import type { LocalState } from "./local_state.ts";
 
 const DOCUMENT = "horizon";
@@ -18,6 +18,9 @@ const DOCUMENT = "horizon";
 export interface BelowHorizon {
   readonly horizon: number;
 }
+
+/** What became of a record here: as `ApplyResult`, or not taken because it is below the horizon. */
+export type ReplicaResult = ApplyResult | BelowHorizon;
 
 /** Whether a result or answer says that the record was below the horizon. */
 export function isBelowHorizon(result: unknown): result is BelowHorizon {

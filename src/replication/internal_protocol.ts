@@ -23,7 +23,7 @@ import {
   type Version,
 } from "../record/version.ts";
 import { isBelowHorizon } from "./horizon.ts";
-import type { ReplicaResult } from "./replica.ts";
+import type { ReplicaResult } from "./horizon.ts";
 
 /** Header: name of the sending node. */
 export const FROM_HEADER = "converge-from";

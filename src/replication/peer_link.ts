@@ -24,13 +24,8 @@ import {
 } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
 import type { MessageAuth } from "./message_auth.ts";
-import type { ReplicaResult } from "./replica.ts";
-import type { WriteAnswer } from "./write_core.ts";
-
-/** Who waits for the answer to a write. `slot` is what it was sent with. */
-export interface WriteWaiter {
-  onWriteAnswer(slot: number, answer: WriteAnswer): void;
-}
+import type { ReplicaResult } from "./horizon.ts";
+import type { WriteAnswer, WriteWaiter } from "./write_core.ts";
 
 /** What becomes of a question to a peer. */
 export type PeerReply = Exclude<ReadReply, "again"> | "refused" | "timeout" | "overloaded";

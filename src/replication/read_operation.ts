@@ -2,14 +2,14 @@
 import { ConvergeError } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import { newest, type StoredRecord } from "../record/record.ts";
-import type { CoordinatorContext } from "./coordinator.ts";
+import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { Deadlined } from "./deadline_queue.ts";
 import { isBelowHorizon } from "./horizon.ts";
-import type { PeerReply, ReadWaiter, WriteWaiter } from "./peer_link.ts";
+import type { PeerReply, ReadWaiter } from "./peer_link.ts";
 import { type ReadAnswer, ReadCore } from "./read_core.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
 import type { Owner, OwnerSet } from "./topology.ts";
-import type { WriteAnswer } from "./write_core.ts";
+import type { WriteAnswer, WriteWaiter } from "./write_core.ts";
 
 /** Times that a read begins anew because an owner would not take a repair. */
 const ROUNDS_MAX = 4;

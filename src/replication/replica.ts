@@ -9,16 +9,12 @@ import { type Key, KEY_BYTES_MAX } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
 import { compareVersions, type Version } from "../record/version.ts";
-import { type ApplyResult, DATA, type Mutation, type Store } from "../storage/store.ts";
+import { DATA, type Mutation, type Store } from "../storage/store.ts";
 import { BatchLane } from "./batch_lane.ts";
-import type { BelowHorizon, Horizon } from "./horizon.ts";
+import type { Horizon, ReplicaResult } from "./horizon.ts";
 import type { ReadQuestion, ReadReply } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
-import type { WriteWaiter } from "./peer_link.ts";
-import type { WriteAnswer } from "./write_core.ts";
-
-/** What became of a record here: as `ApplyResult`, or not taken because it is below the horizon. */
-export type ReplicaResult = ApplyResult | BelowHorizon;
+import type { WriteAnswer, WriteWaiter } from "./write_core.ts";
 
 /** Bytes of records after which an answer to a batch of questions is full. */
 const ANSWER_BYTES = 1024 * 1024;

@@ -2,12 +2,8 @@
 import { ConvergeError } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import type { TracedOperation, Tracer } from "../platform/tracer.ts";
-import {
-  Coordinator,
-  type CoordinatorOptions,
-  type ReadOptions,
-  type WriteOptions,
-} from "./coordinator.ts";
+import { Coordinator, type ReadOptions, type WriteOptions } from "./coordinator.ts";
+import type { CoordinatorOptions } from "./coordinator_context.ts";
 import type { ReadResult } from "./read_operation.ts";
 import type { OwnerReceipt, Receipt } from "./receipt.ts";
 import type { WriteResult } from "./write_operation.ts";

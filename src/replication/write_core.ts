@@ -19,6 +19,11 @@ export type WriteAnswer =
   | Version // superseded: it has this newer version
   | BelowHorizon; // not taken: as good as superseded by a version of that counter
 
+/** Who waits for the answer to a write. `slot` is what it was sent with. */
+export interface WriteWaiter {
+  onWriteAnswer(slot: number, answer: WriteAnswer): void;
+}
+
 /** What is to be done with the write. */
 export type WriteDecision = "wait" | "acked" | "retry" | "failed";
 

@@ -3,12 +3,11 @@ import { ConvergeError } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { encodeRecord } from "../record/record_line.ts";
-import type { CoordinatorContext } from "./coordinator.ts";
+import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { Deadlined } from "./deadline_queue.ts";
-import type { WriteWaiter } from "./peer_link.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
 import type { Owner, OwnerSet } from "./topology.ts";
-import { type WriteAnswer, WriteCore } from "./write_core.ts";
+import { type WriteAnswer, WriteCore, type WriteWaiter } from "./write_core.ts";
 
 /** Times that a write raises its counter and tries again. */
 const ATTEMPTS_MAX = 5;
