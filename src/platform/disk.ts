@@ -16,7 +16,7 @@
  * unknown state: never retry on the same file.
  */
 export interface Disk {
-  /** Creates the directory and its parents; fine if it exists. */
+  /** Creates the directory and its parents, durably; fine if it exists. */
   makeDirectory(path: string): void;
   /** Names (not paths) in a directory, sorted; an absent directory has none. */
   list(path: string): string[];

@@ -4,6 +4,7 @@
  * Positional reads go through `node:fs`, which reads at an offset in one call where `Deno.FsFile`
  * needs a seek and a read (measured: 3.7 against 4.9 microseconds for 4 KiB from the page cache).
  */
+import { dirname } from "@std/path";
 import fs from "node:fs";
 import { ConvergeError } from "../../errors.ts";
 import type { AppendFile, Disk, FileLock, ReadFile } from "../disk.ts";
@@ -11,7 +12,12 @@ import type { AppendFile, Disk, FileLock, ReadFile } from "../disk.ts";
 /** Files under the process's own permissions. Holds no state but open handles. */
 export class DenoDisk implements Disk {
   makeDirectory(path: string): void {
-    attempt("create directory", path, () => Deno.mkdirSync(path, { recursive: true }));
+    attempt("create directory", path, () => {
+      const missing: string[] = [];
+      for (let at = path; !isDirectory(at); at = dirname(at)) missing.push(at);
+      Deno.mkdirSync(path, { recursive: true });
+      for (const made of missing) syncEntryOf(made);
+    });
   }
 
   list(path: string): string[] {
@@ -231,4 +237,29 @@ function errnoOf(error: unknown): string {
   const number = /os error (\d+)/.exec(String(message))?.[1];
   const names: Record<string, string> = { "27": "EFBIG", "28": "ENOSPC", "122": "EDQUOT" };
   return names[number ?? ""] ?? "";
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotCapable) return true; // above what this process may see
+    throw error;
+  }
+}
+
+/** Makes a new directory's entry in its parent durable. */
+function syncEntryOf(path: string): void {
+  try {
+    const parent = Deno.openSync(dirname(path));
+    try {
+      parent.syncSync();
+    } finally {
+      parent.close();
+    }
+  } catch (error) {
+    // Confined to the data directory, the process cannot open what that lies in.
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
 }
