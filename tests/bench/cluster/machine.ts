@@ -1,10 +1,15 @@
 /** Facts of the machine, without which numbers say nothing. */
 
+/** What follows when the cores are not this run's alone. */
+const BUSY =
+  ": other work took part of the cores, so ratios say little and numbers without a ratio nothing";
+
 /** One line each. */
 export async function machineFacts(): Promise<string[]> {
   const cpu = /^model name\s*: (.*)$/m.exec(await text("/proc/cpuinfo"))?.[1] ?? "unknown CPU";
   const gib = (Deno.systemMemoryInfo().total / 1024 ** 3).toFixed(1);
   const load = Deno.loadavg().map((value) => value.toFixed(1)).join(", ");
+  const note = Deno.loadavg()[0]! > 0.5 ? BUSY : "";
   return [
     `${navigator.hardwareConcurrency} cores (${cpu}), ${gib} GiB, Linux ${Deno.osRelease()}`,
     `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}; ${await version(
@@ -14,7 +19,7 @@ export async function machineFacts(): Promise<string[]> {
       "wrk",
       "-v",
     )}`,
-    `Load average when the run began: ${load} (above 0 other work took part of the cores)`,
+    `Load average when the run began: ${load}${note}`,
   ];
 }
 
