@@ -44,7 +44,7 @@ export function referencePage(document: OpenApiDocument, stylePath: string): str
 <link rel="stylesheet" href="${stylePath}"></head>
 <body><header class="top"><div class="brand"><h1>Converge: HTTP reference</h1></div>
 <nav class="nodes" aria-label="Other pages"><a href="/">Live page</a><a href="/openapi.json">openapi.json</a></nav>
-</header><main><p>${escape(document.info.description ?? "")}</p>
+</header><main><p>${rich(document.info.description)}</p>
 ${sections.join("\n")}
 <h2>Schemas</h2>
 ${schemas.join("\n")}
@@ -54,10 +54,10 @@ ${schemas.join("\n")}
 
 function section(method: string, path: string, operation: Operation): string {
   const parameters = (operation.parameters ?? []).map(({ name, in: place, description }) =>
-    row(`<code>${escape(name ?? "")}</code>`, `${place}`, escape(description ?? ""))
+    row(`<code>${escape(name ?? "")}</code>`, `${place}`, rich(description))
   );
   const responses = Object.entries(operation.responses ?? {}).map(([status, response]) =>
-    row(`<code>${status}</code>`, bodyOf(response), escape(response.description ?? ""))
+    row(`<code>${status}</code>`, bodyOf(response), rich(response.description))
   );
   return `<section class="card"><h2><code>${method.toUpperCase()} ${escape(path)}</code></h2>
 <p>${escape(operation.summary ?? "")}</p>
@@ -83,6 +83,11 @@ function table(caption: string, heads: string[], rows: string[]): string {
 
 function row(...cells: string[]): string {
   return `<tr>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
+}
+
+/** Text with its code set apart. */
+function rich(text = ""): string {
+  return escape(text).replaceAll(/`([^`]+)`/g, "<code>$1</code>");
 }
 
 function escape(text: string): string {

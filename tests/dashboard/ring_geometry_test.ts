@@ -31,6 +31,8 @@ Deno.test("arcPaths: neighbours of one node are one arc, and the first arc wraps
   const left = `M${(CENTER - 196).toFixed(1)} 220.0`;
   assertEquals(wrapping[0]!.startsWith(left), true, "begins where the last arc ends");
   assertEquals(wrapping[0]!.includes(" 0 0 1 "), true, "the shorter way");
+  const [long] = arcPaths(["b000000000000000", "c000000000000000"], [0, 1], 2);
+  assertEquals(long!.includes(" 0 1 1 "), true, "the longer way");
   const [whole] = arcPaths(["1000000000000000"], [0], 1);
   assertEquals(whole!.match(/A/g)?.length, 2);
   assertEquals(arcPaths([], [], 0), []);
