@@ -23,6 +23,9 @@ export interface KvRoutesOptions {
 }
 
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
+/** Types in which a browser may run what a client stored, on the origin of this node's own page. */
+const ACTIVE_CONTENT = /html|xml|svg|script|pdf/i;
+const CONFINED = { "content-security-policy": "sandbox", "x-content-type-options": "nosniff" };
 const NO_QUORUMS = { r: undefined, w: undefined };
 const NO_QUERY: Map<string, string> = new Map();
 
@@ -80,6 +83,7 @@ async function get(request: Request, options: KvRoutesOptions): Promise<Response
       etag,
       "content-type": contentType,
       "content-length": String(bytes.byteLength),
+      ...(ACTIVE_CONTENT.test(contentType) ? CONFINED : undefined),
     },
   });
 }

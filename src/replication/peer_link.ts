@@ -62,7 +62,7 @@ interface PendingRead {
 }
 
 const WRITE_LIMITS: LaneLimits = {
-  inFlightMax: 2,
+  inFlightMax: 1,
   batchBytesMax: 512 * 1024,
   batchEntriesMax: 1024,
   queueBytesMax: 16 * 1024 * 1024,

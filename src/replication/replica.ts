@@ -52,7 +52,7 @@ export class Replica {
     this.#local = new BatchLane<LocalWrite>(
       options.clock,
       {
-        inFlightMax: 2,
+        inFlightMax: 1,
         batchBytesMax: 2 ** 20,
         batchEntriesMax: 2048,
         queueBytesMax: 2 ** 25,

@@ -203,3 +203,19 @@ Deno.test("kv: explain shows a repair", async () => {
     assertMatch((await cluster.copy(3, "k"))!, /"v":"v"/);
   });
 });
+
+Deno.test("kv: what a browser could run is confined, other values go as they are", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const policyOf = async (type: string) => {
+      await cluster.call(1, "PUT", "/kv/k", {
+        body: "<script>",
+        headers: { "content-type": type },
+      });
+      const { headers } = await cluster.call(1, "GET", "/kv/k");
+      return [headers.get("content-security-policy"), headers.get("x-content-type-options")];
+    };
+    for (const type of ["text/html; charset=utf-8", "image/svg+xml", "application/xhtml+xml"]) {
+      assertEquals(await policyOf(type), ["sandbox", "nosniff"], type);
+    }
+    assertEquals(await policyOf("application/json"), [null, null]);
+  }));
