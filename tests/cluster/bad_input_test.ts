@@ -68,7 +68,7 @@ Deno.test("bad input: every row of the contract's table", async (t) => {
   await t.step("a quorum that is not 1..N and unknown parameters are 400", async () => {
     const queries = ["w=0", "w=4", "w=-1", "w=x", "w=", "w=1.5", "w=1&w=2", "W=1", "explain=2"];
     for (const query of queries) assertProblem(await put(`/kv/k?${query}`), 400, query);
-    for (const query of ["r=0", "r=4", "r=two", "w=1", "verbose=1"]) {
+    for (const query of ["r=0", "r=4", "r=two", "w=9", "verbose=1"]) {
       assertProblem(await get(`/kv/k?${query}`), 400, query);
     }
     assertEquals((await put("/kv/k?w=3")).status, 204);
