@@ -1,7 +1,8 @@
 /** The commands that need no running node: `doctor`, `inspect` and `sim`. */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { DenoClock } from "../platform/deno/deno_clock.ts";
 import { DenoDisk } from "../platform/deno/deno_disk.ts";
+import { ALL_DEFECTS } from "../simulation/defects/all_defects.ts";
 import { runDoctor } from "./doctor.ts";
 import { type Flags, integer, withExamples } from "./flags.ts";
 import { runInspect } from "./inspect.ts";
@@ -57,6 +58,7 @@ export function addSim(program: Command, entry: string, outcome: Outcome): void 
     "converge sim --seed 42",
     "converge sim --seeds 1000 --jobs 2",
     "converge sim --seed 42 --trace ./data/history.jsonl",
+    "converge sim --seeds 100 --json | jq -c 'select(.violations != [])'",
   ]);
   sim.option("--seed <number>", "the seed, or the first of several", integer(0, SEED_MAX), 1)
     .option("--seeds <count>", "how many seeds to run", integer(1, SEED_MAX), 1)
@@ -65,11 +67,19 @@ export function addSim(program: Command, entry: string, outcome: Outcome): void 
     .option("--trace <file>", "write the whole history of one seed as JSON lines")
     .option("--plan <file>", "run the plan in a file instead of a seed's")
     .option("--shrink", "look for a smaller plan that fails")
-    .option("--defect <name>", "put a defect in, to see it caught")
+    .option("--defect <name>", "put a defect in, to see it caught", knownDefect)
+    .option("--json", "print one JSON line per seed")
     .addOption(new Option("--store <kind>", "what keeps the records").choices(["lsm", "journal"]))
     .action(async (flags: SimFlags) => {
       outcome.exitCode = await runSim({ ...flags, entry });
     });
+}
+
+/** The list is too long for the help: it comes with the refusal. */
+function knownDefect(name: string): string {
+  const names = ALL_DEFECTS.map((defect) => defect.name);
+  if (names.includes(name)) return name;
+  throw new InvalidArgumentError(`It must be one of ${names.join(", ")}.`);
 }
 
 /** What commander makes of the options of `sim`: those are checked as they are read. */

@@ -2,6 +2,9 @@
 import type { ClientError } from "../client/client_error.ts";
 import type { ConvergeError } from "../errors.ts";
 
+/** What a path elsewhere means: the binary is built with permissions for `./data` only. */
+export const ONLY_DATA = "this program may only use what is below ./data of where it is started";
+
 /** The next step after a request that was not answered as hoped; empty where the words say it all. */
 export function nextStep({ status, problem }: ClientError): string {
   if (status === undefined) {
@@ -15,8 +18,9 @@ export function nextStep({ status, problem }: ClientError): string {
   return "";
 }
 
-/** The next step after a node could not start or go on. */
-export function nextStepOfNode({ code }: ConvergeError): string {
+/** The next step after a node could not start or go on, or a file could not be used. */
+export function nextStepOfNode({ code, cause }: ConvergeError): string {
+  if (cause instanceof Deno.errors.NotCapable) return `; ${ONLY_DATA}`;
   switch (code) {
     case "data_locked":
       return "; stop the node that has it, or name another with --data";

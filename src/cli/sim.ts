@@ -1,5 +1,6 @@
 /** `converge sim`: whole clusters under virtual time and every fault, checked, and run again by seed. */
 import { CommandError } from "./command_error.ts";
+import { ONLY_DATA } from "./next_step.ts";
 import { startProgress } from "./progress.ts";
 import { printLine } from "./terminal.ts";
 import { VERSION } from "./version.ts";
@@ -33,6 +34,8 @@ export interface SimOptions {
   /** A defect to put in. */
   defect?: string | undefined;
   store?: StoreKind | undefined;
+  /** Print one JSON line per seed, its verdict and figures, and nothing else. */
+  json?: boolean | undefined;
 }
 
 /** Runs seeds. @returns The exit code: 0 when every guarantee held, else 1. */
@@ -52,12 +55,14 @@ async function runMany(options: SimOptions): Promise<number> {
     entry: options.entry,
     onSummary: (summary) => {
       totals.add(summary);
+      if (options.json === true) printLine(JSON.stringify(summary));
       const failed = totals.failedSeeds.length;
       progress.update(totals.seeds, `seed ${summary.seed}, ${failed} failed`);
       return true;
     },
   });
   progress.stop();
+  if (options.json === true) return totals.failedSeeds.length > 0 ? 1 : 0;
   for (const line of totals.report(performance.now() - startMs)) printLine(line);
   const [first] = totals.failedSeeds.sort((a, b) => a - b);
   if (first === undefined) return 0;
@@ -72,6 +77,10 @@ async function runOne(options: SimOptions, plan: Plan): Promise<number> {
     result = await shrunk(result, options);
   }
   if (options.trace !== undefined) writeTrace(options.trace, result);
+  if (options.json === true) {
+    printLine(JSON.stringify({ ...summaryOf(result), plan: result.plan }));
+    return result.violations.length > 0 ? 1 : 0;
+  }
   if (result.violations.length > 0) {
     const shrunkPlan = result.plan !== plan;
     for (const line of failureReport(result, reportOptions(options, plan.seed, shrunkPlan))) {
@@ -110,7 +119,8 @@ function planToRun(options: SimOptions): Plan {
   try {
     return JSON.parse(Deno.readTextFileSync(options.plan));
   } catch (cause) {
-    throw new CommandError(`Cannot read a plan from ${options.plan}`, { exitCode: 2, cause });
+    const why = `Cannot read a plan from ${options.plan}: ${reasonOf(cause)}`;
+    throw new CommandError(why, { exitCode: 2, cause });
   }
 }
 
@@ -122,8 +132,13 @@ function writeTrace(path: string, result: RunResult): void {
   try {
     Deno.writeTextFileSync(path, result.history.lines.join("\n") + "\n");
   } catch (cause) {
-    throw new CommandError(`Cannot write the history to ${path}`, { cause });
+    throw new CommandError(`Cannot write the history to ${path}: ${reasonOf(cause)}`, { cause });
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotCapable) return ONLY_DATA;
+  return error instanceof Error ? error.message : String(error);
 }
 
 function reportOptions(options: SimOptions, seed: number, shrunkPlan: boolean) {

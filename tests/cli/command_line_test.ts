@@ -34,6 +34,10 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     [["import", "x", "--format", "xml"], "xml"],
     [["health", "--url", "nonsense"], "--url"],
     [["completions", "tcsh"], "tcsh"],
+    [["bench", "--duration", "soon"], "soon"],
+    [["sim", "--defect", "none"], "write-to-one"],
+    [["sim", "--plan", "./data/absent.json"], "./data/absent.json"],
+    [["doctor"], "--data"],
   ];
   for (const [args, named] of cases) {
     const { code, stdout, stderr } = await runConverge(args);
@@ -52,12 +56,34 @@ Deno.test("converge: a bad variable is named like a bad option", async () => {
 Deno.test("converge: where no node listens, errors name the next step", async () => {
   const [port] = freePorts(1);
   const url = `http://127.0.0.1:${port}`;
-  for (const args of [["get", "k"], ["put", "k", "v"], ["health"], ["export"]]) {
+  for (
+    const args of [["get", "k"], ["put", "k", "v"], ["health"], ["export"], ["top"], ["bench"]]
+  ) {
     const { code, stdout, stderr } = await runConverge(args, { env: { CONVERGE_URL: url } });
     assertEquals([code, stdout], [1, ""], stderr);
     assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
     assert(stderr.includes(url) && stderr.includes("converge cluster"), stderr);
   }
+});
+
+Deno.test("converge: what is not below ./data is refused in one line that says so", async () => {
+  for (const args of [["inspect", "/outside.sst"], ["doctor", "--data", "/outside"]]) {
+    const { code, stdout, stderr } = await runConverge(args);
+    assertEquals([code, stdout], [1, ""], stderr);
+    assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+    assert(stderr.includes("below ./data"), stderr);
+  }
+});
+
+Deno.test("converge sim --json: one line per seed, the plan with a single one", async () => {
+  const one = await runConverge(["sim", "--seed", "3", "--json"]);
+  assertEquals([one.code, one.stderr], [0, ""]);
+  const verdict = JSON.parse(one.stdout);
+  assertEquals([verdict.seed, verdict.violations, verdict.plan.seed], [3, [], 3]);
+  const two = await runConverge(["sim", "--seed", "3", "--seeds", "2", "--json"]);
+  const lines = two.stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(lines.map(({ seed }) => seed), [3, 4]);
+  assertEquals(lines[0].hash, verdict.hash);
 });
 
 Deno.test("converge completions: scripts that their shells accept, with every command", async () => {

@@ -38,7 +38,7 @@ Deno.test("every command's help has examples, and each of them would be understo
 
 Deno.test("every command that prints facts has --json", () => {
   // What the others print is no fact: values, record lines, a script, or logs of their own.
-  const without = ["serve", "cluster", "export", "completions", "sim"];
+  const without = ["serve", "cluster", "export", "completions"];
   for (const command of buildProgram("file:///main.ts").commands) {
     const has = command.options.some(({ long }) => long === "--json");
     assertEquals(has, !without.includes(command.name()), command.name());
