@@ -29,6 +29,7 @@ import {
   type ApplyResult,
   DATA,
   type Keyspace,
+  KEYSPACE_NAME,
   type Mutation,
   type Scan,
   type ScanOptions,
@@ -82,7 +83,6 @@ const RUNS_STOP = 20;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /** Without a wait for the device in between, the writer lets others run after this long. */
 const WRITER_SLICE_MS = 4;
-const KEYSPACE = /^[a-z][a-z0-9-]{0,62}$/;
 
 /** A durable store in a directory. Made by {@linkcode LsmStore.open}. */
 export class LsmStore implements Store {
@@ -316,7 +316,7 @@ export class LsmStore implements Store {
   }
 
   #admitKeyspace(keyspace: Keyspace): void {
-    invariant(KEYSPACE.test(keyspace), `${JSON.stringify(keyspace)} is no name of a keyspace`);
+    invariant(KEYSPACE_NAME.test(keyspace), `${JSON.stringify(keyspace)} is no name of a keyspace`);
     this.#keyspaces.add(keyspace);
   }
 

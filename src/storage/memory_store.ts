@@ -1,5 +1,5 @@
 /** The reference implementation of `Store`: correct by being obvious. Loses everything at the end. */
-import { ConvergeError } from "../errors.ts";
+import { ConvergeError, invariant } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { compareVersions } from "../record/version.ts";
@@ -7,6 +7,7 @@ import {
   type ApplyResult,
   DATA,
   type Keyspace,
+  KEYSPACE_NAME,
   type Mutation,
   type Scan,
   type ScanOptions,
@@ -23,7 +24,11 @@ export class MemoryStore implements Store {
 
   apply(mutations: readonly Mutation[]): Promise<ApplyResult[]> {
     if (this.#closed) return Promise.reject(closedError());
-    return Promise.resolve(mutations.map((mutation) => this.#applyOne(mutation)));
+    try {
+      return Promise.resolve(mutations.map((mutation) => this.#applyOne(mutation)));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   get(keyspace: Keyspace, key: Key): StoredRecord | undefined {
@@ -94,6 +99,7 @@ export class MemoryStore implements Store {
   }
 
   #applyOne({ keyspace, record, erase = false }: Mutation): ApplyResult {
+    invariant(KEYSPACE_NAME.test(keyspace), `${keyspace} is no name of a keyspace`);
     let records = this.#keyspaces.get(keyspace);
     if (records === undefined) this.#keyspaces.set(keyspace, records = new Map());
     const current = records.get(record.key);

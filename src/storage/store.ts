@@ -12,6 +12,9 @@ import type { Version } from "../record/version.ts";
 /** Name of a keyspace: lower-case letters, digits, `-`. */
 export type Keyspace = string;
 
+/** What a keyspace may be called: it stands in lines of the log and in names of files. */
+export const KEYSPACE_NAME = /^[a-z][a-z0-9-]{0,62}$/;
+
 /** The clients' records. */
 export const DATA: Keyspace = "data";
 /** What the node keeps for itself: reserved counters, members, progress. */
