@@ -48,7 +48,16 @@ Deno.test("every command that prints facts has --json", () => {
 Deno.test("whyRefused() refuses what the program does not know", () => {
   assertEquals(whyRefused(["get", "k", "--url", "http://127.0.0.1:1"]), undefined);
   assertEquals(whyRefused(["--port", "8081"]), undefined);
-  for (const line of ["get", "get k --bogus", "get a b", "bench --duration soon", "--bogus 1"]) {
+  for (
+    const line of [
+      "get",
+      "get k --bogus",
+      "get a b",
+      "bench --duration soon",
+      "--bogus 1",
+      "sit --help",
+    ]
+  ) {
     assert(whyRefused(line.split(" ")) !== undefined, line);
   }
 });

@@ -17,6 +17,8 @@ export function convergeCalls(line: string): string[][] {
 export function whyRefused(words: readonly string[]): string | undefined {
   const program = buildProgram("file:///main.ts");
   const named = program.commands.find((command) => command.name() === words[0]);
+  const [first = ""] = words;
+  if (named === undefined && /^[^-]/.test(first)) return `no such command: ${first}`;
   const command = named ?? program.commands.find((command) => command.name() === "serve")!;
   const rest = named === undefined ? words : words.slice(1);
   if (rest.some((word) => word === "--help" || word === "--version")) return undefined;

@@ -1,5 +1,6 @@
 /** Links between the documents lead somewhere, and the README's routes are routes. */
 import { assert, assertEquals } from "@std/assert";
+import { convergeCalls, whyRefused } from "./command_line.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -32,6 +33,27 @@ Deno.test("documents: every link to a file or a heading leads somewhere", async 
       if (anchor === undefined) continue;
       const anchors = anchorsOf(await Deno.readTextFile(url));
       assert(anchors.includes(anchor), `${path}: there is no ${target}`);
+    }
+  }
+  assert(checked > 40, `${checked}`);
+});
+
+Deno.test("documents: every task and every command that they name inside a line is one", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+  let checked = 0;
+  for (const path of await documents()) {
+    const text = await Deno.readTextFile(new URL(path, root));
+    for (const [, name] of text.matchAll(/deno(?:@[\d.]+)? task ([\w:]+)/g)) {
+      assert(Object.hasOwn(tasks, name!), `${path}: there is no task ${name}`);
+      checked += 1;
+    }
+    for (const [, line] of text.matchAll(/`(converge [^`]+)`/g)) {
+      for (const words of convergeCalls(line!.replace(/\bCOMMAND\b/, "serve"))) {
+        // A name alone stands for the command, whatever it must be given.
+        const why = whyRefused(words.length === 1 ? [...words, "--help"] : words);
+        assertEquals(why, undefined, `${path}: ${line}`);
+        checked += 1;
+      }
     }
   }
   assert(checked > 40, `${checked}`);
