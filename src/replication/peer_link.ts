@@ -62,7 +62,7 @@ interface PendingRead {
 }
 
 const WRITE_LIMITS: LaneLimits = {
-  inFlightMax: 1,
+  inFlightMax: 2, // one answer that never comes must not hold up all that follows
   batchBytesMax: 512 * 1024,
   batchEntriesMax: 1024,
   queueBytesMax: 16 * 1024 * 1024,
