@@ -2,6 +2,7 @@
 import { ConvergeClient } from "../client/client.ts";
 import { type LoadResult, runLoad } from "./bench_load.ts";
 import { CommandError } from "./command_error.ts";
+import { startProgress } from "./progress.ts";
 import { tableLines } from "./table.ts";
 import { printError, printLine } from "./terminal.ts";
 
@@ -56,11 +57,27 @@ async function measure(settings: BenchReport["settings"]): Promise<BenchReport> 
   const { url, keys } = settings;
   const client = new ConvergeClient(url);
   const value = randomBytes(settings.valueBytes);
-  const puts = await runLoad((i) => client.put(keyOf(settings, i % keys), value), settings);
-  // Gets of keys that were never put would measure something else.
-  const stored = Math.max(1, Math.min(keys, total(puts)));
-  const gets = await runLoad((i) => client.get(keyOf(settings, i % stored)), settings);
-  return { settings, puts, gets };
+  const progress = startProgress(2 * settings.durationMs);
+  const startMs = performance.now();
+  const shown = async (request: Promise<unknown>, words: string) => {
+    await request;
+    progress.update(performance.now() - startMs, words);
+  };
+  try {
+    const puts = await runLoad(
+      (i) => shown(client.put(keyOf(settings, i % keys), value), `${i + 1} puts`),
+      settings,
+    );
+    // Gets of keys that were never put would measure something else.
+    const stored = Math.max(1, Math.min(keys, total(puts)));
+    const gets = await runLoad(
+      (i) => shown(client.get(keyOf(settings, i % stored)), `${i + 1} gets`),
+      settings,
+    );
+    return { settings, puts, gets };
+  } finally {
+    progress.stop();
+  }
 }
 
 async function removeKeys(settings: BenchReport["settings"], count: number): Promise<void> {
