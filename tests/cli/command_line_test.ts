@@ -94,8 +94,15 @@ Deno.test("converge completions: scripts that their shells accept, with every co
     for (const name of commands) assert(stdout.includes(name), `${shell}: ${name}`);
   }
   const { stdout } = await runConverge(["completions", "bash"]);
-  const complete =
-    'COMP_WORDS=(converge cluster --no); COMP_CWORD=2; _converge; echo "${COMPREPLY[@]}"';
-  const bash = await new Deno.Command("bash", { args: ["-c", `${stdout}\n${complete}`] }).output();
-  assertEquals(new TextDecoder().decode(bash.stdout).trim(), "--nodes");
+  // Each command completes to exactly its options; bash itself says so.
+  const asks = commands.map((name) =>
+    `COMP_WORDS=(converge ${name} --); COMP_CWORD=2; _converge; echo "\${COMPREPLY[@]}"`
+  );
+  const script = [stdout, ...asks].join("\n");
+  const bash = await new Deno.Command("bash", { args: ["-c", script] }).output();
+  const lines = new TextDecoder().decode(bash.stdout).trimEnd().split("\n");
+  const wanted = buildProgram("file:///main.ts").commands.map((command) =>
+    ["--help", ...command.options.map(({ long }) => long)].join(" ")
+  );
+  assertEquals(lines, wanted);
 });
