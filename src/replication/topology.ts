@@ -162,7 +162,8 @@ function ownerOf(member: Member, selfName: string): Owner {
   };
 }
 
-function ownerSet(owners: readonly Owner[]): OwnerSet {
+/** Makes a set of owners in this order. */
+export function ownerSet(owners: readonly Owner[]): OwnerSet {
   return {
     owners,
     countsForWrites: owners.map(({ countsForWrites }) => countsForWrites),

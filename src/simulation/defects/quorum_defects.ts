@@ -7,7 +7,7 @@ import { PeerLink } from "../../replication/peer_link.ts";
 import type { WriteWaiter } from "../../replication/write_core.ts";
 import { ReadOperation } from "../../replication/read_operation.ts";
 import { Replica } from "../../replication/replica.ts";
-import { type Owner, Topology } from "../../replication/topology.ts";
+import { type Owner, type OwnerSet, ownerSet, Topology } from "../../replication/topology.ts";
 import type { WriteResult } from "../../replication/write_operation.ts";
 import type { Token } from "../../ring/token.ts";
 import type { Defect } from "./defect.ts";
@@ -51,8 +51,8 @@ class MiscountingTopology extends Topology {
     this.#miscount = miscount;
   }
 
-  override ownersOfToken(token: Token): readonly Owner[] {
-    return this.#miscount(super.ownersOfToken(token));
+  override ownerSetOf(token: Token): OwnerSet {
+    return ownerSet(this.#miscount(super.ownerSetOf(token).owners));
   }
 }
 
