@@ -10,7 +10,6 @@ import { catchDefect } from "../../src/simulation/defects/catch_defects.ts";
 const RARE = new Set([
   "counter-restarts",
   "node-id-reused",
-  "own-copy-twice",
   "repair-not-done",
   "arrival-order",
   "wiped-node-counts",
