@@ -93,8 +93,18 @@ export class Refill {
   start(): void {
     if (this.#running) return;
     this.#running = true;
-    this.#saved = this.#options.state.read<Saved>(DOCUMENT) ?? this.#saved;
+    this.#saved = this.#readSaved() ?? this.#saved;
     void this.#loop();
+  }
+
+  /** Progress in a damaged table is no progress: all is taken again. */
+  #readSaved(): Saved | undefined {
+    try {
+      return this.#options.state.read<Saved>(DOCUMENT);
+    } catch (error) {
+      if (isConvergeError(error, "corrupt_file")) return undefined;
+      throw error;
+    }
   }
 
   stop(): void {
