@@ -62,6 +62,8 @@ class Run {
   /** Repairs under way. */
   #repairs: { owner: number; counter: number }[] = [];
   readonly #repairsSent = new Set<string>();
+  /** Repairs whose answer never came: whatever the owner holds by now, the core cannot know. */
+  readonly #repairsLost = new Set<string>();
   over = false;
 
   constructor(counts: readonly boolean[], quorum: number, held: readonly number[]) {
@@ -94,7 +96,8 @@ class Run {
     const [repair] = this.#repairs.splice(pick % this.#repairs.length, 1);
     if (repair === undefined) return;
     const { owner, counter } = repair;
-    if (!lost) this.#held[owner] = Math.max(this.#held[owner]!, counter);
+    if (lost) this.#repairsLost.add(`${owner} ${counter}`);
+    else this.#held[owner] = Math.max(this.#held[owner]!, counter);
     this.core.repaired(owner, versionOf(counter), lost ? undefined : versionOf(this.#held[owner]!));
   }
 
@@ -137,6 +140,7 @@ class Run {
       this.over = true;
       const hopeless = (o: number) =>
         typeof this.said[o] === "string" && this.said[o] !== "absent" ||
+        this.#repairsLost.has(`${o} ${newest}`) ||
         this.#repairsSent.has(`${o} ${newest}`) && this.#held[o]! < newest;
       assert(counting((o) => !hopeless(o)) < this.#quorum, "gave up too early");
     }
