@@ -3,6 +3,7 @@
  * the coordinator's disk and delivered when the owner is back. A hint is no ack; it only shortens the
  * time until replicas agree. Bounded; what is dropped is left to anti-entropy.
  */
+import { isConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { StoredRecord } from "../record/record.ts";
@@ -80,7 +81,7 @@ export class HintedHandoff {
 
   /** Finds hints left by an earlier life for `names`, and delivers from now on. */
   start(names: Iterable<string>): void {
-    for (const name of names) this.#recount(name);
+    for (const name of names) this.#recountOrSuppose(name);
     if (!this.#started) this.#schedule();
     this.#started = true;
   }
@@ -201,6 +202,16 @@ export class HintedHandoff {
     }
     waiting.records = records;
     waiting.bytes = bytes;
+  }
+
+  /** Hints that lie in a damaged table cannot be counted yet: the delivery finds out. */
+  #recountOrSuppose(name: string): void {
+    try {
+      this.#recount(name);
+    } catch (error) {
+      if (!isConvergeError(error, "corrupt_file")) throw error;
+      this.#waitingFor(name).records = 1;
+    }
   }
 
   #waitingFor(name: string): Waiting {

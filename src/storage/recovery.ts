@@ -45,6 +45,7 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   const counter = { highest: manifest.highestCounter };
   dropUnbegunSegment(disk, directory, segments);
   let previousBytes = 0;
+  let valid: Uint8Array = new Uint8Array();
   let sealedLogBytes = 0;
   let cutBytes = 0;
   for (const [i, number] of segments.entries()) {
@@ -55,10 +56,11 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     previousBytes = findings.validBytes;
     if (!isLast) sealedLogBytes += findings.validBytes;
     cutBytes = bytes.byteLength - findings.validBytes;
+    valid = bytes.subarray(0, findings.validBytes);
   }
   const log = await LogWriter.resume(disk, directory, {
     number: segments.at(-1)!,
-    validBytes: previousBytes,
+    bytes: valid,
   });
   await disk.syncDirectory(directory);
   return { manifest, memtable, log, highestCounter: counter.highest, cutBytes, sealedLogBytes };

@@ -2,7 +2,7 @@
 import { crc32 } from "node:zlib";
 import { invariant } from "../errors.ts";
 import type { AppendFile, Disk } from "../platform/disk.ts";
-import { logName } from "./file_names.ts";
+import { logName, TEMPORARY_SUFFIX } from "./file_names.ts";
 import { commitLine, headerLine, LOG_FORMAT } from "./wal_format.ts";
 
 /** Room that a group's buffer must have behind its lines, for the commit. */
@@ -56,23 +56,29 @@ export class LogWriter {
     return writer;
   }
 
-  /** Goes on with a recovered segment whose first `validBytes` are whole groups: cuts the rest. */
+  /**
+   * Goes on with a recovered segment whose whole groups are `bytes`, in a new file under its name. The
+   * one that was read may lie in the cache only: where an fsync of it once failed, another one would
+   * succeed and mean nothing. The caller syncs the directory.
+   */
   static async resume(
     disk: Disk,
     directory: string,
-    { number, validBytes }: { number: number; validBytes: number },
+    { number, bytes }: { number: number; bytes: Uint8Array },
   ): Promise<LogWriter> {
     const path = `${directory}/${logName(number)}`;
-    if (disk.fileSize(path) !== validBytes) disk.truncate(path, validBytes);
-    const writer = new LogWriter(disk, directory, number, validBytes);
+    const temporary = path + TEMPORARY_SUFFIX;
+    disk.remove(temporary);
+    const file = disk.openAppend(temporary);
     try {
-      // What was read may not have been durable; it must be before anyone sees it.
-      await writer.sync();
-      writer.witness();
-    } catch (error) {
-      writer.close();
-      throw error;
+      file.append(bytes);
+      await file.sync();
+    } finally {
+      file.close();
     }
+    disk.rename(temporary, path);
+    const writer = new LogWriter(disk, directory, number, bytes.byteLength);
+    writer.witness();
     return writer;
   }
 
