@@ -11,7 +11,10 @@ export interface PoolOptions extends SeedOptions {
   jobs: number;
   /** URL of the program's entry, for Workers. */
   entry: string;
-  /** Told of every verdict, in whatever order they come; answers whether to go on. */
+  /**
+   * Told of every verdict, in whatever order they come; answers whether to begin more seeds. Those
+   * under way are still told: all seeds before any that was told are, in the end.
+   */
   onSummary(summary: SeedSummary): boolean;
 }
 
@@ -31,7 +34,7 @@ export async function runSeeds(options: PoolOptions): Promise<void> {
   await Promise.all(run.map(async (runOne) => {
     for (let seed = take(); seed !== undefined; seed = take()) {
       const summary = await runOne(seed);
-      if (wanted && !onSummary(summary)) wanted = false;
+      if (!onSummary(summary)) wanted = false;
     }
     if ("close" in runOne) (runOne as WorkerRunner).close();
   }));

@@ -11,6 +11,7 @@ import { ProcessLife } from "./process_life.ts";
 import { SeededRandom } from "./random_streams.ts";
 import { type ClockSkew, VirtualClock } from "./virtual_clock.ts";
 import { CRASH_AT_OPERATION, VirtualDisk } from "./virtual_disk.ts";
+import { WallClocks } from "./wall_clocks.ts";
 import type { World } from "./world.ts";
 
 /** A node as the simulation needs it: what `ConvergeNode` is. */
@@ -76,6 +77,7 @@ export class Cluster {
   readonly brokenPromises: BrokenPromise[] = [];
   readonly disturbances: Disturbance[] = [];
   readonly sightings: VersionSighting[] = [];
+  readonly wallClocks = new WallClocks();
   readonly #world: World;
   readonly #open: OpenProcess;
 
@@ -94,6 +96,7 @@ export class Cluster {
         },
       });
       const node = new SimulatedNode(config, disk);
+      this.wallClocks.set(node.name, 0, node.skew);
       return node;
     });
   }
@@ -165,6 +168,13 @@ export class Cluster {
     node.life.resume();
     this.#world.note("resume", { node: node.name });
     if (node.process !== undefined) this.#calm(node);
+  }
+
+  /** Makes a node's wall clock wrong. */
+  skew(node: SimulatedNode, { offsetMs, rate }: ClockSkew): void {
+    node.skew.offsetMs = offsetMs;
+    node.skew.rate = rate;
+    this.wallClocks.set(node.name, this.#world.time.nowMs, node.skew);
   }
 
   /** Replaces the disk of a node that is not running by an empty one. */

@@ -5,6 +5,8 @@ import type { Operation } from "./history.ts";
 /** A copy of a key in a node's store after quiescence. */
 export interface Copy extends Version {
   readonly tombstone: boolean;
+  /** Wall-clock moment from which it reads as absent; 0 or left out: never. */
+  readonly expiresAtMs?: number;
   /** Digest of the record's bytes. */
   readonly digest: number;
 }
@@ -53,6 +55,12 @@ export interface UnexpectedError {
   readonly message: string;
 }
 
+/** Between what a wall clock was, both ends included. */
+export interface WallBounds {
+  readonly lowMs: number;
+  readonly highMs: number;
+}
+
 /** All of it. */
 export interface Evidence {
   readonly operations: readonly Operation[];
@@ -65,6 +73,10 @@ export interface Evidence {
   readonly disturbances: readonly Disturbance[];
   /** Milliseconds by which every operation must have been answered. */
   readonly deadlineMs: number;
+  /**
+   * What the wall clock of a node (undefined: of any) said between two moments of true time.
+   */
+  readonly wall: (node: string | undefined, fromMs: number, toMs: number) => WallBounds;
   readonly measurements: readonly Measurement[];
   readonly views: readonly MembershipView[];
   readonly errors: readonly UnexpectedError[];

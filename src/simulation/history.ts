@@ -18,6 +18,12 @@ export interface Operation {
   readonly key: string;
   /** What a put stores: unique in the run. */
   readonly value?: string;
+  /** How long the value is to live, counted from when its coordinator takes the put. */
+  readonly ttlMs?: number;
+  /** What request it was a part of, when not of one of its own: its interval is that request's. */
+  readonly via?: "batch" | "list";
+  /** How many deadlines of one request it may take; default 1. */
+  readonly deadlines?: number;
   /** Name of the node that was asked. */
   readonly node: string;
   /** Explicit `r` or `w`, if the request had one. */

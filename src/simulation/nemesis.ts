@@ -74,6 +74,9 @@ export class Nemesis {
       case "storm":
         network.weather = fault.weather;
         return () => network.weather = CALM_LINK;
+      case "replay":
+        network.replays = fault;
+        return () => network.replays = undefined;
       case "blackout":
         for (const node of nodes) this.#cluster.kill(node, { silent: true });
         return () => nodes.forEach((node) => this.#boot(node));
@@ -140,8 +143,7 @@ export class Nemesis {
           boot();
         };
       case "clock_jump":
-        node.skew.offsetMs = fault.offsetMs;
-        node.skew.rate = fault.rate;
+        this.#cluster.skew(node, fault);
         return () => {};
     }
   }

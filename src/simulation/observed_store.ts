@@ -106,8 +106,8 @@ export function copiesOf(store: Store): Map<Key, Copy> {
   const copies = new Map<Key, Copy>();
   const scan = store.scan(DATA);
   for (let page = scan.next(256); page.length > 0; page = scan.next(256)) {
-    for (const { key, counter, nodeID, tombstone, frame } of page) {
-      copies.set(key, { counter, nodeID, tombstone, digest: crc32(frame) });
+    for (const { key, counter, nodeID, tombstone, expiresAtMs, frame } of page) {
+      copies.set(key, { counter, nodeID, tombstone, expiresAtMs, digest: crc32(frame) });
     }
   }
   scan.close();

@@ -14,6 +14,8 @@ export type FaultKind =
   | { kind: "one_way"; from: number; to: number }
   /** Loss, duplicates, corruption and long delays everywhere. */
   | { kind: "storm"; weather: LinkFaults }
+  /** This share of what nodes tell each other to store or to forget arrives again much later. */
+  | { kind: "replay"; share: number; delayMs: [number, number] }
   /** Everything to and from a node is slow. */
   | { kind: "slow_node"; node: number; delayMs: [number, number] }
   /** The process dies; with `power` its machine does. */
@@ -53,6 +55,10 @@ export interface Plan {
   readonly deleteShare: number;
   readonly smallQuorumShare: number;
   readonly valueBytesMax: number;
+  /** Chances: that a put has a time to live; that a request is a batch, or a listing. Default 0. */
+  readonly ttlShare?: number;
+  readonly batchShare?: number;
+  readonly listShare?: number;
   /** Without faults at first. */
   readonly calmMs: number;
   readonly faultsMs: number;
@@ -70,7 +76,8 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const nodes = options.nodes ?? pick(random, [3, 4, 5, 5, 5, 5]);
   const replication = Math.min(3, nodes);
   const faultsMs = 8_000 + randomInteger(random, 8_000);
-  return {
+  const more = new SeededRandom(seed, "plan: requests and replays");
+  const basic: Plan = {
     seed,
     nodes,
     replication,
@@ -89,6 +96,24 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     faultsMs,
     faults: faultsOf(random, nodes, faultsMs),
   };
+  // With a stream of its own: the rest of a plan stays as it was before there were these.
+  return {
+    ...basic,
+    ttlShare: pick(more, [0, 0, 0, 0.2]),
+    batchShare: pick(more, [0, 0.05, 0.2]),
+    listShare: pick(more, [0, 0.02, 0.1]),
+    faults: more.next() < 0.4 ? withReplay(basic, replayOf(more)) : basic.faults,
+  };
+}
+
+/** Replays over the whole fault phase, and for some time after it. */
+function withReplay({ faults, faultsMs }: Plan, replay: FaultKind): Fault[] {
+  return [{ atMs: 0, durationMs: faultsMs, ...replay }, ...faults];
+}
+
+function replayOf(random: Random): FaultKind {
+  const longestMs = pick(random, [3_000, 10_000, 20_000]);
+  return { kind: "replay", share: pick(random, [0.02, 0.2]), delayMs: [1_000, longestMs] };
 }
 
 function faultsOf(random: Random, nodes: number, faultsMs: number): Fault[] {

@@ -4,6 +4,16 @@
  */
 import type { Plan } from "./plan.ts";
 
+/** What a plan can do without. */
+const SHARES = [
+  "valueBytesMax",
+  "smallQuorumShare",
+  "deleteShare",
+  "ttlShare",
+  "batchShare",
+  "listShare",
+] as const;
+
 /** Runs that shrinking may take. */
 export const SHRINK_RUNS_MAX = 150;
 
@@ -41,8 +51,8 @@ export async function shrinkPlan(
     }
     while (best.clients > 1 && await attempt({ ...best, clients: best.clients - 1 }));
     while (best.keys > 1 && await attempt({ ...best, keys: Math.floor(best.keys / 2) }));
-    for (const field of ["valueBytesMax", "smallQuorumShare", "deleteShare"] as const) {
-      if (best[field] > 0) await attempt({ ...best, [field]: 0 });
+    for (const field of SHARES) {
+      if ((best[field] ?? 0) > 0) await attempt({ ...best, [field]: 0 });
     }
     const lastMs = best.faults.reduce((max, f) => Math.max(max, f.atMs + f.durationMs), 0);
     if (lastMs + 500 < best.faultsMs) await attempt({ ...best, faultsMs: lastMs + 500 });

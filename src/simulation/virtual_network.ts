@@ -40,6 +40,17 @@ export interface VirtualRequest {
   maxResponseBytes?: number;
 }
 
+/** Requests that arrive again. */
+export interface Replays {
+  /** Chance that a request of {@linkcode REPLAYED_PATHS} does. */
+  readonly share: number;
+  /** Milliseconds after which it does, drawn uniformly. */
+  readonly delayMs: readonly [number, number];
+}
+
+/** What is worth replaying: what makes a node store or forget. */
+export const REPLAYED_PATHS: readonly string[] = ["/internal/kv", "/internal/collect"];
+
 /** What takes requests: a node's `app.fetch`. */
 export type Handler = (request: Request) => Response | Promise<Response>;
 
@@ -47,6 +58,8 @@ export type Handler = (request: Request) => Response | Promise<Response>;
 export interface VirtualNetworkOptions {
   time: VirtualTime;
   random: Random;
+  /** For replays; default: `random`. */
+  replayRandom?: Random;
   /** Told of every injected fault. */
   onFault?: (kind: string) => void;
   /** Told when a handler throws: a bug, since every error has an answer. */
@@ -72,6 +85,7 @@ export class VirtualNetwork {
   readonly #links = new Map<string, LinkFaults>();
   /** What holds on links without faults of their own. */
   weather: LinkFaults = CALM_LINK;
+  replays: Replays | undefined;
   /** Links that touch one of these origins are calm and cannot be cut: the clients'. */
   readonly calmOrigins = new Set<string>();
   #inFlight = 0;
@@ -118,8 +132,9 @@ export class VirtualNetwork {
     this.#links.set(`${from} ${to}`, faults);
   }
 
-  /** Undoes every cut and every link's own faults, and calms the weather. */
+  /** Undoes every cut and every link's own faults, and calms the weather. Replays under way come. */
   heal(): void {
+    this.replays = undefined;
     this.#cuts.clear();
     this.#links.clear();
     this.weather = CALM_LINK;
@@ -176,6 +191,7 @@ export class VirtualNetwork {
       this.#transmit(origin, from, () => exchange.fail("timeout", "connection broken"));
     host.unanswered.add(breakOff);
     const damaged = this.#maybeCorrupt(from, request);
+    this.#maybeReplay(from, request);
     host.life.enter(() => {
       this.#options.onDelivery?.(from, damaged);
       void this.#handle(host, damaged).then((response) => {
@@ -184,6 +200,23 @@ export class VirtualNetwork {
         host.unanswered.delete(breakOff);
         this.#transmit(origin, from, () => exchange.answer(response, request.maxResponseBytes));
       }, (error) => this.#options.onHandlerError?.(origin, error));
+    });
+  }
+
+  /** A request that got here comes again, to whatever life the host then has; nobody hears the answer. */
+  #maybeReplay(from: string, request: VirtualRequest): void {
+    const { replays } = this;
+    if (replays === undefined || !REPLAYED_PATHS.includes(request.path)) return;
+    const { time, random, replayRandom = random, onFault, onHandlerError } = this.#options;
+    if (replayRandom.next() >= replays.share) return;
+    const [min, max] = replays.delayMs;
+    time.schedule(min + (max - min) * replayRandom.next(), () => {
+      const host = this.#hosts.get(request.origin);
+      if (host === undefined || this.#isCut(from, request.origin)) return;
+      onFault?.("message replayed");
+      host.life.enter(() =>
+        void this.#handle(host, request).catch((error) => onHandlerError?.(request.origin, error))
+      );
     });
   }
 

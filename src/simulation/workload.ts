@@ -2,10 +2,10 @@
 import type { NetworkResponse } from "../platform/network.ts";
 import { isConvergeError } from "../errors.ts";
 import { type Random, randomInteger } from "../platform/random.ts";
-import { type Key, keyToPath } from "../record/key.ts";
-import { parseVersion, type Version } from "../record/version.ts";
+import { type Key, keyToJson, keyToPath } from "../record/key.ts";
+import { batchEndings, endingOf, listedOf, reasonOf, textOf } from "./client_answers.ts";
 import type { Cluster, SimulatedNode } from "./cluster.ts";
-import type { Beginning, Ending, Operation } from "./history.ts";
+import type { Ending, Operation } from "./history.ts";
 import type { Plan } from "./plan.ts";
 import { ProcessLife } from "./process_life.ts";
 import type { World } from "./world.ts";
@@ -13,11 +13,25 @@ import type { World } from "./world.ts";
 /** Milliseconds after which a client gives up; far beyond a node's own deadline. */
 const CLIENT_TIMEOUT_MS = 10_000;
 
+/** Operations of a batch at most. */
+const BATCH_MAX = 6;
+const TTL_SECONDS = [1, 2, 5, 60, 3_600];
+const encoder = new TextEncoder();
+
+/** One request: what is sent, which operations it carries, and what an answer says of each. */
+interface Exchange {
+  message: { method: string; path: string; body?: Uint8Array };
+  operations: readonly Operation[];
+  read(response: NetworkResponse): Ending[];
+}
+
 /** What a client asks for. */
 export interface Request {
   kind: Operation["kind"];
   key: Key;
   value?: string;
+  /** Seconds that the value is to live. */
+  ttl?: number;
   /** Explicit `r` or `w`. */
   quorum?: number;
 }
@@ -54,57 +68,185 @@ export class Workload {
 
   /** Carries out one operation and enters it into the history. Never rejects. */
   async perform(client: string, node: SimulatedNode, request: Request): Promise<Operation> {
-    const { time, history, network } = this.#world;
-    const { kind, key, value, quorum } = request;
+    const { kind, key, value, ttl, quorum } = request;
+    const operation = this.#begin(client, node, request);
+    const query = new URLSearchParams();
+    if (quorum !== undefined) query.set(kind === "get" ? "r" : "w", String(quorum));
+    if (ttl !== undefined) query.set("ttl", String(ttl));
+    const message = {
+      method: kind.toUpperCase(),
+      path: `/kv/${keyToPath(key)}${query.size === 0 ? "" : `?${query}`}`,
+      ...(value === undefined ? {} : { body: encoder.encode(value) }),
+    };
+    await this.#exchange(client, node, {
+      message,
+      operations: [operation],
+      read: (response) => [endingOf(kind, response)],
+    });
+    return operation;
+  }
+
+  /** Carries out some operations as one batch. Never rejects. */
+  async performBatch(
+    client: string,
+    node: SimulatedNode,
+    requests: readonly Request[],
+  ): Promise<void> {
+    const perKey = Map.groupBy(requests, ({ key }) => key);
+    const deadlines = Math.max(...[...perKey.values()].map(({ length }) => length));
+    const operations = requests.map((request) =>
+      this.#begin(client, node, request, { via: "batch", deadlines })
+    );
+    const lines = requests.map(({ kind, key, value, ttl, quorum }) => ({
+      op: kind,
+      ...keyToJson(key),
+      ...(value === undefined ? {} : { v: value }),
+      ...(ttl === undefined ? {} : { ttl }),
+      ...(quorum === undefined ? {} : { [kind === "get" ? "r" : "w"]: quorum }),
+    }));
+    const body = encoder.encode(lines.map((line) => JSON.stringify(line) + "\n").join(""));
+    await this.#exchange(client, node, {
+      message: { method: "POST", path: "/batch", body },
+      operations,
+      read: (response) =>
+        response.status === 200
+          ? batchEndings(requests.map(({ kind }) => kind), response)
+          : operations.map(({ kind }) => endingOf(kind, response)),
+    });
+  }
+
+  /** Lists keys with their values: a read of every key that may be listed. Never rejects. */
+  async performList(
+    client: string,
+    node: SimulatedNode,
+    { prefix, limit }: { prefix: string; limit: number },
+  ): Promise<void> {
+    const keys = keysOf(this.#plan.keys).filter((key) => key.startsWith(prefix));
+    // One deadline to ask all nodes, and one for each key that is not the same on all its owners.
+    const deadlines = 1 + keys.length;
+    const operations = keys.map((key) =>
+      this.#begin(client, node, { kind: "get", key }, { via: "list", deadlines })
+    );
+    await this.#exchange(client, node, {
+      message: {
+        method: "GET",
+        path: `/kv?prefix=${encodeURIComponent(prefix)}&limit=${limit}&values=1`,
+      },
+      operations,
+      read: (response) => {
+        const { status } = response;
+        if (status !== 200) {
+          return keys.map(() => ({ outcome: "failed", status, reason: reasonOf(response) }));
+        }
+        const { found, through } = listedOf(response);
+        const strange = [...found.keys()].filter((key) => !keys.includes(key));
+        if (strange.length > 0) throw new Error(`Cannot list ${strange}: never written`);
+        return keys.map((key): Ending => {
+          if (through !== undefined && key > through) {
+            return { outcome: "failed", status, reason: "on a later page" };
+          }
+          const entry = found.get(key);
+          return entry === undefined
+            ? { outcome: "acked", status, found: null }
+            : { outcome: "acked", status, found: entry.value, version: entry.version };
+        });
+      },
+    });
+  }
+
+  #begin(
+    client: string,
+    node: SimulatedNode,
+    { kind, key, value, ttl, quorum }: Request,
+    more: Pick<Operation, "via" | "deadlines"> = {},
+  ): Operation {
     const usual = kind === "get" ? this.#plan.readQuorum : this.#plan.writeQuorum;
-    const beginning: Beginning = {
+    return this.#world.history.begin(this.#world.time.nowMs, {
       client,
       kind,
       key,
       node: node.name,
       full: quorum === undefined || quorum >= usual,
       ...(value === undefined ? {} : { value }),
+      ...(ttl === undefined ? {} : { ttlMs: ttl * 1_000 }),
       ...(quorum === undefined ? {} : { quorum }),
-    };
-    const operation = history.begin(time.nowMs, beginning);
+      ...more,
+    });
+  }
+
+  /** One request and what its answer says of each operation in it. */
+  async #exchange(client: string, node: SimulatedNode, exchange: Exchange): Promise<void> {
+    const { time, history, network } = this.#world;
+    const { message, operations, read } = exchange;
     const origin = `http://${client}`;
     network.calmOrigins.add(origin);
-    const query = quorum === undefined ? "" : `?${kind === "get" ? "r" : "w"}=${quorum}`;
+    let endings: Ending[];
     try {
       const response = await network.send(origin, new ProcessLife(time), {
-        method: kind.toUpperCase(),
+        ...message,
         origin: node.origin,
-        path: `/kv/${keyToPath(key)}${query}`,
         timeoutMs: CLIENT_TIMEOUT_MS,
-        ...(value === undefined ? {} : { body: new TextEncoder().encode(value) }),
       });
-      if (response.status === 500) {
-        this.#world.error(node.name, `answered 500 to ${kind}: ${textOf(response)}`);
-      }
-      history.end(time.nowMs, operation, endingOf(kind, response));
+      endings = this.#read(node, message, response, read);
     } catch (error) {
-      const refused = isConvergeError(error, "unreachable");
-      history.end(time.nowMs, operation, {
-        outcome: refused ? "failed" : "indeterminate",
-        status: 0,
-        reason: isConvergeError(error) ? error.code : String(error),
-      });
+      const outcome = isConvergeError(error, "unreachable") ? "failed" : "indeterminate";
+      const reason = isConvergeError(error) ? error.code : String(error);
+      endings = operations.map(() => ({ outcome, status: 0, reason }));
     }
-    return operation;
+    operations.forEach((operation, i) => history.end(time.nowMs, operation, endings[i]!));
+  }
+
+  #read(
+    node: SimulatedNode,
+    { method, path }: Exchange["message"],
+    response: NetworkResponse,
+    read: Exchange["read"],
+  ): Ending[] {
+    try {
+      const endings = read(response);
+      if (response.status === 500 || endings.some(({ status }) => status === 500)) {
+        this.#world.error(node.name, `answered 500 to ${method} ${path}: ${textOf(response)}`);
+      }
+      return endings;
+    } catch (error) {
+      this.#world.error(`${node.name}'s answer to ${method} ${path}`, error);
+      throw error;
+    }
   }
 
   async #runClient(name: string): Promise<void> {
     const random = this.#world.streams.stream(`workload ${name}`);
+    // With a stream of their own: without them, the rest of a history stays as it was.
+    const more = this.#world.streams.stream(`workload ${name}: batches, listings, expiry`);
     const { nodes } = this.#cluster;
     while (this.#left > 0) {
       this.#left--;
       const node = nodes[randomInteger(random, nodes.length)]!;
-      await this.perform(name, node, this.#nextRequest(random));
+      await this.#next(name, node, { random, more });
       await this.#world.time.wait(thinkMs(random));
     }
   }
 
-  #nextRequest(random: Random): Request {
+  async #next(
+    client: string,
+    node: SimulatedNode,
+    { random, more }: { random: Random; more: Random },
+  ): Promise<void> {
+    const { batchShare = 0, listShare = 0 } = this.#plan;
+    const chance = more.next();
+    if (chance < listShare) {
+      const prefix = pick(more, ["", "k", "k/", "a"]);
+      return await this.performList(client, node, { prefix, limit: pick(more, [1_000, 3]) });
+    }
+    if (chance < listShare + batchShare) {
+      const size = 1 + randomInteger(more, BATCH_MAX);
+      const requests = Array.from({ length: size }, () => this.#nextRequest(random, more));
+      return await this.performBatch(client, node, requests);
+    }
+    await this.perform(client, node, this.#nextRequest(random, more));
+  }
+
+  #nextRequest(random: Random, more: Random): Request {
     const { keys, readShare, deleteShare, smallQuorumShare, replication } = this.#plan;
     const names = keysOf(keys);
     // Squaring makes the first keys hot.
@@ -117,7 +259,9 @@ export class Workload {
       return { kind: "delete", key, ...quorum };
     }
     const padding = "x".repeat(randomInteger(random, this.#plan.valueBytesMax + 1));
-    return { kind: "put", key, value: `v${++this.#lastValue}${padding}`, ...quorum };
+    const { ttlShare = 0 } = this.#plan;
+    const ttl = more.next() < ttlShare ? { ttl: pick(more, TTL_SECONDS) } : {};
+    return { kind: "put", key, value: `v${++this.#lastValue}${padding}`, ...ttl, ...quorum };
   }
 }
 
@@ -126,48 +270,6 @@ function thinkMs(random: Random): number {
   return random.next() < 0.7 ? random.next() * 40 : random.next() * 1_200;
 }
 
-function endingOf(kind: Operation["kind"], response: NetworkResponse): Ending {
-  const { status } = response;
-  const version = versionOf(response);
-  const known = version === undefined ? {} : { version };
-  if (kind === "get") {
-    if (status === 200) return { outcome: "acked", status, found: textOf(response), ...known };
-    if (status === 404) return { outcome: "acked", status, found: null, ...known };
-    return { outcome: "failed", status, reason: reasonOf(response) };
-  }
-  if (status === 204) return { outcome: "acked", status, ...known };
-  return {
-    outcome: isCertain(response) ? "failed" : "indeterminate",
-    status,
-    reason: reasonOf(response),
-  };
-}
-
-/** Whether a refusal says that nothing was or will be stored. */
-function isCertain(response: NetworkResponse): boolean {
-  if (response.status < 500) return true;
-  try {
-    return JSON.parse(textOf(response)).indeterminate === false;
-  } catch {
-    return false;
-  }
-}
-
-function versionOf(response: NetworkResponse): Version | undefined {
-  const tag = response.headers.get("etag");
-  return tag === null ? undefined : parseVersion(tag.replace(/^W\//, "").replaceAll('"', ""));
-}
-
-function reasonOf(response: NetworkResponse): string {
-  try {
-    const { type, title, indeterminate } = JSON.parse(textOf(response));
-    return [type ?? title, indeterminate === undefined ? "" : `indeterminate=${indeterminate}`]
-      .join(" ").trim();
-  } catch {
-    return `status ${response.status}`;
-  }
-}
-
-function textOf(response: NetworkResponse): string {
-  return new TextDecoder().decode(response.body);
+function pick<T>(random: Random, items: readonly T[]): T {
+  return items[randomInteger(random, items.length)]!;
 }

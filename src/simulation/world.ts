@@ -24,6 +24,7 @@ export class World {
     this.network = new VirtualNetwork({
       time: this.time,
       random: this.streams.stream("network"),
+      replayRandom: this.streams.stream("replays"),
       onFault: (kind) => this.countFault(kind),
       onHandlerError: (origin, error) => this.error(origin, error),
     });

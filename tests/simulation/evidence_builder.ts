@@ -81,6 +81,7 @@ export function evidence(more: Partial<Evidence> = {}): Evidence {
     brokenPromises: [],
     disturbances: [],
     deadlineMs: 100,
+    wall: (_node, fromMs, toMs) => ({ lowMs: fromMs, highMs: toMs }),
     measurements: [],
     views: [],
     errors: [],

@@ -4,6 +4,7 @@ import { checkBackwardReads } from "./backward_read.ts";
 import { checkBrokenPromises } from "./broken_promise.ts";
 import { checkDivergedOwners } from "./diverged_owners.ts";
 import { checkExceededBounds } from "./exceeded_bound.ts";
+import { checkExpiredValues } from "./expired_value.ts";
 import { checkLosingWrites } from "./losing_write.ts";
 import { checkLostWrites } from "./lost_write.ts";
 import { checkMissedDeadlines } from "./missed_deadline.ts";
@@ -23,6 +24,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   resurrected_delete: checkResurrectedDeletes,
   lost_write: checkLostWrites,
   phantom_value: checkPhantomValues,
+  expired_value: checkExpiredValues,
   stale_read: checkStaleReads,
   backward_read: checkBackwardReads,
   diverged_owners: checkDivergedOwners,

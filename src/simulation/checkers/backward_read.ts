@@ -9,7 +9,7 @@ export function checkBackwardReads(evidence: Evidence): Violation[] {
   const violations: Violation[] = [];
   for (const [key, operations] of byKey(evidence.operations)) {
     const reads = operations.filter(isFullRead);
-    const bounds = new Map(reads.map((read) => [read, readBounds(read, operations)]));
+    const bounds = new Map(reads.map((read) => [read, readBounds(read, operations, evidence)]));
     for (const later of reads) {
       const earlier = reads.find((read) =>
         read.end < later.begin && isAfter(bounds.get(read), bounds.get(later))

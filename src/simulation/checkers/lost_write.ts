@@ -3,6 +3,7 @@ import { compareVersions, formatVersion } from "../../record/version.ts";
 import type { Evidence, Violation } from "../evidence.ts";
 import { byKey } from "../history.ts";
 import { ackedWrites, newestWrite } from "./acked_writes.ts";
+import { mayBeCollected } from "./expiry.ts";
 
 /** Judges puts; deletions are `resurrected_delete`'s. */
 export function checkLostWrites(evidence: Evidence): Violation[] {
@@ -16,11 +17,14 @@ export function checkLostWrites(evidence: Evidence): Violation[] {
     if (found.some((copy) => copy !== undefined && compareVersions(copy, write.version) >= 0)) {
       continue;
     }
-    // A newer deletion may have been collected; only one of unknown or newer version can explain.
-    const deleted = operations.some(({ kind, outcome, version }) =>
-      kind === "delete" && outcome !== "failed" &&
-      (version === undefined || compareVersions(version, write.version) > 0)
-    );
+    // What was collected may explain it, where its version is unknown or not older.
+    const deleted = operations.some((operation) => {
+      const { kind, outcome, version } = operation;
+      return (kind === "delete"
+        ? outcome !== "failed"
+        : mayBeCollected(evidence, operation, Infinity)) &&
+        (version === undefined || compareVersions(version, write.version) >= 0);
+    });
     if (deleted && found.every((copy) => copy === undefined)) continue;
     violations.push({
       checker: "lost_write",

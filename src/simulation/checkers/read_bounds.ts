@@ -2,12 +2,15 @@
  * Between which versions the state must have been that a read saw.
  *
  * An answer with a value carries its version. "Absent" can mean several things: never written, or
- * any of the deletions that may have happened by then, some with unknown version.
+ * any of the deletions that may have happened by then, some with unknown version, or a value whose
+ * time was over.
  */
 import type { Version } from "../../record/version.ts";
 import { compareVersions } from "../../record/version.ts";
+import type { Evidence } from "../evidence.ts";
 import type { Operation } from "../history.ts";
 import { ackedWrites, newestWrite } from "./acked_writes.ts";
+import { mayHaveExpired } from "./expiry.ts";
 
 /** Before every version. */
 export const OLDEST: Version = { counter: 0, nodeID: "" };
@@ -31,15 +34,21 @@ export function floorOf(read: Operation, ofKey: readonly Operation[]): Operation
 }
 
 /** Bounds of one read, given all operations of its key. */
-export function readBounds(read: Operation, ofKey: readonly Operation[]): ReadBounds {
+export function readBounds(
+  read: Operation,
+  ofKey: readonly Operation[],
+  evidence: Evidence,
+): ReadBounds {
   if (read.version !== undefined) return { low: read.version, high: read.version };
   const floor = floorOf(read, ofKey)?.version ?? OLDEST;
   let low = NEWEST;
   let high = OLDEST;
   let explained = floor === OLDEST;
   if (explained) low = OLDEST;
-  for (const { kind, begin, outcome, version } of ofKey) {
-    if (kind !== "delete" || begin > read.end || outcome === "failed") continue;
+  for (const write of ofKey) {
+    const { kind, begin, outcome, version } = write;
+    if (begin > read.end || outcome === "failed") continue;
+    if (kind !== "delete" && !mayHaveExpired(evidence, write, read)) continue;
     if (version !== undefined && compareVersions(version, floor) < 0) continue;
     explained = true;
     const oldest = version ?? floor;

@@ -11,7 +11,9 @@ export function checkStaleReads(evidence: Evidence): Violation[] {
     for (const read of operations.filter(isFullRead)) {
       const floor = floorOf(read, operations);
       if (floor?.version === undefined) continue;
-      if (compareVersions(readBounds(read, operations).high, floor.version) >= 0) continue;
+      if (compareVersions(readBounds(read, operations, evidence).high, floor.version) >= 0) {
+        continue;
+      }
       const seen = read.version === undefined ? "nothing" : formatVersion(read.version);
       violations.push({
         checker: "stale_read",

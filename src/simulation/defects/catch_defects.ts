@@ -1,6 +1,5 @@
 /** Measures how many seeds it takes to catch each defect, and which checker objects. */
-import { runSeed } from "../run_seed.ts";
-import { ALL_DEFECTS } from "./all_defects.ts";
+import { runSeed, type SeedSummary } from "../run_seed.ts";
 import type { Defect } from "./defect.ts";
 
 /** How a defect was caught. */
@@ -15,14 +14,16 @@ export interface Catch {
 /** Runs seeds 1, 2, ... with a defect until one is broken, at most `defect.seedsMax`. */
 export async function catchDefect(defect: Defect): Promise<Catch> {
   for (let seed = 1; seed <= defect.seedsMax; seed++) {
-    const { violations } = await runSeed(seed, { defect: defect.name });
-    if (violations.length === 0) continue;
-    return { defect, seeds: seed, checkers: [...new Set(violations.map((v) => v.checker))] };
+    const summary = await runSeed(seed, { defect: defect.name });
+    if (summary.violations.length > 0) return catchOf(defect, [summary]);
   }
-  return { defect, seeds: undefined, checkers: [] };
+  return catchOf(defect, []);
 }
 
-/** All of them, one after the other. */
-export async function* catchAllDefects(): AsyncGenerator<Catch> {
-  for (const defect of ALL_DEFECTS) yield await catchDefect(defect);
+/** The catch, given what was run: all seeds up to the first that is broken, in any order. */
+export function catchOf(defect: Defect, summaries: readonly SeedSummary[]): Catch {
+  const [first] = summaries.filter(({ violations }) => violations.length > 0)
+    .sort((a, b) => a.seed - b.seed);
+  const checkers = new Set(first?.violations.map(({ checker }) => checker));
+  return { defect, seeds: first?.seed, checkers: [...checkers] };
 }

@@ -1,7 +1,7 @@
 /** Mistakes in membership, convergence and waiting. */
 import { ConvergeError } from "../../errors.ts";
 import { Gossip } from "../../membership/gossip.ts";
-import { withWipe } from "./focused_plans.ts";
+import { withWipeBesideStale } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
 
 /** Defects that only show in a cluster over time. */
@@ -10,7 +10,7 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
     name: "wiped-node-counts",
     about: "a node that lost its data counts in read quorums at once",
     seedsMax: 50,
-    plan: withWipe,
+    plan: withWipeBesideStale,
     parts: {
       createGossip: (options) =>
         new Gossip({ ...options, self: { ...options.self, status: "normal" } }),

@@ -5,11 +5,11 @@ import type { StoredRecord } from "../../record/record.ts";
 import { Coordinator, type WriteOptions } from "../../replication/coordinator.ts";
 import { PeerLink } from "../../replication/peer_link.ts";
 import type { WriteWaiter } from "../../replication/write_core.ts";
-import { ReadOperation } from "../../replication/read_operation.ts";
 import { Replica } from "../../replication/replica.ts";
 import { type Owner, type OwnerSet, ownerSet, Topology } from "../../replication/topology.ts";
-import type { WriteResult } from "../../replication/write_operation.ts";
+import { WriteOperation, type WriteResult } from "../../replication/write_operation.ts";
 import type { Token } from "../../ring/token.ts";
+import { withPartialWrites } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
 
 /** Calls a hint as good as a copy. */
@@ -26,16 +26,16 @@ class HintingLink extends PeerLink {
 /** Says that a read's repairs are done and does not send them. */
 class UnrepairingLink extends PeerLink {
   override write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
-    if (waiter instanceof ReadOperation) waiter.onWriteAnswer(slot, "stored");
-    else super.write(record, waiter, slot);
+    if (waiter instanceof WriteOperation) super.write(record, waiter, slot);
+    else waiter.onWriteAnswer(slot, "stored");
   }
 }
 
 /** The same for this node's own copy. */
 class UnrepairingReplica extends Replica {
   override write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
-    if (waiter instanceof ReadOperation) waiter.onWriteAnswer(slot, "stored");
-    else super.write(record, waiter, slot);
+    if (waiter instanceof WriteOperation) super.write(record, waiter, slot);
+    else waiter.onWriteAnswer(slot, "stored");
   }
 }
 
@@ -121,7 +121,8 @@ export const QUORUM_DEFECTS: readonly Defect[] = [
   {
     name: "repair-not-done",
     about: "a read is answered before R owners hold what it answers",
-    seedsMax: 300,
+    seedsMax: 60,
+    plan: withPartialWrites,
     parts: {
       createPeerLink: (...args) => new UnrepairingLink(...args),
       createReplica: (...args) => new UnrepairingReplica(...args),

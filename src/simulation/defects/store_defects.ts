@@ -2,7 +2,10 @@
 import type { Key } from "../../record/key.ts";
 import type { StoredRecord } from "../../record/record.ts";
 import { DATA, type Mutation, type Store } from "../../storage/store.ts";
+import type { Horizon } from "../../replication/horizon.ts";
+import { Replica } from "../../replication/replica.ts";
 import type { Defect } from "./defect.ts";
+import { withReplays } from "./focused_plans.ts";
 
 /** A store that differs from `inner` in some methods. */
 function changed(inner: Store, changes: Partial<Store>): Store {
@@ -18,6 +21,16 @@ function changed(inner: Store, changes: Partial<Store>): Store {
     close: () => inner.close(),
     ...changes,
   };
+}
+
+/** Knows of no tombstone that was collected, but keeps the books of the real one. */
+function blindHorizon(horizon: Horizon): Horizon {
+  const blind = {
+    counter: 0,
+    raise: (counter: number) => horizon.raise(counter),
+    raiseTo: (counter: number) => horizon.raiseTo(counter),
+  };
+  return blind as unknown as Horizon;
 }
 
 /** The mutations of a batch that bring records of clients. */
@@ -39,7 +52,7 @@ export const STORE_DEFECTS: readonly Defect[] = [
   {
     name: "arrival-order",
     about: "an old repair overwrites a new record: the last to arrive wins",
-    seedsMax: 300,
+    seedsMax: 60,
     store: (inner) => {
       const latest = new Map<Key, StoredRecord>();
       return changed(inner, {
@@ -84,5 +97,16 @@ export const STORE_DEFECTS: readonly Defect[] = [
           return results;
         },
       }),
+  },
+  {
+    name: "horizon-ignored",
+    about:
+      "a deleted key comes back: a late message is taken for a key whose tombstone was collected",
+    seedsMax: 60,
+    plan: withReplays,
+    parts: {
+      createReplica: (options) =>
+        new Replica({ ...options, horizon: blindHorizon(options.horizon) }),
+    },
   },
 ];
