@@ -31,7 +31,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   "cli": [...NODE, "simulation", "client"],
   "main": ["cli"],
   "std": [],
-  "tasks": ["simulation"],
+  "tasks": ["simulation", "cli"],
 };
 
 /** These import types from anywhere, but nothing that runs. */

@@ -104,6 +104,48 @@ Deno.test("phantom_value: what is read was written, before, and not refused", ()
   assertEquals(judge(put("a", 1, [5, 6]), get("a", 1, [3, 4])), ["phantom_value"]);
 });
 
+Deno.test("stale_read: absence is explained by a value whose time may be over", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (...operations: Operation[]) => objections({ operations, ...kept });
+  const brief = put("a", 1, [1, 2], { ttlMs: 10 });
+  assertEquals(judge(brief, get(null, 0, [11, 12])), []);
+  assertEquals(judge(brief, get(null, 0, [9, 10])), ["stale_read"]);
+  assertEquals(judge(brief, get(null, 0, [9, 10], { node: "fast" })), ["stale_read"]);
+  const wall = (node: string | undefined, lowMs: number, highMs: number) =>
+    node === "fast" ? { lowMs: lowMs + 5, highMs: highMs + 5 } : { lowMs, highMs };
+  const skewed = [brief, get(null, 0, [9, 10], { node: "fast" })];
+  assertEquals(objections({ operations: skewed, ...kept, wall }), []);
+  const newer = [brief, put("b", 2, [3, 4]), get(null, 0, [20, 21])];
+  assertEquals(judge(...newer), ["stale_read"]);
+});
+
+Deno.test("expired_value: is not read where the clock says that its time is over", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (...operations: Operation[]) => objections({ operations, ...kept });
+  const brief = put("a", 1, [1, 2], { ttlMs: 10 });
+  assertEquals(judge(brief, get("a", 1, [11, 13])), []);
+  assertEquals(judge(brief, get("a", 1, [12, 13])), ["expired_value"]);
+  assertEquals(judge({ ...brief, ...UNKNOWN }, get("a", 1, [12, 13])), []);
+});
+
+Deno.test("lost_write, diverged_owners: what expired long ago may be collected", () => {
+  const operations = [put("a", 5, [1, 2], { ttlMs: 10 })];
+  const wallTo = (highMs: number) => () => ({ lowMs: 1, highMs });
+  assertEquals(objections({ operations, wall: wallTo(60_010) }), ["lost_write"]);
+  assertEquals(objections({ operations, wall: wallTo(60_011) }), []);
+  const brief = { ...copy(5), expiresAtMs: 11 };
+  const held = copies(brief, brief, undefined);
+  assertEquals(objections({ copies: held, wall: wallTo(60_010) }), ["diverged_owners"]);
+  assertEquals(objections({ copies: held, wall: wallTo(60_011) }), []);
+});
+
+Deno.test("missed_deadline: a batch may take a deadline for each operation on one key", () => {
+  assertEquals(ofOperations(get(null, 0, [0, 200], { via: "batch", deadlines: 2 })), []);
+  assertEquals(ofOperations(get(null, 0, [0, 201], { via: "batch", deadlines: 2 })), [
+    "missed_deadline",
+  ]);
+});
+
 Deno.test("diverged_owners: owners hold equal records; others do not count", () => {
   assertEquals(objections({ copies: copies(copy(1), copy(1), copy(1)) }), []);
   assertEquals(objections({ copies: copies(copy(1), copy(1), copy(2)) }), ["diverged_owners"]);

@@ -6,13 +6,11 @@ import { assert } from "@std/assert";
 import { ALL_DEFECTS } from "../../src/simulation/defects/all_defects.ts";
 import { catchDefect } from "../../src/simulation/defects/catch_defects.ts";
 
-/** Defects that need more seeds than a test should take, or have not been caught yet. */
+/** Defects that need more seeds than a test should take. */
 const RARE = new Set([
   "counter-restarts",
   "node-id-reused",
-  "repair-not-done",
   "arrival-order",
-  "wiped-node-counts",
 ]);
 
 for (const defect of ALL_DEFECTS.filter(({ name }) => !RARE.has(name))) {

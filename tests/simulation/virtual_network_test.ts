@@ -26,6 +26,7 @@ function world(seed = 1) {
     handled++;
     return c.body(new Uint8Array(await c.req.arrayBuffer()));
   });
+  app.post("/internal/kv", (c) => c.body(`${++handled}`));
   network.listen(B, b, app.fetch);
   const request: VirtualRequest = {
     method: "POST",
@@ -127,4 +128,21 @@ Deno.test("VirtualNetwork: wide delays reorder messages", async () => {
   await run(1000);
   assertEquals(order.length, 10);
   assert(order.some((value, i) => value !== i), `in order: ${order}`);
+});
+
+Deno.test("VirtualNetwork: what nodes store comes again much later, to a restarted process too", async () => {
+  const { network, time, a, b, request, run, handled } = world();
+  network.replays = { share: 1, delayMs: [1_000, 1_000] };
+  const first = network.send(A, a, { ...request, path: "/internal/kv" });
+  const other = network.send(A, a, request);
+  await run(500);
+  await Promise.all([first, other]);
+  assertEquals(handled(), 2);
+  b.kill();
+  network.disconnect(B);
+  let again = 0;
+  network.listen(B, new ProcessLife(time), () => new Response(String(++again)));
+  await run(5_000);
+  // Only what makes a node store or forget, and a replay is not replayed.
+  assertEquals(again, 1);
 });

@@ -1,7 +1,7 @@
 /** Mistakes in membership, convergence and waiting. */
 import { ConvergeError } from "../../errors.ts";
 import { Gossip } from "../../membership/gossip.ts";
-import { withWipeBesideStale } from "./focused_plans.ts";
+import { withExpiry, withListings, withWipeBesideStale } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
 
 /** Defects that only show in a cluster over time. */
@@ -58,6 +58,45 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
       network: {
         request: (request) =>
           platform.network.request({ ...request, timeoutMs: request.timeoutMs * 4 }),
+      },
+    }),
+  },
+  {
+    name: "expiry-ignored",
+    about: "a value is read after its time is over: the wall clock is looked at once",
+    seedsMax: 60,
+    plan: withExpiry,
+    platform: (platform) => {
+      const wallMs = platform.clock.wallMs();
+      const { clock } = platform;
+      return {
+        ...platform,
+        clock: {
+          monotonicMs: () => clock.monotonicMs(),
+          wallMs: () => wallMs,
+          setTimer: (delayMs, callback) => clock.setTimer(delayMs, callback),
+          clearTimer: (timer) => clock.clearTimer(timer),
+        },
+      };
+    },
+  },
+  {
+    name: "list-takes-silence-for-absence",
+    about: "a listing counts a node that does not answer as one that holds nothing",
+    seedsMax: 60,
+    plan: withListings,
+    platform: (platform) => ({
+      ...platform,
+      network: {
+        request: (request) => {
+          const answer = platform.network.request(request);
+          if (request.path !== "/internal/list") return answer;
+          return answer.catch(() => ({
+            status: 200,
+            headers: new Headers(),
+            body: new Uint8Array(),
+          }));
+        },
       },
     }),
   },

@@ -82,3 +82,20 @@ export function withPartialWrites(plan: Plan): Plan {
   const storm: Fault = { atMs: 0, durationMs: plan.faultsMs, kind: "storm", weather };
   return { ...plan, keys: 2, clients: 6, readShare: 0.6, faults: [storm] };
 }
+
+/** Short-lived values, on machines whose clocks are right. */
+export function withExpiry(plan: Plan): Plan {
+  const faults = plan.faults.filter(({ kind }) => kind !== "clock_jump");
+  return { ...plan, ttlShare: 0.5, faults };
+}
+
+/** Many listings, while one node after the other is cut off. */
+export function withListings(plan: Plan): Plan {
+  const added = Array.from({ length: plan.nodes }, (_, node): Fault => ({
+    atMs: node * APART_MS,
+    durationMs: APART_MS,
+    kind: "partition",
+    side: [node],
+  }));
+  return withFaults({ ...plan, listShare: 0.5 }, added);
+}
