@@ -8,7 +8,7 @@ import { copiesRoutes, type CopiesRoutesOptions } from "./copies_routes.ts";
 import { dashboardRoutes } from "./dashboard_routes.ts";
 import { eventsRoutes, type EventsRoutesOptions } from "./events_routes.ts";
 import { internalRoutes, type InternalRoutesOptions } from "./internal_routes.ts";
-import { kvRoutes, type KvRoutesOptions } from "./kv_routes.ts";
+import { keyHandler, kvRoutes, type KvRoutesOptions } from "./kv_routes.ts";
 import { listRoutes, type ListRoutesOptions } from "./list_routes.ts";
 import { meter } from "./metered.ts";
 import { metricsRoutes, type MetricsRoutesOptions } from "./metrics_routes.ts";
@@ -34,7 +34,8 @@ export interface AppOptions
 export function createApp(options: AppOptions): Hono {
   const app = new Hono();
   listRoutes(app, options); // before the routes of single keys, whose wildcard matches it too
-  kvRoutes(app, options);
+  const handleKey = keyHandler(options);
+  kvRoutes(app, handleKey);
   batchRoutes(app, options);
   tombstoneRoutes(app, options);
   internalRoutes(app, options);
@@ -45,12 +46,14 @@ export function createApp(options: AppOptions): Hono {
   dashboardRoutes(app);
   openapiRoutes(app);
   app.notFound(() => notFound("this path"));
-  app.onError((error) => {
+  const onError = (error: unknown): Response => {
     if (!isConvergeError(error) || error.code === "invariant") {
-      options.log.error("http.failed", { why: error.stack ?? String(error) });
+      const why = error instanceof Error ? error.stack : undefined;
+      options.log.error("http.failed", { why: why ?? String(error) });
     }
     return problemResponse(error);
-  });
-  meter(app, options);
+  };
+  app.onError(onError);
+  meter(app, { ...options, handleKey, onError });
   return app;
 }

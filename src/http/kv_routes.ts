@@ -4,8 +4,8 @@ import { ifNoneMatch } from "@std/http";
 import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
-import { isLive } from "../record/record.ts";
-import { CONTENT_TYPE_LENGTH_MAX, valueOf } from "../record/record_line.ts";
+import { isLive, type StoredRecord } from "../record/record.ts";
+import { answerBodyOf, CONTENT_TYPE_LENGTH_MAX } from "../record/record_line.ts";
 import { formatVersion, type Version } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import type { ReadResult } from "../replication/read_operation.ts";
@@ -22,6 +22,9 @@ export interface KvRoutesOptions {
   maxValueBytes: number;
 }
 
+/** Answers a request for `/kv/{key}`. May throw, or reject with, a `ConvergeError`. */
+export type KeyHandler = (request: Request) => Promise<Response> | Response;
+
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 /** Types in which a browser may run what a client stored, on the origin of this node's own page. */
 const ACTIVE_CONTENT = /html|xml|svg|script|pdf/i;
@@ -29,13 +32,9 @@ const CONFINED = { "content-security-policy": "sandbox", "x-content-type-options
 const NO_QUORUMS = { r: undefined, w: undefined };
 const NO_QUERY: Map<string, string> = new Map();
 
-/**
- * Adds the routes. One handler for all methods: where several match, hono composes a chain of
- * promises for each request.
- */
-export function kvRoutes(app: Hono, options: KvRoutesOptions): void {
-  app.all("/kv/*", ({ req }) => {
-    const request = req.raw;
+/** One handler for all methods: where several match, hono composes a chain of promises. */
+export function keyHandler(options: KvRoutesOptions): KeyHandler {
+  return (request) => {
     switch (request.method) {
       case "GET":
       case "HEAD":
@@ -47,63 +46,70 @@ export function kvRoutes(app: Hono, options: KvRoutesOptions): void {
       default:
         return methodNotAllowed(request.method, "GET, HEAD, PUT, DELETE");
     }
-  });
+  };
+}
+
+/** Adds the route. */
+export function kvRoutes(app: Hono, handler: KeyHandler): void {
+  app.all("/kv/*", ({ req }) => handler(req.raw));
 }
 
 async function put(request: Request, options: KvRoutesOptions): Promise<Response> {
-  const startMs = options.clock.monotonicMs();
   const { key, query } = target(request, ["r", "w", "ttl", "explain"]);
-  const explain = flagParameter(query, "explain");
   const { w } = quorumParameters(query, options);
   const expiresAtMs = expiryOf(integerParameter(query, "ttl"), options.clock);
   const contentType = contentTypeOf(request);
+  const explained = explainedFrom(query, options);
   const value = await readBody(request, options.maxValueBytes);
   const result = await options.coordinator.write(key, value, { w, contentType, expiresAtMs });
-  if (explain) return receiptOf(result, startMs, options);
-  return stored(result.record);
+  return explained === undefined ? stored(result.record) : receiptOf(result, explained, options);
 }
 
 async function get(request: Request, options: KvRoutesOptions): Promise<Response> {
-  const startMs = options.clock.monotonicMs();
   const { key, query } = target(request, ["r", "w", "explain"]);
-  const explain = flagParameter(query, "explain");
   const { r } = quorumParameters(query, options);
-  const result = await options.coordinator.read(key, { r, askAll: explain });
-  if (explain) return receiptOf(result, startMs, options);
+  const explained = explainedFrom(query, options);
+  const askAll = explained !== undefined;
+  const result = await options.coordinator.read(key, { r, askAll });
+  if (askAll) return receiptOf(result, explained, options);
   const { record } = result;
   if (!isLive(record, options.clock.wallMs())) return notFound("a value under this key");
+  return found(request, record);
+}
+
+async function remove(request: Request, options: KvRoutesOptions): Promise<Response> {
+  const { key, query } = target(request, ["r", "w", "explain"]);
+  const { w } = quorumParameters(query, options);
+  const explained = explainedFrom(query, options);
+  const result = await options.coordinator.write(key, undefined, { w });
+  return explained === undefined ? stored(result.record) : receiptOf(result, explained, options);
+}
+
+function found(request: Request, record: StoredRecord): Response {
   const etag = etagOf(record);
   const condition = request.headers.get("if-none-match");
   if (condition !== null && !ifNoneMatch(condition, etag)) {
     return new Response(null, { status: 304, headers: { etag } });
   }
-  const { bytes, contentType = DEFAULT_CONTENT_TYPE } = valueOf(record);
-  // A copy: Deno takes longer to send a view on a large buffer.
-  return new Response(bytes.slice(), {
-    headers: {
-      etag,
-      "content-type": contentType,
-      "content-length": String(bytes.byteLength),
-      ...(ACTIVE_CONTENT.test(contentType) ? CONFINED : undefined),
-    },
-  });
-}
-
-async function remove(request: Request, options: KvRoutesOptions): Promise<Response> {
-  const startMs = options.clock.monotonicMs();
-  const { key, query } = target(request, ["r", "w", "explain"]);
-  const explain = flagParameter(query, "explain");
-  const { w } = quorumParameters(query, options);
-  const result = await options.coordinator.write(key, undefined, { w });
-  if (explain) return receiptOf(result, startMs, options);
-  return stored(result.record);
+  const { body, lengthBytes, contentType } = answerBodyOf(record);
+  const headers: Record<string, string> = {
+    etag,
+    "content-type": contentType ?? DEFAULT_CONTENT_TYPE,
+    "content-length": String(lengthBytes),
+  };
+  if (contentType !== undefined && ACTIVE_CONTENT.test(contentType)) {
+    Object.assign(headers, CONFINED);
+  }
+  return new Response(request.method === "HEAD" ? null : body, { headers });
 }
 
 function stored(version: Version): Response {
-  return new Response(null, {
-    status: 204,
-    headers: { etag: etagOf(version) },
-  });
+  return new Response(null, { status: 204, headers: { etag: etagOf(version) } });
+}
+
+/** When the request came, where a receipt is asked for. */
+function explainedFrom(query: Map<string, string>, { clock }: KvRoutesOptions): number | undefined {
+  return flagParameter(query, "explain") ? clock.monotonicMs() : undefined;
 }
 
 /**

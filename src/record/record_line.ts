@@ -39,6 +39,11 @@ const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Text that JSON writes as it is. */
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
+/** The method without making a `Buffer` of every array first. */
+const latin1Slice = (Buffer.prototype as unknown as {
+  latin1Slice(this: Uint8Array, start: number, end: number): string;
+}).latin1Slice;
+
 /** Small frames are cut from shared slabs: one allocation for some hundred records. */
 let slab = new Uint8Array(SLAB_BYTES);
 let slabUsed = 0;
@@ -201,7 +206,10 @@ export function valueOf(record: StoredRecord): Value {
   invariant(!record.tombstone, "a tombstone has no value");
   const line = record.line ?? lineOf(record.frame);
   const plain = plainValueOf(line);
-  if (plain !== undefined) return plain;
+  if (plain !== undefined) {
+    const bytes = line.subarray(plain.start, plain.end) as Uint8Array<ArrayBuffer>;
+    return { bytes, contentType: plain.contentType };
+  }
   const fields: LineFields = JSON.parse(utf8.decode(line));
   const bytes = typeof fields.v === "string"
     ? encoder.encode(fields.v)
@@ -209,11 +217,38 @@ export function valueOf(record: StoredRecord): Value {
   return { bytes, contentType: fields.t as string | undefined };
 }
 
+/** A value as what an answer is made of: text where that is cheaper, and then its bytes are ASCII. */
+export interface AnswerBody {
+  readonly body: string | Uint8Array<ArrayBuffer>;
+  readonly lengthBytes: number;
+  readonly contentType: string | undefined;
+}
+
+/** The value of a record that is no tombstone, not shared with anybody. */
+export function answerBodyOf(record: StoredRecord): AnswerBody {
+  const line = record.line ?? lineOf(record.frame);
+  const plain = plainValueOf(line);
+  if (plain !== undefined && isShortAscii(line, plain.start, plain.end)) {
+    const { start, end, contentType } = plain;
+    return { body: latin1Slice.call(line, start, end), lengthBytes: end - start, contentType };
+  }
+  const { bytes, contentType } = valueOf(record);
+  // A copy: Deno takes longer to send a view on a large buffer.
+  return { body: bytes.slice(), lengthBytes: bytes.byteLength, contentType };
+}
+
+/** Where in a line its value stands as it is, and the value's type. */
+interface PlainValue {
+  readonly start: number;
+  readonly end: number;
+  readonly contentType: string | undefined;
+}
+
 /**
- * The value of a line whose key and value are text without escapes and that has no content type:
- * then the bytes of the JSON string are those of the value. Undefined for any other line.
+ * The value of a line whose key, value and content type are text without escapes: then the bytes of
+ * the JSON string are those of the value. Undefined for any other line.
  */
-function plainValueOf(line: Uint8Array): Value | undefined {
+function plainValueOf(line: Uint8Array): PlainValue | undefined {
   // {"k":"
   if (line[2] !== LETTER_K || line[3] !== QUOTE) return undefined;
   const keyEnd = plainStringEnd(line, 6);
@@ -221,19 +256,27 @@ function plainValueOf(line: Uint8Array): Value | undefined {
   if (keyEnd < 0 || line[keyEnd + 3] !== LETTER_V || line[keyEnd + 6] !== QUOTE) return undefined;
   const start = keyEnd + 7;
   const end = plainStringEnd(line, start);
-  // ","c":
-  if (end < 0 || line[end + 3] === LETTER_T) return undefined;
-  return { bytes: line.subarray(start, end) as Uint8Array<ArrayBuffer>, contentType: undefined };
+  if (end < 0) return undefined;
+  // ","t":"
+  if (line[end + 3] !== LETTER_T) return { start, end, contentType: undefined };
+  const typeStart = end + 7;
+  const typeEnd = plainStringEnd(line, typeStart);
+  if (typeEnd < 0 || !isShortAscii(line, typeStart, typeEnd)) return undefined;
+  return { start, end, contentType: latin1Slice.call(line, typeStart, typeEnd) };
 }
 
 /** Where the JSON string that begins at `start` ends, or -1 when it has escapes. */
 function plainStringEnd(line: Uint8Array, start: number): number {
-  for (let i = start; i < line.byteLength; i++) {
-    const byte = line[i]!;
-    if (byte === QUOTE) return i;
-    if (byte === BACKSLASH) return -1;
-  }
-  return -1;
+  const end = line.indexOf(QUOTE, start);
+  const escape = line.indexOf(BACKSLASH, start);
+  return escape >= 0 && escape < end ? -1 : end;
+}
+
+function isShortAscii(line: Uint8Array, start: number, end: number): boolean {
+  if (end - start > PLAIN_BYTES_MAX) return false;
+  let all = 0;
+  for (let i = start; i < end; i++) all |= line[i]!;
+  return all < 128;
 }
 
 /** Joins the frames of records into one batch body. */

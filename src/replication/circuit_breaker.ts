@@ -31,6 +31,11 @@ export class CircuitBreaker {
     return this.#failures > 0 && nowMs < this.#openUntilMs;
   }
 
+  /** Whether all was well lately: then nobody has to ask for the time. */
+  get isClosed(): boolean {
+    return this.#failures === 0;
+  }
+
   failed(nowMs: number): void {
     this.#failures++;
     this.#openUntilMs = nowMs + this.#openMs();

@@ -42,6 +42,8 @@ export interface CoordinatorCounts {
 const HEDGE_QUANTILE = 0.99;
 const HEDGE_BOUNDS = { minMs: 5, maxMs: 100 };
 
+const NO_OPTIONS: WriteOptions & ReadOptions = {};
+
 /** Coordinates requests. Invariant: `inFlight <= inFlightMax`. */
 export class Coordinator {
   readonly counts: CoordinatorCounts = {
@@ -63,8 +65,11 @@ export class Coordinator {
       deadlines: new DeadlineQueue(options.clock, options.requestTimeoutMs),
       hedges: new DeadlineQueue(options.clock, HEDGE_BOUNDS.maxMs),
       quorums: () => options.topology().quorums,
-      quickestFirst: (owners) => this.#quickestFirst(owners),
-      onReadTook: (ms) => this.#onReadTook(ms),
+      costOf: (owner) => this.#costOf(owner),
+      onRead: (ms) => this.#onRead(ms),
+      onReadFailed: () => this.#failed("readsFailed"),
+      onWritten: () => void this.#inFlight--,
+      onWriteFailed: () => this.#failed("writesFailed"),
       onRepair: () => void this.counts.repairs++,
     };
   }
@@ -79,26 +84,22 @@ export class Coordinator {
    *
    * @throws {ConvergeError} `bad_request`, `not_ready`, `overloaded`, `quorum_unreachable`.
    */
-  async write(
+  write(
     key: Key,
     value: Uint8Array | undefined,
-    options: WriteOptions = {},
+    options: WriteOptions = NO_OPTIONS,
   ): Promise<WriteResult> {
-    const topology = this.#options.topology();
-    const { n, w } = topology.quorums;
-    const quorum = checkedQuorum("w", options.w ?? w, n);
-    const set = topology.ownerSetOf(tokenOf(key));
-    this.#enter();
-    this.counts.writes++;
+    const { contentType, expiresAtMs = 0 } = options;
     try {
-      const { contentType, expiresAtMs = 0 } = options;
+      const topology = this.#options.topology();
+      const quorum = checkedQuorum("w", options.w ?? topology.quorums.w, topology.quorums.n);
+      const set = topology.ownerSetOf(tokenOf(key));
+      this.#enter();
+      this.counts.writes++;
       const request = { key, value, contentType, expiresAtMs, quorum, set };
-      return await new WriteOperation(this.#context, request).run();
+      return new WriteOperation(this.#context, request).run();
     } catch (error) {
-      this.counts.writesFailed++;
-      throw error;
-    } finally {
-      this.#inFlight--;
+      return Promise.reject(error);
     }
   }
 
@@ -108,25 +109,22 @@ export class Coordinator {
    * @throws {ConvergeError} `bad_request`, `not_ready`, `overloaded`, `quorum_unreachable`,
    * `corrupt_file`.
    */
-  async read(key: Key, options: ReadOptions = {}): Promise<ReadResult> {
-    const topology = this.#options.topology();
-    const { n, r } = topology.quorums;
-    const quorum = checkedQuorum("r", options.r ?? r, n);
-    const set = topology.ownerSetOf(tokenOf(key));
-    this.#enter();
-    this.counts.reads++;
+  read(key: Key, options: ReadOptions = NO_OPTIONS): Promise<ReadResult> {
     try {
+      const topology = this.#options.topology();
+      const quorum = checkedQuorum("r", options.r ?? topology.quorums.r, topology.quorums.n);
+      const set = topology.ownerSetOf(tokenOf(key));
+      this.#enter();
+      this.counts.reads++;
       const request = { key, quorum, set, askAll: options.askAll ?? false };
-      return await new ReadOperation(this.#context, request).run();
+      return new ReadOperation(this.#context, request).run();
     } catch (error) {
-      this.counts.readsFailed++;
-      throw error;
-    } finally {
-      this.#inFlight--;
+      return Promise.reject(error);
     }
   }
 
-  #onReadTook(ms: number): void {
+  #onRead(ms: number): void {
+    this.#inFlight--;
     this.#readLatency.add(ms);
     this.#context.hedges.timeoutMs = this.#readLatency.valueMs;
   }
@@ -151,16 +149,9 @@ export class Coordinator {
     this.#inFlight++;
   }
 
-  #quickestFirst(owners: readonly Owner[]): number[] {
-    const positions: number[] = [];
-    const costs: number[] = [];
-    for (let i = 0; i < owners.length; i++) {
-      const owner = owners[i]!;
-      if (owner.isSelf) continue;
-      positions.push(i);
-      costs[i] = this.#costOf(owner);
-    }
-    return positions.sort((a, b) => costs[a]! - costs[b]!);
+  #failed(count: "readsFailed" | "writesFailed"): void {
+    this.#inFlight--;
+    this.counts[count]++;
   }
 
   /** What it may cost to ask an owner: answers that cannot count or will not come are dear. */

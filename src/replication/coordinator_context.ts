@@ -31,9 +31,12 @@ export interface CoordinatorContext extends Omit<CoordinatorOptions, "topology">
   readonly deadlines: DeadlineQueue;
   readonly hedges: DeadlineQueue;
   quorums(): Quorums;
-  /** Positions of the owners that are not this node, the one to ask first first. */
-  quickestFirst(owners: readonly Owner[]): number[];
-  /** A read was answered, after so many ms. */
-  onReadTook(ms: number): void;
+  /** What it may cost to ask an owner: the lowest is to be asked first. */
+  costOf(owner: Owner): number;
+  /** A read was answered, after so many ms. Like its three siblings: told once for each operation. */
+  onRead(ms: number): void;
+  onReadFailed(): void;
+  onWritten(): void;
+  onWriteFailed(): void;
   onRepair(): void;
 }

@@ -35,9 +35,9 @@ export class DeadlineQueue {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Starts an operation's time. */
-  add(item: Deadlined): void {
-    item.deadlineMs = this.#clock.monotonicMs() + this.#timeoutMs;
+  /** Starts an operation's time, at `nowMs`. */
+  add(item: Deadlined, nowMs: number): void {
+    item.deadlineMs = nowMs + this.#timeoutMs;
     item.previous = this.#tail;
     item.next = undefined;
     if (this.#tail === undefined) this.#head = item;

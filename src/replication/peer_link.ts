@@ -32,7 +32,7 @@ export type PeerReply = Exclude<ReadReply, "again"> | "refused" | "timeout" | "o
 
 /** Who waits for the answer to a read. */
 export interface ReadWaiter {
-  onReadReply(slot: number, reply: PeerReply): void;
+  onReadReply(slot: number, reply: PeerReply, nowMs: number): void;
 }
 
 /** What a link needs of its node. */
@@ -107,7 +107,7 @@ export class PeerLink {
 
   /** Whether requests to the peer are being refused without trying. */
   get isOpen(): boolean {
-    return this.#breaker.isOpen(this.#context.platform.clock.monotonicMs());
+    return !this.#breaker.isClosed && this.#breaker.isOpen(this.#nowMs());
   }
 
   get latencyMs(): number {
@@ -125,14 +125,18 @@ export class PeerLink {
 
   /** Sends a record; the waiter is told once, perhaps before this returns. */
   write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
-    if (this.isOpen) waiter.onWriteAnswer(slot, "refused");
-    else if (!this.#writes.push({ record, waiter, slot })) waiter.onWriteAnswer(slot, "overloaded");
+    if (this.isOpen) waiter.onWriteAnswer(slot, "refused", this.#nowMs());
+    else if (!this.#writes.push({ record, waiter, slot })) {
+      waiter.onWriteAnswer(slot, "overloaded", this.#nowMs());
+    }
   }
 
   /** Asks for a key; the waiter is told once, perhaps before this returns. */
   read(question: ReadQuestion, waiter: ReadWaiter, slot: number): void {
-    if (this.isOpen) waiter.onReadReply(slot, "refused");
-    else if (!this.#reads.push({ question, waiter, slot })) waiter.onReadReply(slot, "overloaded");
+    if (this.isOpen) waiter.onReadReply(slot, "refused", this.#nowMs());
+    else if (!this.#reads.push({ question, waiter, slot })) {
+      waiter.onReadReply(slot, "overloaded", this.#nowMs());
+    }
   }
 
   /**
@@ -191,6 +195,10 @@ export class PeerLink {
     return this.#checked(response);
   }
 
+  #nowMs(): number {
+    return this.#context.platform.clock.monotonicMs();
+  }
+
   #checked(response: NetworkResponse): NetworkResponse {
     const { status, headers } = response;
     this.#context.onHeard();
@@ -218,9 +226,10 @@ export class PeerLink {
     } catch (error) {
       failure = failureOf(error);
     }
+    const nowMs = this.#nowMs();
     for (let i = 0; i < batch.length; i++) {
       const { waiter, slot } = batch[i]!;
-      waiter.onWriteAnswer(slot, results === undefined ? failure : results[i]!);
+      waiter.onWriteAnswer(slot, results === undefined ? failure : results[i]!, nowMs);
     }
   }
 
@@ -237,11 +246,12 @@ export class PeerLink {
     } catch (error) {
       failure = failureOf(error);
     }
+    const nowMs = this.#nowMs();
     for (let i = 0; i < batch.length; i++) {
       const { question, waiter, slot } = batch[i]!;
       const reply = replies === undefined ? failure : replies[i]!;
       if (reply === "again") this.read(question, waiter, slot);
-      else waiter.onReadReply(slot, reply);
+      else waiter.onReadReply(slot, reply, nowMs);
     }
   }
 }

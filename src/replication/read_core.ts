@@ -23,17 +23,23 @@ export type ReadDecision =
 const WAIT: ReadDecision = { action: "wait" };
 const FAILED: ReadDecision = { action: "failed" };
 
+/** How it stands with the repair of one owner. */
+interface Repair {
+  /** What it was last asked to take. */
+  sent: Version | undefined;
+  /** What it holds at least, as it answered. */
+  holds: Version | undefined;
+  /** Whether it did not take the last one. */
+  failed: boolean;
+}
+
 /** One read. Invariant: an owner is asked to take each version at most once. */
 export class ReadCore {
   readonly answers: (ReadAnswer | undefined)[];
   readonly #counts: readonly boolean[];
   readonly #quorum: number;
-  /** What each owner was last asked to take. */
-  readonly #repairSent: (Version | undefined)[];
-  /** What each owner holds at least, as it answered to repairs. */
-  readonly #repairedTo: (Version | undefined)[];
-  /** Whether the last repair of an owner was not taken. */
-  readonly #repairFailed: boolean[];
+  /** By owner; undefined until one is asked to take a repair. Most reads never ask. */
+  #repairs: Repair[] | undefined;
 
   /**
    * @param counts For each owner whether it counts towards R.
@@ -43,9 +49,6 @@ export class ReadCore {
     this.#counts = counts;
     this.#quorum = quorum;
     this.answers = new Array(counts.length).fill(undefined);
-    this.#repairSent = new Array(counts.length).fill(undefined);
-    this.#repairedTo = new Array(counts.length).fill(undefined);
-    this.#repairFailed = new Array(counts.length).fill(false);
   }
 
   /** Takes an owner's answer to the read; the first one that has a version, or says absent, stands. */
@@ -60,11 +63,9 @@ export class ReadCore {
    * not take it. By now there may be a newer version that it was asked to take, too.
    */
   repaired(owner: number, sent: Version, holds: Version | undefined): void {
-    if (holds !== undefined) {
-      this.#repairedTo[owner] = newest(this.#repairedTo[owner], holds);
-    } else if (isAtLeast(sent, this.#repairSent[owner]!)) {
-      this.#repairFailed[owner] = true;
-    }
+    const repair = this.#repairOf(owner);
+    if (holds !== undefined) repair.holds = newest(repair.holds, holds);
+    else if (repair.sent === undefined || isAtLeast(sent, repair.sent)) repair.failed = true;
   }
 
   /** The position of an owner with the newest version, undefined when all that answered lack the key. */
@@ -101,26 +102,35 @@ export class ReadCore {
   #settle(from: number, wanted: Version): ReadDecision {
     let holding = 0;
     let hopeful = 0;
-    const stale: number[] = [];
+    let stale: number[] | undefined;
     for (let i = 0; i < this.answers.length; i++) {
       const answer = this.answers[i];
       const known = typeof answer === "object" || answer === "absent";
-      const holds = isAtLeast(answer, wanted) || isAtLeast(this.#repairedTo[i], wanted);
+      const repair = this.#repairs?.[i];
+      const holds = isAtLeast(answer, wanted) || isAtLeast(repair?.holds, wanted);
       if (this.#counts[i] && holds) holding++;
-      else if (this.#counts[i] && (answer === undefined || (known && !this.#repairFailed[i]))) {
-        hopeful++;
-      }
-      if (known && !holds && !isAtLeast(this.#repairSent[i], wanted)) stale.push(i);
+      else if (this.#counts[i] && (answer === undefined || (known && !repair?.failed))) hopeful++;
+      if (known && !holds && !isAtLeast(repair?.sent, wanted)) (stale ??= []).push(i);
     }
-    if (stale.length > 0) {
+    if (stale !== undefined) {
       for (const owner of stale) {
-        this.#repairSent[owner] = wanted;
-        this.#repairFailed[owner] = false;
+        const repair = this.#repairOf(owner);
+        repair.sent = wanted;
+        repair.failed = false;
       }
       return { action: "repair", owners: stale };
     }
     if (holding >= this.#quorum) return { action: "done", from };
     return holding + hopeful >= this.#quorum ? WAIT : FAILED;
+  }
+
+  #repairOf(owner: number): Repair {
+    this.#repairs ??= this.answers.map(() => ({
+      sent: undefined,
+      holds: undefined,
+      failed: false,
+    }));
+    return this.#repairs[owner]!;
   }
 }
 

@@ -32,9 +32,11 @@ export interface ReadResult {
 
 /**
  * Asks this node's own copy and as few peers as the quorum needs, the quickest first; asks the others
- * when one refuses or is late.
+ * when one refuses or is late. Once done it is its own result.
+ *
+ * There is one for every read, so what only some reads need is made when it is needed.
  */
-export class ReadOperation implements ReadWaiter, Deadlined {
+export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   deadlineMs = 0;
   previous: Deadlined | undefined;
   next: Deadlined | undefined;
@@ -42,19 +44,22 @@ export class ReadOperation implements ReadWaiter, Deadlined {
   readonly #request: ReadRequest;
   #core: ReadCore;
   readonly #startMs: number;
-  readonly #answeredMs: number[] = [];
-  readonly #asked: boolean[] = [];
-  readonly #repaired: boolean[] = [];
-  readonly #from: (string | undefined)[] = [];
+  #answeredMs: number[] | undefined;
+  /** By position, whether an owner was asked in this round. */
+  #asked: boolean[] | undefined;
+  #repaired: boolean[] | undefined;
+  /** Where this node found its own copy, if somebody wants to know. */
+  #from: string | undefined;
   /** Horizons of owners that refused a repair, by position: see `horizon.ts`. */
-  readonly #fences = new Map<number, number>();
+  #fences: Map<number, number> | undefined;
   #round = 0;
-  /** Positions of peers that have not been asked, quickest first. */
-  #unasked: number[] = [];
+  /** Peers that have not been asked in this round. */
+  #unasked = 0;
   #own: StoredRecord | undefined;
   #newest: StoredRecord | undefined;
-  readonly #hedge = new Hedge(this);
-  #over = false;
+  #hedge: Hedge | undefined;
+  #state: "under way" | "answered" | "failed" = "under way";
+  #tookMs = 0;
   #resolve: ((result: ReadResult) => void) | undefined;
   #reject: ((error: ConvergeError) => void) | undefined;
 
@@ -65,6 +70,10 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     this.#startMs = context.clock.monotonicMs();
   }
 
+  get record(): StoredRecord | undefined {
+    return this.#newest;
+  }
+
   /** @throws {ConvergeError} `quorum_unreachable`, its details a receipt; `corrupt_file`. */
   run(): Promise<ReadResult> {
     return new Promise((resolve, reject) => {
@@ -72,18 +81,18 @@ export class ReadOperation implements ReadWaiter, Deadlined {
       this.#reject = reject;
       this.#begin();
       if (this.#over) return; // this node's own copy was enough
-      this.#context.deadlines.add(this);
-      this.#context.hedges.add(this.#hedge);
+      this.#context.deadlines.add(this, this.#startMs);
+      this.#context.hedges.add(this.#hedge = new Hedge(this), this.#startMs);
     });
   }
 
-  onReadReply(tagged: number, reply: PeerReply): void {
+  onReadReply(tagged: number, reply: PeerReply, nowMs: number): void {
     const slot = this.#slotOf(tagged);
     if (slot === undefined) return;
-    this.#answeredMs[slot] = this.#context.clock.monotonicMs() - this.#startMs;
+    (this.#answeredMs ??= [])[slot] = nowMs - this.#startMs;
     this.#core.answer(slot, this.#answerOf(reply));
     if (reply === "refused" || reply === "timeout" || reply === "overloaded") this.#askOneMore();
-    this.#step();
+    this.#step(nowMs);
   }
 
   /** The answer to a repair with `sent`, which by now need not be the newest any more. */
@@ -91,10 +100,10 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     const slot = this.#slotOf(tagged);
     if (slot === undefined) return;
     if (isBelowHorizon(answer)) return this.#onFenced(slot, answer.horizon);
-    if (answer === "stored") this.#repaired[slot] = true;
+    if (answer === "stored") (this.#repaired ??= [])[slot] = true;
     const holds = answer === "stored" ? sent : typeof answer === "object" ? answer : undefined;
     this.#core.repaired(slot, sent, holds);
-    this.#step();
+    this.#step(this.#context.clock.monotonicMs());
   }
 
   onDeadline(): void {
@@ -104,8 +113,12 @@ export class ReadOperation implements ReadWaiter, Deadlined {
   /** An answer is later than usual: ask everybody else. */
   hedge(): void {
     if (this.#over) return;
-    while (this.#unasked.length > 0) this.#askOneMore();
-    this.#step();
+    while (this.#unasked > 0) this.#askOneMore();
+    this.#step(this.#context.clock.monotonicMs());
+  }
+
+  get #over(): boolean {
+    return this.#state !== "under way";
   }
 
   #newCore(): ReadCore {
@@ -129,9 +142,10 @@ export class ReadOperation implements ReadWaiter, Deadlined {
    * read after that horizon was learned, shows that it is none.
    */
   #onFenced(slot: number, horizon: number): void {
-    this.#fences.set(slot, horizon);
+    (this.#fences ??= new Map()).set(slot, horizon);
     if (++this.#round >= ROUNDS_MAX) return this.#fail();
     this.#core = this.#newCore();
+    this.#asked = undefined;
     this.#own = undefined;
     this.#newest = undefined;
     this.#begin();
@@ -139,17 +153,16 @@ export class ReadOperation implements ReadWaiter, Deadlined {
 
   #begin(): void {
     const { set: { owners, selfAt }, quorum, askAll } = this.#request;
+    this.#unasked = owners.length;
     let asked = 0;
     if (selfAt >= 0) {
-      this.#answeredMs[selfAt] = 0;
+      this.#unasked--;
       if (this.#readOwn(selfAt) && owners[selfAt]!.countsForReads) asked++;
     }
-    this.#unasked = asked < quorum || askAll ? this.#context.quickestFirst(owners) : [];
-    while (this.#unasked.length > 0 && (asked < quorum || askAll)) {
-      if (owners[this.#unasked[0]!]!.countsForReads) asked++;
-      this.#askOneMore();
+    while (this.#unasked > 0 && (asked < quorum || askAll)) {
+      if (this.#askOneMore()) asked++;
     }
-    this.#step();
+    this.#step(this.#startMs);
   }
 
   /** Reads this node's own copy; damage in it is for the peers to make up for. */
@@ -157,7 +170,7 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     const { key, askAll } = this.#request;
     try {
       this.#own = this.#context.replica.get(key);
-      if (askAll) this.#from[slot] = this.#context.locate(key);
+      if (askAll) this.#from = this.#context.locate(key);
     } catch {
       this.#core.answer(slot, "refused");
       return false;
@@ -167,14 +180,32 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     return true;
   }
 
-  #askOneMore(): void {
-    const slot = this.#unasked.shift();
-    if (slot === undefined) return;
-    const owner = this.#request.set.owners[slot]!;
-    this.#asked[slot] = true;
+  /** Asks the peer that is quickest to ask, if there is one left. Whether it counts towards R. */
+  #askOneMore(): boolean {
+    if (this.#unasked === 0) return false;
+    const { set: { owners }, key } = this.#request;
+    const slot = this.#quickestUnasked();
+    const owner = owners[slot]!;
+    (this.#asked ??= [])[slot] = true;
+    this.#unasked--;
     const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
-    if (link === undefined) this.onReadReply(this.#tagged(slot), "refused");
-    else link.read({ key: this.#request.key, have: this.#own }, this, this.#tagged(slot));
+    if (link !== undefined) link.read({ key, have: this.#own }, this, this.#tagged(slot));
+    else this.onReadReply(this.#tagged(slot), "refused", this.#startMs);
+    return owner.countsForReads;
+  }
+
+  #quickestUnasked(): number {
+    const { owners, selfAt } = this.#request.set;
+    let quickest = -1;
+    let least = Infinity;
+    for (let slot = 0; slot < owners.length; slot++) {
+      if (slot === selfAt || this.#asked?.[slot] === true) continue;
+      const cost = this.#context.costOf(owners[slot]!);
+      if (cost >= least && quickest >= 0) continue;
+      quickest = slot;
+      least = cost;
+    }
+    return quickest;
   }
 
   #answerOf(reply: PeerReply): ReadAnswer {
@@ -185,22 +216,22 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     return reply;
   }
 
-  #step(): void {
+  #step(nowMs: number): void {
     while (!this.#over) {
       const decision = this.#core.decide();
       if (decision.action === "wait") return;
       if (decision.action === "failed") {
-        if (this.#unasked.length === 0) return this.#fail();
-        return this.#askOneMore();
+        if (this.#unasked === 0) return this.#fail();
+        return void this.#askOneMore();
       }
-      if (decision.action === "done") return this.#done();
+      if (decision.action === "done") return this.#done(nowMs);
       for (const slot of decision.owners) this.#repair(slot);
     }
   }
 
   #repair(slot: number): void {
     const owner = this.#request.set.owners[slot]!;
-    const fence = this.#fences.get(slot);
+    const fence = this.#fences?.get(slot);
     this.#context.onRepair();
     if (fence !== undefined) return void this.#repairFenced(slot, owner, fence);
     const sent = this.#newest!;
@@ -227,34 +258,37 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     this.#onRepairAnswer(tagged, sent, answer);
   }
 
-  #done(): void {
-    this.#end();
-    this.#context.onReadTook(this.#context.clock.monotonicMs() - this.#startMs);
-    this.#resolve!({ record: this.#newest, receipt: () => this.#receipt("answered") });
+  #done(nowMs: number): void {
+    this.#end("answered", nowMs);
+    this.#context.onRead(this.#tookMs);
+    this.#resolve!(this);
   }
 
   #fail(): void {
     if (this.#over) return;
-    this.#end();
+    this.#end("failed", this.#context.clock.monotonicMs());
+    this.#context.onReadFailed();
     this.#reject!(
       new ConvergeError(
         this.#core.answers.includes("overloaded") ? "overloaded" : "quorum_unreachable",
         `Cannot read from ${this.#request.quorum} owners within the deadline`,
-        { details: { ...this.#receipt("failed") } },
+        { details: { ...this.receipt() } },
       ),
     );
   }
 
-  #end(): void {
-    this.#over = true;
+  #end(state: "answered" | "failed", nowMs: number): void {
+    this.#state = state;
+    this.#tookMs = nowMs - this.#startMs;
+    if (this.#hedge === undefined) return;
     this.#context.deadlines.remove(this);
     this.#context.hedges.remove(this.#hedge);
   }
 
-  #receipt(result: string): Receipt {
+  receipt(): Receipt {
     const { key, set: { owners }, quorum } = this.#request;
     const winner = this.#core.newestOwner;
-    const why = result === "failed"
+    const why = this.#state === "failed"
       ? `fewer than ${quorum} owners that count answered, or took the repair`
       : winner === undefined
       ? "no owner that answered has the key"
@@ -266,28 +300,27 @@ export class ReadOperation implements ReadWaiter, Deadlined {
       quorums: this.#context.quorums(),
       strict: quorum + w > n,
       required: quorum,
-      result,
+      result: this.#state,
       why,
       ...receiptVersion(this.#newest),
-      ms: this.#context.clock.monotonicMs() - this.#startMs,
+      ms: this.#tookMs,
       owners: owners.map((owner, i) => this.#ownerReceipt(owner, i)),
     };
   }
 
   #ownerReceipt(owner: Owner, i: number): OwnerReceipt {
     const answer = this.#core.answers[i];
-    const ms = this.#answeredMs[i];
-    const from = this.#from[i];
+    const ms = owner.isSelf && answer !== undefined ? 0 : this.#answeredMs?.[i];
     return {
       name: owner.name,
       outcome: typeof answer === "object"
         ? "found"
-        : answer ?? (this.#asked[i] ? "pending" : "not asked"),
+        : answer ?? (this.#asked?.[i] ? "pending" : "not asked"),
       ...receiptVersion(typeof answer === "object" ? answer : undefined),
       ...(ms === undefined ? {} : { ms }),
       countsForQuorum: owner.countsForReads,
-      ...(from === undefined ? {} : { from }),
-      ...(this.#repaired[i] ? { repaired: true } : {}),
+      ...(owner.isSelf && this.#from !== undefined ? { from: this.#from } : {}),
+      ...(this.#repaired?.[i] ? { repaired: true } : {}),
     };
   }
 }

@@ -106,7 +106,8 @@ export class Replica {
 
   /** Stores one record of this node's own coordination together with what else gathers. */
   write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
-    if (!this.#local.push({ record, waiter, slot })) waiter.onWriteAnswer(slot, "overloaded");
+    if (this.#local.push({ record, waiter, slot })) return;
+    waiter.onWriteAnswer(slot, "overloaded", this.#options.clock.monotonicMs());
   }
 
   /** Answers a peer's questions from this node's copy. */
@@ -161,9 +162,10 @@ export class Replica {
         (error.code === "disk_full" || error.code === "overloaded");
       failure = certain ? "overloaded" : "timeout";
     }
+    const nowMs = this.#options.clock.monotonicMs();
     for (let i = 0; i < batch.length; i++) {
       const { waiter, slot } = batch[i]!;
-      waiter.onWriteAnswer(slot, results === undefined ? failure : results[i]!);
+      waiter.onWriteAnswer(slot, results === undefined ? failure : results[i]!, nowMs);
     }
   }
 }

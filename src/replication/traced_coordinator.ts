@@ -53,8 +53,8 @@ export class TracedCoordinator extends Coordinator {
   }
 
   /** Owners that had not answered yet are recorded when they must have, or never will. */
-  #record(traced: TracedOperation, { receipt }: { receipt(): Receipt }): void {
-    const { owners, version, attempts, ms } = receipt();
+  #record(traced: TracedOperation, result: { receipt(): Receipt }): void {
+    const { owners, version, attempts, ms } = result.receipt();
     traced.set({
       ...(version === undefined ? {} : { "converge.version": version }),
       ...(attempts === undefined ? {} : { "converge.attempts": attempts }),
@@ -64,7 +64,7 @@ export class TracedCoordinator extends Coordinator {
     recordLegs(traced, owners.filter((owner) => !isPending(owner)));
     if (pending.length === 0) return;
     this.#options.clock.setTimer(this.#options.requestTimeoutMs + 1, () => {
-      recordLegs(traced, receipt().owners.filter(({ name }) => pending.includes(name)));
+      recordLegs(traced, result.receipt().owners.filter(({ name }) => pending.includes(name)));
     });
   }
 }

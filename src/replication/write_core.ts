@@ -21,7 +21,7 @@ export type WriteAnswer =
 
 /** Who waits for the answer to a write. `slot` is what it was sent with. */
 export interface WriteWaiter {
-  onWriteAnswer(slot: number, answer: WriteAnswer): void;
+  onWriteAnswer(slot: number, answer: WriteAnswer, nowMs: number): void;
 }
 
 /** What is to be done with the write. */

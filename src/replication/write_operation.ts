@@ -31,23 +31,24 @@ export interface WriteResult {
 
 /**
  * Sends the record to all owners, tells the caller as soon as the decision is clear, and goes on
- * until every owner has answered or the deadline passed; owners that did not store it get a hint.
+ * until every owner has answered or the deadline passed; owners that did not store it get a hint. Once
+ * acked it is its own result.
  */
-export class WriteOperation implements WriteWaiter, Deadlined {
+export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
   deadlineMs = 0;
   previous: Deadlined | undefined;
   next: Deadlined | undefined;
   readonly #context: CoordinatorContext;
   readonly #request: WriteRequest;
   readonly #startMs: number;
-  readonly #answeredMs: number[] = [];
-  readonly #hinted: boolean[] = [];
+  #answeredMs: number[] | undefined;
+  #hinted: boolean[] | undefined;
   #core!: WriteCore; // from the first attempt on
   #record!: StoredRecord;
   #attempts = 0;
   #resolve: ((result: WriteResult) => void) | undefined;
   #reject: ((error: ConvergeError) => void) | undefined;
-  #over = false;
+  #state: "under way" | "stored" | "failed" = "under way";
   #expired = false;
 
   constructor(context: CoordinatorContext, request: WriteRequest) {
@@ -56,22 +57,30 @@ export class WriteOperation implements WriteWaiter, Deadlined {
     this.#startMs = context.clock.monotonicMs();
   }
 
+  get record(): StoredRecord {
+    return this.#record;
+  }
+
+  get #over(): boolean {
+    return this.#state !== "under way";
+  }
+
   /** @throws {ConvergeError} `quorum_unreachable`, its details a receipt. */
   run(): Promise<WriteResult> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-      this.#context.deadlines.add(this);
+      this.#context.deadlines.add(this, this.#startMs);
       this.#attempt();
     });
   }
 
   /** Answers to an earlier attempt have another slot number and say nothing about this one. */
-  onWriteAnswer(slot: number, answer: WriteAnswer): void {
+  onWriteAnswer(slot: number, answer: WriteAnswer, nowMs: number): void {
     const owners = this.#request.set.owners.length;
     if (Math.floor(slot / owners) !== this.#attempts) return;
     const owner = slot % owners;
-    this.#answeredMs[owner] = this.#context.clock.monotonicMs() - this.#startMs;
+    (this.#answeredMs ??= [])[owner] = nowMs - this.#startMs;
     this.#core.answer(owner, answer);
     this.#decide();
   }
@@ -117,7 +126,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
 
   #sendTo(owner: Owner, slot: number): void {
     const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
-    if (link === undefined) this.onWriteAnswer(slot, "refused");
+    if (link === undefined) this.onWriteAnswer(slot, "refused", this.#context.clock.monotonicMs());
     else link.write(this.#record, this, slot);
   }
 
@@ -140,21 +149,22 @@ export class WriteOperation implements WriteWaiter, Deadlined {
 
   #ack(): void {
     if (this.#over) return;
-    this.#over = true;
-    this.#resolve!({ record: this.#record, receipt: () => this.#receipt("stored") });
+    this.#state = "stored";
+    this.#context.onWritten();
+    this.#resolve!(this);
   }
 
   #fail(): void {
     if (this.#over) return;
-    this.#over = true;
-    const receipt = this.#receipt("failed");
+    this.#state = "failed";
+    this.#context.onWriteFailed();
     this.#reject!(
       new ConvergeError(
         this.#core?.answers.includes("overloaded") ? "overloaded" : "quorum_unreachable",
         `Cannot store on ${this.#request.quorum} owners: current count is ${
           this.#core?.stored ?? 0
         }`,
-        { details: { ...receipt } },
+        { details: { ...this.receipt() } },
       ),
     );
   }
@@ -163,19 +173,22 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   #finish(): void {
     this.#context.deadlines.remove(this);
     if (this.#core.decision !== "acked") return;
-    this.#core.answers.forEach((answer, i) => {
+    const { answers } = this.#core;
+    for (let i = 0; i < answers.length; i++) {
+      const answer = answers[i];
+      if (answer === "stored" || typeof answer === "object") continue;
       const owner = this.#request.set.owners[i]!;
-      if (answer === "stored" || typeof answer === "object" || owner.isSelf) return;
-      if (owner.member === undefined || this.#hinted[i]) return;
-      this.#hinted[i] = true;
+      if (owner.isSelf || owner.member === undefined || this.#hinted?.[i]) continue;
+      (this.#hinted ??= [])[i] = true;
       this.#context.hints.add(owner.name, this.#record);
-    });
+    }
   }
 
-  #receipt(result: string): Receipt {
+  receipt(): Receipt {
     const { key, value, set: { owners }, quorum } = this.#request;
     const answers = this.#core?.answers ?? [];
     const stored = this.#core?.stored ?? 0;
+    const result = this.#state;
     const indeterminate = result === "failed" &&
       (this.#attempts > 1 ||
         answers.some((a) => a === undefined || a === "stored" || a === "timeout"));
@@ -199,7 +212,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
 
   #ownerReceipt(owner: Owner, i: number): OwnerReceipt {
     const answer = this.#core?.answers[i];
-    const ms = this.#answeredMs[i];
+    const ms = this.#answeredMs?.[i];
     return {
       name: owner.name,
       outcome: typeof answer === "object" ? "superseded" : answer ?? "pending",
@@ -207,7 +220,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
       ...(ms === undefined ? {} : { ms }),
       countsForQuorum: owner.countsForWrites,
       ...(answer === "stored" ? { fsynced: this.#context.fsynced } : {}),
-      ...(this.#hinted[i] ? { hinted: true } : {}),
+      ...(this.#hinted?.[i] ? { hinted: true } : {}),
     };
   }
 }

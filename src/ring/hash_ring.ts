@@ -25,6 +25,8 @@ export class HashRing {
   readonly arcs: readonly Arc[];
   /** Invariant: sorted ascending, same length and order as `arcs`. */
   readonly #tokens: BigUint64Array;
+  /** The tokens' highest 53 bits as numbers: comparing those makes no `bigint` per step. */
+  readonly #prefixes: Float64Array;
 
   /**
    * @param names Distinct node names, in any order: the ring depends on the set only.
@@ -38,6 +40,7 @@ export class HashRing {
     points.sort((a, b) => a.token < b.token ? -1 : a.token > b.token ? 1 : a.node - b.node);
     const nodeAt = points.map(({ node }) => node);
     this.#tokens = BigUint64Array.from(points, ({ token }) => token);
+    this.#prefixes = Float64Array.from(points, ({ token }) => prefixOf(token));
     this.arcs = points.map(({ token }, index) => ({
       index,
       end: token,
@@ -50,15 +53,17 @@ export class HashRing {
    * Undefined only on an empty ring.
    */
   arcOf(token: Token): Arc | undefined {
-    const tokens = this.#tokens;
+    const prefixes = this.#prefixes;
+    const prefix = prefixOf(token);
     let low = 0;
-    let high = tokens.length;
+    let high = prefixes.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (tokens[middle]! < token) low = middle + 1;
+      const there = prefixes[middle]!;
+      if (there < prefix || (there === prefix && this.#tokens[middle]! < token)) low = middle + 1;
       else high = middle;
     }
-    return this.arcs[low === tokens.length ? 0 : low];
+    return this.arcs[low === prefixes.length ? 0 : low];
   }
 
   /** Share of the token space, 0..1, of which each node is the first owner. */
@@ -74,4 +79,8 @@ export class HashRing {
     });
     return shares;
   }
+}
+
+function prefixOf(token: Token): number {
+  return Number(token >> 11n);
 }

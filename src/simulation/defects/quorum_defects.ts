@@ -16,8 +16,8 @@ import type { Defect } from "./defect.ts";
 class HintingLink extends PeerLink {
   override write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
     const credulous: WriteWaiter = {
-      onWriteAnswer: (position, answer) =>
-        waiter.onWriteAnswer(position, typeof answer === "object" ? answer : "stored"),
+      onWriteAnswer: (position, answer, nowMs) =>
+        waiter.onWriteAnswer(position, typeof answer === "object" ? answer : "stored", nowMs),
     };
     super.write(record, credulous, slot);
   }
@@ -27,7 +27,7 @@ class HintingLink extends PeerLink {
 class UnrepairingLink extends PeerLink {
   override write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
     if (waiter instanceof WriteOperation) super.write(record, waiter, slot);
-    else waiter.onWriteAnswer(slot, "stored");
+    else waiter.onWriteAnswer(slot, "stored", 0);
   }
 }
 
@@ -35,7 +35,7 @@ class UnrepairingLink extends PeerLink {
 class UnrepairingReplica extends Replica {
   override write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
     if (waiter instanceof WriteOperation) super.write(record, waiter, slot);
-    else waiter.onWriteAnswer(slot, "stored");
+    else waiter.onWriteAnswer(slot, "stored", 0);
   }
 }
 
