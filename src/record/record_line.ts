@@ -28,6 +28,7 @@ const BACKSLASH = 92;
 const LETTER_K = 107;
 const LETTER_T = 116;
 const LETTER_V = 118;
+const BRACE = 125;
 const SLAB_BYTES = 64 * 1024;
 
 const encoder = new TextEncoder();
@@ -38,6 +39,8 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Text that JSON writes as it is. */
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+/** What comes behind the value, as long as it is ASCII. */
+const PLAIN_TAIL = /^[\x20-\x7e]*$/;
 
 /** The method without making a `Buffer` of every array first. */
 const latin1Slice = (Buffer.prototype as unknown as {
@@ -62,7 +65,6 @@ export interface RecordFields extends Version {
 export function encodeRecord(fields: RecordFields): StoredRecord {
   const { key, value, contentType, expiresAtMs = 0, counter, nodeID } = fields;
   invariant(isCounter(counter), `counter ${counter} is out of range`);
-  const head = jsonKey(key);
   let tail = "";
   if (contentType !== undefined) tail += `,"t":${JSON.stringify(contentType)}`;
   if (expiresAtMs !== 0) tail += `,"x":${expiresAtMs}`;
@@ -74,9 +76,8 @@ export function encodeRecord(fields: RecordFields): StoredRecord {
     nodeID,
     tombstone: value === undefined,
     expiresAtMs,
-    frame: value !== undefined && isPlainText(value)
-      ? frameAroundText(head, value, tail)
-      : frameOf(head + (value === undefined ? "" : jsonValue(value)) + tail),
+    frame: plainFrame(key, value, tail) ??
+      frameOf(jsonKey(key) + (value === undefined ? "" : jsonValue(value)) + tail),
   };
 }
 
@@ -87,24 +88,41 @@ const PLAIN_BYTES_MAX = 1024;
 function isPlainText(value: Uint8Array): boolean {
   if (value.byteLength > PLAIN_BYTES_MAX) return false;
   for (let i = 0; i < value.byteLength; i++) {
-    const byte = value[i]!;
-    if (byte < 32 || byte > 126 || byte === QUOTE || byte === BACKSLASH) return false;
+    if (!isPlainByte(value[i]!)) return false;
   }
   return true;
 }
 
-/** The frame of `head + ',"v":"' + text + '"' + tail`, without making a string of the text. */
-function frameAroundText(head: string, text: Uint8Array, tail: string): Uint8Array {
-  const before = head + `,"v":"`;
-  const target = reserve(
-    FRAME_HEADER_BYTES + (before.length + tail.length + 1) * 3 + text.byteLength + 1,
-  );
-  let end = FRAME_HEADER_BYTES;
-  end += encoder.encodeInto(before, target.subarray(end)).written;
-  target.set(text, end);
-  end += text.byteLength;
-  end += encoder.encodeInto(`"` + tail, target.subarray(end)).written;
-  return closeFrame(target, end);
+function isPlainByte(byte: number): boolean {
+  return byte >= 32 && byte <= 126 && byte !== QUOTE && byte !== BACKSLASH;
+}
+
+/**
+ * The frame of a record of which all is plain text, written byte by byte into the slab: strings and
+ * views that would only be copied are not made. Undefined for any other record.
+ */
+function plainFrame(key: Key, value: Uint8Array | undefined, tail: string): Uint8Array | undefined {
+  if (value === undefined || !isPlainText(value) || !PLAIN.test(key) || !PLAIN_TAIL.test(tail)) {
+    return undefined;
+  }
+  const lengthMax = FRAME_HEADER_BYTES + key.length + value.byteLength + tail.length + 16;
+  if (lengthMax > SLAB_BYTES / 8) return undefined;
+  makeRoom(lengthMax);
+  const jsonStart = slabUsed + FRAME_HEADER_BYTES;
+  let at = writeAscii(`{"k":"`, jsonStart);
+  at = writeAscii(key, at);
+  at = writeAscii(`","v":"`, at);
+  slab.set(value, at);
+  at = writeAscii(`"`, at + value.byteLength);
+  at = writeAscii(tail, at);
+  const start = slabUsed;
+  slabUsed = at + 1;
+  return sealed(slab, start, at);
+}
+
+function writeAscii(text: string, at: number): number {
+  for (let i = 0; i < text.length; i++) slab[at++] = text.charCodeAt(i);
+  return at;
 }
 
 /** Puts a checksum before a JSON text (of any kind, without line feeds). */
@@ -116,13 +134,18 @@ export function frameOf(json: string): Uint8Array {
 
 /** Completes the frame whose JSON ends at `end`, and takes it from the slab. */
 function closeFrame(target: Uint8Array, end: number): Uint8Array {
-  writeHex(target, crc32(target.subarray(FRAME_HEADER_BYTES, end)));
-  target[FRAME_HEADER_BYTES - 1] = SPACE;
-  target[end] = LF;
   // A buffer of its own was reserved for the worst case, and a record may stay in memory for long.
-  if (target.buffer !== slab.buffer) return target.slice(0, end + 1);
+  if (target.buffer !== slab.buffer) return sealed(target, 0, end).slice();
   slabUsed += end + 1;
-  return target.subarray(0, end + 1);
+  return sealed(target, 0, end);
+}
+
+/** Puts checksum and line feed around the JSON that ends at `end`; the frame begins at `start`. */
+function sealed(target: Uint8Array, start: number, end: number): Uint8Array {
+  writeHex(target, crc32(target.subarray(start + FRAME_HEADER_BYTES, end)), start);
+  target[start + FRAME_HEADER_BYTES - 1] = SPACE;
+  target[end] = LF;
+  return target.subarray(start, end + 1);
 }
 
 /** The CRC-32 of a record's JSON, without making its frame where there is none yet. */
@@ -148,6 +171,8 @@ export function lineOf(frame: Uint8Array): Uint8Array {
  */
 export function decodeFrame(bytes: Uint8Array, start: number, end: number): StoredRecord {
   const json = checkedJson(bytes, start, end);
+  const plain = plainRecordOf(bytes, start, end);
+  if (plain !== undefined) return plain;
   let fields: LineFields;
   try {
     fields = JSON.parse(utf8.decode(json));
@@ -176,6 +201,61 @@ export function decodeFrames(bytes: Uint8Array): StoredRecord[] {
     start = feed + 1;
   }
   return records;
+}
+
+/**
+ * The record of a frame of which all is plain text, as most are: `{"k":"...","v":"...","c":n,"n":"..."}`.
+ * That shape is checked byte for byte, which is the whole grammar for it. Undefined for any other.
+ */
+function plainRecordOf(bytes: Uint8Array, start: number, end: number): StoredRecord | undefined {
+  const keyStart = start + FRAME_HEADER_BYTES + 6;
+  if (!isAt(bytes, keyStart - 6, `{"k":"`)) return undefined;
+  const keyEnd = plainEnd(bytes, keyStart);
+  if (keyEnd === keyStart || keyEnd - keyStart > KEY_BYTES_MAX) return undefined;
+  if (!isAt(bytes, keyEnd, `","v":"`)) return undefined;
+  const valueEnd = plainEnd(bytes, keyEnd + 7);
+  if (!isAt(bytes, valueEnd, `","c":`)) return undefined;
+  let at = valueEnd + 6;
+  let counter = 0;
+  const counterStart = at;
+  for (let digit; (digit = bytes[at]! - 48) >= 0 && digit <= 9; at++) {
+    counter = counter * 10 + digit;
+  }
+  if (bytes[counterStart] === 48 || !isCounter(counter)) return undefined;
+  if (!isAt(bytes, at, `,"n":"`)) return undefined;
+  const nodeIDStart = at + 6;
+  const nodeIDEnd = plainEnd(bytes, nodeIDStart);
+  // "} LF
+  if (nodeIDEnd !== end - 3 || bytes[nodeIDEnd + 1] !== BRACE) return undefined;
+  const nodeID = nodeIDAt(bytes, nodeIDStart, nodeIDEnd);
+  if (nodeID === undefined) return undefined;
+  const key = latin1Slice.call(bytes, keyStart, keyEnd);
+  const frame = bytes.subarray(start, end);
+  return { key, counter, nodeID, tombstone: false, expiresAtMs: 0, frame };
+}
+
+function isAt(bytes: Uint8Array, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[at + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** Where plain text ends: at a quote, or at what does not stand for itself in a JSON string. */
+function plainEnd(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (isPlainByte(bytes[at]!)) at++;
+  return bytes[at] === QUOTE ? at : start;
+}
+
+let lastNodeID: string | undefined;
+
+/** The node ID in these bytes. In a batch it is mostly that of the record before. */
+function nodeIDAt(bytes: Uint8Array, start: number, end: number): string | undefined {
+  if (end - start === lastNodeID?.length && isAt(bytes, start, lastNodeID)) return lastNodeID;
+  const nodeID = latin1Slice.call(bytes, start, end);
+  if (!isNodeID(nodeID)) return undefined;
+  return lastNodeID = nodeID;
 }
 
 /** The record of a JSON line without a checksum of its own (in a table, blocks have one). */
@@ -363,17 +443,20 @@ function jsonValue(value: Uint8Array): string {
 
 function reserve(bytesMax: number): Uint8Array {
   if (bytesMax > SLAB_BYTES / 8) return new Uint8Array(bytesMax);
-  if (slabUsed + bytesMax > SLAB_BYTES) {
-    slab = new Uint8Array(SLAB_BYTES);
-    slabUsed = 0;
-  }
+  makeRoom(bytesMax);
   return slab.subarray(slabUsed, slabUsed + bytesMax);
 }
 
-/** Writes a checksum as eight hex digits at the start of `target`. */
-export function writeHex(target: Uint8Array, checksum: number): void {
+function makeRoom(bytes: number): void {
+  if (slabUsed + bytes <= SLAB_BYTES) return;
+  slab = new Uint8Array(SLAB_BYTES);
+  slabUsed = 0;
+}
+
+/** Writes a checksum as eight hex digits into `target`, from `start` on. */
+export function writeHex(target: Uint8Array, checksum: number, start = 0): void {
   for (let i = 0; i < 8; i++) {
-    target[i] = HEX_DIGITS[(checksum >>> (28 - 4 * i)) & 15]!;
+    target[start + i] = HEX_DIGITS[(checksum >>> (28 - 4 * i)) & 15]!;
   }
 }
 

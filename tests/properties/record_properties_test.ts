@@ -8,7 +8,8 @@
  * - the line is JSON without line feeds, so frames can be split at line feeds;
  * - the order of keys as strings is the order of their bytes;
  * - versions are totally ordered and the merge is commutative, associative and idempotent;
- * - whatever bytes arrive, decoding throws `corrupt_message` or gives a record that encodes to them.
+ * - whatever bytes arrive, decoding throws `corrupt_message` or gives a record that encodes to them;
+ * - plain frames, which are read byte by byte, are read just as their JSON says.
  */
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
@@ -29,6 +30,7 @@ import {
   frameOf,
   joinFrames,
   lineOf,
+  recordFromLine,
   valueOf,
 } from "../../src/record/record_line.ts";
 import { compareVersions, formatVersion, parseVersion } from "../../src/record/version.ts";
@@ -51,6 +53,44 @@ Deno.test("record line: every field and byte survives a batch, and the encoding 
     });
   }));
 });
+
+Deno.test("decodeFrame: plain lines, and what is nearly one, are read as their JSON says", () => {
+  const plain = fc.string({ unit: fc.constantFrom(...'ab "\\\u007f\u001fé{}:,') });
+  const line = fc.record({
+    k: plain,
+    v: plain,
+    c: fc.oneof(fc.nat(), fc.constantFrom(2 ** 52, 2 ** 52 + 1, 0)),
+    n: fc.constantFrom("node1.4f2a", "a", ".a", ""),
+  });
+  const edit = fc.tuple(fc.nat(), fc.constantFrom(...'"\\0,:{} eé'), fc.boolean());
+  fc.assert(
+    fc.property(line, fc.option(edit), (fields, change) => {
+      let json = JSON.stringify(fields);
+      if (change !== null) {
+        const at = change[0] % json.length;
+        json = json.slice(0, at) + change[1] + json.slice(at + Number(change[2]));
+      }
+      assertEquals(
+        read(() => decodeFrames(frameOf(json))),
+        read(() => [recordFromLine(encode(json))]),
+      );
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+function read(records: () => unknown): unknown {
+  try {
+    return records();
+  } catch (error) {
+    assert(isConvergeError(error, "corrupt_message"), String(error));
+    return error.code;
+  }
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
 
 Deno.test("decodeFrames: never anything but a record or corrupt_message", () => {
   const json = fc.oneof(
