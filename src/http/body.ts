@@ -13,7 +13,16 @@ const DISCARD_BYTES_MIN = 64 * 1024;
  * @throws {ConvergeError} `value_too_large` when it is over `bytesMax`: nothing of it
  * is kept; `bad_request` when it breaks off or has a content coding.
  */
-export async function readBody(
+export function readBody(request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+  const coding = request.headers.get("content-encoding");
+  const announced = request.headers.get("content-length");
+  if (coding === null && announced !== null && Number(announced) <= bytesMax) {
+    return request.bytes().catch(brokeOff);
+  }
+  return readUnusualBody(request, bytesMax);
+}
+
+async function readUnusualBody(
   request: Request,
   bytesMax: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -28,12 +37,16 @@ export async function readBody(
       if (request.body !== null) await discard(request.body.getReader(), bytesMax);
       throw tooLarge(bytesMax);
     }
-    if (announced !== null) return new Uint8Array(await request.arrayBuffer());
+    if (announced !== null) return await request.bytes();
     return request.body === null ? new Uint8Array() : await readStream(request.body, bytesMax);
   } catch (cause) {
     if (cause instanceof ConvergeError) throw cause;
-    throw new ConvergeError("bad_request", "Cannot read the body: it broke off", { cause });
+    return brokeOff(cause);
   }
+}
+
+function brokeOff(cause: unknown): never {
+  throw new ConvergeError("bad_request", "Cannot read the body: it broke off", { cause });
 }
 
 async function readStream(

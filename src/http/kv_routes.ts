@@ -29,6 +29,8 @@ const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 /** Types in which a browser may run what a client stored, on the origin of this node's own page. */
 const ACTIVE_CONTENT = /html|xml|svg|script|pdf/i;
 const CONFINED = { "content-security-policy": "sandbox", "x-content-type-options": "nosniff" };
+const READ_PARAMETERS = ["r", "w", "explain"];
+const WRITE_PARAMETERS = ["r", "w", "ttl", "explain"];
 const NO_QUORUMS = { r: undefined, w: undefined };
 const NO_QUERY: Map<string, string> = new Map();
 
@@ -55,7 +57,7 @@ export function kvRoutes(app: Hono, handler: KeyHandler): void {
 }
 
 async function put(request: Request, options: KvRoutesOptions): Promise<Response> {
-  const { key, query } = target(request, ["r", "w", "ttl", "explain"]);
+  const { key, query } = target(request, WRITE_PARAMETERS);
   const { w } = quorumParameters(query, options);
   const expiresAtMs = expiryOf(integerParameter(query, "ttl"), options.clock);
   const contentType = contentTypeOf(request);
@@ -66,7 +68,7 @@ async function put(request: Request, options: KvRoutesOptions): Promise<Response
 }
 
 async function get(request: Request, options: KvRoutesOptions): Promise<Response> {
-  const { key, query } = target(request, ["r", "w", "explain"]);
+  const { key, query } = target(request, READ_PARAMETERS);
   const { r } = quorumParameters(query, options);
   const explained = explainedFrom(query, options);
   const askAll = explained !== undefined;
@@ -78,7 +80,7 @@ async function get(request: Request, options: KvRoutesOptions): Promise<Response
 }
 
 async function remove(request: Request, options: KvRoutesOptions): Promise<Response> {
-  const { key, query } = target(request, ["r", "w", "explain"]);
+  const { key, query } = target(request, READ_PARAMETERS);
   const { w } = quorumParameters(query, options);
   const explained = explainedFrom(query, options);
   const result = await options.coordinator.write(key, undefined, { w });
