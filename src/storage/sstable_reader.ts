@@ -200,6 +200,7 @@ export class RunCursor implements Cursor {
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
   end = -1;
+  readonly facts = undefined;
   readonly #tables: readonly TableReader[];
   readonly #endKey: Key | undefined;
   /** Index of the table being read; those before it are released. */
