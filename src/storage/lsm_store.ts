@@ -82,6 +82,12 @@ const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /** Without a wait for the device in between, the writer lets others run after this long. */
 const WRITER_SLICE_MS = 4;
 
+/**
+ * How long after the last fsync the log says that its last group is durable. While writes go on each
+ * group says it of those before, and a write of its own for it would cost as much again.
+ */
+const WITNESS_DELAY_MS = 5;
+
 /** A durable store in a directory. Made by {@linkcode LsmStore.open}. */
 export class LsmStore implements Store {
   readonly #options: LsmStoreOptions;
@@ -109,6 +115,8 @@ export class LsmStore implements Store {
   #appliedTotal = 0;
   #syncsTotal = 0;
   #lastSyncMs = 0;
+  #witnessTimer: number | undefined;
+  #lastCommitMs = 0;
   /** When the writer last let others run: one caller that awaits each write would never. */
   #sliceStartMs = 0;
 
@@ -289,7 +297,9 @@ export class LsmStore implements Store {
     } finally {
       await this.#maintenance.close();
       this.#closed = true;
-      if (this.#syncTimer !== undefined) this.#clock.clearTimer(this.#syncTimer);
+      for (const timer of [this.#syncTimer, this.#witnessTimer]) {
+        if (timer !== undefined) this.#clock.clearTimer(timer);
+      }
       try {
         if (this.#fatal === undefined && this.#log.hasUnsynced) await this.#log.sync();
       } finally {
@@ -400,7 +410,21 @@ export class LsmStore implements Store {
     else this.#scheduleSync();
     this.#highestCounter = Math.max(this.#highestCounter, group.highestCounter);
     group.commit();
-    if (this.#durability.mode === "fsync" && this.#queue.isEmpty) this.#log.witness();
+    if (this.#durability.mode === "fsync") this.#scheduleWitness();
+  }
+
+  /** Has the last group get its witness once writing has paused. */
+  #scheduleWitness(): void {
+    this.#lastCommitMs = this.#clock.monotonicMs();
+    this.#witnessTimer ??= this.#clock.setTimer(WITNESS_DELAY_MS, () => this.#witness());
+  }
+
+  #witness(): void {
+    this.#witnessTimer = undefined;
+    if (this.#closed || this.#fatal !== undefined || this.#log.hasUnsynced) return;
+    const leftMs = this.#lastCommitMs + WITNESS_DELAY_MS - this.#clock.monotonicMs();
+    if (leftMs <= 0) this.#log.witness();
+    else this.#witnessTimer = this.#clock.setTimer(leftMs, () => this.#witness());
   }
 
   async #syncLog(): Promise<void> {

@@ -8,6 +8,9 @@ import { commitLine, headerLine, LOG_FORMAT } from "./wal_format.ts";
 /** Room that a group's buffer must have behind its lines, for the commit. */
 export const COMMIT_ROOM_BYTES = 160;
 
+/** The buffer of a group without lines. */
+const NO_LINES = new Uint8Array(COMMIT_ROOM_BYTES);
+
 /** The open segment. One writer; a failed append is undone before the next. */
 export class LogWriter {
   readonly number: number;
@@ -108,7 +111,7 @@ export class LogWriter {
   /** Says behind the last group that it is durable. Not worth a failure: without it, it still is. */
   witness(): void {
     try {
-      this.append(new Uint8Array(COMMIT_ROOM_BYTES), 0, 0);
+      this.append(NO_LINES, 0, 0);
     } catch {
       // Undone before the next append, which meets the same trouble and reports it.
     }
