@@ -58,6 +58,8 @@ export interface ReadFile {
   readonly sizeBytes: number;
   /** Exactly `lengthBytes` bytes from `offset`, in a fresh array. @throws `disk_failed` past the end. */
   readAt(offset: number, lengthBytes: number): Uint8Array;
+  /** Fills all of `target` from `offset` on. @throws `disk_failed` past the end. */
+  readInto(offset: number, target: Uint8Array): void;
   close(): void;
 }
 

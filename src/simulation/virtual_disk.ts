@@ -292,20 +292,22 @@ class MountedDisk implements Disk {
   openRead(path: string): ReadFile {
     const file = this.#device.find(path);
     if (!(file instanceof VirtualFile)) throw diskError("open", path, "no such file");
+    const read = (offset: number, lengthBytes: number): Uint8Array => {
+      let bytes: Uint8Array = new Uint8Array();
+      this.#operate("read", path, () => {
+        if (offset < 0 || offset + lengthBytes > file.length) {
+          throw diskError("read", path, `no ${lengthBytes} bytes at ${offset} of ${file.length}`);
+        }
+        bytes = file.read(offset, lengthBytes);
+      });
+      return bytes;
+    };
     return {
       get sizeBytes() {
         return file.length;
       },
-      readAt: (offset, lengthBytes) => {
-        let bytes: Uint8Array = new Uint8Array();
-        this.#operate("read", path, () => {
-          if (offset < 0 || offset + lengthBytes > file.length) {
-            throw diskError("read", path, `no ${lengthBytes} bytes at ${offset} of ${file.length}`);
-          }
-          bytes = file.read(offset, lengthBytes);
-        });
-        return bytes;
-      },
+      readAt: (offset, lengthBytes) => read(offset, lengthBytes),
+      readInto: (offset, target) => target.set(read(offset, target.byteLength)),
       close: () => {},
     };
   }

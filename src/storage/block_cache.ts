@@ -5,6 +5,12 @@
  * Each table keeps its own blocks by number (`CachedTable`); the cache only knows who may be evicted.
  */
 
+/**
+ * Of the misses while the cache is full, one in so many is kept. What is read often comes soon all
+ * the same; what is read once does not push anything out, and costs no memory of its own.
+ */
+const KEPT_MISSES = 8;
+
 /** A block in memory. */
 export interface CachedBlock {
   readonly bytes: Uint8Array;
@@ -22,6 +28,7 @@ export class BlockCache {
   readonly #ring: CachedBlock[] = [];
   #hand = 0;
   #bytes = 0;
+  #misses = 0;
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
@@ -29,6 +36,12 @@ export class BlockCache {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Whether a block of this size that was missed should be put. */
+  admits(blockBytes: number): boolean {
+    if (this.#bytes + blockBytes <= this.bytesMax) return true;
+    return ++this.#misses % KEPT_MISSES === 0;
   }
 
   /** Remembers a block in its owner's slots; blocks larger than the cache are not kept. */

@@ -6,6 +6,7 @@
  * version, or a record that came after an erase.
  */
 import type { Key } from "../record/key.ts";
+import type { LineFacts } from "./line_record.ts";
 
 /** A position in a sorted source. */
 export interface Cursor {
@@ -15,6 +16,8 @@ export interface Cursor {
   bytes: Uint8Array;
   start: number;
   end: number;
+  /** What the line says, where that is known without reading it. */
+  facts: LineFacts | undefined;
   /** Goes to the next line. @throws `corrupt_file`. */
   next(): void;
   /** Releases what the cursor holds. */
@@ -27,8 +30,7 @@ export class MergeCursor implements Cursor {
   bytes: Uint8Array = EMPTY;
   start = 0;
   end = 0;
-  /** The source of the current line. */
-  source: Cursor | undefined;
+  facts: LineFacts | undefined;
   readonly #all: readonly Cursor[];
   /** Binary heap of sources by (key, age). Invariant: no source in it is at its end. */
   readonly #heap: RankedCursor[];
@@ -63,15 +65,14 @@ export class MergeCursor implements Cursor {
   #take(): void {
     if (this.#size === 0) {
       this.key = undefined;
-      this.source = undefined;
       return;
     }
     const { cursor } = this.#heap[0]!;
-    this.source = cursor;
     this.key = cursor.key;
     this.bytes = cursor.bytes;
     this.start = cursor.start;
     this.end = cursor.end;
+    this.facts = cursor.facts;
   }
 
   #sink(index: number): void {

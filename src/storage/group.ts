@@ -1,12 +1,16 @@
 /**
- * One group of the log in the making: decides what becomes of each mutation, then lays all accepted
+ * One group of the log in the making: decides what becomes of each mutation and lays the accepted
  * lines into one buffer, which goes to the log in one write and stays as the memtable's memory.
+ *
+ * What it decided waits in the memtable's own slots, so that a key is looked up there once; nobody
+ * sees it until the group is committed.
  */
 import { crc32 } from "node:zlib";
 import type { Key } from "../record/key.ts";
 import { FRAME_HEADER_BYTES, lineOf, writeHex } from "../record/record_line.ts";
 import { compareVersions, type Version } from "../record/version.ts";
 import { eraseLine, type LineFacts, LineRecord } from "./line_record.ts";
+import type { Memtable, Slot } from "./memtable.ts";
 import { type ApplyResult, DATA, type Keyspace, type Mutation } from "./store.ts";
 import { COMMIT_ROOM_BYTES } from "./wal_writer.ts";
 
@@ -15,34 +19,51 @@ const LF = 10;
 
 const encoder = new TextEncoder();
 
-/** What the store has for a key now; undefined when nothing, or nothing newer than `atLeast`. */
+/** What the store has for a key beside the memtable; undefined when nothing, or nothing newer than `atLeast`. */
 export type Lookup = (keyspace: Keyspace, key: Key, atLeast: number) => Version | undefined;
 
-/** A group's buffer and the lines in it. */
-export interface LaidGroup {
-  /** With COMMIT_ROOM_BYTES of room behind `bytes`. */
-  buffer: Uint8Array;
-  bytes: number;
-  lines: { keyspace: Keyspace; line: LineRecord }[];
+/** What a group is made for. */
+export interface GroupOptions {
+  memtable: Memtable;
+  lookup: Lookup;
+  /** At least what the mutations to come take, by {@linkcode logBytesOf}. */
+  bytesMax: number;
 }
 
-/** Mutations that were accepted, in order. */
-export class Group {
-  readonly #lookup: Lookup;
-  readonly #accepted: Accepted[] = [];
-  /** What earlier mutations of this group leave: a version, or null for an erased key. */
-  readonly #pending = new Map<Keyspace, Map<Key, Version | null>>();
-  #bytes = 0;
+/** The most bytes of the log that a mutation takes: the line of an erase is shorter than the record. */
+export function logBytesOf({ keyspace, record }: Mutation): number {
+  return record.frame.byteLength + keyspace.length + 1;
+}
 
-  constructor(lookup: Lookup) {
+/** Mutations that were accepted, in order. Either committed or abandoned. */
+export class Group {
+  /** Accepted lines in the first `bytes`, with COMMIT_ROOM_BYTES of room behind. */
+  readonly buffer: Uint8Array;
+  /** Accepted lines. */
+  lines = 0;
+  /** Mutations that were answered `stored`. */
+  stored = 0;
+  /** Highest counter of an accepted line of the data keyspace. */
+  highestCounter = 0;
+  readonly #memtable: Memtable;
+  readonly #lookup: Lookup;
+  readonly #changed: Slot[] = [];
+  #bytes = 0;
+  /** For the batch being decided: the slots of its keys, and what lies beside the memtable. */
+  readonly #slots: Slot[] = [];
+  readonly #there: (Version | undefined)[] = [];
+
+  constructor({ memtable, lookup, bytesMax }: GroupOptions) {
+    this.buffer = new Uint8Array(bytesMax + COMMIT_ROOM_BYTES);
+    this.#memtable = memtable;
     this.#lookup = lookup;
   }
 
   get isEmpty(): boolean {
-    return this.#accepted.length === 0;
+    return this.lines === 0;
   }
 
-  /** Bytes of the log that the accepted mutations take, at most. */
+  /** Bytes of the log that the accepted mutations take. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -53,92 +74,98 @@ export class Group {
    * @throws What the lookup throws; nothing of the batch is taken then.
    */
   add(batch: readonly Mutation[]): ApplyResult[] {
+    const { length } = batch;
     // All look-ups first: they may throw, and then nothing must have changed.
-    const there = batch.map(({ keyspace, record }) =>
-      this.#lookup(keyspace, record.key, record.counter)
-    );
-    return batch.map((mutation, i) => this.#decide(mutation, there[i]));
+    for (let i = 0; i < length; i++) this.#look(batch, i);
+    const results: ApplyResult[] = new Array(length);
+    for (let i = 0; i < length; i++) results[i] = this.#decide(batch[i]!, i);
+    this.#dropEmpty(length);
+    return results;
   }
 
-  #decide(mutation: Mutation, there: Version | undefined): ApplyResult {
-    const { keyspace, record, erase = false } = mutation;
-    const { key } = record;
-    let versions = this.#pending.get(keyspace);
-    if (versions === undefined) this.#pending.set(keyspace, versions = new Map());
-    const pending = versions.get(key);
-    const current = pending === undefined ? there : pending ?? undefined;
+  /** Makes the accepted lines readable. */
+  commit(): void {
+    for (const slot of this.#changed) this.#memtable.publish(slot);
+    this.#memtable.logBytes += this.buffer.byteLength;
+  }
+
+  /** Forgets the accepted lines. */
+  abandon(): void {
+    for (const slot of this.#changed) {
+      slot.pending = undefined;
+      slot.space.drop(slot);
+    }
+  }
+
+  #look(batch: readonly Mutation[], i: number): void {
+    const { keyspace, record } = batch[i]!;
+    const slot = this.#memtable.space(keyspace).slot(record.key);
+    this.#slots[i] = slot;
+    if (slot.line !== undefined || slot.pending !== undefined) {
+      this.#there[i] = undefined;
+      return;
+    }
+    try {
+      this.#there[i] = this.#lookup(keyspace, record.key, record.counter);
+    } catch (error) {
+      this.#dropEmpty(i + 1);
+      throw error;
+    }
+  }
+
+  #decide(mutation: Mutation, i: number): ApplyResult {
+    const { record, erase = false } = mutation;
+    const slot = this.#slots[i]!;
+    const known = slot.pending ?? slot.line;
+    const current = known === undefined ? this.#there[i] : known.erase ? undefined : known;
     const order = current === undefined ? 1 : compareVersions(record, current);
     if (order < 0) return { counter: current!.counter, nodeID: current!.nodeID };
+    this.stored++;
     if (order === 0 && !erase) return "stored";
-    versions.set(key, erase ? null : record);
-    this.#bytes += this.#accept(mutation);
+    if (slot.pending === undefined) this.#changed.push(slot);
+    slot.pending = erase ? this.#layErase(mutation) : this.#lay(mutation);
+    this.lines++;
     return "stored";
   }
 
-  /** Lays the lines out. */
-  lay(): LaidGroup {
-    const buffer = new Uint8Array(this.#bytes + COMMIT_ROOM_BYTES);
-    const lines: LaidGroup["lines"] = [];
-    let offset = 0;
-    for (const { keyspace, facts, key, frame, json } of this.#accepted) {
-      let jsonStart: number;
-      if (frame !== undefined) {
-        buffer.set(frame, offset);
-        jsonStart = offset + FRAME_HEADER_BYTES;
-        offset += frame.byteLength;
-      } else {
-        jsonStart = offset + FRAME_HEADER_BYTES + keyspace.length + 1;
-        offset = layNamed(buffer, offset, keyspace, json!);
-      }
-      lines.push({ keyspace, line: new LineRecord(key, facts, buffer, jsonStart, offset - 1) });
+  /** Removes those of the first slots of the batch that were made for nothing. */
+  #dropEmpty(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const slot = this.#slots[i]!;
+      if (slot.pending === undefined && slot.line === undefined) slot.space.drop(slot);
     }
-    return { buffer, bytes: offset, lines };
   }
 
-  /** Takes a mutation; returns the bytes that it takes in the log. */
-  #accept({ keyspace, record, erase = false }: Mutation): number {
-    const { key, frame } = record;
-    if (keyspace === DATA && !erase) {
-      this.#accepted.push({ keyspace, key, facts: record, frame, json: undefined });
-      return frame.byteLength;
-    }
-    const facts = erase
-      ? { ...versionOf(record), tombstone: false, expiresAtMs: 0, erase }
-      : record;
-    const json = erase ? encoder.encode(eraseLine(key, record)) : lineOf(frame);
-    this.#accepted.push({ keyspace, key, facts, frame: undefined, json });
-    return FRAME_HEADER_BYTES + keyspace.length + 1 + json.byteLength + 1;
+  #lay({ keyspace, record }: Mutation): LineRecord {
+    const { key, frame, counter } = record;
+    if (keyspace !== DATA) return this.#layNamed(keyspace, key, record, lineOf(frame));
+    if (counter > this.highestCounter) this.highestCounter = counter;
+    const start = this.#bytes;
+    this.buffer.set(frame, start);
+    const end = this.#bytes = start + frame.byteLength;
+    return new LineRecord(key, record, this.buffer, start + FRAME_HEADER_BYTES, end - 1);
   }
-}
 
-/** A mutation to be laid out: as its own frame, or as JSON behind its keyspace's name. */
-interface Accepted {
-  keyspace: Keyspace;
-  key: Key;
-  facts: LineFacts;
-  frame: Uint8Array | undefined;
-  json: Uint8Array | undefined;
-}
+  #layErase({ keyspace, record: { key, counter, nodeID } }: Mutation): LineRecord {
+    if (keyspace === DATA && counter > this.highestCounter) this.highestCounter = counter;
+    const facts = { counter, nodeID, tombstone: false, expiresAtMs: 0, erase: true };
+    return this.#layNamed(keyspace, key, facts, encoder.encode(eraseLine(key, facts)));
+  }
 
-function versionOf({ counter, nodeID }: Version): Version {
-  return { counter, nodeID };
-}
-
-/** Lays `<crc> <keyspace> <json>\n` at `offset`; returns where it ends. */
-function layNamed(
-  buffer: Uint8Array,
-  offset: number,
-  keyspace: Keyspace,
-  json: Uint8Array,
-): number {
-  const textStart = offset + FRAME_HEADER_BYTES;
-  for (let i = 0; i < keyspace.length; i++) buffer[textStart + i] = keyspace.charCodeAt(i);
-  const jsonStart = textStart + keyspace.length + 1;
-  buffer[jsonStart - 1] = SPACE;
-  buffer.set(json, jsonStart);
-  const end = jsonStart + json.byteLength;
-  writeHex(buffer.subarray(offset), crc32(buffer.subarray(textStart, end)));
-  buffer[textStart - 1] = SPACE;
-  buffer[end] = LF;
-  return end + 1;
+  /** Lays `<crc> <keyspace> <json>\n`. */
+  #layNamed(keyspace: Keyspace, key: Key, facts: LineFacts, json: Uint8Array): LineRecord {
+    const { buffer } = this;
+    const start = this.#bytes;
+    const textStart = start + FRAME_HEADER_BYTES;
+    for (let i = 0; i < keyspace.length; i++) buffer[textStart + i] = keyspace.charCodeAt(i);
+    const jsonStart = textStart + keyspace.length + 1;
+    buffer[jsonStart - 1] = SPACE;
+    buffer.set(json, jsonStart);
+    const end = jsonStart + json.byteLength;
+    writeHex(buffer.subarray(start), crc32(buffer.subarray(textStart, end)));
+    buffer[textStart - 1] = SPACE;
+    buffer[end] = LF;
+    this.#bytes = end + 1;
+    return new LineRecord(key, facts, buffer, jsonStart, end);
+  }
 }

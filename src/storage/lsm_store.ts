@@ -12,13 +12,12 @@ import type { Disk, FileLock } from "../platform/disk.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
-import type { Version } from "../record/version.ts";
 import { BlockCache } from "./block_cache.ts";
 import { hashKey } from "./bloom_filter.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import { MergeCursor } from "./cursor.ts";
 import { LOCK_NAME } from "./file_names.ts";
-import { Group } from "./group.ts";
+import { Group, type Lookup } from "./group.ts";
 import type { LineRecord } from "./line_record.ts";
 import { Maintenance } from "./maintenance.ts";
 import { Memtable } from "./memtable.ts";
@@ -27,7 +26,6 @@ import type { LostRange } from "./salvage.ts";
 import { RunCursor } from "./sstable_reader.ts";
 import {
   type ApplyResult,
-  DATA,
   type Keyspace,
   KEYSPACE_NAME,
   type Mutation,
@@ -39,7 +37,7 @@ import {
 import { StoreScan } from "./store_scan.ts";
 import { TableCatalog } from "./table_catalog.ts";
 import { findInRuns, tableFor } from "./table_set.ts";
-import { WriteQueue } from "./write_queue.ts";
+import { type WaitingCall, WriteQueue } from "./write_queue.ts";
 import { LogWriter } from "./wal_writer.ts";
 
 /** When a write counts as durable; what each can lose is in `docs/formats.md`. */
@@ -84,6 +82,12 @@ const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /** Without a wait for the device in between, the writer lets others run after this long. */
 const WRITER_SLICE_MS = 4;
 
+/**
+ * How long after the last fsync the log says that its last group is durable. While writes go on each
+ * group says it of those before, and a write of its own for it would cost as much again.
+ */
+const WITNESS_DELAY_MS = 5;
+
 /** A durable store in a directory. Made by {@linkcode LsmStore.open}. */
 export class LsmStore implements Store {
   readonly #options: LsmStoreOptions;
@@ -111,6 +115,8 @@ export class LsmStore implements Store {
   #appliedTotal = 0;
   #syncsTotal = 0;
   #lastSyncMs = 0;
+  #witnessTimer: number | undefined;
+  #lastCommitMs = 0;
   /** When the writer last let others run: one caller that awaits each write would never. */
   #sliceStartMs = 0;
 
@@ -291,7 +297,9 @@ export class LsmStore implements Store {
     } finally {
       await this.#maintenance.close();
       this.#closed = true;
-      if (this.#syncTimer !== undefined) this.#clock.clearTimer(this.#syncTimer);
+      for (const timer of [this.#syncTimer, this.#witnessTimer]) {
+        if (timer !== undefined) this.#clock.clearTimer(timer);
+      }
       try {
         if (this.#fatal === undefined && this.#log.hasUnsynced) await this.#log.sync();
       } finally {
@@ -328,19 +336,21 @@ export class LsmStore implements Store {
     return line;
   }
 
-  /** What is there for a key, unless it is certainly older than `atLeast`. */
-  #current(keyspace: Keyspace, key: Key, atLeast: number): Version | undefined {
-    const line = this.#inMemory(keyspace, key);
-    if (line !== undefined) return line.erase ? undefined : line;
-    const runs = this.#catalog.tables.runs(keyspace);
-    for (const run of runs) {
+  /** What is there for a key beside the active memtable, unless it is certainly older than `atLeast`. */
+  readonly #lookup: Lookup = (keyspace, key, atLeast) => {
+    const { frozen } = this.#maintenance;
+    for (let i = frozen.length - 1; i >= 0; i--) {
+      const line = frozen[i]!.memtable.get(keyspace, key);
+      if (line !== undefined) return line.erase ? undefined : line;
+    }
+    for (const run of this.#catalog.tables.runs(keyspace)) {
       // Nearly always so at the first: new writes have the highest counters.
       if (run.maxCounterFromHere < atLeast) return undefined;
       const found = tableFor(run, key)?.get(key, hashKey(key));
       if (found !== undefined) return found.erase ? undefined : found;
     }
     return undefined;
-  }
+  };
 
   // ---- The writer ---------------------------------------------------------------------------
 
@@ -369,37 +379,52 @@ export class LsmStore implements Store {
       return;
     }
     await this.#makeRoom();
-    const group = new Group((keyspace, key, atLeast) => this.#current(keyspace, key, atLeast));
-    const calls = this.#queue.take(group, GROUP_BYTES_MAX);
+    const { calls, bytes } = this.#queue.take(GROUP_BYTES_MAX);
+    const group = new Group({ memtable: this.#active, lookup: this.#lookup, bytesMax: bytes });
+    const decided: { call: WaitingCall; results: ApplyResult[] }[] = [];
+    for (const call of calls) {
+      try {
+        decided.push({ call, results: group.add(call.mutations) });
+      } catch (error) {
+        call.reject(error);
+      }
+    }
     try {
       if (!group.isEmpty) await this.#commit(group);
     } catch (error) {
-      for (const { reject } of calls) reject(error);
+      group.abandon();
+      for (const { call } of decided) call.reject(error);
       return;
     }
-    for (const { resolve, results } of calls) {
-      for (const result of results) if (result === "stored") this.#appliedTotal++;
-      resolve(results);
-    }
+    this.#appliedTotal += group.stored;
+    for (const { call, results } of decided) call.resolve(results);
   }
 
   async #commit(group: Group): Promise<void> {
-    const { buffer, bytes, lines } = group.lay();
     try {
-      this.#log.append(buffer, bytes, lines.length);
+      this.#log.append(group.buffer, group.bytes, group.lines);
     } catch (error) {
       throw isConvergeError(error, "disk_full") ? error : this.#fail(error);
     }
     if (this.#durability.mode === "fsync") await this.#syncLog();
     else this.#scheduleSync();
-    for (const { keyspace, line } of lines) {
-      if (keyspace === DATA && line.counter > this.#highestCounter) {
-        this.#highestCounter = line.counter;
-      }
-      this.#active.put(keyspace, line);
-    }
-    this.#active.logBytes += buffer.byteLength;
-    if (this.#durability.mode === "fsync" && this.#queue.isEmpty) this.#log.witness();
+    this.#highestCounter = Math.max(this.#highestCounter, group.highestCounter);
+    group.commit();
+    if (this.#durability.mode === "fsync") this.#scheduleWitness();
+  }
+
+  /** Has the last group get its witness once writing has paused. */
+  #scheduleWitness(): void {
+    this.#lastCommitMs = this.#clock.monotonicMs();
+    this.#witnessTimer ??= this.#clock.setTimer(WITNESS_DELAY_MS, () => this.#witness());
+  }
+
+  #witness(): void {
+    this.#witnessTimer = undefined;
+    if (this.#closed || this.#fatal !== undefined || this.#log.hasUnsynced) return;
+    const leftMs = this.#lastCommitMs + WITNESS_DELAY_MS - this.#clock.monotonicMs();
+    if (leftMs <= 0) this.#log.witness();
+    else this.#witnessTimer = this.#clock.setTimer(leftMs, () => this.#witness());
   }
 
   async #syncLog(): Promise<void> {

@@ -6,8 +6,8 @@
  */
 import type { Key } from "../record/key.ts";
 import type { Cursor } from "./cursor.ts";
-import type { LineRecord } from "./line_record.ts";
-import { type Keyed, lowerBoundIndex, SortedSlots } from "./sorted_slots.ts";
+import type { LineFacts, LineRecord } from "./line_record.ts";
+import { lowerBoundIndex, SortedSlots } from "./sorted_slots.ts";
 import type { Keyspace } from "./store.ts";
 
 /** One memtable. Written by one writer; read by anyone between its steps. */
@@ -19,18 +19,38 @@ export class Memtable {
   #snapshots = 0;
 
   get isEmpty(): boolean {
-    return this.keyspaces.size === 0;
+    return this.#sequence === 0;
   }
 
   get(keyspace: Keyspace, key: Key): LineRecord | undefined {
     return this.keyspaces.get(keyspace)?.slots.get(key)?.line;
   }
 
-  /** Puts the newest line of a key (the caller has decided that it is). */
-  put(keyspace: Keyspace, line: LineRecord): void {
+  /** The lines of a keyspace; begun when there are none. */
+  space(keyspace: Keyspace): MemtableKeyspace {
     let space = this.keyspaces.get(keyspace);
     if (space === undefined) this.keyspaces.set(keyspace, space = new MemtableKeyspace());
-    space.put(line, ++this.#sequence, this.#snapshots > 0);
+    return space;
+  }
+
+  /** Puts the newest line of a key (the caller has decided that it is). */
+  put(keyspace: Keyspace, line: LineRecord): void {
+    const slot = this.space(keyspace).slot(line.key);
+    slot.pending = line;
+    this.publish(slot);
+  }
+
+  /** Makes the pending line of a slot the one that is read. Without one, nothing happens. */
+  publish(slot: Slot): void {
+    const { pending, line } = slot;
+    if (pending === undefined) return;
+    if (line === undefined) slot.space.sorted.add(slot);
+    else if (this.#snapshots > 0) {
+      slot.previous = { line, sequence: slot.sequence, previous: slot.previous };
+    } else slot.previous = undefined;
+    slot.line = pending;
+    slot.pending = undefined;
+    slot.sequence = ++this.#sequence;
   }
 
   /** Lines of [start, end) as of now, whatever is put afterwards. Close it. */
@@ -48,33 +68,49 @@ export class Memtable {
 
 /** A line with the moment it was put, and what it replaced while a snapshot was open. */
 interface Entry {
-  line: LineRecord;
-  sequence: number;
-  previous: Entry | undefined;
+  readonly line: LineRecord;
+  readonly sequence: number;
+  readonly previous: Entry | undefined;
 }
 
-/** The newest line of a key. There is one slot per key, for good: sorted runs hold slots. */
-interface Slot extends Entry, Keyed {}
+/**
+ * The place of a key, for good: sorted runs hold slots.
+ *
+ * Invariant: a slot has a line or a pending one, or it is about to be dropped; it is in a sorted run
+ * exactly if it has a line.
+ */
+export class Slot {
+  readonly key: Key;
+  readonly space: MemtableKeyspace;
+  /** The newest durable line: what is read. */
+  line: LineRecord | undefined = undefined;
+  /** What a group in the making leaves; nobody but the writer may see it. */
+  pending: LineRecord | undefined = undefined;
+  /** When `line` was put. */
+  sequence = 0;
+  previous: Entry | undefined = undefined;
+
+  constructor(key: Key, space: MemtableKeyspace) {
+    this.key = key;
+    this.space = space;
+  }
+}
 
 /** The lines of one keyspace. */
-class MemtableKeyspace {
-  readonly slots = new Map<Key, Slot>();
-  readonly sorted = new SortedSlots<Slot>();
+export class MemtableKeyspace {
+  readonly slots: Map<Key, Slot> = new Map();
+  readonly sorted: SortedSlots<Slot> = new SortedSlots();
 
-  put(line: LineRecord, sequence: number, keepPrevious: boolean): void {
-    const { key } = line;
-    const slot = this.slots.get(key);
-    if (slot === undefined) {
-      const added = { key, line, sequence, previous: undefined };
-      this.slots.set(key, added);
-      this.sorted.add(added);
-      return;
-    }
-    slot.previous = keepPrevious
-      ? { line: slot.line, sequence: slot.sequence, previous: slot.previous }
-      : undefined;
-    slot.line = line;
-    slot.sequence = sequence;
+  /** The slot of a key, made when there is none. Who leaves it empty must {@linkcode drop} it. */
+  slot(key: Key): Slot {
+    let slot = this.slots.get(key);
+    if (slot === undefined) this.slots.set(key, slot = new Slot(key, this));
+    return slot;
+  }
+
+  /** Forgets a slot that holds nothing. */
+  drop({ key, line, pending }: Slot): void {
+    if (line === undefined && pending === undefined) this.slots.delete(key);
   }
 }
 
@@ -90,6 +126,7 @@ class MemtableCursor implements Cursor {
   bytes: Uint8Array = EMPTY;
   start = 0;
   end = 0;
+  facts: LineFacts | undefined;
   readonly #run: readonly Slot[];
   readonly #options: MemtableCursorOptions;
   #index: number;
@@ -108,14 +145,13 @@ class MemtableCursor implements Cursor {
       const slot = this.#run[this.#index]!;
       const { key } = slot;
       if (end !== undefined && key >= end) break;
-      let entry: Entry | undefined = slot;
-      while (entry !== undefined && entry.sequence > sequence) entry = entry.previous;
-      if (entry === undefined) continue;
-      const { line } = entry;
+      const line = slot.sequence <= sequence ? slot.line! : lineAt(slot.previous, sequence);
+      if (line === undefined) continue;
       this.key = key;
       this.bytes = line.bytes;
       this.start = line.start;
       this.end = line.end;
+      this.facts = line;
       return;
     }
     this.key = undefined;
@@ -126,6 +162,12 @@ class MemtableCursor implements Cursor {
     if (!this.#closed) this.#options.closed();
     this.#closed = true;
   }
+}
+
+/** The line that was there at a moment. */
+function lineAt(entry: Entry | undefined, sequence: number): LineRecord | undefined {
+  while (entry !== undefined && entry.sequence > sequence) entry = entry.previous;
+  return entry?.line;
 }
 
 const EMPTY = new Uint8Array(0);

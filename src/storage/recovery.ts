@@ -7,13 +7,13 @@
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
 import { logName, MANIFEST_NAME, parseName, tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
-import { lineFacts, lineKey, LineRecord } from "./line_record.ts";
+import { lineKey, lineRecord } from "./line_record.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { Memtable } from "./memtable.ts";
 import { DATA } from "./store.ts";
 import { mutationAt } from "./wal_format.ts";
 import { readSegment, type SegmentFindings } from "./wal_reader.ts";
-import { LogWriter } from "./wal_writer.ts";
+import { copySegment, LogWriter } from "./wal_writer.ts";
 
 /** What a directory held. */
 export interface Recovered {
@@ -37,33 +37,40 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   const names = disk.list(directory);
   checkTables(disk, directory, manifest, names);
   const segments = checkSegments(directory, manifest, names);
-  // The manifest that was read may not be durable yet, and without it what looks left over is needed.
-  await disk.syncDirectory(directory);
-  removeLeftovers(disk, directory, manifest, names);
+  const leftovers = leftoversOf(manifest, names);
+  if (leftovers.length > 0) {
+    // The manifest that was read may not be durable yet, and without it what looks left over is needed.
+    await disk.syncDirectory(directory);
+    for (const name of leftovers) disk.remove(`${directory}/${name}`);
+  }
 
+  dropUnbegunSegment(disk, directory, segments);
+  const read: ReadSegment[] = [];
+  for (const number of segments) {
+    const previousBytes = read.at(-1)?.valid.byteLength ?? 0;
+    read.push(readLines(disk, { directory, number, previousBytes }));
+  }
+  const last = read.at(-1)!;
+  // The device takes its time; the lines are read meanwhile.
+  const copying = copySegment(disk, directory, { number: last.number, bytes: last.valid });
   const memtable = new Memtable();
   const counter = { highest: manifest.highestCounter };
-  dropUnbegunSegment(disk, directory, segments);
-  let previousBytes = 0;
-  let valid: Uint8Array = new Uint8Array();
-  let sealedLogBytes = 0;
-  let cutBytes = 0;
-  for (const [i, number] of segments.entries()) {
-    const isLast = i === segments.length - 1;
-    const bytes = readWhole(disk, `${directory}/${logName(number)}`);
-    const findings = replay(bytes, memtable, counter, { directory, number });
-    checkSegment(findings, { directory, number, previousBytes });
-    previousBytes = findings.validBytes;
-    if (!isLast) sealedLogBytes += findings.validBytes;
-    cutBytes = bytes.byteLength - findings.validBytes;
-    valid = bytes.subarray(0, findings.validBytes);
+  try {
+    for (const segment of read) replay(directory, segment, memtable, counter);
+  } finally {
+    await copying;
   }
-  const log = await LogWriter.resume(disk, directory, {
-    number: segments.at(-1)!,
-    bytes: valid,
-  });
+  const bytes = last.valid.byteLength;
+  const log = LogWriter.resume(disk, directory, { number: last.number, bytes });
   await disk.syncDirectory(directory);
-  return { manifest, memtable, log, highestCounter: counter.highest, cutBytes, sealedLogBytes };
+  return {
+    manifest,
+    memtable,
+    log,
+    highestCounter: counter.highest,
+    cutBytes: last.cutBytes,
+    sealedLogBytes: memtable.logBytes - bytes,
+  };
 }
 
 /**
@@ -79,29 +86,51 @@ function dropUnbegunSegment(disk: Disk, directory: string, segments: number[]): 
   segments.pop();
 }
 
+/** A segment that was read and checked. */
+interface ReadSegment {
+  number: number;
+  /** Its whole groups. */
+  valid: Uint8Array;
+  /** Start and end of each line, one after the other. */
+  lines: number[];
+  cutBytes: number;
+}
+
+function readLines(
+  disk: Disk,
+  segment: { directory: string; number: number; previousBytes: number },
+): ReadSegment {
+  const { directory, number } = segment;
+  const bytes = readWhole(disk, `${directory}/${logName(number)}`);
+  const lines: number[] = [];
+  const findings = readSegment(bytes, (start, end) => void lines.push(start, end));
+  checkSegment(findings, segment);
+  const valid = bytes.subarray(0, findings.validBytes);
+  return { number, valid, lines, cutBytes: bytes.byteLength - findings.validBytes };
+}
+
 /** Puts the lines of a segment into the memtable, in order. */
 function replay(
-  bytes: Uint8Array,
+  directory: string,
+  segment: ReadSegment,
   memtable: Memtable,
   counter: { highest: number },
-  { directory, number }: { directory: string; number: number },
-): SegmentFindings {
+): void {
+  const { number, valid, lines } = segment;
   try {
-    const findings = readSegment(bytes, (start, end) => {
-      const { keyspace, jsonStart } = mutationAt(bytes, start, end);
+    for (let i = 0; i < lines.length; i += 2) {
+      const end = lines[i + 1]!;
+      const { keyspace, jsonStart } = mutationAt(valid, lines[i]!, end);
       const space = keyspace === "" ? DATA : keyspace;
-      const key = lineKey(bytes, jsonStart, end);
-      const line = new LineRecord(key, lineFacts(bytes, jsonStart, end), bytes, jsonStart, end);
+      const line = lineRecord(lineKey(valid, jsonStart, end), valid, jsonStart, end);
       if (space === DATA && line.counter > counter.highest) counter.highest = line.counter;
       memtable.put(space, line);
-    });
-    memtable.logBytes += findings.validBytes;
-    return findings;
+    }
   } catch (error) {
-    if (error instanceof ConvergeError && error.code === "wrong_data") throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw damaged(directory, logName(number), reason, {});
   }
+  memtable.logBytes += valid.byteLength;
 }
 
 function checkSegment(
@@ -201,22 +230,14 @@ function checkSegments(
   return numbers;
 }
 
-function removeLeftovers(
-  disk: Disk,
-  directory: string,
-  { tables, log }: Manifest,
-  names: readonly string[],
-): void {
+/** What no manifest needs: of interrupted work, or not removed before the end. */
+function leftoversOf({ tables, log }: Manifest, names: readonly string[]): string[] {
   const named = new Set(tables.map(({ number }) => number));
-  for (const name of names) {
+  return names.filter((name) => {
     const file = parseName(name);
-    const isLeftover = file === undefined
-      ? name.endsWith(TEMPORARY_SUFFIX)
-      : file.kind === "log"
-      ? file.number < log
-      : !named.has(file.number);
-    if (isLeftover) disk.remove(`${directory}/${name}`);
-  }
+    if (file === undefined) return name.endsWith(TEMPORARY_SUFFIX);
+    return file.kind === "log" ? file.number < log : !named.has(file.number);
+  });
 }
 
 function readWhole(disk: Disk, path: string): Uint8Array {

@@ -11,6 +11,7 @@ import {
   findLine,
   findStart,
   latin1,
+  type Line,
   lineEnd,
   lineKey,
   type LineRecord,
@@ -19,6 +20,7 @@ import {
   lowerBound,
 } from "./line_record.ts";
 import {
+  BLOCK_BYTES,
   FOOTER_BYTES,
   parseFooter,
   parseTail,
@@ -28,6 +30,8 @@ import {
 
 /** Blocks that a cursor reads in one go at most. */
 const READ_AHEAD_BLOCKS = 32;
+/** A larger block has memory of its own, for the time of one read. */
+const SCRATCH_BYTES_MAX = 64 * 1024;
 
 /** Which table, and what it shares with the others. */
 export interface TableReaderOptions {
@@ -85,9 +89,13 @@ export class TableReader {
       const i = findStart(bytes, starts, key);
       return i < 0 ? undefined : lineRecord(key, bytes, starts[i]!, starts[i + 1]! - 1);
     }
-    const block = this.block(number);
-    const start = findLine(block, key);
-    return start < 0 ? undefined : lineRecord(key, block, start, lineEnd(block, start));
+    const length = index.offsets[number + 1]! - index.offsets[number]!;
+    if (this.#options.cache.admits(length)) return findRecord(this.block(number), key);
+    const block = scratchOf(length);
+    this.#file ??= this.#options.disk.openRead(this.path);
+    this.#file.readInto(index.offsets[number]!, block);
+    this.#check(number, block);
+    return findRecord(block, key, copyLine);
   }
 
   /** The checked bytes of a block, kept in the cache. */
@@ -200,6 +208,7 @@ export class RunCursor implements Cursor {
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
   end = -1;
+  readonly facts = undefined;
   readonly #tables: readonly TableReader[];
   readonly #endKey: Key | undefined;
   /** Index of the table being read; those before it are released. */
@@ -300,6 +309,48 @@ export function blockFor(firstKeys: readonly Key[], key: Key): number {
     else high = middle;
   }
   return low;
+}
+
+/** The line of `key` in a block, as it lies there or as a copy. */
+function findRecord(
+  block: Uint8Array,
+  key: Key,
+  copy?: (block: Uint8Array, start: number, end: number) => Line,
+): LineRecord | undefined {
+  const from = findLine(block, key);
+  if (from < 0) return undefined;
+  const to = lineEnd(block, from);
+  if (copy === undefined) return lineRecord(key, block, from, to);
+  const { bytes, start, end } = copy(block, from, to);
+  return lineRecord(key, bytes, start, end);
+}
+
+/** Where blocks that are not kept are read to. Nothing may look at it after the call that filled it. */
+let scratch = new Uint8Array(2 * BLOCK_BYTES);
+
+function scratchOf(length: number): Uint8Array {
+  if (length > scratch.byteLength) {
+    if (length > SCRATCH_BYTES_MAX) return new Uint8Array(length);
+    scratch = new Uint8Array(length);
+  }
+  return scratch.subarray(0, length);
+}
+
+/** Lines are copied into shared slabs no larger than a block: a record keeps no more memory alive. */
+let slab = new Uint8Array(BLOCK_BYTES);
+let slabUsed = 0;
+
+function copyLine(block: Uint8Array, start: number, end: number): Line {
+  const length = end - start;
+  if (length > BLOCK_BYTES / 4) return { bytes: block.slice(start, end), start: 0, end: length };
+  if (slabUsed + length > BLOCK_BYTES) {
+    slab = new Uint8Array(BLOCK_BYTES);
+    slabUsed = 0;
+  }
+  const at = slabUsed;
+  slab.set(block.subarray(start, end), at);
+  slabUsed += length;
+  return { bytes: slab, start: at, end: at + length };
 }
 
 const EMPTY = new Uint8Array(0);

@@ -45,7 +45,7 @@ export async function buildTables(
     let sliceStart = clock.monotonicMs();
     for (let lines = 1; source.key !== undefined; source.next(), lines++) {
       const { key, bytes, start, end } = source;
-      const facts = lineFacts(bytes, start, end);
+      const facts = source.facts ?? lineFacts(bytes, start, end);
       if (facts.erase !== true || isNeeded(key, options.older)) {
         writer ??= new TableWriter({ disk, directory, keyspace, number: allocate() });
         writer.add(key, source, facts);

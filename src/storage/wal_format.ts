@@ -12,7 +12,7 @@
  * and bytes it has, their CRC-32, and how many bytes of the segment were *known to be durable* when it
  * was written (`synced`). That is what tells a torn tail from damage: bytes that a later commit calls
  * synced can only have been damaged. So that the last group has such a witness too, an empty group
- * follows it as soon as its fsync is done.
+ * follows it when writing has paused.
  */
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";

@@ -8,6 +8,9 @@ import { commitLine, headerLine, LOG_FORMAT } from "./wal_format.ts";
 /** Room that a group's buffer must have behind its lines, for the commit. */
 export const COMMIT_ROOM_BYTES = 160;
 
+/** The buffer of a group without lines. */
+const NO_LINES = new Uint8Array(COMMIT_ROOM_BYTES);
+
 /** The open segment. One writer; a failed append is undone before the next. */
 export class LogWriter {
   readonly number: number;
@@ -57,27 +60,17 @@ export class LogWriter {
   }
 
   /**
-   * Goes on with a recovered segment whose whole groups are `bytes`, in a new file under its name. The
-   * one that was read may lie in the cache only: where an fsync of it once failed, another one would
-   * succeed and mean nothing. The caller syncs the directory.
+   * Goes on with a recovered segment of `bytes` whole bytes in the new file that
+   * {@linkcode copySegment} made. The caller syncs the directory.
    */
-  static async resume(
+  static resume(
     disk: Disk,
     directory: string,
-    { number, bytes }: { number: number; bytes: Uint8Array },
-  ): Promise<LogWriter> {
+    { number, bytes }: { number: number; bytes: number },
+  ): LogWriter {
     const path = `${directory}/${logName(number)}`;
-    const temporary = path + TEMPORARY_SUFFIX;
-    disk.remove(temporary);
-    const file = disk.openAppend(temporary);
-    try {
-      file.append(bytes);
-      await file.sync();
-    } finally {
-      file.close();
-    }
-    disk.rename(temporary, path);
-    const writer = new LogWriter(disk, directory, number, bytes.byteLength);
+    disk.rename(path + TEMPORARY_SUFFIX, path);
+    const writer = new LogWriter(disk, directory, number, bytes);
     writer.witness();
     return writer;
   }
@@ -108,7 +101,7 @@ export class LogWriter {
   /** Says behind the last group that it is durable. Not worth a failure: without it, it still is. */
   witness(): void {
     try {
-      this.append(new Uint8Array(COMMIT_ROOM_BYTES), 0, 0);
+      this.append(NO_LINES, 0, 0);
     } catch {
       // Undone before the next append, which meets the same trouble and reports it.
     }
@@ -147,5 +140,25 @@ export class LogWriter {
       }
     }
     this.#spoiled = false;
+  }
+}
+
+/**
+ * Writes the whole groups of a recovered segment into a new file, durably. The one that was read may
+ * lie in the cache only: where an fsync of it once failed, another one would succeed and mean nothing.
+ */
+export async function copySegment(
+  disk: Disk,
+  directory: string,
+  { number, bytes }: { number: number; bytes: Uint8Array },
+): Promise<void> {
+  const temporary = `${directory}/${logName(number)}${TEMPORARY_SUFFIX}`;
+  disk.remove(temporary);
+  const file = disk.openAppend(temporary);
+  try {
+    file.append(bytes);
+    await file.sync();
+  } finally {
+    file.close();
   }
 }

@@ -1,24 +1,19 @@
 /** Calls that wait for the writer: bounded, in order. */
 import { ConvergeError } from "../errors.ts";
-import type { Group } from "./group.ts";
+import { logBytesOf } from "./group.ts";
 import type { ApplyResult, Mutation } from "./store.ts";
 
 /** Bounds of what may wait; more is refused. */
 export const QUEUED_CALLS_MAX = 65_536;
 export const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 
-/** A call of which the group in the making has decided. */
-export interface TakenCall {
-  results: ApplyResult[];
-  resolve: (results: ApplyResult[]) => void;
-  reject: (error: unknown) => void;
-}
-
-interface WaitingCall {
-  mutations: readonly Mutation[];
-  bytes: number;
-  resolve: (results: ApplyResult[]) => void;
-  reject: (error: unknown) => void;
+/** A call that waits for its answer. */
+export interface WaitingCall {
+  readonly mutations: readonly Mutation[];
+  /** The most that it takes of the log. */
+  readonly bytes: number;
+  readonly resolve: (results: ApplyResult[]) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** Invariant: at most QUEUED_CALLS_MAX calls, and QUEUED_BYTES_MAX unless it is a single call. */
@@ -41,7 +36,7 @@ export class WriteQueue {
   /** Waits for a batch to be carried out. Rejects with `overloaded` at the bound. */
   push(mutations: readonly Mutation[]): Promise<ApplyResult[]> {
     let bytes = 0;
-    for (const { record } of mutations) bytes += record.frame.byteLength;
+    for (let i = 0; i < mutations.length; i++) bytes += logBytesOf(mutations[i]!);
     const waiting = this.#calls.length - this.#head;
     if (waiting > 0 && (waiting >= QUEUED_CALLS_MAX || this.#bytes + bytes > QUEUED_BYTES_MAX)) {
       return Promise.reject(
@@ -54,23 +49,26 @@ export class WriteQueue {
     });
   }
 
-  /** Moves calls into a group until it has `bytesMax` bytes. Calls that cannot be decided fail. */
-  take(group: Group, bytesMax: number): TakenCall[] {
-    const taken: TakenCall[] = [];
-    while (this.#head < this.#calls.length && group.bytes < bytesMax) {
-      const { mutations, bytes, resolve, reject } = this.#calls[this.#head++]!;
-      this.#bytes -= bytes;
-      try {
-        taken.push({ results: group.add(mutations), resolve, reject });
-      } catch (error) {
-        reject(error);
-      }
+  /** Takes the first calls, of `bytesMax` bytes together or one call that is larger. */
+  take(bytesMax: number): { calls: WaitingCall[]; bytes: number } {
+    let end = this.#head;
+    let bytes = 0;
+    while (end < this.#calls.length && (bytes === 0 || bytes < bytesMax)) {
+      bytes += this.#calls[end++]!.bytes;
     }
-    if (this.#head === this.#calls.length) {
+    this.#bytes -= bytes;
+    if (this.#head === 0 && end === this.#calls.length) {
+      const calls = this.#calls;
+      this.#calls = [];
+      return { calls, bytes };
+    }
+    const calls = this.#calls.slice(this.#head, end);
+    this.#head = end;
+    if (end === this.#calls.length) {
       this.#calls = [];
       this.#head = 0;
     }
-    return taken;
+    return { calls, bytes };
   }
 
   /** Resolves when the memtable of now is frozen. */

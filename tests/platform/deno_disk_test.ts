@@ -29,6 +29,9 @@ Deno.test("DenoDisk: appends, reads at an offset, goes on where a file ends", ()
     const read = disk.openRead(path);
     assertEquals(read.sizeBytes, 11);
     assertEquals(read.readAt(6, 5), bytes("world"));
+    const target = bytes("-----!");
+    read.readInto(6, target.subarray(0, 5));
+    assertEquals(target, bytes("world!"));
     const error = assertThrows(() => read.readAt(6, 6), ConvergeError);
     assertEquals(error.code, "disk_failed");
     read.close();

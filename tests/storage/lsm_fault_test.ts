@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { DATA, META } from "../../src/storage/store.ts";
+import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
 import { put, record, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
@@ -322,6 +323,18 @@ Deno.test("LsmStore: an unknown format is refused", async () => {
   disk.openAppend(path).append(
     new TextEncoder().encode(`${body}{"end":{"tables":0,"crc":"${crc}"}}\n`),
   );
+  const error = await assertRejects(() => subject.open(), ConvergeError, "format");
+  assertEquals(error.code, "wrong_data");
+});
+
+Deno.test("LsmStore: a log of an unknown format is refused", async () => {
+  const subject = new VirtualStore();
+  await (await subject.open()).close();
+  const [path] = subject.paths(".log");
+  const header = { format: LOG_FORMAT + 1, segment: 1, previousBytes: 0 };
+  const disk = subject.device.mount();
+  disk.remove(path!);
+  disk.openAppend(path!).append(headerLine(header));
   const error = await assertRejects(() => subject.open(), ConvergeError, "format");
   assertEquals(error.code, "wrong_data");
 });

@@ -176,23 +176,28 @@ class DenoReadFile implements ReadFile {
 
   readAt(offset: number, lengthBytes: number): Uint8Array {
     const bytes = new Uint8Array(lengthBytes);
+    this.readInto(offset, bytes);
+    return bytes;
+  }
+
+  readInto(offset: number, target: Uint8Array): void {
+    const { byteLength } = target;
     let done = 0;
     try {
-      while (done < lengthBytes) {
-        const read = fs.readSync(this.#descriptor, bytes, done, lengthBytes - done, offset + done);
+      while (done < byteLength) {
+        const read = fs.readSync(this.#descriptor, target, done, byteLength - done, offset + done);
         if (read === 0) break;
         done += read;
       }
     } catch (error) {
       throw diskError("read", this.#path, error);
     }
-    if (done < lengthBytes) {
+    if (done < byteLength) {
       throw new ConvergeError(
         "disk_failed",
-        `Cannot read ${lengthBytes} bytes at ${offset} of ${this.#path}: it ends after ${done}`,
+        `Cannot read ${byteLength} bytes at ${offset} of ${this.#path}: it ends after ${done}`,
       );
     }
-    return bytes;
   }
 
   close(): void {

@@ -4,21 +4,23 @@
 const BUSY =
   ": other work took part of the cores, so ratios say little and numbers without a ratio nothing";
 
+/** Programs that the benchmark of the cluster uses, each with what makes it tell its version. */
+const TOOLS = [["etcd", "--version"], ["wrk", "-v"]] as const;
+
 /** One line each. */
-export async function machineFacts(): Promise<string[]> {
+export async function machineFacts(
+  tools: readonly (readonly [command: string, argument: string])[] = TOOLS,
+): Promise<string[]> {
   const cpu = /^model name\s*: (.*)$/m.exec(await text("/proc/cpuinfo"))?.[1] ?? "unknown CPU";
   const gib = (Deno.systemMemoryInfo().total / 1024 ** 3).toFixed(1);
   const load = Deno.loadavg().map((value) => value.toFixed(1)).join(", ");
   const note = Deno.loadavg()[0]! > 0.5 ? BUSY : "";
+  const versions = await Promise.all(
+    tools.map(([command, argument]) => version(command, argument)),
+  );
   return [
     `${navigator.hardwareConcurrency} cores (${cpu}), ${gib} GiB, Linux ${Deno.osRelease()}`,
-    `Deno ${Deno.version.deno}, V8 ${Deno.version.v8}; ${await version(
-      "etcd",
-      "--version",
-    )}; ${await version(
-      "wrk",
-      "-v",
-    )}`,
+    [`Deno ${Deno.version.deno}, V8 ${Deno.version.v8}`, ...versions].join("; "),
     `Load average when the run began: ${load}${note}`,
   ];
 }

@@ -1,0 +1,87 @@
+/** Loads this engine, watches the event loop and prints one line of JSON. Started by `alone.ts`. */
+import { residentBytes } from "../cluster/process_facts.ts";
+import type { Alone } from "./alone.ts";
+import { Sum } from "./comparison.ts";
+import { ConvergeEngine } from "./converge_engine.ts";
+import { Dataset } from "./dataset.ts";
+import { directoryBytes } from "./engine.ts";
+
+const BATCH = 100;
+/** Durable puts of the second phase, and how many wait at a time. */
+const DURABLE_PUTS = 200_000;
+const WAITING = 100;
+
+const [directory, keys, valueBytes] = Deno.args;
+const dataset = new Dataset(Number(keys), Number(valueBytes));
+const engine = new ConvergeEngine(directory!, dataset);
+
+/** Gaps between turns of the event loop, beyond what a timer takes anyway. */
+function watchLoop(): () => Alone["stallMs"] {
+  const gaps: number[] = [];
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    gaps.push(Math.max(0, now - last - 1));
+    last = now;
+  }, 1);
+  return () => {
+    clearInterval(timer);
+    gaps.sort((a, b) => a - b);
+    const at = (share: number) => gaps[Math.floor((gaps.length - 1) * share)] ?? 0;
+    return { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
+  };
+}
+
+function residentMaxBytes(): number {
+  const kib = /^VmHWM:\s+(\d+) kB/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];
+  return Number(kib) * 1024;
+}
+
+await engine.open(false);
+const sum = new Sum();
+const stopLoad = watchLoop();
+await sum.measure(async () => {
+  for (let i = 0; i < dataset.keys; i += BATCH) {
+    await engine.putBatch(i, Math.min(BATCH, dataset.keys - i));
+  }
+  return dataset.keys;
+});
+const stallMs = stopLoad();
+await sum.measure(async () => {
+  await engine.settle();
+  return 0;
+});
+// The total of flushed bytes is not counted by the store; each record is flushed once, about as long
+// as it is in the log.
+const recordBytes = engine.mutation(0).record.frame.byteLength;
+const { compactedBytesTotal } = engine.store.statistics();
+const putBytes = dataset.keys * recordBytes;
+const space = directoryBytes(directory!);
+await engine.close();
+
+await engine.open(true);
+const stopDurable = watchLoop();
+let left = Math.min(DURABLE_PUTS, dataset.keys * 2);
+await Promise.all(Array.from({ length: WAITING }, async () => {
+  while (left-- > 0) {
+    await engine.put(dataset.pick());
+    engine.get(dataset.key(dataset.pick()));
+  }
+}));
+const durableStallMs = stopDurable();
+await engine.settle();
+const alone: Alone = {
+  keys: dataset.keys,
+  valueBytes: dataset.valueBytes,
+  ...sum.measured,
+  stallMs,
+  durableStallMs,
+  residentBytes: residentBytes(Deno.pid),
+  residentMaxBytes: residentMaxBytes(),
+  writeAmplification: 2 + compactedBytesTotal / putBytes,
+  compactedShare: compactedBytesTotal / putBytes,
+  spaceOfRecords: space / putBytes,
+  spaceOfData: space / dataset.bytes,
+};
+console.log(JSON.stringify(alone));
+await engine.close();

@@ -1,0 +1,116 @@
+/** The modes that answer before the device has the bytes: what each waits for, and what it can lose. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Clock, TimerID } from "../../src/platform/clock.ts";
+import { ConvergeError, isConvergeError } from "../../src/errors.ts";
+import { put, scanAll } from "./store_conformance.ts";
+import { VirtualStore } from "./virtual_store.ts";
+
+/** Timers fire when the test says so; those without a delay at once. */
+class HandClock implements Clock {
+  #nowMs = 0;
+  #last = 0;
+  readonly #timers = new Map<TimerID, { atMs: number; callback: () => void }>();
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  wallMs(): number {
+    return this.#nowMs;
+  }
+
+  setTimer(delayMs: number, callback: () => void): TimerID {
+    const timer = ++this.#last;
+    this.#timers.set(timer, { atMs: this.#nowMs + delayMs, callback });
+    if (delayMs === 0) queueMicrotask(() => this.#fire(timer));
+    return timer;
+  }
+
+  clearTimer(timer: TimerID): void {
+    this.#timers.delete(timer);
+  }
+
+  #fire(timer: TimerID): void {
+    const due = this.#timers.get(timer);
+    this.#timers.delete(timer);
+    due?.callback();
+  }
+
+  /** Lets time pass, and lets what came of it run. */
+  async advance(ms: number): Promise<void> {
+    this.#nowMs += ms;
+    for (const [timer, { atMs }] of [...this.#timers]) if (atMs <= this.#nowMs) this.#fire(timer);
+    for (let i = 0; i < 50; i++) await Promise.resolve();
+  }
+}
+
+const INTERVAL_MS = 100;
+
+Deno.test("LsmStore, interval: answers without an fsync, and makes one for all of an interval", async () => {
+  const subject = new VirtualStore();
+  const clock = new HandClock();
+  const store = await subject.open({ clock, durability: { mode: "interval", ms: INTERVAL_MS } });
+  const before = store.statistics().syncsTotal;
+  for (let i = 1; i <= 3; i++) assertEquals(await store.apply([put(`k${i}`, i)]), ["stored"]);
+  await clock.advance(INTERVAL_MS - 1);
+  assertEquals(store.statistics().syncsTotal, before);
+  await clock.advance(1);
+  assertEquals(store.statistics().syncsTotal, before + 1);
+  await clock.advance(10 * INTERVAL_MS);
+  assertEquals(store.statistics().syncsTotal, before + 1, "none where nothing was written");
+});
+
+Deno.test("LsmStore, interval and os: a power failure takes a suffix of whole batches", async () => {
+  let kept = 0;
+  let lost = 0;
+  for (let seed = 0; seed < 60; seed++) {
+    const subject = new VirtualStore(seed);
+    const clock = new HandClock();
+    const interval = { mode: "interval", ms: INTERVAL_MS } as const;
+    const durability = seed % 2 === 0 ? interval : { mode: "os" } as const;
+    const store = await subject.open({ clock, durability });
+    for (let i = 1; i <= 3; i++) await store.apply([put(`a${i}`, i), put(`b${i}`, i)]);
+    await clock.advance(INTERVAL_MS);
+    for (let i = 4; i <= 6; i++) await store.apply([put(`a${i}`, i), put(`b${i}`, i)]);
+    subject.device.crash();
+    const again = await subject.open();
+    const counters = scanAll(again).map(({ key, counter }) => `${key[0]}${counter}`);
+    const batches = counters.filter((text) => text.startsWith("a")).length;
+    const expected = ["a", "b"].flatMap((letter) =>
+      Array.from({ length: batches }, (_, i) => `${letter}${i + 1}`)
+    );
+    assertEquals(counters, expected, `seed ${seed}`);
+    if (durability.mode === "interval") {
+      assert(batches >= 3, `seed ${seed}: what an interval's fsync covered is there`);
+    }
+    kept += batches;
+    lost += 6 - batches;
+    await again.close();
+  }
+  assert(kept > 0 && lost > 0, `${kept} kept, ${lost} lost`);
+});
+
+Deno.test("LsmStore, os and interval: a death of the process alone loses nothing", async () => {
+  for (const durability of [{ mode: "os" }, { mode: "interval", ms: INTERVAL_MS }] as const) {
+    const subject = new VirtualStore();
+    const store = await subject.open({ clock: new HandClock(), durability });
+    for (let i = 1; i <= 5; i++) await store.apply([put(`k${i}`, i)]);
+    subject.device.crash({ power: false });
+    const again = await subject.open();
+    assertEquals(scanAll(again).length, 5);
+    await again.close();
+  }
+});
+
+Deno.test("LsmStore, interval: a failed fsync in the background ends all writing", async () => {
+  const subject = new VirtualStore();
+  const clock = new HandClock();
+  const store = await subject.open({ clock, durability: { mode: "interval", ms: INTERVAL_MS } });
+  await store.apply([put("a", 1)]);
+  subject.device.faults.errorRate.sync = 1;
+  await clock.advance(INTERVAL_MS);
+  subject.device.faults.errorRate.sync = 0;
+  assertEquals(subject.fatal.length, 1);
+  const error = await assertRejects(() => store.apply([put("b", 2)]), ConvergeError);
+  assert(isConvergeError(error, "disk_failed"));
+});

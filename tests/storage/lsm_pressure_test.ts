@@ -1,0 +1,104 @@
+/** Flush and compaction that fall behind: writes are slowed, wait, and are refused; never lost. */
+import { assert, assertEquals } from "@std/assert";
+import { isConvergeError } from "../../src/errors.ts";
+import type { Disk } from "../../src/platform/disk.ts";
+import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import { InstantClock } from "./instant_clock.ts";
+import { put, scanAll } from "./store_conformance.ts";
+import { VirtualStore } from "./virtual_store.ts";
+
+const MEMTABLE_BYTES = 2_000;
+
+/** A disk on which tables of at least so many bytes become durable only once the gate is open. */
+function gatedDisk(disk: Disk, { tableBytesMin }: { tableBytesMin: number }) {
+  let open = () => {};
+  const gate = new Promise<void>((resolve) => open = resolve);
+  const gated: Disk = Object.create(disk, {
+    openAppend: {
+      value: (path: string) => {
+        const file = disk.openAppend(path);
+        if (!path.endsWith(".sst.tmp")) return file;
+        return Object.create(file, {
+          sizeBytes: { get: () => file.sizeBytes },
+          append: { value: (bytes: Uint8Array) => file.append(bytes) },
+          close: { value: () => file.close() },
+          sync: {
+            value: async () => {
+              if (file.sizeBytes >= tableBytesMin) await gate;
+              await file.sync();
+            },
+          },
+        });
+      },
+    },
+  });
+  for (const name of ["list", "fileSize", "openRead", "truncate", "rename", "link", "remove"]) {
+    const method = Reflect.get(disk, name) as (...args: unknown[]) => unknown;
+    Object.defineProperty(gated, name, { value: method.bind(disk) });
+  }
+  for (const name of ["makeDirectory", "removeDirectory", "syncDirectory", "lock"]) {
+    const method = Reflect.get(disk, name) as (...args: unknown[]) => unknown;
+    Object.defineProperty(gated, name, { value: method.bind(disk) });
+  }
+  return { disk: gated, open };
+}
+
+async function turns(): Promise<void> {
+  for (let i = 0; i < 2_000; i++) await Promise.resolve();
+}
+
+/** Writes batch after batch until one has not been answered for long. */
+async function writeUntilStalled(
+  store: LsmStore,
+): Promise<{ written: number; last: Promise<unknown> }> {
+  for (let counter = 1;; counter++) {
+    let answered = false;
+    const last = store.apply([put(`key${counter}`, counter, { value: "x".repeat(400) })])
+      .then(() => void (answered = true));
+    await turns();
+    if (!answered) return { written: counter, last };
+    assert(counter < 2_000, "nothing ever stalled");
+  }
+}
+
+Deno.test("LsmStore: while a flush hangs writes wait, then are refused, and none is lost", async () => {
+  const subject = new VirtualStore();
+  const { disk, open } = gatedDisk(subject.device.mount(), { tableBytesMin: 0 });
+  const store = await subject.open({ disk, memtableBytes: MEMTABLE_BYTES });
+  const { written, last } = await writeUntilStalled(store);
+  // One memtable is being flushed and the next is full: no more is taken into memory.
+  assert(store.statistics().memtableBytes < 3 * MEMTABLE_BYTES, "memory is bounded");
+  const one = put("one", 1);
+  const calls = Array.from({ length: 66_000 }, () => store.apply([one]).then(() => 1, (e) => e));
+  await turns();
+  open();
+  const results = await Promise.all(calls);
+  await last;
+  const refused = results.filter((result) => isConvergeError(result, "overloaded")).length;
+  assert(refused > 0 && refused < 2_000, `${refused} refused`);
+  assertEquals(results.filter((result) => result === 1).length, 66_000 - refused);
+  assertEquals(scanAll(store).length, written + 1);
+  await store.close();
+});
+
+Deno.test("LsmStore: while compaction hangs writes are slowed, then wait, and go on after it", async () => {
+  const subject = new VirtualStore();
+  // A flush writes less than this, a compaction of four runs more.
+  const { disk, open } = gatedDisk(subject.device.mount(), { tableBytesMin: 4 * MEMTABLE_BYTES });
+  const clock = new InstantClock();
+  // Without fsyncs nothing but slowing down takes time on this clock.
+  const durability = { mode: "os" } as const;
+  const store = await subject.open({ disk, clock, durability, memtableBytes: MEMTABLE_BYTES });
+  const startMs = clock.monotonicMs();
+  const { written, last } = await writeUntilStalled(store);
+  const { tableCount } = store.statistics();
+  assert(tableCount >= 12 && tableCount <= 24, `${tableCount} tables`);
+  assert(clock.monotonicMs() - startMs >= 8, "writes were slowed before they had to wait");
+  open();
+  await last;
+  await store.flush();
+  await store.settled();
+  assert(store.statistics().tableCount < 12);
+  assertEquals(scanAll(store).length, written);
+  await store.close();
+});
