@@ -1,8 +1,10 @@
 /** Mistakes in membership, convergence and waiting. */
 import { ConvergeError } from "../../errors.ts";
+import { CHECKSUM_HEADER } from "../../replication/body_checksum.ts";
 import { HintedHandoff } from "../../replication/hinted_handoff.ts";
 import { Gossip, type GossipOptions } from "../../membership/gossip.ts";
 import {
+  withDamagedMessages,
   withExpiry,
   withHints,
   withJoinBesideStale,
@@ -83,6 +85,21 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
       network: {
         request: (request) =>
           platform.network.request({ ...request, timeoutMs: request.timeoutMs * 4 }),
+      },
+    }),
+  },
+  {
+    name: "messages-unchecked",
+    about: "a bit that flipped on the way makes of a question one for another key",
+    seedsMax: 50,
+    plan: withDamagedMessages,
+    platform: (platform) => ({
+      ...platform,
+      network: {
+        request: ({ headers = {}, ...request }) => {
+          const { [CHECKSUM_HEADER]: _, ...others } = headers;
+          return platform.network.request({ ...request, headers: others });
+        },
       },
     }),
   },
