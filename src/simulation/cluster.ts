@@ -241,6 +241,9 @@ export class Cluster {
   /** What the node promised in its earlier lives must be there. */
   #checkPromises(node: SimulatedNode): void {
     if (node.damaged) return;
+    // What fails for the node now does not fail for whoever looks on.
+    const { faults } = node.disk;
+    node.disk.faults = { ...faults, errorRate: {} };
     for (const [key, version] of node.promises) {
       let foundVersion;
       try {
@@ -251,6 +254,7 @@ export class Cluster {
       if (foundVersion !== undefined && compareVersions(foundVersion, version) >= 0) continue;
       this.brokenPromises.push({ ...version, node: node.name, key, foundVersion });
     }
+    node.disk.faults = faults;
   }
 
   #onFailed(node: SimulatedNode, life: ProcessLife, error: Error): void {
