@@ -184,12 +184,12 @@ export class PeerLink {
         timeoutMs: options.timeoutMs ?? this.#context.timeoutMs,
       });
     } catch (error) {
-      this.#breaker.failed(platform.clock.monotonicMs());
+      this.#breaker.failed(platform.clock.monotonicMs(), startMs);
       throw error;
     }
     const nowMs = platform.clock.monotonicMs();
     this.#latencyMs += 0.2 * (nowMs - startMs - this.#latencyMs);
-    this.#breaker.succeeded();
+    this.#breaker.succeeded(startMs);
     return this.#checked(response);
   }
 
