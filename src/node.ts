@@ -139,6 +139,7 @@ export class ConvergeNode {
       clock,
       lamport,
       horizon,
+      takesRecords: () => gossip.self.status !== "joining",
       onStored: (record) => {
         this.#antiEntropy.onStored(record.key);
         this.#collector.onStored(record);

@@ -4,6 +4,7 @@ import { ConvergeError } from "../errors.ts";
 import { keyFromPath, keyToPath } from "../record/key.ts";
 import { decodeFrames, joinFrames, lineOf } from "../record/record_line.ts";
 import type { MemberStatus } from "../membership/member.ts";
+import { bodyChecksum, checkBody } from "../replication/body_checksum.ts";
 import type { AntiEntropy } from "../replication/anti_entropy.ts";
 import type { GossipLoop } from "../replication/gossip_loop.ts";
 import {
@@ -91,7 +92,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 
   app.post("/internal/gossip", async (c) => {
     const { body } = await receive(c, options, bytesMax);
-    return answer(options, options.gossipLoop.receive(body));
+    return checkedAnswer(options, options.gossipLoop.receive(body));
   });
 
   app.post("/internal/tree", async (c) => {
@@ -100,7 +101,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     const hashes = arcs === undefined
       ? await options.antiEntropy.arcHashes(from, ring)
       : await options.antiEntropy.leafHashes(arcs, ring);
-    return answer(options, JSON.stringify(hashes));
+    return checkedAnswer(options, JSON.stringify(hashes));
   });
 
   app.post("/internal/range", async (c) => {
@@ -115,7 +116,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
       records.map((record) => encodeReadQuestion({ key: record.key, have: record })).join(""),
     );
     const headers = through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(through) };
-    return answer(options, body, headers);
+    return checkedAnswer(options, body, headers);
   });
 
   app.post("/internal/list", async (c) => {
@@ -123,7 +124,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     const request = decodeListRequest(body);
     const page = listPage(options.store, request);
     const headers = page.through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(page.through) };
-    return answer(options, encodeListPage(page, request.values), headers);
+    return checkedAnswer(options, encodeListPage(page, request.values), headers);
   });
 
   // Before the route of single copies, whose wildcard matches it too.
@@ -158,6 +159,7 @@ async function receive(
   const body = await readBody(req.raw, bytesMax);
   const path = rawPathAfter(url, "");
   options.auth.check({ method, path, headers, body }, headers.get(SIGNATURE_HEADER));
+  checkBody(headers, body);
   const to = headers.get(TO_HEADER);
   if (to !== null && to !== options.nodeID) {
     throw new ConvergeError("misdirected", `Cannot take a message for ${to}: this is another node`);
@@ -166,6 +168,15 @@ async function receive(
   const from = headers.get(FROM_HEADER) ?? "";
   if (from !== "") options.onHeard(from);
   return { from, body };
+}
+
+/** An answer that is more than records and the words around them. */
+function checkedAnswer(
+  options: InternalRoutesOptions,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Response {
+  return answer(options, body, { ...headers, ...bodyChecksum(body) });
 }
 
 function answer(

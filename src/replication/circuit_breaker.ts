@@ -1,7 +1,8 @@
 /**
  * Goes around a peer that does not answer: a stopped process costs one deadline once. Closed while
  * all is well; after a failure open for a while that doubles up to a bound, with jitter; then one
- * request is let through to probe. Hearing from the peer in any other way closes it at once.
+ * request is let through to probe. Hearing from the peer in any other way closes it at once. A
+ * request that fails after a later one was answered tells of the past and changes nothing.
  */
 import type { Random } from "../platform/random.ts";
 
@@ -13,6 +14,8 @@ export class CircuitBreaker {
   readonly #random: Random;
   #failures = 0;
   #openUntilMs = -Infinity;
+  /** When the newest of the answered requests was sent. */
+  #answeredMs = -Infinity;
 
   constructor(random: Random) {
     this.#random = random;
@@ -36,13 +39,17 @@ export class CircuitBreaker {
     return this.#failures === 0;
   }
 
-  failed(nowMs: number): void {
+  /** @param sentMs When the request was sent. */
+  failed(nowMs: number, sentMs = nowMs): void {
+    if (sentMs < this.#answeredMs) return;
     this.#failures++;
     this.#openUntilMs = nowMs + this.#openMs();
   }
 
-  succeeded(): void {
+  /** @param sentMs When the request was sent that was answered; undefined: the peer spoke by itself. */
+  succeeded(sentMs = -Infinity): void {
     this.#failures = 0;
+    if (sentMs > this.#answeredMs) this.#answeredMs = sentMs;
   }
 
   #openMs(): number {

@@ -4,6 +4,7 @@ import { parseGossipMessage } from "../membership/gossip.ts";
 import type { Member } from "../membership/member.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
+import { checkBody, requestChecksum } from "./body_checksum.ts";
 import { COUNTER_HEADER, FROM_HEADER, parseCounterHeader } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
 import type { MessageAuth } from "./message_auth.ts";
@@ -110,6 +111,7 @@ export class GossipLoop {
     const headers = auth.signed("POST", path, {
       [FROM_HEADER]: gossip.self.name,
       [COUNTER_HEADER]: String(lamport.current),
+      ...requestChecksum(path, body),
     }, body);
     try {
       const response = await platform.network.request({
@@ -122,6 +124,7 @@ export class GossipLoop {
       });
       this.#refused.delete(origin);
       if (this.#stopped || response.status !== 200) return;
+      checkBody(response.headers, response.body);
       lamport.observe(parseCounterHeader(response.headers.get(COUNTER_HEADER)));
       this.#merge(parse(response.body), origin);
     } catch (error) {

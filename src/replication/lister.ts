@@ -4,7 +4,7 @@
  * version wins, and a version that is not known to be on R owners is read (and so repaired) before it
  * is listed.
  */
-import { ConvergeError } from "../errors.ts";
+import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
 import { isLive } from "../record/record.ts";
@@ -136,12 +136,9 @@ export class Lister {
   }
 
   async #askAll(request: ListRequest, topology: Topology): Promise<Answer[]> {
-    const { selfName, linkTo, store } = this.#options;
+    const { selfName, linkTo } = this.#options;
     const asked = topology.members.map(async ({ name }): Promise<Answer | undefined> => {
-      if (name === selfName) {
-        const { records, through } = listPage(store, request);
-        return { name, keys: records.map(listedRecord), through };
-      }
+      if (name === selfName) return this.#ownAnswer(request);
       const link = linkTo(name);
       if (link === undefined || link.isOpen) return undefined;
       try {
@@ -159,6 +156,17 @@ export class Lister {
       }
     });
     return (await Promise.all(asked)).filter((answer) => answer !== undefined);
+  }
+
+  /** Copies of this node that cannot be read are for its peers to make up for. */
+  #ownAnswer(request: ListRequest): Answer | undefined {
+    try {
+      const { records, through } = listPage(this.#options.store, request);
+      return { name: this.#options.selfName, keys: records.map(listedRecord), through };
+    } catch (error) {
+      if (isConvergeError(error, "corrupt_file", "disk_failed", "closed")) return undefined;
+      throw error;
+    }
   }
 
   /** Every arc must have R owners among those that answered. */

@@ -23,6 +23,7 @@ import {
   TO_HEADER,
 } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
+import { checkBody, requestChecksum } from "./body_checksum.ts";
 import type { MessageAuth } from "./message_auth.ts";
 import type { ReplicaResult } from "./horizon.ts";
 import type { WriteAnswer, WriteWaiter } from "./write_core.ts";
@@ -173,6 +174,7 @@ export class PeerLink {
       [FROM_HEADER]: selfName,
       [TO_HEADER]: nodeID,
       [COUNTER_HEADER]: String(lamport.current),
+      ...requestChecksum(path, options.body),
       ...options.headers,
     };
     let response: NetworkResponse;
@@ -186,12 +188,12 @@ export class PeerLink {
         timeoutMs: options.timeoutMs ?? this.#context.timeoutMs,
       });
     } catch (error) {
-      this.#breaker.failed(platform.clock.monotonicMs());
+      this.#breaker.failed(platform.clock.monotonicMs(), startMs);
       throw error;
     }
     const nowMs = platform.clock.monotonicMs();
     this.#latencyMs += 0.2 * (nowMs - startMs - this.#latencyMs);
-    this.#breaker.succeeded();
+    this.#breaker.succeeded(startMs);
     return this.#checked(response);
   }
 
@@ -200,9 +202,10 @@ export class PeerLink {
   }
 
   #checked(response: NetworkResponse): NetworkResponse {
-    const { status, headers } = response;
+    const { status, headers, body } = response;
     this.#context.onHeard();
     if (status === 200) {
+      checkBody(headers, body);
       this.#context.lamport.observe(parseCounterHeader(headers.get(COUNTER_HEADER)));
       return response;
     }

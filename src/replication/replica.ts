@@ -3,7 +3,7 @@
  * it (a client's write coordinated here, a peer, a hint, a repair, anti-entropy, a transfer), and
  * through which collected tombstones leave.
  */
-import { ConvergeError } from "../errors.ts";
+import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Key, KEY_BYTES_MAX } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
@@ -25,6 +25,11 @@ export interface ReplicaOptions {
   clock: Clock;
   lamport: LamportClock;
   horizon: Horizon;
+  /**
+   * False while this node is joining: then it takes nothing. Its copies would count for nothing, and
+   * tombstones are being collected by nodes that do not ask it.
+   */
+  takesRecords?(): boolean;
   /** Called for every record that was stored or collected, once that is durable. */
   onStored(record: KeyVersion & { tombstone?: boolean; expiresAtMs?: number }): void;
 }
@@ -78,10 +83,14 @@ export class Replica {
    *
    * @param fence The horizon that the sender, an owner of the keys, had learned before it read its
    * own copies; undefined for everybody else.
-   * @throws {ConvergeError} `corrupt_message` for a key that is too long; as `Store.apply`.
+   * @throws {ConvergeError} `corrupt_message` for a key that is too long; `not_ready` while this node
+   * takes nothing; as `Store.apply`.
    */
   async apply(records: readonly StoredRecord[], fence?: number): Promise<ReplicaResult[]> {
     const { store, lamport, onStored } = this.#options;
+    if (this.#options.takesRecords?.() === false) {
+      throw new ConvergeError("not_ready", "Cannot store records: not all members know this node");
+    }
     const mutations: Mutation[] = [];
     const below: boolean[] = [];
     for (const record of records) {
@@ -158,9 +167,8 @@ export class Replica {
     try {
       results = await this.apply(batch.map(({ record }) => record));
     } catch (error) {
-      const certain = error instanceof ConvergeError &&
-        (error.code === "disk_full" || error.code === "overloaded");
-      failure = certain ? "overloaded" : "timeout";
+      if (isConvergeError(error, "disk_full", "overloaded")) failure = "overloaded";
+      else if (isConvergeError(error, "not_ready")) failure = "refused";
     }
     const nowMs = this.#options.clock.monotonicMs();
     for (let i = 0; i < batch.length; i++) {

@@ -44,7 +44,7 @@ export class SimulatedNode {
   damaged = false;
   life: ProcessLife | undefined;
   process: SimulatedProcess | undefined;
-  store: Store | undefined;
+  store: ObservedStore | undefined;
   clock: VirtualClock | undefined;
   lives = 0;
   /** Its operator has asked it to stop, and it has not ended yet. */
@@ -71,7 +71,7 @@ export class SimulatedNode {
   }
 }
 
-/** All nodes. */
+/** All nodes, those that have yet to join included. */
 export class Cluster {
   readonly nodes: readonly SimulatedNode[];
   readonly brokenPromises: BrokenPromise[] = [];
@@ -99,6 +99,11 @@ export class Cluster {
       this.wallClocks.set(node.name, 0, node.skew);
       return node;
     });
+  }
+
+  /** The nodes that have been started at least once. */
+  get members(): readonly SimulatedNode[] {
+    return this.nodes.filter(({ lives }) => lives > 0);
   }
 
   /** Starts a node's process; resolves when it serves, or when it could not start (then false). */
@@ -236,6 +241,9 @@ export class Cluster {
   /** What the node promised in its earlier lives must be there. */
   #checkPromises(node: SimulatedNode): void {
     if (node.damaged) return;
+    // What fails for the node now does not fail for whoever looks on.
+    const { faults } = node.disk;
+    node.disk.faults = { ...faults, errorRate: {} };
     for (const [key, version] of node.promises) {
       let foundVersion;
       try {
@@ -246,6 +254,7 @@ export class Cluster {
       if (foundVersion !== undefined && compareVersions(foundVersion, version) >= 0) continue;
       this.brokenPromises.push({ ...version, node: node.name, key, foundVersion });
     }
+    node.disk.faults = faults;
   }
 
   #onFailed(node: SimulatedNode, life: ProcessLife, error: Error): void {

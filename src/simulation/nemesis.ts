@@ -2,7 +2,7 @@
 import { randomInteger } from "../platform/random.ts";
 import type { Cluster, SimulatedNode } from "./cluster.ts";
 import { noDiskFaults } from "./disk_faults.ts";
-import type { Fault, Plan } from "./plan.ts";
+import type { Fault, FaultKind, Plan } from "./plan.ts";
 import { CALM_LINK } from "./virtual_network.ts";
 import type { World } from "./world.ts";
 
@@ -30,12 +30,17 @@ export class Nemesis {
   }
 
   #strike(fault: Fault): void {
-    if (this.#over) return;
+    if (this.#over || !this.#isPossible(fault)) return;
     const { time } = this.#world;
     this.#world.note("fault", { ...fault });
     this.#world.countFault(fault.kind.replaceAll("_", " "));
     this.#undo.set(fault, this.#begin(fault));
     time.schedule(fault.durationMs, () => this.#end(fault));
+  }
+
+  /** Nothing can befall a node that has not joined. */
+  #isPossible(fault: FaultKind): boolean {
+    return !("node" in fault) || fault.node < this.#cluster.members.length;
   }
 
   #end(fault: Fault): void {
@@ -59,7 +64,7 @@ export class Nemesis {
   /** Begins a fault; the answer ends it. */
   #begin(fault: Fault): () => void {
     const { network } = this.#world;
-    const nodes = this.#cluster.nodes;
+    const { nodes, members } = this.#cluster;
     switch (fault.kind) {
       case "partition":
         return this.#cut(
@@ -71,6 +76,12 @@ export class Nemesis {
         );
       case "one_way":
         return this.#cut([[nodes[fault.from]!, nodes[fault.to]!]]);
+      case "cut_link": {
+        const [a, b] = [nodes[fault.a]!, nodes[fault.b]!];
+        return this.#cut([[a, b], [b, a]]);
+      }
+      case "slow_link":
+        return this.#slow([[nodes[fault.from]!, nodes[fault.to]!]], fault.delayMs);
       case "storm":
         network.weather = fault.weather;
         return () => network.weather = CALM_LINK;
@@ -78,31 +89,23 @@ export class Nemesis {
         network.replays = fault;
         return () => network.replays = undefined;
       case "blackout":
-        for (const node of nodes) this.#cluster.kill(node, { silent: true });
-        return () => nodes.forEach((node) => this.#boot(node));
+        for (const node of members) this.#cluster.kill(node, { silent: true });
+        return () => members.forEach((node) => this.#boot(node));
+      case "join":
+        this.#boot(nodes[members.length]!);
+        return () => {};
       default:
         return this.#beginAt(nodes[fault.node]!, fault);
     }
   }
 
   #beginAt(node: SimulatedNode, fault: Extract<Fault, { node: number }>): () => void {
-    const { network } = this.#world;
-    const { nodes } = this.#cluster;
     const boot = () => this.#boot(node);
     switch (fault.kind) {
       case "slow_node": {
-        const others = nodes.filter((other) => other !== node);
-        const slow = { ...CALM_LINK, delayMs: fault.delayMs };
-        for (const { origin } of others) {
-          network.setLink(node.origin, origin, slow);
-          network.setLink(origin, node.origin, slow);
-        }
-        return () => {
-          for (const { origin } of others) {
-            network.clearLink(node.origin, origin);
-            network.clearLink(origin, node.origin);
-          }
-        };
+        const others = this.#cluster.nodes.filter((other) => other !== node);
+        const links = others.flatMap((other) => [[node, other], [other, node]] as const);
+        return this.#slow(links, fault.delayMs);
       }
       case "crash":
         this.#cluster.kill(node, { power: fault.power, silent: fault.silent });
@@ -152,6 +155,14 @@ export class Nemesis {
     const { network } = this.#world;
     for (const [from, to] of pairs) network.cut(from.origin, to.origin);
     return () => pairs.forEach(([from, to]) => network.mend(from.origin, to.origin));
+  }
+
+  #slow(pairs: readonly (readonly [SimulatedNode, SimulatedNode])[], delayMs: [number, number]) {
+    const { network } = this.#world;
+    for (const [from, to] of pairs) {
+      network.setLink(from.origin, to.origin, { ...CALM_LINK, delayMs });
+    }
+    return () => pairs.forEach(([from, to]) => network.clearLink(from.origin, to.origin));
   }
 
   /** Only tables rot: a flipped bit in the log's last record cannot be told from a torn tail. */

@@ -2,6 +2,7 @@
 import { crc32 } from "node:zlib";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
+import { sizeOf } from "../record/record_line.ts";
 import { compareVersions, type Version } from "../record/version.ts";
 import {
   type ApplyResult,
@@ -30,10 +31,17 @@ export interface StoreObserver {
 export class ObservedStore implements Store {
   readonly #inner: Store;
   readonly #observer: StoreObserver;
+  /** Sizes of the hints that this life has stored and not erased, by keyspace and key. */
+  readonly #hints = new Map<string, number>();
 
   constructor(inner: Store, observer: StoreObserver) {
     this.#inner = inner;
     this.#observer = observer;
+  }
+
+  /** Bytes of the hints that this life of the node has added to those of earlier ones. */
+  get hintBytes(): number {
+    return this.#hints.values().reduce((sum, bytes) => sum + bytes, 0);
   }
 
   async apply(mutations: readonly Mutation[]): Promise<ApplyResult[]> {
@@ -45,7 +53,9 @@ export class ObservedStore implements Store {
     }
     const results = await this.#inner.apply(mutations);
     mutations.forEach((mutation, i) => {
-      if (results[i] === "stored" && mutation.keyspace === DATA) this.#promise(mutation);
+      if (results[i] !== "stored") return;
+      if (mutation.keyspace === DATA) this.#promise(mutation);
+      else if (mutation.keyspace.startsWith("hints-")) this.#count(mutation);
     });
     return results;
   }
@@ -90,6 +100,12 @@ export class ObservedStore implements Store {
     if (before === undefined || compareVersions(record, before) > 0) {
       promises.set(key, { counter, nodeID });
     }
+  }
+
+  #count({ keyspace, record, erase }: Mutation): void {
+    const name = `${keyspace} ${record.key}`;
+    if (erase === true) this.#hints.delete(name);
+    else this.#hints.set(name, sizeOf(record));
   }
 
   #forget(record: StoredRecord): void {

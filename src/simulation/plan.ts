@@ -16,6 +16,10 @@ export type FaultKind =
   | { kind: "storm"; weather: LinkFaults }
   /** This share of what nodes tell each other to store or to forget arrives again much later. */
   | { kind: "replay"; share: number; delayMs: [number, number] }
+  /** Two nodes cannot hear each other; all others hear both. */
+  | { kind: "cut_link"; a: number; b: number }
+  /** What one node sends to another is slow, answers too; nothing else is. */
+  | { kind: "slow_link"; from: number; to: number; delayMs: [number, number] }
   /** Everything to and from a node is slow. */
   | { kind: "slow_node"; node: number; delayMs: [number, number] }
   /** The process dies; with `power` its machine does. */
@@ -33,13 +37,22 @@ export type FaultKind =
   | { kind: "bit_rot"; node: number; bits: number }
   | { kind: "slow_disk"; node: number; syncMs: [number, number] }
   | { kind: "full_disk"; node: number; freeBytes: number }
-  | { kind: "disk_error"; node: number; operation: "append" | "sync" | "rename" | "syncDirectory" }
+  | { kind: "disk_error"; node: number; operation: FailingOperation }
   /** The wall clock jumps. */
-  | { kind: "clock_jump"; node: number; offsetMs: number; rate: number };
+  | { kind: "clock_jump"; node: number; offsetMs: number; rate: number }
+  /**
+   * A node that was not there before starts, with `via` for its only peer. The first to join has
+   * the index after the last of the nodes that were there from the beginning, and so on.
+   */
+  | { kind: "join"; via: number };
+
+/** Operations of a disk that a plan lets fail. */
+export type FailingOperation = "read" | "append" | "sync" | "rename" | "syncDirectory";
 
 /** The whole of a run. Milliseconds are virtual. */
 export interface Plan {
   readonly seed: number;
+  /** Nodes from the beginning; more may join. */
   readonly nodes: number;
   readonly replication: number;
   readonly readQuorum: number;
@@ -59,6 +72,9 @@ export interface Plan {
   readonly ttlShare?: number;
   readonly batchShare?: number;
   readonly listShare?: number;
+  /** Bounds of a node that are so low that they are reached; default: those of production. */
+  readonly hintBytesMax?: number;
+  readonly inFlightMax?: number;
   /** Without faults at first. */
   readonly calmMs: number;
   readonly faultsMs: number;
@@ -76,7 +92,9 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const nodes = options.nodes ?? pick(random, [3, 4, 5, 5, 5, 5]);
   const replication = Math.min(3, nodes);
   const faultsMs = 8_000 + randomInteger(random, 8_000);
+  // With streams of their own: the rest of a plan stays as it was before there were these.
   const more = new SeededRandom(seed, "plan: requests and replays");
+  const extra = new SeededRandom(seed, "plan: joins, links, failing reads and bounds");
   const basic: Plan = {
     seed,
     nodes,
@@ -96,24 +114,81 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     faultsMs,
     faults: faultsOf(random, nodes, faultsMs),
   };
-  // With a stream of its own: the rest of a plan stays as it was before there were these.
   return {
     ...basic,
     ttlShare: pick(more, [0, 0, 0, 0.2]),
     batchShare: pick(more, [0, 0.05, 0.2]),
     listShare: pick(more, [0, 0.02, 0.1]),
-    faults: more.next() < 0.4 ? withReplay(basic, replayOf(more)) : basic.faults,
+    ...boundsOf(extra),
+    faults: [
+      ...(more.next() < 0.4 ? [replayOf(basic, more)] : []),
+      ...[...basic.faults, ...extraFaults(extra, basic)].sort((a, b) => a.atMs - b.atMs),
+    ],
   };
 }
 
 /** Replays over the whole fault phase, and for some time after it. */
-function withReplay({ faults, faultsMs }: Plan, replay: FaultKind): Fault[] {
-  return [{ atMs: 0, durationMs: faultsMs, ...replay }, ...faults];
+function replayOf({ faultsMs }: Plan, random: Random): Fault {
+  const longestMs = pick(random, [3_000, 10_000, 20_000]);
+  const share = pick(random, [0.02, 0.2]);
+  return { atMs: 0, durationMs: faultsMs, kind: "replay", share, delayMs: [1_000, longestMs] };
 }
 
-function replayOf(random: Random): FaultKind {
-  const longestMs = pick(random, [3_000, 10_000, 20_000]);
-  return { kind: "replay", share: pick(random, [0.02, 0.2]), delayMs: [1_000, longestMs] };
+function boundsOf(random: Random): Pick<Plan, "hintBytesMax" | "inFlightMax"> {
+  const hintBytesMax = pick(random, [undefined, undefined, 1_000]);
+  const inFlightMax = pick(random, [undefined, undefined, undefined, 2]);
+  return {
+    ...(hintBytesMax === undefined ? {} : { hintBytesMax }),
+    ...(inFlightMax === undefined ? {} : { inFlightMax }),
+  };
+}
+
+/** Nodes that join, with what may befall them, and faults of single links and of reads. */
+function extraFaults(random: Random, { nodes, faultsMs }: Plan): Fault[] {
+  const faults: Fault[] = [];
+  const when = () => ({
+    atMs: randomInteger(random, faultsMs),
+    durationMs: 100 + randomInteger(random, pick(random, [500, 3_000])),
+  });
+  const joins = pick(random, [0, 0, 0, 0, 0, 0, 1, 1, 1, 2]);
+  for (let i = 0; i < joins; i++) {
+    const join: Fault = { ...when(), kind: "join", via: randomInteger(random, nodes) };
+    faults.push(join);
+    if (random.next() < 0.5) continue;
+    const { durationMs } = when();
+    faults.push({
+      atMs: join.atMs + randomInteger(random, 2_000),
+      durationMs,
+      ...joinerFault(random, nodes + i),
+    });
+  }
+  const links = pick(random, [0, 0, 0, 1, 2, 3]);
+  for (let i = 0; i < links; i++) faults.push({ ...when(), ...linkFault(random, nodes) });
+  if (random.next() < 0.4) {
+    const node = randomInteger(random, nodes);
+    faults.push({ ...when(), kind: "disk_error", node, operation: "read" });
+  }
+  return faults;
+}
+
+/** What befalls a node that has just joined. */
+function joinerFault(random: Random, node: number): FaultKind {
+  return pick<FaultKind>(random, [
+    { kind: "crash", node, power: true, silent: random.next() < 0.3 },
+    { kind: "crash_in_write", node, operations: 1 + randomInteger(random, 20) },
+    { kind: "pause", node },
+    { kind: "partition", side: [node] },
+    { kind: "slow_node", node, delayMs: [100, 100 + randomInteger(random, 1_500)] },
+  ]);
+}
+
+function linkFault(random: Random, nodes: number): FaultKind {
+  const [a, b] = shuffled(random, Array.from({ length: nodes }, (_, i) => i)) as [number, number];
+  const delayMs: [number, number] = [100, 100 + randomInteger(random, 600)];
+  return pick<FaultKind>(random, [
+    { kind: "cut_link", a, b },
+    { kind: "slow_link", from: a, to: b, delayMs },
+  ]);
 }
 
 function faultsOf(random: Random, nodes: number, faultsMs: number): Fault[] {

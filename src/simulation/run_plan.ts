@@ -2,6 +2,7 @@
 import { DEFAULTS, type NodeConfig } from "../config.ts";
 import { HashRing } from "../ring/hash_ring.ts";
 import { tokenOf } from "../ring/token.ts";
+import { excessOf } from "./bounds.ts";
 import { CHECKERS } from "./checkers/all_checkers.ts";
 import { checkDivergedOwners } from "./checkers/diverged_owners.ts";
 import { checkLinearizability, type Linearizability } from "./checkers/linearizability.ts";
@@ -11,7 +12,7 @@ import type { Copy, Evidence, Measurement, MembershipView, Violation } from "./e
 import { byKey, type History, type Operation } from "./history.ts";
 import { Nemesis } from "./nemesis.ts";
 import { copiesOf } from "./observed_store.ts";
-import type { Plan } from "./plan.ts";
+import type { Fault, Plan } from "./plan.ts";
 import { ProcessLife } from "./process_life.ts";
 import { keysOf, Workload } from "./workload.ts";
 import { World } from "./world.ts";
@@ -70,12 +71,17 @@ export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult>
 
 /** The configurations of a plan's nodes: intervals are short, since virtual time is cheap but not free. */
 export function configsOf(plan: Plan): NodeConfig[] {
-  const origins = Array.from({ length: plan.nodes }, (_, i) => `http://n${i}:8080`);
-  return origins.map((origin, i) => ({
+  const origins = Array.from({ length: plan.nodes }, (_, i) => originOf(i));
+  const joined = plan.faults.filter(({ kind }) => kind === "join") as (Fault & { via: number })[];
+  const peers = [
+    ...origins.map((origin) => origins.filter((other) => other !== origin)),
+    ...joined.map(({ via }) => [originOf(via)]),
+  ];
+  return peers.map((peersOfNode, i) => ({
     ...DEFAULTS,
     name: `n${i}`,
-    advertise: origin,
-    peers: origins.filter((other) => other !== origin),
+    advertise: originOf(i),
+    peers: peersOfNode,
     dataDirectory: DATA_DIRECTORY,
     replication: plan.replication,
     readQuorum: plan.readQuorum,
@@ -87,7 +93,13 @@ export function configsOf(plan: Plan): NodeConfig[] {
     cacheBytes: 64 * 1024,
     antiEntropyIntervalMs: 1_000,
     tombstoneIntervalMs: 700,
+    hintBytesMax: plan.hintBytesMax ?? DEFAULTS.hintBytesMax,
+    inFlightMax: plan.inFlightMax ?? DEFAULTS.inFlightMax,
   }));
+}
+
+function originOf(index: number): string {
+  return `http://n${index}:8080`;
 }
 
 class Run {
@@ -115,7 +127,7 @@ class Run {
   async carryOut(): Promise<Evidence> {
     const { time } = this.#world;
     this.#measure();
-    await this.#bootAll();
+    await this.#bootAll(this.#cluster.nodes.slice(0, this.#plan.nodes));
     await this.#untilReady();
     const clients = this.#workload.run();
     await time.wait(this.#plan.calmMs);
@@ -148,8 +160,8 @@ class Run {
   }
 
   /** Starts every node that is down; one whose files are beyond repair gets a new disk. */
-  async #bootAll(): Promise<void> {
-    await Promise.all(this.#cluster.nodes.map(async (node) => {
+  async #bootAll(nodes = this.#cluster.nodes): Promise<void> {
+    await Promise.all(nodes.map(async (node) => {
       for (let attempt = 0; attempt < 3 && !node.isUp; attempt++) {
         // Somebody else's boot of it may be under way.
         if (!await this.#cluster.boot(node) && node.damaged) this.#cluster.wipe(node);
@@ -170,7 +182,7 @@ class Run {
   }
 
   async #allReady(): Promise<boolean> {
-    for (const node of this.#cluster.nodes) {
+    for (const node of this.#cluster.members) {
       if ((await this.#ask(node, "/readyz"))?.status !== 200) return false;
     }
     return true;
@@ -195,9 +207,10 @@ class Run {
   /** Reads every key through two nodes. */
   async #audit(): Promise<void> {
     const random = this.#world.streams.stream("audit");
+    const { nodes } = this.#cluster;
     for (const key of keysOf(this.#plan.keys)) {
       for (let i = 0; i < 2; i++) {
-        const node = this.#cluster.nodes[Math.floor(random.next() * this.#plan.nodes)]!;
+        const node = nodes[Math.floor(random.next() * nodes.length)]!;
         const read = await this.#workload.perform("audit", node, { kind: "get", key });
         if (read.outcome !== "acked") {
           this.#world.error(node.name, `could not read after healing: ${read.reason}`);
@@ -249,23 +262,15 @@ class Run {
   /** Measures what must be bounded, once a second. */
   #measure(): void {
     const { time, network } = this.#world;
-    for (const node of this.#cluster.nodes) {
-      if (node.clock !== undefined) this.#check(node, "timers", node.clock.pendingTimers, 2_000);
-    }
+    for (const node of this.#cluster.nodes) this.#measurements.push(...excessOf(node, time.nowMs));
     this.#measurements.push({
       node: "cluster",
       what: "requests in flight",
       value: network.inFlight,
-      bound: 1_000 * this.#plan.nodes,
+      bound: 1_000 * this.#cluster.nodes.length,
       atMs: time.nowMs,
     });
     time.schedule(1_000, () => this.#measure());
-  }
-
-  #check(node: SimulatedNode, what: string, value: number, bound: number): void {
-    if (value <= bound) return;
-    const atMs = this.#world.time.nowMs;
-    this.#measurements.push({ node: node.name, what, value, bound, atMs });
   }
 
   async #ask(node: SimulatedNode, path: string) {

@@ -17,7 +17,7 @@ export interface LinkFaults {
   lossRate: number;
   /** Chance that a request arrives twice. */
   duplicateRate: number;
-  /** Chance that a bit of a request's body flips. */
+  /** Chance that a bit of a body flips, a request's or an answer's. */
   corruptRate: number;
 }
 
@@ -190,7 +190,9 @@ export class VirtualNetwork {
     const breakOff = () =>
       this.#transmit(origin, from, () => exchange.fail("timeout", "connection broken"));
     host.unanswered.add(breakOff);
-    const damaged = this.#maybeCorrupt(from, request);
+    const damaged = request.body === undefined
+      ? request
+      : { ...request, body: this.#maybeCorrupted(from, origin, request.body) };
     this.#maybeReplay(from, request);
     host.life.enter(() => {
       this.#options.onDelivery?.(from, damaged);
@@ -198,7 +200,8 @@ export class VirtualNetwork {
         // The process died meanwhile: its answer never left.
         if (host.life.dead) return;
         host.unanswered.delete(breakOff);
-        this.#transmit(origin, from, () => exchange.answer(response, request.maxResponseBytes));
+        const answer = { ...response, body: this.#maybeCorrupted(origin, from, response.body) };
+        this.#transmit(origin, from, () => exchange.answer(answer, request.maxResponseBytes));
       }, (error) => this.#options.onHandlerError?.(origin, error));
     });
   }
@@ -256,16 +259,13 @@ export class VirtualNetwork {
     return true;
   }
 
-  #maybeCorrupt(from: string, request: VirtualRequest): VirtualRequest {
-    const { body, origin } = request;
-    const rate = this.#faultsOf(from, origin).corruptRate;
-    if (body === undefined || body.byteLength === 0 || !this.#strikes(rate, "message corrupted")) {
-      return request;
-    }
+  #maybeCorrupted(from: string, to: string, body: Uint8Array): Uint8Array {
+    const rate = this.#faultsOf(from, to).corruptRate;
+    if (body.byteLength === 0 || !this.#strikes(rate, "message corrupted")) return body;
     const damaged = body.slice();
     const index = randomInteger(this.#options.random, damaged.byteLength);
     damaged[index] = damaged[index]! ^ (1 << randomInteger(this.#options.random, 8));
-    return { ...request, body: damaged };
+    return damaged;
   }
 
   #strikes(rate: number, kind: string): boolean {

@@ -218,9 +218,9 @@ export class Workload {
     const random = this.#world.streams.stream(`workload ${name}`);
     // With a stream of their own: without them, the rest of a history stays as it was.
     const more = this.#world.streams.stream(`workload ${name}: batches, listings, expiry`);
-    const { nodes } = this.#cluster;
     while (this.#left > 0) {
       this.#left--;
+      const nodes = this.#cluster.members;
       const node = nodes[randomInteger(random, nodes.length)]!;
       await this.#next(name, node, { random, more });
       await this.#world.time.wait(thinkMs(random));

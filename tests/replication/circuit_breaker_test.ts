@@ -52,3 +52,15 @@ Deno.test("CircuitBreaker: jitter spreads the probes", () => {
   late.failed(0);
   assert(early.allows(150) && !late.allows(240));
 });
+
+Deno.test("CircuitBreaker: a failure of a request older than one that was answered changes nothing", () => {
+  const open = breaker();
+  open.succeeded(100);
+  open.failed(800, 50);
+  assert(open.allows(800));
+  open.failed(900, 150);
+  assert(!open.allows(900));
+  open.succeeded(); // the peer spoke: that says nothing about requests
+  open.failed(1_000, 120);
+  assert(!open.allows(1_000));
+});

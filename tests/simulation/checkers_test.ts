@@ -226,4 +226,7 @@ Deno.test("smallestCounterexample: keeps only what is needed", () => {
   const stale = [put("a", 1, [1, 2]), put("b", 2, [3, 4]), get("a", 1, [5, 6])];
   const noise = [put("c", 0, [-4, -3]), get("c", 0, [-2, -1]), get("b", 2, [20, 21])];
   assertEquals(smallestCounterexample([...noise, ...stale]), stale);
+  // The read that needs "c" began before it: "c" can go in a second round only.
+  const early = [get("c", 0, [-9, -1]), put("c", 0, [-8, -3])];
+  assertEquals(smallestCounterexample([...early, ...stale]), stale);
 });

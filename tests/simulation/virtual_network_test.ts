@@ -88,18 +88,20 @@ Deno.test("VirtualNetwork: duplicates are handled twice and answered once", asyn
   assertEquals(handled(), 2);
 });
 
-Deno.test("VirtualNetwork: a corrupted body differs in one bit", async () => {
-  const { network, a, request, run } = world();
-  network.weather = { ...CALM_LINK, corruptRate: 1 };
-  const answer = network.send(A, a, request);
-  await run(50);
-  const { body } = await answer;
-  let bits = 0;
-  body.forEach((byte, i) => {
-    for (let x = byte ^ request.body![i]!; x > 0; x &= x - 1) bits++;
+for (const [what, from, to] of [["request", A, B], ["answer", B, A]] as const) {
+  Deno.test(`VirtualNetwork: a corrupted ${what} differs in one bit`, async () => {
+    const { network, a, request, run } = world();
+    network.setLink(from, to, { ...CALM_LINK, corruptRate: 1 });
+    const answer = network.send(A, a, request);
+    await run(50);
+    const { body } = await answer;
+    let bits = 0;
+    body.forEach((byte, i) => {
+      for (let x = byte ^ request.body![i]!; x > 0; x &= x - 1) bits++;
+    });
+    assertEquals(bits, 1);
   });
-  assertEquals(bits, 1);
-});
+}
 
 Deno.test("VirtualNetwork: a paused process answers later, a dead one breaks the connection", async () => {
   const { network, a, b, request, run, time, handled } = world();

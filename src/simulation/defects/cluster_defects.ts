@@ -1,8 +1,22 @@
 /** Mistakes in membership, convergence and waiting. */
 import { ConvergeError } from "../../errors.ts";
-import { Gossip } from "../../membership/gossip.ts";
-import { withExpiry, withListings, withWipeBesideStale } from "./focused_plans.ts";
+import { CHECKSUM_HEADER } from "../../replication/body_checksum.ts";
+import { HintedHandoff } from "../../replication/hinted_handoff.ts";
+import { Gossip, type GossipOptions } from "../../membership/gossip.ts";
+import {
+  withDamagedMessages,
+  withExpiry,
+  withHints,
+  withJoinBesideStale,
+  withListings,
+  withWipeBesideStale,
+} from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
+
+/** Says of itself that it holds all that it should, whatever it holds. */
+function countingAtOnce(options: GossipOptions): Gossip {
+  return new Gossip({ ...options, self: { ...options.self, status: "normal" } });
+}
 
 /** Defects that only show in a cluster over time. */
 export const CLUSTER_DEFECTS: readonly Defect[] = [
@@ -11,10 +25,14 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
     about: "a node that lost its data counts in read quorums at once",
     seedsMax: 50,
     plan: withWipeBesideStale,
-    parts: {
-      createGossip: (options) =>
-        new Gossip({ ...options, self: { ...options.self, status: "normal" } }),
-    },
+    parts: { createGossip: (options) => countingAtOnce(options) },
+  },
+  {
+    name: "joiner-counts-at-once",
+    about: "a node that joins counts in quorums before all know it and before it has any data",
+    seedsMax: 50,
+    plan: withJoinBesideStale,
+    parts: { createGossip: (options) => countingAtOnce(options) },
   },
   {
     name: "restart-forgets-members",
@@ -27,6 +45,15 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
             ? { ...options, known: [], seeds: [], resolvedSeeds: [] }
             : options,
         ),
+    },
+  },
+  {
+    name: "hints-unbounded",
+    about: "hints for a node that is away are kept without bound",
+    seedsMax: 50,
+    plan: withHints,
+    parts: {
+      createHintedHandoff: (options) => new HintedHandoff({ ...options, bytesMax: Infinity }),
     },
   },
   {
@@ -62,9 +89,24 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
     }),
   },
   {
+    name: "messages-unchecked",
+    about: "a bit that flipped on the way makes of a question one for another key",
+    seedsMax: 50,
+    plan: withDamagedMessages,
+    platform: (platform) => ({
+      ...platform,
+      network: {
+        request: ({ headers = {}, ...request }) => {
+          const { [CHECKSUM_HEADER]: _, ...others } = headers;
+          return platform.network.request({ ...request, headers: others });
+        },
+      },
+    }),
+  },
+  {
     name: "expiry-ignored",
     about: "a value is read after its time is over: the wall clock is looked at once",
-    seedsMax: 60,
+    seedsMax: 50,
     plan: withExpiry,
     platform: (platform) => {
       const wallMs = platform.clock.wallMs();
@@ -83,7 +125,7 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
   {
     name: "list-takes-silence-for-absence",
     about: "a listing counts a node that does not answer as one that holds nothing",
-    seedsMax: 60,
+    seedsMax: 50,
     plan: withListings,
     platform: (platform) => ({
       ...platform,

@@ -9,17 +9,14 @@ function withFaults(plan: Plan, added: readonly Fault[]): Plan {
   return { ...plan, faults };
 }
 
-/** Every node in turn is killed and starts again at once. */
+/** All nodes lose power together, again and again: whoever forgets, forgets with nobody to ask. */
 export function withRestarts(plan: Plan): Plan {
-  const added = Array.from({ length: plan.nodes }, (_, node): Fault => ({
-    atMs: node * APART_MS,
+  const added = Array.from({ length: 6 }, (_, i): Fault => ({
+    atMs: i * APART_MS,
     durationMs: 10,
-    kind: "crash",
-    node,
-    power: false,
-    silent: false,
+    kind: "blackout",
   }));
-  return withFaults(plan, added);
+  return withFaults({ ...plan, keys: 2 }, added);
 }
 
 /** Every node in turn has an fsync that fails, then all lose power. */
@@ -39,10 +36,13 @@ export function withSyncErrors(plan: Plan): Plan {
   return withFaults(plan, [...added, blackout]);
 }
 
-/** One node, and no other, loses its disk and is back at once. */
+/** One node loses its disk, and is back before it can hear of the others. Nothing else happens. */
 export function withWipe(plan: Plan): Plan {
-  const faults = plan.faults.filter(({ kind }) => kind !== "wipe" && kind !== "bit_rot");
-  return withFaults({ ...plan, faults }, [{ atMs: 500, durationMs: 10, kind: "wipe", node: 0 }]);
+  const faults: Fault[] = [
+    { atMs: 500, durationMs: 10, kind: "wipe", node: 0 },
+    { atMs: 500, durationMs: 3_000, kind: "partition", side: [0] },
+  ];
+  return { ...plan, nodes: 3, replication: 3, readQuorum: 2, writeQuorum: 2, keys: 2, faults };
 }
 
 /** Few keys, much deleted; messages come again long after they were sent. Nothing else happens. */
@@ -71,6 +71,20 @@ export function withWipeBesideStale(plan: Plan): Plan {
   return { ...plan, nodes: 3, replication: 3, readQuorum: 2, writeQuorum: 2, faults };
 }
 
+/**
+ * As {@linkcode withWipeBesideStale}, but none loses its disk: a node joins instead, and takes over
+ * keys of those that have the writes.
+ */
+export function withJoinBesideStale(plan: Plan): Plan {
+  const faults: Fault[] = [
+    { atMs: 500, durationMs: 3_000, kind: "partition", side: [2] },
+    { atMs: 3_490, durationMs: 6_000, kind: "partition", side: [1] },
+    { atMs: 3_500, durationMs: 0, kind: "join", via: 0 },
+  ];
+  const small = { nodes: 3, replication: 3, readQuorum: 2, writeQuorum: 2 };
+  return { ...plan, ...small, clients: 6, readShare: 0.6, faults };
+}
+
 /** One hot key or two, and loss everywhere: many writes reach one owner, and readers look at once. */
 export function withPartialWrites(plan: Plan): Plan {
   const weather = {
@@ -81,6 +95,20 @@ export function withPartialWrites(plan: Plan): Plan {
   } as const;
   const storm: Fault = { atMs: 0, durationMs: plan.faultsMs, kind: "storm", weather };
   return { ...plan, keys: 2, clients: 6, readShare: 0.6, faults: [storm] };
+}
+
+/** A bit flips in every tenth message between nodes, and many keys differ by a bit only. */
+export function withDamagedMessages(plan: Plan): Plan {
+  const weather = { delayMs: [0, 5], lossRate: 0, duplicateRate: 0, corruptRate: 0.1 } as const;
+  const storm: Fault = { atMs: 0, durationMs: plan.faultsMs, kind: "storm", weather };
+  return { ...plan, keys: 5, clients: 6, operations: 240, readShare: 0.8, faults: [storm] };
+}
+
+/** Many large values, of which one node hears nothing; there is little room for hints. */
+export function withHints(plan: Plan): Plan {
+  const cut: Fault = { atMs: 0, durationMs: plan.faultsMs, kind: "partition", side: [0] };
+  const busy = { clients: 6, keys: 30, operations: 240, readShare: 0.1, valueBytesMax: 2_000 };
+  return { ...plan, ...busy, hintBytesMax: 1_000, faults: [cut] };
 }
 
 /** Short-lived values, on machines whose clocks are right. */

@@ -121,7 +121,7 @@ export const QUORUM_DEFECTS: readonly Defect[] = [
   {
     name: "repair-not-done",
     about: "a read is answered before R owners hold what it answers",
-    seedsMax: 60,
+    seedsMax: 50,
     plan: withPartialWrites,
     parts: {
       createPeerLink: (...args) => new UnrepairingLink(...args),

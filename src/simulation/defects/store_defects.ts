@@ -52,7 +52,8 @@ export const STORE_DEFECTS: readonly Defect[] = [
   {
     name: "arrival-order",
     about: "an old repair overwrites a new record: the last to arrive wins",
-    seedsMax: 60,
+    seedsMax: 50,
+    plan: withReplays,
     store: (inner) => {
       const latest = new Map<Key, StoredRecord>();
       return changed(inner, {
@@ -102,7 +103,7 @@ export const STORE_DEFECTS: readonly Defect[] = [
     name: "horizon-ignored",
     about:
       "a deleted key comes back: a late message is taken for a key whose tombstone was collected",
-    seedsMax: 60,
+    seedsMax: 50,
     plan: withReplays,
     parts: {
       createReplica: (options) =>

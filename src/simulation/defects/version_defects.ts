@@ -35,7 +35,7 @@ export const VERSION_DEFECTS: readonly Defect[] = [
   {
     name: "counter-restarts",
     about: "the counter starts from nothing after a restart",
-    seedsMax: 60,
+    seedsMax: 50,
     plan: withRestarts,
     parts: { openLamportClock: () => forgetfulClock() },
   },
@@ -48,7 +48,7 @@ export const VERSION_DEFECTS: readonly Defect[] = [
   {
     name: "node-id-reused",
     about: "a node that lost its disk comes back with its old node ID and counts from nothing",
-    seedsMax: 60,
+    seedsMax: 50,
     plan: withWipe,
     platform: (platform, nodeName) => ({ ...platform, random: new SeededRandom(0, nodeName) }),
     parts: { openLamportClock: () => forgetfulClock() },
