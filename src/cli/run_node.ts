@@ -44,6 +44,8 @@ export async function runNode(
   settings: NodeSettings,
   options: RunNodeOptions = {},
 ): Promise<RunningNode> {
+  // What cannot be used is told first, whether or not the port is free.
+  nodeConfig(settings, settings.port);
   const deadline = performance.now() + (options.patienceMs ?? 0);
   const startLog = new DenoLog({ node: settings.id, level: settings.logLevel });
   const server = await patiently(

@@ -20,12 +20,14 @@ Deno.test("converge --help shows every command and examples", async () => {
 });
 
 Deno.test("converge: a command line that cannot be understood is one line and exit 2", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const cases: [string[], string][] = [
     [["--bogus"], "--bogus"],
     [["serve", "--port"], "--port"],
     [["--port", "x"], '--port "x"'],
     [["--port", "8081", "extra"], "extra"],
-    [["--write-quorum", "1"], "--write-quorum"],
+    [["--write-quorum", "1", "--port", `${taken.addr.port}`], "--write-quorum"],
+    [["--port", `${taken.addr.port}`], "the port is in use"],
     [["--id", "../up", "--port", "0"], "--id"],
     [["frobnicate"], "frobnicate"],
     [["cluster", "--nodes", "0"], "--nodes"],
