@@ -49,6 +49,20 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
   }
 });
 
+Deno.test("converge: what a command does not know is told with that command's help", async () => {
+  for (const command of ["list", "export", "cluster"]) {
+    const { stderr } = await runConverge([command, "--bogus"]);
+    assert(stderr.includes(`see converge ${command} --help`), stderr);
+  }
+  assert((await runConverge(["--bogus"])).stderr.includes("see converge serve --help"));
+});
+
+Deno.test("converge doctor: a directory without data is no healthy one", async () => {
+  const { code, stdout, stderr } = await runConverge(["doctor", "--data", "./data/absent"]);
+  assertEquals([code, stdout], [1, ""]);
+  assert(stderr.includes("./data/absent") && stderr.includes("--data"), stderr);
+});
+
 Deno.test("converge: a bad variable is named like a bad option", async () => {
   const { code, stderr } = await runConverge(["serve"], { env: { CONVERGE_MAX_VALUE: "much" } });
   assertEquals(code, 2);
