@@ -1,4 +1,5 @@
 /** `converge doctor --data DIR [--salvage] [--json]`: checks a data directory offline. */
+import { CommandError } from "./command_error.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import { markLost } from "../replication/refill.ts";
@@ -23,6 +24,7 @@ export interface DoctorOptions {
  * Checks every checksum and invariant.
  *
  * @returns The exit code: 0 nothing damaged (any more), 1 damage was found and is still there.
+ * @throws {CommandError} When there is nothing to check.
  * @throws {ConvergeError} `data_locked` while a node has the directory; `disk_full`; `disk_failed`.
  */
 export async function runDoctor(options: DoctorOptions): Promise<number> {
@@ -34,8 +36,9 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
 async function check(options: DoctorOptions): Promise<{ isDamaged: boolean; isSalvaged: boolean }> {
   const { disk, directory, salvage = false, json = false, print } = options;
   if (disk.list(directory).length === 0) {
-    print(json ? JSON.stringify({ directory, empty: true }) : `${directory} has no data`);
-    return { isDamaged: false, isSalvaged: false };
+    throw new CommandError(
+      `Cannot check ${directory}: there is nothing in it; name the directory of a node with --data`,
+    );
   }
   const lock = disk.lock(`${directory}/${LOCK_NAME}`);
   try {

@@ -11,7 +11,8 @@ const WILDCARDS = new Set(["0.0.0.0", "::", "[::]"]);
  * @throws {ConvergeError} `bad_config` naming the first unusable option.
  */
 export function nodeConfig(settings: NodeSettings, port: number): NodeConfig {
-  const { host, id, advertise, data, port: _port, logLevel: _logLevel, ...rest } = settings;
+  const { host, id, advertise, data, port: _port, logLevel: _logLevel, traceRatio: _, ...rest } =
+    settings;
   const name = id ?? `node-${port}`;
   return validateConfig({
     ...rest,

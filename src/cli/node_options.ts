@@ -8,6 +8,7 @@ import {
   parseChoice,
   parseDuration,
   parseInteger,
+  parseRatio,
   parseSize,
   type Range,
 } from "./parse_value.ts";
@@ -23,6 +24,8 @@ export interface NodeSettings extends Omit<NodeConfig, "name" | "advertise" | "d
   /** Absent = `./data/<id>`. */
   data?: string;
   logLevel: LogLevel;
+  /** Share of the requests that are traced, 0 to 1, where traces are exported. */
+  traceRatio: number;
 }
 
 /** Lowest level of log lines that are written. */
@@ -276,6 +279,15 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
       settings.logLevel = parseChoice(source, text, LOG_LEVELS);
     },
   },
+  {
+    name: "trace-ratio",
+    value: "<ratio>",
+    fallback: "0.01",
+    about: "share of requests that are traced, 0 to 1, where OTEL_DENO exports traces",
+    read(settings, text, source) {
+      settings.traceRatio = parseRatio(source, text);
+    },
+  },
 ];
 
 /** The variable of the environment that means the same as `--<name>`. */
@@ -295,7 +307,13 @@ export function readNodeSettings(
   environment: (name: string) => string | undefined,
   options: readonly NodeOption[] = NODE_OPTIONS,
 ): NodeSettings {
-  const settings: NodeSettings = { ...DEFAULTS, port: 8080, host: "127.0.0.1", logLevel: "info" };
+  const settings: NodeSettings = {
+    ...DEFAULTS,
+    port: 8080,
+    host: "127.0.0.1",
+    logLevel: "info",
+    traceRatio: 0.01,
+  };
   const given = new Set<string>();
   for (const option of options) {
     const variable = environmentName(option.name);

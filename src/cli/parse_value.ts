@@ -1,4 +1,4 @@
-/** Readers of option values: numbers, durations, sizes. All throw `bad_config`. */
+/** Readers of option values: numbers, durations, sizes, ratios. All throw `bad_config`. */
 import { ConvergeError } from "../errors.ts";
 
 /** What a value may be. */
@@ -33,6 +33,13 @@ export function parseDuration(option: string, text: string, range: Range): numbe
 /** Bytes from `1048576`, `64KiB`, `1MiB` or `2GiB`. */
 export function parseSize(option: string, text: string, range: Range): number {
   return inRange({ option, text, range, value: withUnit(text, SIZE_BYTES), unit: " bytes" });
+}
+
+/** A number from 0 to 1, like `0.01`. */
+export function parseRatio(option: string, text: string): number {
+  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
+  if (value >= 0 && value <= 1) return value;
+  throw badValue(option, text, "a number from 0 to 1");
 }
 
 /** One of `choices`. */

@@ -40,7 +40,7 @@ export async function runProgram(args: string[], entry: string): Promise<number>
     await program.parseAsync(args, { from: "user" });
     return outcome.exitCode;
   } catch (error) {
-    return tell(error);
+    return tell(error, helpOf(program, args));
   }
 }
 
@@ -92,15 +92,22 @@ function refuseUnknownCommand(program: Command, [first]: string[]): void {
   );
 }
 
+/** The command whose help tells what can be said here. */
+function helpOf(program: Command, [first = ""]: string[]): string {
+  const named = program.commands.some((command) => command.name() === first);
+  if (named) return `converge ${first} --help`;
+  return first.startsWith("-") ? "converge serve --help" : "converge --help";
+}
+
 /** One line on standard error, and the exit code. */
-function tell(error: unknown): number {
+function tell(error: unknown, help: string): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // help and version
     const line = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").replace(
       /\.$/,
       "",
     );
-    printError(`converge: ${line}; see converge --help`);
+    printError(`converge: ${line}; see ${help}`);
     return USAGE;
   }
   if (isConvergeError(error)) {

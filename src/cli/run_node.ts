@@ -44,6 +44,8 @@ export async function runNode(
   settings: NodeSettings,
   options: RunNodeOptions = {},
 ): Promise<RunningNode> {
+  // What cannot be used is told first, whether or not the port is free.
+  nodeConfig(settings, settings.port);
   const deadline = performance.now() + (options.patienceMs ?? 0);
   const startLog = new DenoLog({ node: settings.id, level: settings.logLevel });
   const server = await patiently(
@@ -53,13 +55,13 @@ export async function runNode(
   try {
     const config = nodeConfig(settings, server.port);
     const log = new DenoLog({ node: config.name, level: settings.logLevel });
-    const platform = denoPlatform(log);
+    const platform = denoPlatform({ log, traceRatio: settings.traceRatio });
     const network = options.network?.(platform.network) ?? platform.network;
     const node = await patiently(
       deadline,
       () => ConvergeNode.open(config, { ...platform, network }),
     );
-    const own: Handler = (request) => node.app.fetch(request);
+    const own = platform.around((request) => node.app.fetch(request));
     server.handle(options.handler?.(own) ?? own);
     node.start();
     return {

@@ -30,7 +30,7 @@ export function metricsRoutes(app: Hono, options: MetricsRoutesOptions): void {
   app.all("/metrics", ({ req }) => methodNotAllowed(req.method, "GET, HEAD"));
 }
 
-/** All metrics of a node; the names are part of the interface (docs/operations.md). */
+/** All metrics of a node; the names are part of the interface (docs/metrics.md). */
 export function createRegistry(options: MetricsRoutesOptions): Registry {
   const registry = new Registry();
   const { telemetry, links, gossip, clock } = options;

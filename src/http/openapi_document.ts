@@ -21,6 +21,7 @@ const json = (schema: z.ZodType, description: string, type = "application/json")
   description,
   content: { [type]: { schema } },
 });
+const PROBLEM_TYPE = "application/problem+json";
 const bytes = z.string().openapi({ format: "binary" });
 const etag = {
   etag: {
@@ -39,7 +40,7 @@ function problems(...statuses: (400 | 404 | 413 | 503)[]): Responses {
       "Too few owners answered within the deadline (the details are a receipt; `indeterminate` tells whether the write may be stored), or a queue is full.",
   };
   return Object.fromEntries(
-    statuses.map((code) => [code, json(ProblemSchema, meaning[code], "application/problem+json")]),
+    statuses.map((code) => [code, json(ProblemSchema, meaning[code], PROBLEM_TYPE)]),
   );
 }
 
@@ -64,16 +65,18 @@ const prefix = {
 };
 
 const get = (
+  operationId: string,
   path: string,
   summary: string,
   responses: Responses,
   request: RouteConfig["request"] = {},
-): RouteConfig => createRoute({ method: "get", path, summary, responses, request });
+): RouteConfig => createRoute({ method: "get", operationId, path, summary, responses, request });
 
 /** Every documented route. */
 export const ROUTES: readonly RouteConfig[] = [
   createRoute({
     method: "put",
+    operationId: "put",
     path: "/kv/{key}",
     summary: "Store a value: any bytes; their Content-Type is kept",
     request: {
@@ -93,7 +96,7 @@ export const ROUTES: readonly RouteConfig[] = [
       ...problems(400, 413, 503),
     },
   }),
-  get("/kv/{key}", "Read a value", {
+  get("get", "/kv/{key}", "Read a value", {
     200: {
       description: "The bytes, with the Content-Type they came with; or the receipt.",
       headers: etag,
@@ -104,9 +107,18 @@ export const ROUTES: readonly RouteConfig[] = [
     },
     304: { description: "`If-None-Match` names the version that is there.", headers: etag },
     ...problems(400, 404, 503),
-  }, { params: keyPath, query: z.object({ r: quorum("r"), explain }) }),
+  }, {
+    params: keyPath,
+    query: z.object({ r: quorum("r"), explain }),
+    headers: z.object({
+      "if-none-match": z.string().optional().openapi({
+        description: "An `ETag`, several, or `*`.",
+      }),
+    }),
+  }),
   createRoute({
     method: "delete",
+    operationId: "delete",
     path: "/kv/{key}",
     summary: "Delete a value, also when there is none",
     request: { params: keyPath, query: z.object({ w: quorum("w"), explain }) },
@@ -116,7 +128,7 @@ export const ROUTES: readonly RouteConfig[] = [
       ...problems(400, 503),
     },
   }),
-  get("/kv", "List keys in byte order, page by page", {
+  get("list", "/kv", "List keys in byte order, page by page", {
     200: json(KeyListSchema, "A page; `next` where there may be more."),
     ...problems(400, 503),
   }, {
@@ -125,15 +137,23 @@ export const ROUTES: readonly RouteConfig[] = [
       after: z.string().optional().openapi({ description: "`next` of the page before." }),
       afterb: z.string().optional().openapi({ description: "`nextb` of the page before." }),
       limit: z.coerce.number().int().min(1).optional().openapi({ description: "Default 100." }),
-      values: z.enum(["0", "1"]).optional(),
+      values: z.enum(["0", "1"]).optional().openapi({
+        description: "1: with each key its value, type and version.",
+      }),
     }),
   }),
   createRoute({
     method: "delete",
+    operationId: "deletePrefix",
     path: "/kv",
     summary: "Delete all keys with a prefix",
     request: {
-      query: z.object({ ...prefix, "dry-run": z.enum(["0", "1"]).optional() }),
+      query: z.object({
+        ...prefix,
+        "dry-run": z.enum(["0", "1"]).optional().openapi({
+          description: "1: count them, and leave them.",
+        }),
+      }),
     },
     responses: {
       200: json(PrefixDeletionSchema, "How many there were."),
@@ -142,6 +162,7 @@ export const ROUTES: readonly RouteConfig[] = [
   }),
   createRoute({
     method: "post",
+    operationId: "batch",
     path: "/batch",
     summary: "Many operations as JSON lines; one answer line each, in order",
     request: {
@@ -161,33 +182,34 @@ export const ROUTES: readonly RouteConfig[] = [
       ...problems(400, 413, 503),
     },
   }),
-  get("/copies/{key}", "What each owner of a key holds, without quorum", {
+  get("copies", "/copies/{key}", "What each owner of a key holds, without quorum", {
     200: json(CopiesSchema, "One entry per owner."),
     ...problems(400, 503),
   }, { params: keyPath }),
-  get("/tombstones/{key}", "Who has confirmed a deletion", {
+  get("tombstone", "/tombstones/{key}", "Who has confirmed a deletion", {
     200: json(TombstoneSchema, "One entry per owner."),
-    ...problems(400, 404, 503),
+    ...problems(400, 503),
+    404: json(ProblemSchema, "This node has no tombstone of the key.", PROBLEM_TYPE),
   }, { params: keyPath }),
-  get("/cluster", "Members, states, ring ownership, quorums, counts", {
+  get("cluster", "/cluster", "Members, states, ring ownership, quorums, counts", {
     200: json(ClusterSchema, "The cluster as this node sees it."),
   }),
-  get("/cluster/ring", "Every arc of the ring with its first owner", {
+  get("ring", "/cluster/ring", "Every arc of the ring with its first owner", {
     200: json(RingSchema, "The ring."),
   }),
-  get("/events", "Samples of all nodes, once a second (server-sent events)", {
+  get("events", "/events", "Samples of all nodes, once a second (server-sent events)", {
     200: { description: "A stream.", content: { "text/event-stream": { schema: z.string() } } },
     ...problems(503),
   }),
-  get("/internal/sample", "What this node says of itself in an event", {
+  get("sample", "/internal/sample", "What this node says of itself in an event", {
     200: json(SampleSchema, "Totals since start."),
   }),
-  get("/healthz", "Liveness", { 200: json(HealthSchema, "The node runs.") }),
-  get("/readyz", "Readiness", {
+  get("health", "/healthz", "Liveness", { 200: json(HealthSchema, "The node runs.") }),
+  get("readiness", "/readyz", "Readiness", {
     200: json(ReadinessSchema, "The node counts, and quorums can be reached."),
     503: json(ReadinessSchema, "Not yet."),
   }),
-  get("/metrics", "Prometheus metrics", {
+  get("metrics", "/metrics", "Prometheus metrics", {
     200: { description: "Text format 0.0.4.", content: { "text/plain": { schema: z.string() } } },
   }),
 ];
@@ -208,5 +230,7 @@ export function openApiDocument(): OpenApiDocument {
         "A distributed key-value store. Any node takes any request. Errors are problem documents (RFC 9457) with a stable `type`. `HEAD` works wherever `GET` does.",
       license: { name: "MIT" },
     },
+    servers: [{ url: "/", description: "The node that answers this." }],
+    security: [],
   });
 }

@@ -16,6 +16,7 @@ interface Response {
 interface Operation {
   summary?: string;
   parameters?: Parameter[];
+  requestBody?: { content?: Record<string, { schema?: { example?: unknown } }> };
   responses?: Record<string, Response>;
 }
 
@@ -62,7 +63,17 @@ function section(method: string, path: string, operation: Operation): string {
   return `<section class="card"><h2><code>${method.toUpperCase()} ${escape(path)}</code></h2>
 <p>${escape(operation.summary ?? "")}</p>
 ${table("Parameters", ["Name", "In", "Meaning"], parameters)}
+${requestBody(operation)}
 ${table("Answers", ["Status", "Body", "Meaning"], responses)}</section>`;
+}
+
+function requestBody({ requestBody }: Operation): string {
+  return Object.entries(requestBody?.content ?? {}).map(([type, { schema }]) => {
+    const example = schema?.example === undefined
+      ? ""
+      : `<pre class="value mono" tabindex="0">${escape(String(schema.example))}</pre>`;
+    return `<p>Body: <code>${escape(type)}</code></p>${example}`;
+  }).join("");
 }
 
 function bodyOf({ content = {} }: Response): string {

@@ -24,6 +24,9 @@ browserTest("page: the whole story by clicks", async (browser) => {
   assertEquals(await page.page.title(), "node1 · Converge");
   for (const name of ["node1", "node2", "node3"]) await page.untilText(badge(name), "up");
 
+  const members = await page.page.$$eval(".member", (all) => all.map((one) => one.textContent));
+  assertEquals(members.filter((text) => /Owns\d+ %Tokens100Load/.test(text)).length, 3);
+
   // A write travels around the ring.
   await page.type("#key", "greeting");
   await page.type("#value", "hello");
@@ -38,6 +41,7 @@ browserTest("page: the whole story by clicks", async (browser) => {
   // A node stops with a click, and the cluster goes on.
   await page.click("#stop-node2");
   await page.untilText(badge("node2"), "stopped");
+  await page.until(`document.querySelectorAll("#ring .node.stopped").length === 1`);
   await page.type("#value", "hello again");
   await explore(page, "put");
   assert((await page.text("#result")).startsWith("Stored"));

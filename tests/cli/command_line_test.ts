@@ -20,12 +20,14 @@ Deno.test("converge --help shows every command and examples", async () => {
 });
 
 Deno.test("converge: a command line that cannot be understood is one line and exit 2", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const cases: [string[], string][] = [
     [["--bogus"], "--bogus"],
     [["serve", "--port"], "--port"],
     [["--port", "x"], '--port "x"'],
     [["--port", "8081", "extra"], "extra"],
-    [["--write-quorum", "1"], "--write-quorum"],
+    [["--write-quorum", "1", "--port", `${taken.addr.port}`], "--write-quorum"],
+    [["--port", `${taken.addr.port}`], "the port is in use"],
     [["--id", "../up", "--port", "0"], "--id"],
     [["frobnicate"], "frobnicate"],
     [["cluster", "--nodes", "0"], "--nodes"],
@@ -45,6 +47,20 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     assert(stderr.startsWith("converge: ") && stderr.includes(named), `${args}: ${stderr}`);
     assertEquals(stderr.trimEnd().split("\n").length, 1, `${args}: ${stderr}`);
   }
+});
+
+Deno.test("converge: what a command does not know is told with that command's help", async () => {
+  for (const command of ["list", "export", "cluster"]) {
+    const { stderr } = await runConverge([command, "--bogus"]);
+    assert(stderr.includes(`see converge ${command} --help`), stderr);
+  }
+  assert((await runConverge(["--bogus"])).stderr.includes("see converge serve --help"));
+});
+
+Deno.test("converge doctor: a directory without data is no healthy one", async () => {
+  const { code, stdout, stderr } = await runConverge(["doctor", "--data", "./data/absent"]);
+  assertEquals([code, stdout], [1, ""]);
+  assert(stderr.includes("./data/absent") && stderr.includes("--data"), stderr);
 });
 
 Deno.test("converge: a bad variable is named like a bad option", async () => {

@@ -30,6 +30,8 @@ Deno.test("readNodeSettings() names the flag or the variable that cannot be used
     ["gossip-interval", "2 fortnights"],
     ["durability", "never"],
     ["log-level", "loud"],
+    ["trace-ratio", "1.5"],
+    ["trace-ratio", "1e-2"],
   ];
   for (const [name, text] of bad) {
     const flags = { [name]: text };

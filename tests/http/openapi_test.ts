@@ -137,6 +137,11 @@ Deno.test("GET /openapi.json: OpenAPI 3.1 with all routes and schemas, each refe
     Object.keys(item as object).map((method) => nameOf({ method, path }))
   );
   assertEquals(documented.sort(), ROUTES.map(nameOf).sort());
+  const ids = Object.values(document.paths).flatMap((item) =>
+    Object.values(item as Record<string, { operationId?: string }>).map((one) => one.operationId)
+  );
+  assertEquals(new Set(ids).size, ROUTES.length, "each operation has a name of its own");
+  assert(!ids.includes(undefined));
   const names = Object.keys(document.components.schemas);
   for (const [, name] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
     assert(names.includes(name!), name);
@@ -148,5 +153,7 @@ Deno.test("GET /docs: every route stands on the page", async () => {
   openapiRoutes(app);
   const html = await (await app.request("/docs")).text();
   for (const path of Object.keys(openApiDocument().paths ?? {})) assert(html.includes(path), path);
+  assert(html.includes("Body: <code>application/x-ndjson</code>"));
+  assert(html.includes(`{&quot;op&quot;:&quot;get&quot;`), "an example of a batch");
   assertEquals(html.match(/<script|\sstyle=/g), null);
 });

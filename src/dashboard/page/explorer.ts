@@ -55,7 +55,9 @@ export class Explorer {
     if (receipt !== undefined) this.#show(receipt);
     if (!answer.ok) {
       const doubt = receipt?.indeterminate ? ". It may be stored all the same" : "";
-      return this.#say((answer.problem ?? "Failed") + doubt, "bad");
+      this.#say((answer.problem ?? "Failed") + doubt, "bad");
+      if (receipt !== undefined) await this.#showCopies(key, turn);
+      return;
     }
     if (method === "GET") await this.#showValue(key, receipt!, turn);
     else await this.#showWrite(method, key, receipt!, turn);

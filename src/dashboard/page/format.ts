@@ -1,5 +1,8 @@
 /** Numbers as people read them. */
 
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
 /** `1.2 MB`. */
 export function bytes(count: number): string {
   if (count < 1_000) return `${Math.round(count)} B`;
@@ -19,9 +22,11 @@ export function amount(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
 
-/** `0.42 ms`, `12 ms`, `1.5 s`. */
+/** `0.42 ms`, `12 ms`, `1.5 s`, `20 min`, `3.1 h`. */
 export function duration(ms: number): string {
   if (ms === 0) return "0 ms";
+  if (ms >= 2 * HOUR_MS) return `${(ms / HOUR_MS).toFixed(1)} h`;
+  if (ms >= 2 * MINUTE_MS) return `${Math.round(ms / MINUTE_MS)} min`;
   if (ms >= 1_000) return `${(ms / 1_000).toFixed(1)} s`;
   return `${ms < 10 ? ms.toFixed(ms < 1 ? 2 : 1) : Math.round(ms)} ms`;
 }

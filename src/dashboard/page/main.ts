@@ -33,8 +33,12 @@ function colourOf(name: string): number {
 }
 
 const rates = new Rates();
-const ring = new RingFigure(byId("ring"), colourOf);
 const membersView = new MembersView(colourOf);
+const ring = new RingFigure(
+  byId("ring"),
+  colourOf,
+  (tokens) => membersView.setTokens(tokens),
+);
 const explorer = new Explorer(ring, colourOf);
 const charts = new Charts();
 const hotKeys = new HotKeysView((key) => explorer.open(key));
@@ -107,7 +111,7 @@ follow(onEvent, onState);
 Control.find(
   (status) => {
     membersView.setStatus(status);
-    ring.setCuts(status.cuts);
+    ring.setStatus(status);
   },
   (problem) => {
     const notice = byId("notice");

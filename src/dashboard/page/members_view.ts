@@ -4,11 +4,18 @@ import type { ClusterStatus, NodeState } from "../../cli/local_cluster.ts";
 import type { ClusterEvent, WatchedMember } from "../../http/cluster_watch.ts";
 import type { Control } from "./control.ts";
 import { byId, dot, h, setText } from "./dom.ts";
-import { amount, bytes, duration, plural } from "./format.ts";
+import { amount, bytes, duration, percent, plural } from "./format.ts";
 import { hintsOf, type Point } from "./rates.ts";
 
-const FIGURES = ["load", "disk", "hints", "lag"] as const;
-const FIGURE_NAMES = { load: "Load", disk: "Disk", hints: "Hints kept", lag: "Loop lag" };
+const FIGURES = ["owns", "tokens", "load", "disk", "hints", "lag"] as const;
+const FIGURE_NAMES = {
+  owns: "Owns",
+  tokens: "Tokens",
+  load: "Load",
+  disk: "Disk",
+  hints: "Hints kept",
+  lag: "Loop lag",
+};
 
 interface Row {
   element: HTMLElement;
@@ -42,12 +49,18 @@ export class MembersView {
     this.#drawActions();
   }
 
+  /** Shows how many tokens each member has on the ring. */
+  setTokens(tokens: ReadonlyMap<string, number>): void {
+    for (const [name, count] of tokens) setText(this.#rowOf(name).figures.tokens, amount(count));
+  }
+
   /** Shows an event. */
   update(event: ClusterEvent, point: Point): void {
     for (const member of event.members) {
       const row = this.#rowOf(member.name);
       this.#showState(row, member, event);
       const { sample } = member;
+      setText(row.figures.owns, percent(member.ownership));
       setText(
         row.figures.load,
         sample === null ? "–" : `${amount(point.perNode.get(member.name) ?? 0)} /s`,

@@ -60,7 +60,7 @@ export function drawCopies(
       "tr",
       {},
       h("td", {}, h("span", { class: "lane-name" }, dot(colourOf(name)), name)),
-      h("td", {}, size === undefined ? holds : `${holds}, ${bytes(size)}`),
+      h("td", {}, size === undefined ? holds : `${holds} (${bytes(size)} on disk)`),
       h("td", {}, version ?? "–"),
     )
   );

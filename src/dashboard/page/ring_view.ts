@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** The ring, drawn: arcs in the colours of their first owners, the nodes, a key and what it does. */
+import type { ClusterStatus } from "../../cli/local_cluster.ts";
 import type { ClusterEvent, WatchedMember } from "../../http/cluster_watch.ts";
 import type { RingView as Ring } from "../../http/events_routes.ts";
 import type { Receipt } from "../../replication/receipt.ts";
@@ -35,12 +36,19 @@ export class RingFigure {
   readonly #pulses = s("g");
   #fingerprint = "";
   #members: WatchedMember[] = [];
-  #cuts: readonly (readonly [string, string])[] = [];
+  #status: ClusterStatus | undefined;
   #drawn = "";
   #owners: ReadonlySet<string> = new Set();
 
-  constructor(parent: HTMLElement, colourOf: (name: string) => number) {
+  readonly #onTokens: (tokens: ReadonlyMap<string, number>) => void;
+
+  constructor(
+    parent: HTMLElement,
+    colourOf: (name: string) => number,
+    onTokens: (tokens: ReadonlyMap<string, number>) => void,
+  ) {
     this.#colourOf = colourOf;
+    this.#onTokens = onTokens;
     this.#svg = s("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": "The ring" });
     this.#svg.append(
       s("circle", {
@@ -69,9 +77,9 @@ export class RingFigure {
     ringView().then((ring) => this.#drawArcs(ring), () => this.#fingerprint = "");
   }
 
-  /** Pairs of nodes whose link is cut. */
-  setCuts(cuts: readonly (readonly [string, string])[]): void {
-    this.#cuts = cuts;
+  /** Processes that are away and links that are cut, before their silence tells. */
+  setStatus(status: ClusterStatus): void {
+    this.#status = status;
     this.#drawNodes();
   }
 
@@ -119,13 +127,17 @@ export class RingFigure {
         s("path", { class: `arc stroke${this.#colourOf(nodes[i]!)}`, d: path })
       ),
     );
+    this.#onTokens(
+      new Map(nodes.map((name, i) => [name, owners.filter((owner) => owner === i).length])),
+    );
   }
 
   #drawNodes(): void {
-    const cut = new Set(this.#cuts.map((pair) => [...pair].sort().join(" ")));
-    const looks = this.#members.map(({ name, state, status, ownership }) =>
-      `${name} ${state} ${status} ${percent(ownership)} ${this.#owners.has(name)}`
-    );
+    const cut = new Set(this.#status?.cuts.map((pair) => [...pair].sort().join(" ")));
+    const looks = this.#members.map((member) => {
+      const { name, ownership } = member;
+      return `${name} ${this.#stateOf(member)} ${percent(ownership)} ${this.#owners.has(name)}`;
+    });
     const drawing = [...looks, ...cut].join();
     if (drawing === this.#drawn) return;
     this.#drawn = drawing;
@@ -143,13 +155,24 @@ export class RingFigure {
     this.#svg.setAttribute(
       "aria-label",
       "The ring. " +
-        this.#members.map(({ name, state, ownership }) =>
-          `${name} is ${state} and first owner of ${percent(ownership)}`
+        this.#members.map((member) =>
+          `${member.name} is ${this.#stateOf(member)} and first owner of ${
+            percent(member.ownership)
+          }`
         ).join(", "),
     );
   }
 
-  #drawNode({ name, state, ownership }: WatchedMember): SVGElement {
+  /** What its process is known to be, else how it is heard. */
+  #stateOf({ name, state, status }: WatchedMember): string {
+    const process = this.#status?.nodes.find((node) => node.name === name)?.state ?? "running";
+    if (process !== "running") return process;
+    return state === "up" && status !== "normal" ? status : state;
+  }
+
+  #drawNode(member: WatchedMember): SVGElement {
+    const { name, ownership } = member;
+    const state = this.#stateOf(member);
     const { x, y } = this.#placeOf(name)!;
     const owner = this.#owners.has(name) ? " owner" : "";
     return s(
