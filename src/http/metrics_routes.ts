@@ -130,6 +130,15 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
     "Mean round trip of a batch to a peer, recent ones weighing more.",
     () => [...links()].map(([peer, link]) => [{ peer }, link.latencyMs / 1_000]),
   );
+  counter(
+    "converge_peer_bytes_total",
+    "Bytes of questions sent to a peer, and of its answers.",
+    () =>
+      [...links()].flatMap(([peer, { traffic }]): Value[] => [
+        [{ peer, direction: "sent" }, traffic.sentBytes],
+        [{ peer, direction: "received" }, traffic.receivedBytes],
+      ]),
+  );
   gauge(
     "converge_member_up",
     "1 for a member that is heard of, 0.5 when suspect, 0 when down.",

@@ -85,6 +85,8 @@ export class PeerLink {
   readonly #breaker: CircuitBreaker;
   readonly #writes: BatchLane<PendingWrite>;
   readonly #reads: BatchLane<PendingRead>;
+  /** Bytes of bodies that this node sent to the peer as questions, and took as answers, so far. */
+  readonly traffic = { sentBytes: 0, receivedBytes: 0 };
   /** Exponentially weighted mean of a batch's round trip. */
   #latencyMs = 1;
 
@@ -171,6 +173,7 @@ export class PeerLink {
       [COUNTER_HEADER]: String(lamport.current),
       ...options.headers,
     };
+    this.traffic.sentBytes += options.body?.byteLength ?? 0;
     let response: NetworkResponse;
     try {
       response = await platform.network.request({
@@ -188,6 +191,7 @@ export class PeerLink {
     const nowMs = platform.clock.monotonicMs();
     this.#latencyMs += 0.2 * (nowMs - startMs - this.#latencyMs);
     this.#breaker.succeeded();
+    this.traffic.receivedBytes += response.body.byteLength;
     return this.#checked(response);
   }
 
