@@ -105,6 +105,16 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
       compared,
     ]];
   });
+  gauge(
+    "converge_anti_entropy_round_seconds",
+    "Time that the last round of anti-entropy took.",
+    one(() => options.antiEntropy.counts.lastRoundMs / 1_000),
+  );
+  gauge(
+    "converge_anti_entropy_tree_seconds",
+    "Time that bringing the hash tree up to date took last.",
+    one(() => options.antiEntropy.counts.lastTreeMs / 1_000),
+  );
   counter(
     "converge_refill_records_total",
     "Records taken from others to fill this node again.",

@@ -123,6 +123,8 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
     rounds: count,
     roundsFailed: count,
     roundsEqual: count,
+    lastRoundMs: ms,
+    lastTreeMs: ms,
     pulled: count,
     pushed: count,
     compared: count,

@@ -31,6 +31,9 @@ export interface AntiEntropyCounts extends ExchangeCounts {
   rounds: number;
   roundsFailed: number;
   roundsEqual: number;
+  /** Milliseconds that the last round took, and the last bringing up to date of the tree. */
+  lastRoundMs: number;
+  lastTreeMs: number;
 }
 
 /** Arc hashes of one node, by arc index, for arcs that both sides own. */
@@ -57,6 +60,8 @@ export class AntiEntropy {
     rounds: 0,
     roundsFailed: 0,
     roundsEqual: 0,
+    lastRoundMs: 0,
+    lastTreeMs: 0,
     pulled: 0,
     pushed: 0,
     compared: 0,
@@ -70,8 +75,6 @@ export class AntiEntropy {
   #fingerprint = "";
   #rebuilding: Promise<void> | undefined;
   #rebuiltAtMs = -Infinity;
-  /** How long the last rebuild took. */
-  #rebuildMs = 0;
   /** Peers to be compared with next, before the others have their turn. */
   readonly #urgent = new Set<string>();
   #lastPeer = "";
@@ -219,6 +222,7 @@ export class AntiEntropy {
         try {
           const { pulled, pushed, compared } = await this.compareWith(peer);
           this.#urgent.delete(peer);
+          this.counts.lastRoundMs = clock.monotonicMs() - startMs;
           this.counts.pulled += pulled;
           this.counts.pushed += pushed;
           this.counts.compared += compared;
@@ -290,7 +294,7 @@ export class AntiEntropy {
     const { clock } = this.#options;
     const ageMs = clock.monotonicMs() - this.#rebuiltAtMs;
     const summedUp = this.#fingerprint === fingerprint && this.#rebuilding === undefined;
-    if (summedUp && ageMs < REST_SHARE * this.#rebuildMs) return;
+    if (summedUp && ageMs < REST_SHARE * this.counts.lastTreeMs) return;
     const fresh = this.#freshTree(fingerprint);
     const late = delay(clock, ANSWER_MS).then(() => "late" as const);
     if (await Promise.race([fresh, late]) !== "late") return;
@@ -316,7 +320,7 @@ export class AntiEntropy {
     try {
       await this.#rebuilding;
       this.#rebuiltAtMs = this.#options.clock.monotonicMs();
-      this.#rebuildMs = this.#rebuiltAtMs - startMs;
+      this.counts.lastTreeMs = this.#rebuiltAtMs - startMs;
     } finally {
       this.#rebuilding = undefined;
     }
