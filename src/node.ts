@@ -161,6 +161,7 @@ export class ConvergeNode {
       selfName,
       topology,
       linkTo,
+      keysUnderWay: () => replica.keysUnderWay(),
       intervalMs: config.antiEntropyIntervalMs,
     });
     this.#collector = parts.createTombstoneCollector({
@@ -348,6 +349,7 @@ export class ConvergeNode {
   }
 
   async #onDataLost(): Promise<void> {
+    this.#antiEntropy.onDataLost();
     try {
       await this.#refill.restart();
     } catch (error) {

@@ -7,10 +7,10 @@ import { ConvergeError, isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
-import { tokenOf } from "../ring/token.ts";
-import { DATA, type Store } from "../storage/store.ts";
+import type { Store } from "../storage/store.ts";
 import type { ExchangeCounts, KeyExchange } from "./key_exchange.ts";
-import { leafOf, LeafSet, LEAVES_PER_ARC, MerkleTree } from "./merkle_tree.ts";
+import { KeyTree } from "./key_tree.ts";
+import { LeafSet, LEAVES_PER_ARC } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Topology } from "./topology.ts";
 
@@ -23,6 +23,8 @@ export interface AntiEntropyOptions {
   selfName: string;
   topology(): Topology;
   linkTo(name: string): PeerLink | undefined;
+  /** Keys of which something is being stored or erased right now. */
+  keysUnderWay(): Iterable<Key>;
   intervalMs: number;
 }
 
@@ -41,13 +43,10 @@ export type ArcHashes = Record<string, string>;
 
 /** A round may take 1 / (1 + this) of the time. */
 const REST_SHARE = 10;
-const REBUILD_SLICE_RECORDS = 500;
-/** Rounds between two rebuilds of the whole tree from disk. */
+/** Rounds between two times that the whole tree is made anew from the disk. */
 const ROUNDS_PER_FULL_REBUILD = 360;
 /** Pause after a round that failed: the peer may be busy. */
 const BACKOFF_MS = 1_000;
-/** Stored keys to remember; with more, the whole tree is made anew. */
-const UNMARKED_MAX = 20_000;
 /** How long a peer that asks for hashes is kept waiting. */
 const ANSWER_MS = 300;
 
@@ -67,14 +66,8 @@ export class AntiEntropy {
     compared: 0,
   };
   readonly #options: AntiEntropyOptions;
-  #tree = new MerkleTree(0);
-  /** Keys stored since the tree was last looked at: writes do not pay for finding their leaves. */
-  #unmarked: Key[] = [];
-  #unmarkedOverflow = false;
-  /** The ring that the tree is over. */
-  #fingerprint = "";
-  #rebuilding: Promise<void> | undefined;
-  #rebuiltAtMs = -Infinity;
+  #keyTree: KeyTree | undefined;
+  #updatedAtMs = -Infinity;
   /** Peers to be compared with next, before the others have their turn. */
   readonly #urgent = new Set<string>();
   #lastPeer = "";
@@ -97,13 +90,18 @@ export class AntiEntropy {
 
   stop(): void {
     this.#stopped = true;
+    this.#keyTree?.close();
     this.#wake?.();
   }
 
-  /** A record of this key was stored. */
+  /** A record of this key was stored or erased. */
   onStored(key: Key): void {
-    if (this.#unmarked.length < UNMARKED_MAX) this.#unmarked.push(key);
-    else this.#unmarkedOverflow = true;
+    this.#keyTree?.touch(key);
+  }
+
+  /** Records are gone that nobody erased. */
+  onDataLost(): void {
+    this.#keyTree?.forget();
   }
 
   /** Compare with this peer soon: it came back, or may have missed something. */
@@ -132,7 +130,7 @@ export class AntiEntropy {
    */
   async leafHashes(arcs: readonly number[], fingerprint: string): Promise<string[]> {
     await this.#recentTree(fingerprint);
-    const { arcCount } = this.#tree;
+    const { arcCount } = this.#keyTree!.tree;
     if (arcs.length > arcCount || arcs.some((arc) => arc < 0 || arc >= arcCount)) {
       throw new ConvergeError("corrupt_message", "Cannot hash arcs that the ring does not have");
     }
@@ -141,7 +139,7 @@ export class AntiEntropy {
 
   #hashesOfArcs(peerName: string): ArcHashes {
     const hashes: ArcHashes = {};
-    for (const arc of this.#sharedArcs(peerName)) hashes[arc] = this.#tree.arcHash(arc);
+    for (const arc of this.#sharedArcs(peerName)) hashes[arc] = this.#keyTree!.tree.arcHash(arc);
     return hashes;
   }
 
@@ -149,7 +147,7 @@ export class AntiEntropy {
     return arcs.flatMap((arc) =>
       Array.from(
         { length: LEAVES_PER_ARC },
-        (_, i) => this.#tree.leafHash(arc * LEAVES_PER_ARC + i),
+        (_, i) => this.#keyTree!.tree.leafHash(arc * LEAVES_PER_ARC + i),
       )
     );
   }
@@ -198,15 +196,13 @@ export class AntiEntropy {
   ): Promise<LeafSet | undefined> {
     const theirs = await ask<string[]>(link, { ring: topology.fingerprint, arcs });
     const mine = this.#hashesOfLeaves(arcs);
-    const differing = new LeafSet(this.#tree.arcCount * LEAVES_PER_ARC);
-    let count = 0;
+    const differing = new LeafSet(this.#keyTree!.tree.arcCount * LEAVES_PER_ARC);
     for (let i = 0; i < mine.length; i++) {
       if (mine[i] === theirs[i]) continue;
       const arc = arcs[Math.floor(i / LEAVES_PER_ARC)]!;
       differing.add(arc * LEAVES_PER_ARC + i % LEAVES_PER_ARC);
-      count++;
     }
-    return count === 0 ? undefined : differing;
+    return differing.size === 0 ? undefined : differing;
   }
 
   async #loop(): Promise<void> {
@@ -218,7 +214,7 @@ export class AntiEntropy {
       if (peer !== undefined) {
         this.#lastPeer = peer;
         this.counts.rounds++;
-        if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#tree.markAll();
+        if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#keyTree?.doubt();
         try {
           const { pulled, pushed, compared } = await this.compareWith(peer);
           this.#urgent.delete(peer);
@@ -286,15 +282,17 @@ export class AntiEntropy {
   }
 
   /**
-   * For a peer that asks: hashes that are a little old will do, so that under load both sides together
-   * spend a bounded share of their time on summing up; and hashes that take long to make are not waited
-   * for, since the peer would take this node for dead.
+   * For a peer that asks: hashes that are a little old will do where all must be read to make new ones,
+   * so that under load both sides together spend a bounded share of their time on that; and hashes that
+   * take long to make are not waited for, since the peer would take this node for dead.
    */
   async #recentTree(fingerprint: string): Promise<void> {
     const { clock } = this.#options;
-    const ageMs = clock.monotonicMs() - this.#rebuiltAtMs;
-    const summedUp = this.#fingerprint === fingerprint && this.#rebuilding === undefined;
-    if (summedUp && ageMs < REST_SHARE * this.counts.lastTreeMs) return;
+    const tree = this.#keyTree;
+    if (tree !== undefined && tree.fingerprint === fingerprint && !tree.isUpdating) {
+      const ageMs = clock.monotonicMs() - this.#updatedAtMs;
+      if (tree.mustReadAll && ageMs < REST_SHARE * this.counts.lastTreeMs) return;
+    }
     const fresh = this.#freshTree(fingerprint);
     const late = delay(clock, ANSWER_MS).then(() => "late" as const);
     if (await Promise.race([fresh, late]) !== "late") return;
@@ -304,61 +302,20 @@ export class AntiEntropy {
 
   /** Brings the tree up to date with the store, over the ring as it is now. */
   async #freshTree(fingerprint: string): Promise<void> {
-    const topology = this.#options.topology();
-    if (topology.fingerprint !== fingerprint) {
+    const { clock, topology } = this.#options;
+    const now = topology();
+    if (now.fingerprint !== fingerprint) {
       throw new ConvergeError("not_ready", "Cannot compare: the other node has another ring");
     }
-    while (this.#rebuilding !== undefined) await this.#rebuilding;
-    if (this.#fingerprint !== fingerprint) {
-      this.#tree = new MerkleTree(topology.ring.arcs.length);
-      this.#fingerprint = fingerprint;
+    if (this.#stopped) throw new ConvergeError("closed", "Cannot compare: this node is stopping");
+    if (this.#keyTree?.fingerprint !== fingerprint) {
+      this.#keyTree?.close();
+      this.#keyTree = new KeyTree(this.#options, now);
     }
-    this.#markStored(topology);
-    if (this.#tree.dirtyCount === 0) return;
-    const startMs = this.#options.clock.monotonicMs();
-    this.#rebuilding = this.#rebuild(topology, this.#tree);
-    try {
-      await this.#rebuilding;
-      this.#rebuiltAtMs = this.#options.clock.monotonicMs();
-      this.counts.lastTreeMs = this.#rebuiltAtMs - startMs;
-    } finally {
-      this.#rebuilding = undefined;
-    }
-  }
-
-  #markStored(topology: Topology): void {
-    if (this.#unmarkedOverflow) this.#tree.markAll();
-    else {
-      for (const key of this.#unmarked) {
-        const token = tokenOf(key);
-        const arc = topology.ring.arcOf(token);
-        if (arc !== undefined) this.#tree.mark(leafOf(arc.index, token));
-      }
-    }
-    this.#unmarked = [];
-    this.#unmarkedOverflow = false;
-  }
-
-  async #rebuild(topology: Topology, tree: MerkleTree): Promise<void> {
-    const leaves = tree.beginRebuild();
-    const scan = this.#options.store.scan(DATA);
-    try {
-      while (!this.#stopped) {
-        const page = scan.next(REBUILD_SLICE_RECORDS);
-        if (page.length === 0) return;
-        for (const record of page) {
-          const token = tokenOf(record.key);
-          const leaf = leafOf(topology.ring.arcOf(token)!.index, token);
-          if (leaves.has(leaf)) tree.add(leaf, record);
-        }
-        await delay(this.#options.clock, 0);
-      }
-    } catch (error) {
-      tree.markAll();
-      throw error;
-    } finally {
-      scan.close();
-    }
+    const startMs = clock.monotonicMs();
+    await this.#keyTree.update();
+    this.#updatedAtMs = clock.monotonicMs();
+    this.counts.lastTreeMs = this.#updatedAtMs - startMs;
   }
 }
 

@@ -33,6 +33,19 @@ export class Memtable {
     space.put(line, ++this.#sequence, this.#snapshots > 0);
   }
 
+  /** What `get` would find now, whatever is put afterwards. Close it, once. */
+  snapshot(): MemtableSnapshot {
+    this.#snapshots++;
+    const sequence = this.#sequence;
+    return {
+      get: (keyspace, key) => {
+        const slot = this.keyspaces.get(keyspace)?.slots.get(key);
+        return slot === undefined ? undefined : entryAt(slot, sequence)?.line;
+      },
+      close: () => void this.#snapshots--,
+    };
+  }
+
   /** Lines of [start, end) as of now, whatever is put afterwards. Close it. */
   cursor(keyspace: Keyspace, start: Key, end: Key | undefined): Cursor[] {
     const space = this.keyspaces.get(keyspace);
@@ -44,6 +57,12 @@ export class Memtable {
       return new MemtableCursor(run, { start, end, sequence, closed });
     });
   }
+}
+
+/** The lines of a memtable at one moment. */
+export interface MemtableSnapshot {
+  get(keyspace: Keyspace, key: Key): LineRecord | undefined;
+  close(): void;
 }
 
 /** A line with the moment it was put, and what it replaced while a snapshot was open. */
@@ -108,8 +127,7 @@ class MemtableCursor implements Cursor {
       const slot = this.#run[this.#index]!;
       const { key } = slot;
       if (end !== undefined && key >= end) break;
-      let entry: Entry | undefined = slot;
-      while (entry !== undefined && entry.sequence > sequence) entry = entry.previous;
+      const entry = entryAt(slot, sequence);
       if (entry === undefined) continue;
       const { line } = entry;
       this.key = key;
@@ -126,6 +144,13 @@ class MemtableCursor implements Cursor {
     if (!this.#closed) this.#options.closed();
     this.#closed = true;
   }
+}
+
+/** What a slot held when `sequence` was the last that had been put. */
+function entryAt(slot: Slot, sequence: number): Entry | undefined {
+  let entry: Entry | undefined = slot;
+  while (entry !== undefined && entry.sequence > sequence) entry = entry.previous;
+  return entry;
 }
 
 const EMPTY = new Uint8Array(0);
