@@ -144,7 +144,8 @@ export class ConvergeNode {
         this.#collector.onStored(record);
       },
     });
-    const exchange = new KeyExchange({ store, replica, clock, selfName });
+    const isBusy = () => this.#coordinator.inFlight > 0;
+    const exchange = new KeyExchange({ store, replica, clock, selfName, isBusy });
     this.#hints = parts.createHintedHandoff({
       store,
       clock,
@@ -187,6 +188,7 @@ export class ConvergeNode {
     this.#refill = new Refill({
       gossip,
       exchange,
+      antiEntropy: this.#antiEntropy,
       state,
       clock,
       log,
@@ -235,6 +237,7 @@ export class ConvergeNode {
       lamport,
       replica,
       store,
+      isBusy,
       gossip,
       gossipLoop: this.#gossipLoop,
       antiEntropy: this.#antiEntropy,
@@ -366,6 +369,7 @@ export class ConvergeNode {
     const added = this.#peerNames().filter((name) => !before.has(name));
     if (added.length > 0) this.#hints.start(added);
     for (const name of added) this.#antiEntropy.urgent(name);
+    this.#antiEntropy.onMembersChanged();
   }
 
   #onHeard(name: string): void {

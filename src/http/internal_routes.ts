@@ -4,6 +4,7 @@ import { ConvergeError } from "../errors.ts";
 import { keyFromPath, keyToPath } from "../record/key.ts";
 import { decodeFrames, joinFrames, lineOf } from "../record/record_line.ts";
 import type { MemberStatus } from "../membership/member.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { AntiEntropy } from "../replication/anti_entropy.ts";
 import type { GossipLoop } from "../replication/gossip_loop.ts";
 import {
@@ -42,6 +43,9 @@ export interface InternalRoutesOptions {
   gossipLoop: GossipLoop;
   antiEntropy: AntiEntropy;
   topology(): Topology;
+  clock: Clock;
+  /** Whether clients' requests are under way here. */
+  isBusy(): boolean;
   maxValueBytes: number;
   /** What this node says of itself. */
   status(): MemberStatus;
@@ -96,10 +100,10 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 
   app.post("/internal/tree", async (c) => {
     const { from, body } = await receive(c, options, bytesMax);
-    const { ring, arcs } = decodeTreeQuestion(body);
+    const { ring, arcs, fresh } = decodeTreeQuestion(body);
     const hashes = arcs === undefined
-      ? await options.antiEntropy.arcHashes(from, ring)
-      : await options.antiEntropy.leafHashes(arcs, ring);
+      ? await options.antiEntropy.arcHashes(from, ring, fresh)
+      : await options.antiEntropy.leafHashes(arcs, ring, fresh);
     return answer(options, JSON.stringify(hashes));
   });
 
@@ -110,7 +114,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     if (request.ring !== topology.fingerprint) {
       throw new ConvergeError("not_ready", "Cannot list keys: the asker has another ring");
     }
-    const { records, through } = readRange(options.store, topology, request);
+    const { records, through } = await readRange(options, topology, request);
     const body = request.values ? joinFrames(records) : encoder.encode(
       records.map((record) => encodeReadQuestion({ key: record.key, have: record })).join(""),
     );
@@ -182,17 +186,19 @@ function answer(
   });
 }
 
-function decodeTreeQuestion(body: Uint8Array): { ring: string; arcs: number[] | undefined } {
-  let json: { ring?: unknown; arcs?: unknown } | null;
+function decodeTreeQuestion(
+  body: Uint8Array,
+): { ring: string; arcs: number[] | undefined; fresh: boolean } {
+  let json: { ring?: unknown; arcs?: unknown; fresh?: unknown } | null;
   try {
     json = JSON.parse(decoder.decode(body));
   } catch (cause) {
     throw new ConvergeError("corrupt_message", "Cannot read the question: not JSON", { cause });
   }
-  const { ring, arcs } = json ?? {};
+  const { ring, arcs, fresh = false } = json ?? {};
   const usable = arcs === undefined || (Array.isArray(arcs) && arcs.every(Number.isInteger));
-  if (typeof ring !== "string" || !usable) {
+  if (typeof ring !== "string" || !usable || typeof fresh !== "boolean") {
     throw new ConvergeError("corrupt_message", "Cannot read the question: a member is wrong");
   }
-  return { ring, arcs: arcs as number[] | undefined };
+  return { ring, arcs: arcs as number[] | undefined, fresh };
 }

@@ -106,19 +106,25 @@ export class AntiEntropy {
 
   /** Compare with this peer soon: it came back, or may have missed something. */
   urgent(name: string): void {
-    if (name === this.#options.selfName) return;
+    if (name === this.#options.selfName || this.#urgent.has(name)) return;
     this.#urgent.add(name);
+    this.#wake?.();
+  }
+
+  /** Members or their statuses have changed: there may be somebody to compare with now. */
+  onMembersChanged(): void {
     this.#wake?.();
   }
 
   /**
    * Answers a peer that compares: this node's hashes of the arcs that both own.
    *
+   * @param fresh Whether everything that was stored before must be in them.
    * @throws {ConvergeError} `not_ready` when the rings differ; `overloaded` while hashes are being
    * made; as `Store.scan`.
    */
-  async arcHashes(peerName: string, fingerprint: string): Promise<ArcHashes> {
-    await this.#recentTree(fingerprint);
+  async arcHashes(peerName: string, fingerprint: string, fresh = false): Promise<ArcHashes> {
+    await this.#recentTree(fingerprint, fresh);
     return this.#hashesOfArcs(peerName);
   }
 
@@ -128,8 +134,12 @@ export class AntiEntropy {
    * @throws {ConvergeError} `corrupt_message` for arcs that the ring does not have, or more of them;
    * as `arcHashes`.
    */
-  async leafHashes(arcs: readonly number[], fingerprint: string): Promise<string[]> {
-    await this.#recentTree(fingerprint);
+  async leafHashes(
+    arcs: readonly number[],
+    fingerprint: string,
+    fresh = false,
+  ): Promise<string[]> {
+    await this.#recentTree(fingerprint, fresh);
     const { arcCount } = this.#keyTree!.tree;
     if (arcs.length > arcCount || arcs.some((arc) => arc < 0 || arc >= arcCount)) {
       throw new ConvergeError("corrupt_message", "Cannot hash arcs that the ring does not have");
@@ -163,10 +173,7 @@ export class AntiEntropy {
     if (link === undefined || link.isOpen) {
       throw new ConvergeError("unreachable", `Cannot compare with ${peerName}: it does not answer`);
     }
-    const arcs = await this.#differingArcs(peerName, link, topology);
-    const leaves = arcs.length === 0
-      ? undefined
-      : await this.#differingLeaves(link, topology, arcs);
+    const leaves = await this.differing(peerName, link, topology, false);
     if (leaves === undefined) {
       this.counts.roundsEqual++;
       return { pulled: 0, pushed: 0, compared: 0 };
@@ -182,19 +189,29 @@ export class AntiEntropy {
     });
   }
 
-  async #differingArcs(peerName: string, link: PeerLink, topology: Topology): Promise<number[]> {
-    await this.#freshTree(topology.fingerprint);
-    const theirs = await ask<ArcHashes>(link, { ring: topology.fingerprint });
-    const mine = this.#hashesOfArcs(peerName);
-    return Object.keys(mine).filter((arc) => mine[arc] !== theirs[arc]).map(Number);
-  }
-
-  async #differingLeaves(
+  /**
+   * The leaves of the ring in which this node and a peer differ; undefined where in none.
+   *
+   * @param fresh Whether everything that the peer stored before must be taken into account.
+   * @throws {ConvergeError} as `PeerLink.request`; `not_ready` when the rings differ.
+   */
+  async differing(
+    peerName: string,
     link: PeerLink,
     topology: Topology,
-    arcs: number[],
+    fresh: boolean,
   ): Promise<LeafSet | undefined> {
-    const theirs = await ask<string[]>(link, { ring: topology.fingerprint, arcs });
+    await this.#freshTree(topology.fingerprint);
+    const question = { ring: topology.fingerprint, ...(fresh ? { fresh } : {}) };
+    const theirs = await ask<ArcHashes>(link, question);
+    const mine = this.#hashesOfArcs(peerName);
+    const arcs = Object.keys(mine).filter((arc) => mine[arc] !== theirs[arc]).map(Number);
+    if (arcs.length === 0) return undefined;
+    const theirLeaves = await ask<string[]>(link, { ...question, arcs });
+    return this.#differingLeaves(arcs, theirLeaves);
+  }
+
+  #differingLeaves(arcs: readonly number[], theirs: readonly string[]): LeafSet | undefined {
     const mine = this.#hashesOfLeaves(arcs);
     const differing = new LeafSet(this.#keyTree!.tree.arcCount * LEAVES_PER_ARC);
     for (let i = 0; i < mine.length; i++) {
@@ -243,7 +260,7 @@ export class AntiEntropy {
     }
   }
 
-  /** Waits, unless somebody becomes urgent. */
+  /** Waits, unless it is woken. */
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const { clock } = this.#options;
@@ -252,21 +269,23 @@ export class AntiEntropy {
         clock.clearTimer(timer);
         resolve();
       }
-      const before = this.#urgent.size;
-      this.#wake = () => {
-        if (this.#stopped || this.#urgent.size > before) done();
-      };
+      this.#wake = done;
     });
   }
 
-  /** An urgent peer that answers, else the next one in order of names. */
+  /**
+   * An urgent peer that answers, else the next one in order of names. While this node or a peer is
+   * being filled, comparing would only do the same work twice.
+   */
   #nextPeer(): string | undefined {
     const { selfName, topology, linkTo } = this.#options;
-    const names = topology().members.map(({ name }) => name).filter((name) => name !== selfName);
+    const { members } = topology();
     for (const name of this.#urgent) {
-      if (!names.includes(name)) this.#urgent.delete(name);
+      if (!members.some((member) => member.name === name)) this.#urgent.delete(name);
     }
-    const reachable = names.filter((name) => linkTo(name)?.isOpen === false);
+    const filled = members.filter(({ status }) => status === "normal").map(({ name }) => name);
+    if (!filled.includes(selfName)) return undefined;
+    const reachable = filled.filter((name) => linkTo(name)?.isOpen === false);
     const inTurn = [
       ...reachable.filter((name) => name > this.#lastPeer),
       ...reachable.filter((name) => name <= this.#lastPeer),
@@ -286,10 +305,10 @@ export class AntiEntropy {
    * so that under load both sides together spend a bounded share of their time on that; and hashes that
    * take long to make are not waited for, since the peer would take this node for dead.
    */
-  async #recentTree(fingerprint: string): Promise<void> {
+  async #recentTree(fingerprint: string, mustBeFresh: boolean): Promise<void> {
     const { clock } = this.#options;
     const tree = this.#keyTree;
-    if (tree !== undefined && tree.fingerprint === fingerprint && !tree.isUpdating) {
+    if (!mustBeFresh && tree?.fingerprint === fingerprint && !tree.isUpdating) {
       const ageMs = clock.monotonicMs() - this.#updatedAtMs;
       if (tree.mustReadAll && ageMs < REST_SHARE * this.counts.lastTreeMs) return;
     }

@@ -31,6 +31,8 @@ export interface KeyExchangeOptions {
   replica: Replica;
   clock: Clock;
   selfName: string;
+  /** Whether clients' requests are under way here: they come first. */
+  isBusy(): boolean;
 }
 
 /** What to make equal, with whom. */
@@ -57,7 +59,7 @@ export interface ExchangeCounts {
 
 /** Pause between pages as a share of the time a page took, so that clients come first. */
 const PAUSE_SHARE = 1;
-const PAUSE_MS_MAX = 50;
+const PAUSE_MS_MAX = 200;
 const PUSH_BYTES = 512 * 1024;
 
 /** Runs exchanges. */
@@ -107,7 +109,7 @@ export class KeyExchange {
     const header = response.headers.get(THROUGH_HEADER);
     const through = header === null ? undefined : keyFromPath(header);
     const theirs = values ? decodeFrames(response.body) : versionsIn(response.body);
-    const mine = readRange(this.#options.store, topology, { after, owners, leaves, through });
+    const mine = await readRange(this.#options, topology, { after, owners, leaves, through });
     const { missing, surplus } = difference(mine.records, theirs);
     counts.compared += theirs.length;
     counts.pulled += values
