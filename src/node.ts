@@ -208,6 +208,7 @@ export class ConvergeNode {
       selfName,
       nodeID: this.nodeID,
       clock,
+      random: platform.random,
       lamport,
       replica,
       hints: this.#hints,

@@ -9,6 +9,7 @@ import type { CoordinatorContext, CoordinatorOptions } from "./coordinator_conte
 import { DeadlineQueue } from "./deadline_queue.ts";
 import { LatencyQuantile } from "./latency_quantile.ts";
 import { ReadOperation, type ReadResult } from "./read_operation.ts";
+import { RetryBudget } from "./retry_budget.ts";
 import type { Owner } from "./topology.ts";
 import { WriteOperation, type WriteResult } from "./write_operation.ts";
 
@@ -62,6 +63,7 @@ export class Coordinator {
       ...options,
       deadlines: new DeadlineQueue(options.clock, options.requestTimeoutMs),
       hedges: new DeadlineQueue(options.clock, HEDGE_BOUNDS.maxMs),
+      retries: new RetryBudget(),
       quorums: () => options.topology().quorums,
       quickestFirst: (owners) => this.#quickestFirst(owners),
       onReadTook: (ms) => this.#onReadTook(ms),
@@ -149,6 +151,7 @@ export class Coordinator {
       );
     }
     this.#inFlight++;
+    this.#context.retries.earn();
   }
 
   #quickestFirst(owners: readonly Owner[]): number[] {

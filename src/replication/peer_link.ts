@@ -87,6 +87,8 @@ export class PeerLink {
   readonly #reads: BatchLane<PendingRead>;
   /** Bytes of bodies that this node sent to the peer as questions, and took as answers, so far. */
   readonly traffic = { sentBytes: 0, receivedBytes: 0 };
+  /** When requests under way began, the oldest first. */
+  readonly #underWay = new Set<{ readonly startMs: number }>();
   /** Exponentially weighted mean of a batch's round trip. */
   #latencyMs = 1;
 
@@ -112,7 +114,11 @@ export class PeerLink {
     return this.#breaker.isOpen(this.#context.platform.clock.monotonicMs());
   }
 
+  /** What a batch takes lately; at least what the oldest under way has taken so far. */
   get latencyMs(): number {
+    for (const { startMs } of this.#underWay) {
+      return Math.max(this.#latencyMs, this.#context.platform.clock.monotonicMs() - startMs);
+    }
     return this.#latencyMs;
   }
 
@@ -174,6 +180,8 @@ export class PeerLink {
       ...options.headers,
     };
     this.traffic.sentBytes += options.body?.byteLength ?? 0;
+    const underWay = { startMs };
+    this.#underWay.add(underWay);
     let response: NetworkResponse;
     try {
       response = await platform.network.request({
@@ -187,6 +195,8 @@ export class PeerLink {
     } catch (error) {
       this.#breaker.failed(platform.clock.monotonicMs());
       throw error;
+    } finally {
+      this.#underWay.delete(underWay);
     }
     const nowMs = platform.clock.monotonicMs();
     this.#latencyMs += 0.2 * (nowMs - startMs - this.#latencyMs);

@@ -103,7 +103,7 @@ export class ReadOperation implements ReadWaiter, Deadlined {
 
   /** An answer is later than usual: ask everybody else. */
   hedge(): void {
-    if (this.#over) return;
+    if (this.#over || this.#unasked.length === 0 || !this.#context.retries.take()) return;
     while (this.#unasked.length > 0) this.#askOneMore();
     this.#step();
   }

@@ -11,6 +11,11 @@ import { type WriteAnswer, WriteCore, type WriteWaiter } from "./write_core.ts";
 
 /** Times that a write raises its counter and tries again. */
 const ATTEMPTS_MAX = 5;
+/**
+ * The first retry is due at once: what was missing is known now. Where that was not enough others
+ * write the same key, and whoever waits for a random time, longer each time, gets out of their way.
+ */
+const RETRY_MS = 4;
 
 /** What is to be written. */
 export interface WriteRequest {
@@ -49,6 +54,8 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   #reject: ((error: ConvergeError) => void) | undefined;
   #over = false;
   #expired = false;
+  /** Whether the next attempt waits for its turn. */
+  #retryDue = false;
 
   constructor(context: CoordinatorContext, request: WriteRequest) {
     this.#context = context;
@@ -124,18 +131,26 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   #decide(): void {
     const decision = this.#core.decision;
     if (decision === "acked") this.#ack();
+    else if (this.#retryDue && !this.#expired) return;
     else if (decision === "retry" && this.#canRetry()) return this.#retry();
     else if (decision !== "wait") this.#fail();
     if (this.#core.complete) this.#finish();
   }
 
   #canRetry(): boolean {
-    return !this.#over && !this.#expired && this.#attempts < ATTEMPTS_MAX;
+    return !this.#over && !this.#expired && this.#attempts < ATTEMPTS_MAX &&
+      this.#context.retries.take();
   }
 
   #retry(): void {
-    this.#context.lamport.observe(this.#core.counterSeen);
-    this.#attempt();
+    const { lamport, clock, random } = this.#context;
+    lamport.observe(this.#core.counterSeen);
+    if (this.#attempts === 1) return this.#attempt();
+    this.#retryDue = true;
+    clock.setTimer(random.next() * RETRY_MS * 2 ** (this.#attempts - 1), () => {
+      this.#retryDue = false;
+      if (!this.#over && !this.#expired) this.#attempt();
+    });
   }
 
   #ack(): void {
