@@ -17,6 +17,8 @@ import {
   FROM_HEADER,
   HINT_HEADER,
   HORIZON_HEADER,
+  LOCATE_HEADER,
+  LOCATED_HEADER,
   parseCounterHeader,
   TO_HEADER,
 } from "../replication/internal_protocol.ts";
@@ -28,7 +30,7 @@ import type { MessageAuth } from "../replication/message_auth.ts";
 import { SIGNATURE_HEADER } from "../replication/message_auth.ts";
 import type { Replica } from "../replication/replica.ts";
 import type { Topology } from "../replication/topology.ts";
-import type { Store } from "../storage/store.ts";
+import { DATA, type Store } from "../storage/store.ts";
 import { readBody } from "./body.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { rawPathAfter } from "./raw_url.ts";
@@ -90,7 +92,11 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   app.post("/internal/read", async (c) => {
     const { body } = await receive(c, options, bytesMax);
     const questions = decodeReadQuestions(body);
-    return answer(options, encodeReadReplies(options.replica.answer(questions)));
+    const replies = encodeReadReplies(options.replica.answer(questions));
+    const from = c.req.raw.headers.has(LOCATE_HEADER) && questions.length === 1
+      ? options.store.locate(DATA, questions[0]!.key)
+      : undefined;
+    return answer(options, replies, from === undefined ? {} : { [LOCATED_HEADER]: from });
   });
 
   app.post("/internal/gossip", async (c) => {

@@ -58,7 +58,8 @@ async function put(request: Request, options: KvRoutesOptions): Promise<Response
   const expiresAtMs = expiryOf(integerParameter(query, "ttl"), options.clock);
   const contentType = contentTypeOf(request);
   const value = await readBody(request, options.maxValueBytes);
-  const result = await options.coordinator.write(key, value, { w, contentType, expiresAtMs });
+  const wanted = { w, contentType, expiresAtMs, explain };
+  const result = await options.coordinator.write(key, value, wanted);
   if (explain) return receiptOf(result, startMs, options);
   return stored(result.record);
 }
@@ -94,7 +95,7 @@ async function remove(request: Request, options: KvRoutesOptions): Promise<Respo
   const { key, query } = target(request, ["r", "w", "explain"]);
   const explain = flagParameter(query, "explain");
   const { w } = quorumParameters(query, options);
-  const result = await options.coordinator.write(key, undefined, { w });
+  const result = await options.coordinator.write(key, undefined, { w, explain });
   if (explain) return receiptOf(result, startMs, options);
   return stored(result.record);
 }

@@ -49,6 +49,7 @@ export const ReceiptSchema: z.ZodType<Receipt> = z.object({
   attempts: count.exactOptional(),
   ms,
   indeterminate: z.boolean().exactOptional(),
+  mayBeOn: z.array(text).exactOptional(),
   owners: z.array(ownerReceipt),
 }).strict().openapi("Receipt");
 

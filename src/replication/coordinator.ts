@@ -20,13 +20,15 @@ export interface WriteOptions {
   contentType?: string | undefined;
   /** Wall-clock ms; 0 or absent: never. */
   expiresAtMs?: number;
+  /** Wait for every owner's answer, for a full receipt. */
+  explain?: boolean;
 }
 
 /** What a client may choose for one request. */
 export interface ReadOptions {
   /** R for this request; default: the cluster's. */
   r?: number | undefined;
-  /** Ask all owners, for a full receipt. */
+  /** Ask all owners and wait for every answer, for a full receipt. */
   askAll?: boolean;
 }
 
@@ -93,8 +95,8 @@ export class Coordinator {
     this.#enter();
     this.counts.writes++;
     try {
-      const { contentType, expiresAtMs = 0 } = options;
-      const request = { key, value, contentType, expiresAtMs, quorum, set };
+      const { contentType, expiresAtMs = 0, explain = false } = options;
+      const request = { key, value, contentType, expiresAtMs, quorum, set, explain };
       return await new WriteOperation(this.#context, request).run();
     } catch (error) {
       this.counts.writesFailed++;

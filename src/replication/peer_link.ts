@@ -17,6 +17,8 @@ import {
   encodeReadQuestion,
   FENCE_HEADER,
   FROM_HEADER,
+  LOCATE_HEADER,
+  LOCATED_HEADER,
   parseCounterHeader,
   type ReadQuestion,
   type ReadReply,
@@ -141,6 +143,24 @@ export class PeerLink {
   read(question: ReadQuestion, waiter: ReadWaiter, slot: number): void {
     if (this.isOpen) waiter.onReadReply(slot, "refused");
     else if (!this.#reads.push({ question, waiter, slot })) waiter.onReadReply(slot, "overloaded");
+  }
+
+  /** Asks for a key in a message of its own, and where the peer finds its copy. Never rejects. */
+  async readLocated(
+    question: ReadQuestion,
+  ): Promise<{ reply: PeerReply; from: string | undefined }> {
+    try {
+      const { body, headers } = await this.request("POST", "/internal/read", {
+        body: encoder.encode(encodeReadQuestion(question)),
+        headers: { [LOCATE_HEADER]: "1" },
+      });
+      const [reply] = decodeReadReplies(body, 1);
+      // A single question never fills an answer.
+      const plain = reply === "again" ? "refused" : reply!;
+      return { reply: plain, from: headers.get(LOCATED_HEADER) ?? undefined };
+    } catch (error) {
+      return { reply: failureOf(error), from: undefined };
+    }
   }
 
   /**

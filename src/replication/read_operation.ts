@@ -5,7 +5,7 @@ import { newest, type StoredRecord } from "../record/record.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { Deadlined } from "./deadline_queue.ts";
 import { isBelowHorizon } from "./horizon.ts";
-import type { PeerReply, ReadWaiter } from "./peer_link.ts";
+import type { PeerLink, PeerReply, ReadWaiter } from "./peer_link.ts";
 import { type ReadAnswer, ReadCore } from "./read_core.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
 import type { Owner, OwnerSet } from "./topology.ts";
@@ -19,7 +19,7 @@ export interface ReadRequest {
   readonly key: Key;
   readonly quorum: number;
   readonly set: OwnerSet;
-  /** Ask all owners at once, for the receipt's sake. */
+  /** Ask all owners at once and wait for every answer, for the receipt's sake. */
   readonly askAll: boolean;
 }
 
@@ -98,6 +98,10 @@ export class ReadOperation implements ReadWaiter, Deadlined {
   }
 
   onDeadline(): void {
+    this.#asked.forEach((asked, slot) => {
+      if (asked && this.#core.answers[slot] === undefined) this.#core.answer(slot, "timeout");
+    });
+    if (this.#request.askAll) this.#step();
     this.#fail();
   }
 
@@ -174,7 +178,16 @@ export class ReadOperation implements ReadWaiter, Deadlined {
     this.#asked[slot] = true;
     const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
     if (link === undefined) this.onReadReply(this.#tagged(slot), "refused");
+    else if (this.#request.askAll) void this.#askWhere(link, slot);
     else link.read({ key: this.#request.key, have: this.#own }, this, this.#tagged(slot));
+  }
+
+  /** Asks an owner apart from others' questions, and where it finds its copy. */
+  async #askWhere(link: PeerLink, slot: number): Promise<void> {
+    const tagged = this.#tagged(slot);
+    const { reply, from } = await link.readLocated({ key: this.#request.key, have: this.#own });
+    this.#from[slot] = from;
+    this.onReadReply(tagged, reply);
   }
 
   #answerOf(reply: PeerReply): ReadAnswer {
@@ -193,9 +206,15 @@ export class ReadOperation implements ReadWaiter, Deadlined {
         if (this.#unasked.length === 0) return this.#fail();
         return this.#askOneMore();
       }
-      if (decision.action === "done") return this.#done();
+      if (decision.action === "done") return this.#owesAnswers() ? undefined : this.#done();
       for (const slot of decision.owners) this.#repair(slot);
     }
+  }
+
+  /** Whether the receipt still misses an answer. */
+  #owesAnswers(): boolean {
+    return this.#request.askAll &&
+      this.#asked.some((asked, slot) => asked && this.#core.answers[slot] === undefined);
   }
 
   #repair(slot: number): void {

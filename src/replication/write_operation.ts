@@ -3,6 +3,7 @@ import { ConvergeError } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { encodeRecord } from "../record/record_line.ts";
+import type { Version } from "../record/version.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { Deadlined } from "./deadline_queue.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
@@ -26,6 +27,8 @@ export interface WriteRequest {
   readonly expiresAtMs: number;
   readonly quorum: number;
   readonly set: OwnerSet;
+  /** Tell the caller when every owner has answered, for the receipt's sake, not when it is clear. */
+  readonly explain: boolean;
 }
 
 /** A write that was acked. */
@@ -53,6 +56,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   #resolve: ((result: WriteResult) => void) | undefined;
   #reject: ((error: ConvergeError) => void) | undefined;
   #over = false;
+  #failed = false;
   #expired = false;
   /** Whether the next attempt waits for its turn. */
   #retryDue = false;
@@ -156,12 +160,22 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   #ack(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#resolve!({ record: this.#record, receipt: () => this.#receipt("stored") });
+    if (!this.#request.explain) this.#tell();
   }
 
   #fail(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#failed = true;
+    // Without a counter no owner was asked.
+    if (!this.#request.explain || this.#attempts === 0) this.#tell();
+  }
+
+  #tell(): void {
+    if (!this.#failed) {
+      this.#resolve!({ record: this.#record, receipt: () => this.#receipt("stored") });
+      return;
+    }
     const receipt = this.#receipt("failed");
     this.#reject!(
       new ConvergeError(
@@ -177,7 +191,11 @@ export class WriteOperation implements WriteWaiter, Deadlined {
   /** Every owner has answered: an acked write leaves hints for those that do not have it. */
   #finish(): void {
     this.#context.deadlines.remove(this);
-    if (this.#core.decision !== "acked") return;
+    if (this.#core.decision === "acked") this.#leaveHints();
+    if (this.#request.explain) this.#tell();
+  }
+
+  #leaveHints(): void {
     this.#core.answers.forEach((answer, i) => {
       const owner = this.#request.set.owners[i]!;
       if (answer === "stored" || typeof answer === "object" || owner.isSelf) return;
@@ -192,8 +210,7 @@ export class WriteOperation implements WriteWaiter, Deadlined {
     const answers = this.#core?.answers ?? [];
     const stored = this.#core?.stored ?? 0;
     const indeterminate = result === "failed" &&
-      (this.#attempts > 1 ||
-        answers.some((a) => a === undefined || a === "stored" || a === "timeout"));
+      (this.#attempts > 1 || answers.some(mayHaveStored));
     return {
       ...receiptHead(value === undefined ? "delete" : "put", key),
       coordinator: this.#context.selfName,
@@ -207,9 +224,17 @@ export class WriteOperation implements WriteWaiter, Deadlined {
       ...(this.#record === undefined ? {} : receiptVersion(this.#record)),
       attempts: this.#attempts,
       ms: this.#context.clock.monotonicMs() - this.#startMs,
-      ...(result === "failed" ? { indeterminate } : {}),
+      ...(result === "failed" ? { indeterminate, mayBeOn: this.#mayBeOn() } : {}),
       owners: owners.map((owner, i) => this.#ownerReceipt(owner, i)),
     };
+  }
+
+  /** Owners that may have the value; of earlier attempts, with another version, nobody knows. */
+  #mayBeOn(): string[] {
+    if (this.#core === undefined) return [];
+    return this.#request.set.owners
+      .filter((_, i) => this.#attempts > 1 || mayHaveStored(this.#core.answers[i]))
+      .map(({ name }) => name);
   }
 
   #ownerReceipt(owner: Owner, i: number): OwnerReceipt {
@@ -218,11 +243,21 @@ export class WriteOperation implements WriteWaiter, Deadlined {
     return {
       name: owner.name,
       outcome: typeof answer === "object" ? "superseded" : answer ?? "pending",
-      ...receiptVersion(typeof answer === "object" && "nodeID" in answer ? answer : undefined),
+      ...receiptVersion(heldVersion(answer, this.#record)),
       ...(ms === undefined ? {} : { ms }),
       countsForQuorum: owner.countsForWrites,
       ...(answer === "stored" ? { fsynced: this.#context.fsynced } : {}),
       ...(this.#hinted[i] ? { hinted: true } : {}),
     };
   }
+}
+
+function mayHaveStored(answer: WriteAnswer | undefined): boolean {
+  return answer === undefined || answer === "stored" || answer === "timeout";
+}
+
+/** The version that an owner is known to hold by its answer. */
+function heldVersion(answer: WriteAnswer | undefined, sent: StoredRecord): Version | undefined {
+  if (answer === "stored") return sent;
+  return typeof answer === "object" && "nodeID" in answer ? answer : undefined;
 }
