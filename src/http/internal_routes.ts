@@ -22,7 +22,7 @@ import {
   parseCounterHeader,
   TO_HEADER,
 } from "../replication/internal_protocol.ts";
-import { THROUGH_HEADER } from "../replication/key_exchange.ts";
+import { BUSY_HEADER, THROUGH_HEADER } from "../replication/key_exchange.ts";
 import { decodeListRequest, encodeListPage, listPage } from "../replication/key_listing.ts";
 import { decodeRangeRequest, readRange } from "../replication/key_range.ts";
 import type { LamportClock } from "../replication/lamport_clock.ts";
@@ -124,8 +124,10 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     const body = request.values ? joinFrames(records) : encoder.encode(
       records.map((record) => encodeReadQuestion({ key: record.key, have: record })).join(""),
     );
-    const headers = through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(through) };
-    return answer(options, body, headers);
+    return answer(options, body, {
+      ...(through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(through) }),
+      ...(options.isBusy() ? { [BUSY_HEADER]: "1" } : {}),
+    });
   });
 
   app.post("/internal/list", async (c) => {

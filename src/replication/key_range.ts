@@ -18,7 +18,7 @@ const PAGE_LOOKS = 20_000;
 /** Keys that are looked at before others have their turn. */
 const SLICE_KEYS = 250;
 /** How much longer their turn is while clients wait. */
-const BUSY_MS = 4;
+const BUSY_MS = 3;
 /** Bytes of records after which a page ends. */
 const PAGE_BYTES = 512 * 1024;
 
