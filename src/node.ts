@@ -145,7 +145,8 @@ export class ConvergeNode {
         this.#collector.onStored(record);
       },
     });
-    const exchange = new KeyExchange({ store, replica, clock, selfName });
+    const isBusy = () => this.#coordinator.inFlight > 0;
+    const exchange = new KeyExchange({ store, replica, clock, selfName, isBusy });
     this.#hints = parts.createHintedHandoff({
       store,
       clock,
@@ -162,6 +163,7 @@ export class ConvergeNode {
       selfName,
       topology,
       linkTo,
+      keysUnderWay: () => replica.keysUnderWay(),
       intervalMs: config.antiEntropyIntervalMs,
     });
     this.#collector = parts.createTombstoneCollector({
@@ -187,6 +189,7 @@ export class ConvergeNode {
     this.#refill = new Refill({
       gossip,
       exchange,
+      antiEntropy: this.#antiEntropy,
       state,
       clock,
       log,
@@ -206,6 +209,7 @@ export class ConvergeNode {
       selfName,
       nodeID: this.nodeID,
       clock,
+      random: platform.random,
       lamport,
       replica,
       hints: this.#hints,
@@ -235,6 +239,7 @@ export class ConvergeNode {
       lamport,
       replica,
       store,
+      isBusy,
       gossip,
       gossipLoop: this.#gossipLoop,
       antiEntropy: this.#antiEntropy,
@@ -349,6 +354,7 @@ export class ConvergeNode {
   }
 
   async #onDataLost(): Promise<void> {
+    this.#antiEntropy.onDataLost();
     try {
       await this.#refill.restart();
     } catch (error) {
@@ -365,6 +371,7 @@ export class ConvergeNode {
     const added = this.#peerNames().filter((name) => !before.has(name));
     if (added.length > 0) this.#hints.start(added);
     for (const name of added) this.#antiEntropy.urgent(name);
+    this.#antiEntropy.onMembersChanged();
   }
 
   #onHeard(name: string): void {

@@ -4,6 +4,7 @@ import { ConvergeError } from "../errors.ts";
 import { keyFromPath, keyToPath } from "../record/key.ts";
 import { decodeFrames, joinFrames, lineOf } from "../record/record_line.ts";
 import type { MemberStatus } from "../membership/member.ts";
+import type { Clock } from "../platform/clock.ts";
 import { bodyChecksum, checkBody } from "../replication/body_checksum.ts";
 import type { AntiEntropy } from "../replication/anti_entropy.ts";
 import type { GossipLoop } from "../replication/gossip_loop.ts";
@@ -17,10 +18,12 @@ import {
   FROM_HEADER,
   HINT_HEADER,
   HORIZON_HEADER,
+  LOCATE_HEADER,
+  LOCATED_HEADER,
   parseCounterHeader,
   TO_HEADER,
 } from "../replication/internal_protocol.ts";
-import { THROUGH_HEADER } from "../replication/key_exchange.ts";
+import { BUSY_HEADER, THROUGH_HEADER } from "../replication/key_exchange.ts";
 import { decodeListRequest, encodeListPage, listPage } from "../replication/key_listing.ts";
 import { decodeRangeRequest, readRange } from "../replication/key_range.ts";
 import type { LamportClock } from "../replication/lamport_clock.ts";
@@ -28,7 +31,7 @@ import type { MessageAuth } from "../replication/message_auth.ts";
 import { SIGNATURE_HEADER } from "../replication/message_auth.ts";
 import type { Replica } from "../replication/replica.ts";
 import type { Topology } from "../replication/topology.ts";
-import type { Store } from "../storage/store.ts";
+import { DATA, type Store } from "../storage/store.ts";
 import { readBody } from "./body.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { rawPathAfter } from "./raw_url.ts";
@@ -43,6 +46,9 @@ export interface InternalRoutesOptions {
   gossipLoop: GossipLoop;
   antiEntropy: AntiEntropy;
   topology(): Topology;
+  clock: Clock;
+  /** Whether clients' requests are under way here. */
+  isBusy(): boolean;
   maxValueBytes: number;
   /** What this node says of itself. */
   status(): MemberStatus;
@@ -87,7 +93,11 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   app.post("/internal/read", async (c) => {
     const { body } = await receive(c, options, bytesMax);
     const questions = decodeReadQuestions(body);
-    return answer(options, encodeReadReplies(options.replica.answer(questions)));
+    const replies = encodeReadReplies(options.replica.answer(questions));
+    const from = c.req.raw.headers.has(LOCATE_HEADER) && questions.length === 1
+      ? options.store.locate(DATA, questions[0]!.key)
+      : undefined;
+    return answer(options, replies, from === undefined ? {} : { [LOCATED_HEADER]: from });
   });
 
   app.post("/internal/gossip", async (c) => {
@@ -97,10 +107,10 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 
   app.post("/internal/tree", async (c) => {
     const { from, body } = await receive(c, options, bytesMax);
-    const { ring, arcs } = decodeTreeQuestion(body);
+    const { ring, arcs, fresh } = decodeTreeQuestion(body);
     const hashes = arcs === undefined
-      ? await options.antiEntropy.arcHashes(from, ring)
-      : await options.antiEntropy.leafHashes(arcs, ring);
+      ? await options.antiEntropy.arcHashes(from, ring, fresh)
+      : await options.antiEntropy.leafHashes(arcs, ring, fresh);
     return checkedAnswer(options, JSON.stringify(hashes));
   });
 
@@ -111,12 +121,14 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     if (request.ring !== topology.fingerprint) {
       throw new ConvergeError("not_ready", "Cannot list keys: the asker has another ring");
     }
-    const { records, through } = readRange(options.store, topology, request);
+    const { records, through } = await readRange(options, topology, request);
     const body = request.values ? joinFrames(records) : encoder.encode(
       records.map((record) => encodeReadQuestion({ key: record.key, have: record })).join(""),
     );
-    const headers = through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(through) };
-    return checkedAnswer(options, body, headers);
+    return checkedAnswer(options, body, {
+      ...(through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(through) }),
+      ...(options.isBusy() ? { [BUSY_HEADER]: "1" } : {}),
+    });
   });
 
   app.post("/internal/list", async (c) => {
@@ -193,17 +205,19 @@ function answer(
   });
 }
 
-function decodeTreeQuestion(body: Uint8Array): { ring: string; arcs: number[] | undefined } {
-  let json: { ring?: unknown; arcs?: unknown } | null;
+function decodeTreeQuestion(
+  body: Uint8Array,
+): { ring: string; arcs: number[] | undefined; fresh: boolean } {
+  let json: { ring?: unknown; arcs?: unknown; fresh?: unknown } | null;
   try {
     json = JSON.parse(decoder.decode(body));
   } catch (cause) {
     throw new ConvergeError("corrupt_message", "Cannot read the question: not JSON", { cause });
   }
-  const { ring, arcs } = json ?? {};
+  const { ring, arcs, fresh = false } = json ?? {};
   const usable = arcs === undefined || (Array.isArray(arcs) && arcs.every(Number.isInteger));
-  if (typeof ring !== "string" || !usable) {
+  if (typeof ring !== "string" || !usable || typeof fresh !== "boolean") {
     throw new ConvergeError("corrupt_message", "Cannot read the question: a member is wrong");
   }
-  return { ring, arcs: arcs as number[] | undefined };
+  return { ring, arcs: arcs as number[] | undefined, fresh };
 }

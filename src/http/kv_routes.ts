@@ -63,8 +63,10 @@ async function put(request: Request, options: KvRoutesOptions): Promise<Response
   const contentType = contentTypeOf(request);
   const explained = explainedFrom(query, options);
   const value = await readBody(request, options.maxValueBytes);
-  const result = await options.coordinator.write(key, value, { w, contentType, expiresAtMs });
-  return explained === undefined ? stored(result.record) : receiptOf(result, explained, options);
+  const explain = explained !== undefined;
+  const wanted = { w, contentType, expiresAtMs, explain };
+  const result = await options.coordinator.write(key, value, wanted);
+  return explain ? receiptOf(result, explained, options) : stored(result.record);
 }
 
 async function get(request: Request, options: KvRoutesOptions): Promise<Response> {
@@ -83,8 +85,9 @@ async function remove(request: Request, options: KvRoutesOptions): Promise<Respo
   const { key, query } = target(request, READ_PARAMETERS);
   const { w } = quorumParameters(query, options);
   const explained = explainedFrom(query, options);
-  const result = await options.coordinator.write(key, undefined, { w });
-  return explained === undefined ? stored(result.record) : receiptOf(result, explained, options);
+  const explain = explained !== undefined;
+  const result = await options.coordinator.write(key, undefined, { w, explain });
+  return explain ? receiptOf(result, explained, options) : stored(result.record);
 }
 
 function found(request: Request, record: StoredRecord): Response {

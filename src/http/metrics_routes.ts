@@ -105,6 +105,16 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
       compared,
     ]];
   });
+  gauge(
+    "converge_anti_entropy_round_seconds",
+    "Time that the last round of anti-entropy took.",
+    one(() => options.antiEntropy.counts.lastRoundMs / 1_000),
+  );
+  gauge(
+    "converge_anti_entropy_tree_seconds",
+    "Time that bringing the hash tree up to date took last.",
+    one(() => options.antiEntropy.counts.lastTreeMs / 1_000),
+  );
   counter(
     "converge_refill_records_total",
     "Records taken from others to fill this node again.",
@@ -129,6 +139,15 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
     "converge_peer_latency_seconds",
     "Mean round trip of a batch to a peer, recent ones weighing more.",
     () => [...links()].map(([peer, link]) => [{ peer }, link.latencyMs / 1_000]),
+  );
+  counter(
+    "converge_peer_bytes_total",
+    "Bytes of questions sent to a peer, and of its answers.",
+    () =>
+      [...links()].flatMap(([peer, { traffic }]): Value[] => [
+        [{ peer, direction: "sent" }, traffic.sentBytes],
+        [{ peer, direction: "received" }, traffic.receivedBytes],
+      ]),
   );
   gauge(
     "converge_member_up",

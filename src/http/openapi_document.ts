@@ -57,7 +57,8 @@ const quorum = (letter: "r" | "w") =>
     example: 2,
   });
 const explain = z.enum(["0", "1"]).optional().openapi({
-  description: "1: answer with the receipt, JSON that tells what each owner did.",
+  description: "1: answer with the receipt, JSON that tells what each owner did. It waits for " +
+    "every owner's answer, at most until the request's deadline.",
 });
 const prefix = {
   prefix: z.string().optional().openapi({ description: "Text that the keys begin with." }),

@@ -49,6 +49,7 @@ export const ReceiptSchema: z.ZodType<Receipt> = z.object({
   attempts: count.exactOptional(),
   ms,
   indeterminate: z.boolean().exactOptional(),
+  mayBeOn: z.array(text).exactOptional(),
   owners: z.array(ownerReceipt),
 }).strict().openapi("Receipt");
 
@@ -123,6 +124,8 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
     rounds: count,
     roundsFailed: count,
     roundsEqual: count,
+    lastRoundMs: ms,
+    lastTreeMs: ms,
     pulled: count,
     pushed: count,
     compared: count,

@@ -7,10 +7,10 @@ import { ConvergeError, isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
-import { tokenOf } from "../ring/token.ts";
-import { DATA, type Store } from "../storage/store.ts";
+import type { Store } from "../storage/store.ts";
 import type { ExchangeCounts, KeyExchange } from "./key_exchange.ts";
-import { leafOf, LeafSet, LEAVES_PER_ARC, MerkleTree } from "./merkle_tree.ts";
+import { KeyTree } from "./key_tree.ts";
+import { LeafSet, LEAVES_PER_ARC } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Topology } from "./topology.ts";
 
@@ -23,6 +23,8 @@ export interface AntiEntropyOptions {
   selfName: string;
   topology(): Topology;
   linkTo(name: string): PeerLink | undefined;
+  /** Keys of which something is being stored or erased right now. */
+  keysUnderWay(): Iterable<Key>;
   intervalMs: number;
 }
 
@@ -31,6 +33,9 @@ export interface AntiEntropyCounts extends ExchangeCounts {
   rounds: number;
   roundsFailed: number;
   roundsEqual: number;
+  /** Milliseconds that the last round took, and the last bringing up to date of the tree. */
+  lastRoundMs: number;
+  lastTreeMs: number;
 }
 
 /** Arc hashes of one node, by arc index, for arcs that both sides own. */
@@ -38,13 +43,10 @@ export type ArcHashes = Record<string, string>;
 
 /** A round may take 1 / (1 + this) of the time. */
 const REST_SHARE = 10;
-const REBUILD_SLICE_RECORDS = 500;
-/** Rounds between two rebuilds of the whole tree from disk. */
+/** Rounds between two times that the whole tree is made anew from the disk. */
 const ROUNDS_PER_FULL_REBUILD = 360;
 /** Pause after a round that failed: the peer may be busy. */
 const BACKOFF_MS = 1_000;
-/** Stored keys to remember; with more, the whole tree is made anew. */
-const UNMARKED_MAX = 20_000;
 /** How long a peer that asks for hashes is kept waiting. */
 const ANSWER_MS = 300;
 
@@ -57,21 +59,15 @@ export class AntiEntropy {
     rounds: 0,
     roundsFailed: 0,
     roundsEqual: 0,
+    lastRoundMs: 0,
+    lastTreeMs: 0,
     pulled: 0,
     pushed: 0,
     compared: 0,
   };
   readonly #options: AntiEntropyOptions;
-  #tree = new MerkleTree(0);
-  /** Keys stored since the tree was last looked at: writes do not pay for finding their leaves. */
-  #unmarked: Key[] = [];
-  #unmarkedOverflow = false;
-  /** The ring that the tree is over. */
-  #fingerprint = "";
-  #rebuilding: Promise<void> | undefined;
-  #rebuiltAtMs = -Infinity;
-  /** How long the last rebuild took. */
-  #rebuildMs = 0;
+  #keyTree: KeyTree | undefined;
+  #updatedAtMs = -Infinity;
   /** Peers to be compared with next, before the others have their turn. */
   readonly #urgent = new Set<string>();
   #lastPeer = "";
@@ -94,30 +90,41 @@ export class AntiEntropy {
 
   stop(): void {
     this.#stopped = true;
+    this.#keyTree?.close();
     this.#wake?.();
   }
 
-  /** A record of this key was stored. */
+  /** A record of this key was stored or erased. */
   onStored(key: Key): void {
-    if (this.#unmarked.length < UNMARKED_MAX) this.#unmarked.push(key);
-    else this.#unmarkedOverflow = true;
+    this.#keyTree?.touch(key);
+  }
+
+  /** Records are gone that nobody erased. */
+  onDataLost(): void {
+    this.#keyTree?.forget();
   }
 
   /** Compare with this peer soon: it came back, or may have missed something. */
   urgent(name: string): void {
-    if (name === this.#options.selfName) return;
+    if (name === this.#options.selfName || this.#urgent.has(name)) return;
     this.#urgent.add(name);
+    this.#wake?.();
+  }
+
+  /** Members or their statuses have changed: there may be somebody to compare with now. */
+  onMembersChanged(): void {
     this.#wake?.();
   }
 
   /**
    * Answers a peer that compares: this node's hashes of the arcs that both own.
    *
+   * @param fresh Whether everything that was stored before must be in them.
    * @throws {ConvergeError} `not_ready` when the rings differ; `overloaded` while hashes are being
    * made; as `Store.scan`.
    */
-  async arcHashes(peerName: string, fingerprint: string): Promise<ArcHashes> {
-    await this.#recentTree(fingerprint);
+  async arcHashes(peerName: string, fingerprint: string, fresh = false): Promise<ArcHashes> {
+    await this.#recentTree(fingerprint, fresh);
     return this.#hashesOfArcs(peerName);
   }
 
@@ -127,9 +134,13 @@ export class AntiEntropy {
    * @throws {ConvergeError} `corrupt_message` for arcs that the ring does not have, or more of them;
    * as `arcHashes`.
    */
-  async leafHashes(arcs: readonly number[], fingerprint: string): Promise<string[]> {
-    await this.#recentTree(fingerprint);
-    const { arcCount } = this.#tree;
+  async leafHashes(
+    arcs: readonly number[],
+    fingerprint: string,
+    fresh = false,
+  ): Promise<string[]> {
+    await this.#recentTree(fingerprint, fresh);
+    const { arcCount } = this.#keyTree!.tree;
     if (arcs.length > arcCount || arcs.some((arc) => arc < 0 || arc >= arcCount)) {
       throw new ConvergeError("corrupt_message", "Cannot hash arcs that the ring does not have");
     }
@@ -138,7 +149,7 @@ export class AntiEntropy {
 
   #hashesOfArcs(peerName: string): ArcHashes {
     const hashes: ArcHashes = {};
-    for (const arc of this.#sharedArcs(peerName)) hashes[arc] = this.#tree.arcHash(arc);
+    for (const arc of this.#sharedArcs(peerName)) hashes[arc] = this.#keyTree!.tree.arcHash(arc);
     return hashes;
   }
 
@@ -146,7 +157,7 @@ export class AntiEntropy {
     return arcs.flatMap((arc) =>
       Array.from(
         { length: LEAVES_PER_ARC },
-        (_, i) => this.#tree.leafHash(arc * LEAVES_PER_ARC + i),
+        (_, i) => this.#keyTree!.tree.leafHash(arc * LEAVES_PER_ARC + i),
       )
     );
   }
@@ -162,10 +173,7 @@ export class AntiEntropy {
     if (link === undefined || link.isOpen) {
       throw new ConvergeError("unreachable", `Cannot compare with ${peerName}: it does not answer`);
     }
-    const arcs = await this.#differingArcs(peerName, link, topology);
-    const leaves = arcs.length === 0
-      ? undefined
-      : await this.#differingLeaves(link, topology, arcs);
+    const leaves = await this.differing(peerName, link, topology, false);
     if (leaves === undefined) {
       this.counts.roundsEqual++;
       return { pulled: 0, pushed: 0, compared: 0 };
@@ -181,29 +189,37 @@ export class AntiEntropy {
     });
   }
 
-  async #differingArcs(peerName: string, link: PeerLink, topology: Topology): Promise<number[]> {
-    await this.#freshTree(topology.fingerprint);
-    const theirs = await ask<ArcHashes>(link, { ring: topology.fingerprint });
-    const mine = this.#hashesOfArcs(peerName);
-    return Object.keys(mine).filter((arc) => mine[arc] !== theirs[arc]).map(Number);
-  }
-
-  async #differingLeaves(
+  /**
+   * The leaves of the ring in which this node and a peer differ; undefined where in none.
+   *
+   * @param fresh Whether everything that the peer stored before must be taken into account.
+   * @throws {ConvergeError} as `PeerLink.request`; `not_ready` when the rings differ.
+   */
+  async differing(
+    peerName: string,
     link: PeerLink,
     topology: Topology,
-    arcs: number[],
+    fresh: boolean,
   ): Promise<LeafSet | undefined> {
-    const theirs = await ask<string[]>(link, { ring: topology.fingerprint, arcs });
+    await this.#freshTree(topology.fingerprint);
+    const question = { ring: topology.fingerprint, ...(fresh ? { fresh } : {}) };
+    const theirs = await ask<ArcHashes>(link, question);
+    const mine = this.#hashesOfArcs(peerName);
+    const arcs = Object.keys(mine).filter((arc) => mine[arc] !== theirs[arc]).map(Number);
+    if (arcs.length === 0) return undefined;
+    const theirLeaves = await ask<string[]>(link, { ...question, arcs });
+    return this.#differingLeaves(arcs, theirLeaves);
+  }
+
+  #differingLeaves(arcs: readonly number[], theirs: readonly string[]): LeafSet | undefined {
     const mine = this.#hashesOfLeaves(arcs);
-    const differing = new LeafSet(this.#tree.arcCount * LEAVES_PER_ARC);
-    let count = 0;
+    const differing = new LeafSet(this.#keyTree!.tree.arcCount * LEAVES_PER_ARC);
     for (let i = 0; i < mine.length; i++) {
       if (mine[i] === theirs[i]) continue;
       const arc = arcs[Math.floor(i / LEAVES_PER_ARC)]!;
       differing.add(arc * LEAVES_PER_ARC + i % LEAVES_PER_ARC);
-      count++;
     }
-    return count === 0 ? undefined : differing;
+    return differing.size === 0 ? undefined : differing;
   }
 
   async #loop(): Promise<void> {
@@ -215,10 +231,11 @@ export class AntiEntropy {
       if (peer !== undefined) {
         this.#lastPeer = peer;
         this.counts.rounds++;
-        if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#tree.markAll();
+        if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#keyTree?.doubt();
         try {
           const { pulled, pushed, compared } = await this.compareWith(peer);
           this.#urgent.delete(peer);
+          this.counts.lastRoundMs = clock.monotonicMs() - startMs;
           this.counts.pulled += pulled;
           this.counts.pushed += pushed;
           this.counts.compared += compared;
@@ -243,7 +260,7 @@ export class AntiEntropy {
     }
   }
 
-  /** Waits, unless somebody becomes urgent. */
+  /** Waits, unless it is woken. */
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const { clock } = this.#options;
@@ -252,21 +269,23 @@ export class AntiEntropy {
         clock.clearTimer(timer);
         resolve();
       }
-      const before = this.#urgent.size;
-      this.#wake = () => {
-        if (this.#stopped || this.#urgent.size > before) done();
-      };
+      this.#wake = done;
     });
   }
 
-  /** An urgent peer that answers, else the next one in order of names. */
+  /**
+   * An urgent peer that answers, else the next one in order of names. While this node or a peer is
+   * being filled, comparing would only do the same work twice.
+   */
   #nextPeer(): string | undefined {
     const { selfName, topology, linkTo } = this.#options;
-    const names = topology().members.map(({ name }) => name).filter((name) => name !== selfName);
+    const { members } = topology();
     for (const name of this.#urgent) {
-      if (!names.includes(name)) this.#urgent.delete(name);
+      if (!members.some((member) => member.name === name)) this.#urgent.delete(name);
     }
-    const reachable = names.filter((name) => linkTo(name)?.isOpen === false);
+    const filled = members.filter(({ status }) => status === "normal").map(({ name }) => name);
+    if (!filled.includes(selfName)) return undefined;
+    const reachable = filled.filter((name) => linkTo(name)?.isOpen === false);
     const inTurn = [
       ...reachable.filter((name) => name > this.#lastPeer),
       ...reachable.filter((name) => name <= this.#lastPeer),
@@ -282,15 +301,17 @@ export class AntiEntropy {
   }
 
   /**
-   * For a peer that asks: hashes that are a little old will do, so that under load both sides together
-   * spend a bounded share of their time on summing up; and hashes that take long to make are not waited
-   * for, since the peer would take this node for dead.
+   * For a peer that asks: hashes that are a little old will do where all must be read to make new ones,
+   * so that under load both sides together spend a bounded share of their time on that; and hashes that
+   * take long to make are not waited for, since the peer would take this node for dead.
    */
-  async #recentTree(fingerprint: string): Promise<void> {
+  async #recentTree(fingerprint: string, mustBeFresh: boolean): Promise<void> {
     const { clock } = this.#options;
-    const ageMs = clock.monotonicMs() - this.#rebuiltAtMs;
-    const summedUp = this.#fingerprint === fingerprint && this.#rebuilding === undefined;
-    if (summedUp && ageMs < REST_SHARE * this.#rebuildMs) return;
+    const tree = this.#keyTree;
+    if (!mustBeFresh && tree?.fingerprint === fingerprint && !tree.isUpdating) {
+      const ageMs = clock.monotonicMs() - this.#updatedAtMs;
+      if (tree.mustReadAll && ageMs < REST_SHARE * this.counts.lastTreeMs) return;
+    }
     const fresh = this.#freshTree(fingerprint);
     const late = delay(clock, ANSWER_MS).then(() => "late" as const);
     if (await Promise.race([fresh, late]) !== "late") return;
@@ -300,61 +321,20 @@ export class AntiEntropy {
 
   /** Brings the tree up to date with the store, over the ring as it is now. */
   async #freshTree(fingerprint: string): Promise<void> {
-    const topology = this.#options.topology();
-    if (topology.fingerprint !== fingerprint) {
+    const { clock, topology } = this.#options;
+    const now = topology();
+    if (now.fingerprint !== fingerprint) {
       throw new ConvergeError("not_ready", "Cannot compare: the other node has another ring");
     }
-    while (this.#rebuilding !== undefined) await this.#rebuilding;
-    if (this.#fingerprint !== fingerprint) {
-      this.#tree = new MerkleTree(topology.ring.arcs.length);
-      this.#fingerprint = fingerprint;
+    if (this.#stopped) throw new ConvergeError("closed", "Cannot compare: this node is stopping");
+    if (this.#keyTree?.fingerprint !== fingerprint) {
+      this.#keyTree?.close();
+      this.#keyTree = new KeyTree(this.#options, now);
     }
-    this.#markStored(topology);
-    if (this.#tree.dirtyCount === 0) return;
-    const startMs = this.#options.clock.monotonicMs();
-    this.#rebuilding = this.#rebuild(topology, this.#tree);
-    try {
-      await this.#rebuilding;
-      this.#rebuiltAtMs = this.#options.clock.monotonicMs();
-      this.#rebuildMs = this.#rebuiltAtMs - startMs;
-    } finally {
-      this.#rebuilding = undefined;
-    }
-  }
-
-  #markStored(topology: Topology): void {
-    if (this.#unmarkedOverflow) this.#tree.markAll();
-    else {
-      for (const key of this.#unmarked) {
-        const token = tokenOf(key);
-        const arc = topology.ring.arcOf(token);
-        if (arc !== undefined) this.#tree.mark(leafOf(arc.index, token));
-      }
-    }
-    this.#unmarked = [];
-    this.#unmarkedOverflow = false;
-  }
-
-  async #rebuild(topology: Topology, tree: MerkleTree): Promise<void> {
-    const leaves = tree.beginRebuild();
-    const scan = this.#options.store.scan(DATA);
-    try {
-      while (!this.#stopped) {
-        const page = scan.next(REBUILD_SLICE_RECORDS);
-        if (page.length === 0) return;
-        for (const record of page) {
-          const token = tokenOf(record.key);
-          const leaf = leafOf(topology.ring.arcOf(token)!.index, token);
-          if (leaves.has(leaf)) tree.add(leaf, record);
-        }
-        await delay(this.#options.clock, 0);
-      }
-    } catch (error) {
-      tree.markAll();
-      throw error;
-    } finally {
-      scan.close();
-    }
+    const startMs = clock.monotonicMs();
+    await this.#keyTree.update();
+    this.#updatedAtMs = clock.monotonicMs();
+    this.counts.lastTreeMs = this.#updatedAtMs - startMs;
   }
 }
 

@@ -9,6 +9,7 @@ import type { CoordinatorContext, CoordinatorOptions } from "./coordinator_conte
 import { DeadlineQueue } from "./deadline_queue.ts";
 import { LatencyQuantile } from "./latency_quantile.ts";
 import { ReadOperation, type ReadResult } from "./read_operation.ts";
+import { RetryBudget } from "./retry_budget.ts";
 import type { Owner } from "./topology.ts";
 import { WriteOperation, type WriteResult } from "./write_operation.ts";
 
@@ -19,13 +20,15 @@ export interface WriteOptions {
   contentType?: string | undefined;
   /** Wall-clock ms; 0 or absent: never. */
   expiresAtMs?: number;
+  /** Wait for every owner's answer, for a full receipt. */
+  explain?: boolean;
 }
 
 /** What a client may choose for one request. */
 export interface ReadOptions {
   /** R for this request; default: the cluster's. */
   r?: number | undefined;
-  /** Ask all owners, for a full receipt. */
+  /** Ask all owners and wait for every answer, for a full receipt. */
   askAll?: boolean;
 }
 
@@ -64,6 +67,7 @@ export class Coordinator {
       ...options,
       deadlines: new DeadlineQueue(options.clock, options.requestTimeoutMs),
       hedges: new DeadlineQueue(options.clock, HEDGE_BOUNDS.maxMs),
+      retries: new RetryBudget(),
       quorums: () => options.topology().quorums,
       costOf: (owner) => this.#costOf(owner),
       onRead: (ms) => this.#onRead(ms),
@@ -89,14 +93,14 @@ export class Coordinator {
     value: Uint8Array | undefined,
     options: WriteOptions = NO_OPTIONS,
   ): Promise<WriteResult> {
-    const { contentType, expiresAtMs = 0 } = options;
+    const { contentType, expiresAtMs = 0, explain = false } = options;
     try {
       const topology = this.#options.topology();
       const quorum = checkedQuorum("w", options.w ?? topology.quorums.w, topology.quorums.n);
       const set = topology.ownerSetOf(tokenOf(key));
       this.#enter();
       this.counts.writes++;
-      const request = { key, value, contentType, expiresAtMs, quorum, set };
+      const request = { key, value, contentType, expiresAtMs, quorum, set, explain };
       return new WriteOperation(this.#context, request).run();
     } catch (error) {
       return Promise.reject(error);
@@ -147,6 +151,7 @@ export class Coordinator {
       );
     }
     this.#inFlight++;
+    this.#context.retries.earn();
   }
 
   #failed(count: "readsFailed" | "writesFailed"): void {

@@ -1,11 +1,13 @@
 /** What a coordinator is made of, and what the operations that it runs use of it. */
 import type { Clock } from "../platform/clock.ts";
+import type { Random } from "../platform/random.ts";
 import type { Key } from "../record/key.ts";
 import type { DeadlineQueue } from "./deadline_queue.ts";
 import type { HintedHandoff } from "./hinted_handoff.ts";
 import type { LamportClock } from "./lamport_clock.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Replica } from "./replica.ts";
+import type { RetryBudget } from "./retry_budget.ts";
 import type { Owner, Quorums, Topology } from "./topology.ts";
 
 /** What a coordinator is made of. */
@@ -13,6 +15,7 @@ export interface CoordinatorOptions {
   selfName: string;
   nodeID: string;
   clock: Clock;
+  random: Random;
   lamport: LamportClock;
   replica: Replica;
   hints: HintedHandoff;
@@ -30,6 +33,7 @@ export interface CoordinatorOptions {
 export interface CoordinatorContext extends Omit<CoordinatorOptions, "topology"> {
   readonly deadlines: DeadlineQueue;
   readonly hedges: DeadlineQueue;
+  readonly retries: RetryBudget;
   quorums(): Quorums;
   /** What it may cost to ask an owner: the lowest is to be asked first. */
   costOf(owner: Owner): number;

@@ -22,6 +22,8 @@ import type { PeerLink } from "./peer_link.ts";
 import type { KeyVersion, Replica } from "./replica.ts";
 import type { Topology } from "./topology.ts";
 
+/** Header of a page's answer: clients wait there, take your time. */
+export const BUSY_HEADER = "converge-busy";
 /** Header of a page's answer: its last key, percent-encoded; absent when it goes to the end. */
 export const THROUGH_HEADER = "converge-through";
 
@@ -31,6 +33,8 @@ export interface KeyExchangeOptions {
   replica: Replica;
   clock: Clock;
   selfName: string;
+  /** Whether clients' requests are under way here: they come first. */
+  isBusy(): boolean;
 }
 
 /** What to make equal, with whom. */
@@ -55,8 +59,8 @@ export interface ExchangeCounts {
   compared: number;
 }
 
-/** Pause between pages as a share of the time a page took, so that clients come first. */
-const PAUSE_SHARE = 1;
+/** Pause between pages as a share of the time a page took: where clients wait they come first. */
+const PAUSE_SHARE = { busy: 1, idle: 0.1 };
 const PAUSE_MS_MAX = 50;
 const PUSH_BYTES = 512 * 1024;
 
@@ -79,13 +83,14 @@ export class KeyExchange {
     let after = request.after;
     while (true) {
       const startMs = this.#options.clock.monotonicMs();
-      const through = await this.#page(request, after, counts);
+      const { through, busy } = await this.#page(request, after, counts);
       const goOn = await request.onPage(through, counts);
       if (through === undefined) return { ...counts, complete: true };
       if (!goOn) return { ...counts, complete: false };
       after = through;
       const tookMs = this.#options.clock.monotonicMs() - startMs;
-      await delay(this.#options.clock, Math.min(PAUSE_MS_MAX, tookMs * PAUSE_SHARE));
+      const share = busy || this.#options.isBusy() ? PAUSE_SHARE.busy : PAUSE_SHARE.idle;
+      await delay(this.#options.clock, Math.min(PAUSE_MS_MAX, tookMs * share));
     }
   }
 
@@ -94,7 +99,7 @@ export class KeyExchange {
     request: ExchangeRequest,
     after: Key | undefined,
     counts: ExchangeCounts,
-  ): Promise<Key | undefined> {
+  ): Promise<{ through: Key | undefined; busy: boolean }> {
     const { topology, leaves, link, peerName, values } = request;
     const owners = [this.#options.selfName, peerName] as const;
     // Learned before any copy is read, here or there: see horizon.ts.
@@ -107,14 +112,14 @@ export class KeyExchange {
     const header = response.headers.get(THROUGH_HEADER);
     const through = header === null ? undefined : keyFromPath(header);
     const theirs = values ? decodeFrames(response.body) : versionsIn(response.body);
-    const mine = readRange(this.#options.store, topology, { after, owners, leaves, through });
+    const mine = await readRange(this.#options, topology, { after, owners, leaves, through });
     const { missing, surplus } = difference(mine.records, theirs);
     counts.compared += theirs.length;
     counts.pulled += values
       ? await this.#store(missing as StoredRecord[], ownFence)
       : await this.#pull(link, missing, ownFence);
     counts.pushed += await this.#push(link, surplus, peerFence);
-    return through;
+    return { through, busy: response.headers.has(BUSY_HEADER) };
   }
 
   async #pull(link: PeerLink, keys: readonly KeyVersion[], fence: number): Promise<number> {

@@ -1,8 +1,9 @@
 /**
  * Sorted pages of what this node holds, for a peer that compares or refills. A page looks at a
- * bounded number of keys, so that serving it never stalls the node.
+ * bounded number of keys, in slices, so that serving it never stalls the node.
  */
 import { ConvergeError } from "../errors.ts";
+import { type Clock, delay } from "../platform/clock.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
@@ -11,8 +12,13 @@ import { DATA, type Store } from "../storage/store.ts";
 import { leafOf, LeafSet } from "./merkle_tree.ts";
 import type { Topology } from "./topology.ts";
 
-/** Keys that one page looks at. */
-const PAGE_KEYS = 1_000;
+/** Records of one page, and keys that it looks at: those of a few leaves lie far apart. */
+const PAGE_RECORDS = 1_000;
+const PAGE_LOOKS = 20_000;
+/** Keys that are looked at before others have their turn. */
+const SLICE_KEYS = 250;
+/** How much longer their turn is while clients wait. */
+const BUSY_MS = 3;
 /** Bytes of records after which a page ends. */
 const PAGE_BYTES = 512 * 1024;
 
@@ -35,8 +41,20 @@ export interface RangePage {
   readonly through: Key | undefined;
 }
 
-/** Reads one page from the store. @throws {ConvergeError} as `Store.scan`. */
-export function readRange(store: Store, topology: Topology, request: RangeRequest): RangePage {
+/** Where pages are read. */
+export interface RangeSource {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Whether clients' requests are under way here: they come first. */
+  isBusy(): boolean;
+}
+
+/** Reads one page from the store as it is now. @throws {ConvergeError} as `Store.scan`. */
+export async function readRange(
+  { store, clock, isBusy }: RangeSource,
+  topology: Topology,
+  request: RangeRequest,
+): Promise<RangePage> {
   const { after, owners, leaves, through } = request;
   const end = through === undefined ? undefined : successor(through);
   const scan = store.scan(DATA, {
@@ -47,20 +65,21 @@ export function readRange(store: Store, topology: Topology, request: RangeReques
   let bytes = 0;
   try {
     // With an end given by the other side, the page goes that far however many keys there are.
-    let left = through === undefined ? PAGE_KEYS : Infinity;
-    while (left > 0) {
-      const page = scan.next(Math.min(left, 256));
-      if (page.length === 0) return { records, through };
-      left -= page.length;
-      for (const record of page) {
+    let left = through === undefined ? PAGE_LOOKS : Infinity;
+    while (true) {
+      const slice = scan.next(Math.min(left, SLICE_KEYS));
+      if (slice.length === 0) return { records, through };
+      left -= slice.length;
+      for (const record of slice) {
         if (!isWanted(topology, record, owners, leaves)) continue;
         records.push(record);
         bytes += sizeOf(record);
-        if (through === undefined && bytes >= PAGE_BYTES) return { records, through: record.key };
+        const full = records.length >= PAGE_RECORDS || bytes >= PAGE_BYTES;
+        if (through === undefined && full) return { records, through: record.key };
       }
-      if (left <= 0) return { records, through: page.at(-1)!.key };
+      if (left <= 0) return { records, through: slice.at(-1)!.key };
+      await delay(clock, isBusy() ? BUSY_MS : 0);
     }
-    return { records, through };
   } finally {
     scan.close();
   }

@@ -48,9 +48,13 @@ interface Answer {
   readonly through: Key | undefined;
 }
 
-/** Lists keys. */
+/** Listings under way at most: each holds a page of every member in memory. */
+const LISTINGS_MAX = 32;
+
+/** Lists keys. Invariant: no more than `LISTINGS_MAX` at once. */
 export class Lister {
   readonly #options: ListerOptions;
+  #underWay = 0;
 
   constructor(options: ListerOptions) {
     this.#options = options;
@@ -63,6 +67,21 @@ export class Lister {
    * @throws {ConvergeError} `quorum_unreachable`, `not_ready`, `overloaded`.
    */
   async list(request: ListRequest): Promise<Listing> {
+    if (this.#underWay >= LISTINGS_MAX) {
+      throw new ConvergeError(
+        "overloaded",
+        `Cannot list keys now: ${this.#underWay} listings are under way`,
+      );
+    }
+    this.#underWay++;
+    try {
+      return await this.#list(request);
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async #list(request: ListRequest): Promise<Listing> {
     const entries: ListedKey[] = [];
     let after = request.after;
     while (true) {

@@ -17,6 +17,8 @@ import {
   encodeReadQuestion,
   FENCE_HEADER,
   FROM_HEADER,
+  LOCATE_HEADER,
+  LOCATED_HEADER,
   parseCounterHeader,
   type ReadQuestion,
   type ReadReply,
@@ -86,6 +88,10 @@ export class PeerLink {
   readonly #breaker: CircuitBreaker;
   readonly #writes: BatchLane<PendingWrite>;
   readonly #reads: BatchLane<PendingRead>;
+  /** Bytes of bodies that this node sent to the peer as questions, and took as answers, so far. */
+  readonly traffic = { sentBytes: 0, receivedBytes: 0 };
+  /** When requests under way began, the oldest first. */
+  readonly #underWay = new Set<{ readonly startMs: number }>();
   /** Exponentially weighted mean of a batch's round trip. */
   #latencyMs = 1;
 
@@ -111,7 +117,11 @@ export class PeerLink {
     return !this.#breaker.isClosed && this.#breaker.isOpen(this.#nowMs());
   }
 
+  /** What a batch takes lately; at least what the oldest under way has taken so far. */
   get latencyMs(): number {
+    for (const { startMs } of this.#underWay) {
+      return Math.max(this.#latencyMs, this.#context.platform.clock.monotonicMs() - startMs);
+    }
     return this.#latencyMs;
   }
 
@@ -137,6 +147,24 @@ export class PeerLink {
     if (this.isOpen) waiter.onReadReply(slot, "refused", this.#nowMs());
     else if (!this.#reads.push({ question, waiter, slot })) {
       waiter.onReadReply(slot, "overloaded", this.#nowMs());
+    }
+  }
+
+  /** Asks for a key in a message of its own, and where the peer finds its copy. Never rejects. */
+  async readLocated(
+    question: ReadQuestion,
+  ): Promise<{ reply: PeerReply; from: string | undefined }> {
+    try {
+      const { body, headers } = await this.request("POST", "/internal/read", {
+        body: encoder.encode(encodeReadQuestion(question)),
+        headers: { [LOCATE_HEADER]: "1" },
+      });
+      const [reply] = decodeReadReplies(body, 1);
+      // A single question never fills an answer.
+      const plain = reply === "again" ? "refused" : reply!;
+      return { reply: plain, from: headers.get(LOCATED_HEADER) ?? undefined };
+    } catch (error) {
+      return { reply: failureOf(error), from: undefined };
     }
   }
 
@@ -177,6 +205,9 @@ export class PeerLink {
       ...requestChecksum(path, options.body),
       ...options.headers,
     };
+    this.traffic.sentBytes += options.body?.byteLength ?? 0;
+    const underWay = { startMs };
+    this.#underWay.add(underWay);
     let response: NetworkResponse;
     try {
       response = await platform.network.request({
@@ -190,10 +221,13 @@ export class PeerLink {
     } catch (error) {
       this.#breaker.failed(platform.clock.monotonicMs(), startMs);
       throw error;
+    } finally {
+      this.#underWay.delete(underWay);
     }
     const nowMs = platform.clock.monotonicMs();
     this.#latencyMs += 0.2 * (nowMs - startMs - this.#latencyMs);
     this.#breaker.succeeded(startMs);
+    this.traffic.receivedBytes += response.body.byteLength;
     return this.#checked(response);
   }
 

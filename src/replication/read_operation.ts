@@ -5,7 +5,7 @@ import { newest, type StoredRecord } from "../record/record.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { Deadlined } from "./deadline_queue.ts";
 import { isBelowHorizon } from "./horizon.ts";
-import type { PeerReply, ReadWaiter } from "./peer_link.ts";
+import type { PeerLink, PeerReply, ReadWaiter } from "./peer_link.ts";
 import { type ReadAnswer, ReadCore } from "./read_core.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
 import type { Owner, OwnerSet } from "./topology.ts";
@@ -19,7 +19,7 @@ export interface ReadRequest {
   readonly key: Key;
   readonly quorum: number;
   readonly set: OwnerSet;
-  /** Ask all owners at once, for the receipt's sake. */
+  /** Ask all owners at once and wait for every answer, for the receipt's sake. */
   readonly askAll: boolean;
 }
 
@@ -48,8 +48,8 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   /** By position, whether an owner was asked in this round. */
   #asked: boolean[] | undefined;
   #repaired: boolean[] | undefined;
-  /** Where this node found its own copy, if somebody wants to know. */
-  #from: string | undefined;
+  /** By position, where an owner found its copy, if somebody wants to know. */
+  #from: (string | undefined)[] | undefined;
   /** Horizons of owners that refused a repair, by position: see `horizon.ts`. */
   #fences: Map<number, number> | undefined;
   #round = 0;
@@ -107,12 +107,16 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   }
 
   onDeadline(): void {
+    this.#asked?.forEach((asked, slot) => {
+      if (asked && this.#core.answers[slot] === undefined) this.#core.answer(slot, "timeout");
+    });
+    if (this.#request.askAll) this.#step(this.#context.clock.monotonicMs());
     this.#fail();
   }
 
   /** An answer is later than usual: ask everybody else. */
   hedge(): void {
-    if (this.#over) return;
+    if (this.#over || this.#unasked === 0 || !this.#context.retries.take()) return;
     while (this.#unasked > 0) this.#askOneMore();
     this.#step(this.#context.clock.monotonicMs());
   }
@@ -170,7 +174,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     const { key, askAll } = this.#request;
     try {
       this.#own = this.#context.replica.get(key);
-      if (askAll) this.#from = this.#context.locate(key);
+      if (askAll) (this.#from ??= [])[slot] = this.#context.locate(key);
     } catch {
       this.#core.answer(slot, "refused");
       return false;
@@ -189,8 +193,9 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     (this.#asked ??= [])[slot] = true;
     this.#unasked--;
     const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
-    if (link !== undefined) link.read({ key, have: this.#own }, this, this.#tagged(slot));
-    else this.onReadReply(this.#tagged(slot), "refused", this.#startMs);
+    if (link === undefined) this.onReadReply(this.#tagged(slot), "refused", this.#startMs);
+    else if (this.#request.askAll) void this.#askWhere(link, slot);
+    else link.read({ key, have: this.#own }, this, this.#tagged(slot));
     return owner.countsForReads;
   }
 
@@ -206,6 +211,14 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
       least = cost;
     }
     return quickest;
+  }
+
+  /** Asks an owner apart from others' questions, and where it finds its copy. */
+  async #askWhere(link: PeerLink, slot: number): Promise<void> {
+    const tagged = this.#tagged(slot);
+    const { reply, from } = await link.readLocated({ key: this.#request.key, have: this.#own });
+    (this.#from ??= [])[slot] = from;
+    this.onReadReply(tagged, reply, this.#context.clock.monotonicMs());
   }
 
   #answerOf(reply: PeerReply): ReadAnswer {
@@ -224,9 +237,16 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
         if (this.#unasked === 0) return this.#fail();
         return void this.#askOneMore();
       }
-      if (decision.action === "done") return this.#done(nowMs);
+      if (decision.action === "done") return this.#owesAnswers() ? undefined : this.#done(nowMs);
       for (const slot of decision.owners) this.#repair(slot);
     }
+  }
+
+  /** Whether the receipt still misses an answer. */
+  #owesAnswers(): boolean {
+    return this.#request.askAll &&
+      this.#asked !== undefined &&
+      this.#asked.some((asked, slot) => asked && this.#core.answers[slot] === undefined);
   }
 
   #repair(slot: number): void {
@@ -311,6 +331,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   #ownerReceipt(owner: Owner, i: number): OwnerReceipt {
     const answer = this.#core.answers[i];
     const ms = owner.isSelf && answer !== undefined ? 0 : this.#answeredMs?.[i];
+    const from = this.#from?.[i];
     return {
       name: owner.name,
       outcome: typeof answer === "object"
@@ -319,7 +340,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
       ...receiptVersion(typeof answer === "object" ? answer : undefined),
       ...(ms === undefined ? {} : { ms }),
       countsForQuorum: owner.countsForReads,
-      ...(owner.isSelf && this.#from !== undefined ? { from: this.#from } : {}),
+      ...(from === undefined ? {} : { from }),
       ...(this.#repaired?.[i] ? { repaired: true } : {}),
     };
   }

@@ -14,7 +14,7 @@ export interface OwnerReceipt {
   countsForQuorum: boolean;
   /** The answer came after fsync (writes that were stored). */
   fsynced?: boolean;
-  /** `memtable` or the name of a table; for this node's own copy. */
+  /** Where it found its copy: `memtable` or the name of a table. */
   from?: string;
   repaired?: boolean;
   hinted?: boolean;
@@ -35,8 +35,9 @@ export interface Receipt {
   version?: string;
   attempts?: number;
   ms: number;
-  /** Whether the value may be stored although the request failed, and where. */
+  /** Whether the value may be stored although the request failed, and on which owners. */
   indeterminate?: boolean;
+  mayBeOn?: string[];
   owners: OwnerReceipt[];
 }
 

@@ -9,9 +9,11 @@ import { type Gossip } from "../membership/gossip.ts";
 import { nextStep } from "../membership/lifecycle.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
 import type { Store } from "../storage/store.ts";
+import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
 import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "./gossip_loop.ts";
 import { LocalState } from "./local_state.ts";
+import type { LeafSet } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Topology } from "./topology.ts";
 
@@ -19,6 +21,7 @@ import type { Topology } from "./topology.ts";
 export interface RefillOptions {
   gossip: Gossip;
   exchange: KeyExchange;
+  antiEntropy: AntiEntropy;
   state: LocalState;
   clock: Clock;
   log: Log;
@@ -57,6 +60,7 @@ const NOTHING_SAVED: Saved = { ring: "", done: [], after: {} };
 const STEP_MS = 50;
 const RETRY_MS = 500;
 const PAGES_PER_SAVE = 20;
+const TREE_ATTEMPTS_MAX = 5;
 
 /**
  * Notes in the store of a node that does not run that data was lost: when it starts it counts in no
@@ -212,15 +216,18 @@ export class Refill {
     const saved = this.#saved;
     const begun = saved.after[name];
     const after: Key | undefined = begun === undefined ? undefined : keyFromPath(begun);
+    const isFirst = saved.done.length === 0;
+    const leaves = isFirst ? undefined : await this.#differing(name, link, topology);
+    if (leaves === "none") return await this.#done(name, saved);
     let pages = 0;
     let pulled = 0;
     const { complete } = await this.#options.exchange.run({
       peerName: name,
       link,
       topology,
-      leaves: undefined,
+      leaves,
       after,
-      values: true,
+      values: isFirst,
       onPage: async (through, counts) => {
         await this.#options.onBeforeRefill();
         this.#pulled += counts.pulled - pulled;
@@ -232,7 +239,31 @@ export class Refill {
         return !this.#stopped && this.#options.topology().fingerprint === topology.fingerprint;
       },
     });
-    if (!complete || saved !== this.#saved) return;
+    if (complete) await this.#done(name, saved);
+  }
+
+  /**
+   * Where this node and a peer still differ: after the first one that was read, mostly in nothing.
+   * Undefined (anywhere) where the peer has no time to tell.
+   */
+  async #differing(
+    name: string,
+    link: PeerLink,
+    topology: Topology,
+  ): Promise<LeafSet | "none" | undefined> {
+    for (let tried = 1;; tried++) {
+      try {
+        return await this.#options.antiEntropy.differing(name, link, topology, true) ?? "none";
+      } catch (error) {
+        if (!isConvergeError(error, "overloaded")) throw error;
+        if (tried === TREE_ATTEMPTS_MAX || this.#stopped) return undefined;
+        await delay(this.#options.clock, RETRY_MS);
+      }
+    }
+  }
+
+  async #done(name: string, saved: Saved): Promise<void> {
+    if (saved !== this.#saved) return; // data was lost meanwhile: what was done does not hold
     saved.done.push(name);
     await this.#options.state.write(DOCUMENT, saved);
   }

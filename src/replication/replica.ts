@@ -49,6 +49,8 @@ interface LocalWrite {
 export class Replica {
   readonly #options: ReplicaOptions;
   readonly #local: BatchLane<LocalWrite>;
+  /** Batches that are being stored or erased. */
+  readonly #underWay = new Set<readonly KeyVersion[]>();
   /** Keys whose tombstone is being erased: gone already, for all that comes later. */
   readonly #collecting = new Set<Key>();
 
@@ -71,6 +73,11 @@ export class Replica {
   /** This node's copy of a key. */
   get(key: Key): StoredRecord | undefined {
     return this.#options.store.get(DATA, key);
+  }
+
+  /** Keys of which something is being stored or erased: what the store shows of them may change. */
+  *keysUnderWay(): Iterable<Key> {
+    for (const batch of this.#underWay) for (const { key } of batch) yield key;
   }
 
   /** The horizon below which records of unknown keys are not taken on anybody's word. */
@@ -103,14 +110,19 @@ export class Replica {
       if (!isBelow) mutations.push({ keyspace: DATA, record });
     }
     const horizon = this.horizon;
-    const applied = await store.apply(mutations);
-    let next = 0;
-    return records.map((record, i) => {
-      if (below[i]) return { horizon };
-      const result = applied[next++]!;
-      if (result === "stored") onStored(record);
-      return result;
-    });
+    this.#underWay.add(records);
+    try {
+      const applied = await store.apply(mutations);
+      let next = 0;
+      return records.map((record, i) => {
+        if (below[i]) return { horizon };
+        const result = applied[next++]!;
+        if (result === "stored") onStored(record);
+        return result;
+      });
+    } finally {
+      this.#underWay.delete(records);
+    }
   }
 
   /** Stores one record of this node's own coordination together with what else gathers. */
@@ -147,12 +159,14 @@ export class Replica {
       this.#collecting.add(record.key);
       mutations.push({ keyspace: DATA, record, erase: true });
     }
+    this.#underWay.add(records);
     try {
       await store.apply(mutations);
+      for (const { key, counter, nodeID } of records) onStored({ key, counter, nodeID });
     } finally {
+      this.#underWay.delete(records);
       for (const { key } of records) this.#collecting.delete(key);
     }
-    for (const { key, counter, nodeID } of records) onStored({ key, counter, nodeID });
   }
 
   #isBelowHorizon(record: StoredRecord, fence: number | undefined): boolean {

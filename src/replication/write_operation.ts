@@ -3,6 +3,7 @@ import { ConvergeError } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { encodeRecord } from "../record/record_line.ts";
+import type { Version } from "../record/version.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { Deadlined } from "./deadline_queue.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
@@ -11,6 +12,11 @@ import { type WriteAnswer, WriteCore, type WriteWaiter } from "./write_core.ts";
 
 /** Times that a write raises its counter and tries again. */
 const ATTEMPTS_MAX = 5;
+/**
+ * The first retry is due at once: what was missing is known now. Where that was not enough others
+ * write the same key, and whoever waits for a random time, longer each time, gets out of their way.
+ */
+const RETRY_MS = 4;
 
 /** What is to be written. */
 export interface WriteRequest {
@@ -21,6 +27,8 @@ export interface WriteRequest {
   readonly expiresAtMs: number;
   readonly quorum: number;
   readonly set: OwnerSet;
+  /** Tell the caller when every owner has answered, for the receipt's sake, not when it is clear. */
+  readonly explain: boolean;
 }
 
 /** A write that was acked. */
@@ -49,7 +57,10 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
   #resolve: ((result: WriteResult) => void) | undefined;
   #reject: ((error: ConvergeError) => void) | undefined;
   #state: "under way" | "stored" | "failed" = "under way";
+  #told = false;
   #expired = false;
+  /** Whether the next attempt waits for its turn. */
+  #retryDue = false;
 
   constructor(context: CoordinatorContext, request: WriteRequest) {
     this.#context = context;
@@ -133,30 +144,49 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
   #decide(): void {
     const decision = this.#core.decision;
     if (decision === "acked") this.#ack();
+    else if (this.#retryDue && !this.#expired) return;
     else if (decision === "retry" && this.#canRetry()) return this.#retry();
     else if (decision !== "wait") this.#fail();
     if (this.#core.complete) this.#finish();
   }
 
   #canRetry(): boolean {
-    return !this.#over && !this.#expired && this.#attempts < ATTEMPTS_MAX;
+    return !this.#over && !this.#expired && this.#attempts < ATTEMPTS_MAX &&
+      this.#context.retries.take();
   }
 
   #retry(): void {
-    this.#context.lamport.observe(this.#core.counterSeen);
-    this.#attempt();
+    const { lamport, clock, random } = this.#context;
+    lamport.observe(this.#core.counterSeen);
+    if (this.#attempts === 1) return this.#attempt();
+    this.#retryDue = true;
+    clock.setTimer(random.next() * RETRY_MS * 2 ** (this.#attempts - 1), () => {
+      this.#retryDue = false;
+      if (!this.#over && !this.#expired) this.#attempt();
+    });
   }
 
   #ack(): void {
     if (this.#over) return;
     this.#state = "stored";
-    this.#context.onWritten();
-    this.#resolve!(this);
+    if (!this.#request.explain) this.#tell();
   }
 
   #fail(): void {
     if (this.#over) return;
     this.#state = "failed";
+    // Without a counter no owner was asked.
+    if (!this.#request.explain || this.#attempts === 0) this.#tell();
+  }
+
+  /** Tells the caller, once: late answers finish an operation anew. */
+  #tell(): void {
+    if (this.#told) return;
+    this.#told = true;
+    if (this.#state === "stored") {
+      this.#context.onWritten();
+      return this.#resolve!(this);
+    }
     this.#context.onWriteFailed();
     this.#reject!(
       new ConvergeError(
@@ -172,7 +202,11 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
   /** Every owner has answered: an acked write leaves hints for those that do not have it. */
   #finish(): void {
     this.#context.deadlines.remove(this);
-    if (this.#core.decision !== "acked") return;
+    if (this.#core.decision === "acked") this.#leaveHints();
+    if (this.#request.explain) this.#tell();
+  }
+
+  #leaveHints(): void {
     const { answers } = this.#core;
     for (let i = 0; i < answers.length; i++) {
       const answer = answers[i];
@@ -190,8 +224,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     const stored = this.#core?.stored ?? 0;
     const result = this.#state;
     const indeterminate = result === "failed" &&
-      (this.#attempts > 1 ||
-        answers.some((a) => a === undefined || a === "stored" || a === "timeout"));
+      (this.#attempts > 1 || answers.some(mayHaveStored));
     return {
       ...receiptHead(value === undefined ? "delete" : "put", key),
       coordinator: this.#context.selfName,
@@ -205,9 +238,17 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
       ...(this.#record === undefined ? {} : receiptVersion(this.#record)),
       attempts: this.#attempts,
       ms: this.#context.clock.monotonicMs() - this.#startMs,
-      ...(result === "failed" ? { indeterminate } : {}),
+      ...(result === "failed" ? { indeterminate, mayBeOn: this.#mayBeOn() } : {}),
       owners: owners.map((owner, i) => this.#ownerReceipt(owner, i)),
     };
+  }
+
+  /** Owners that may have the value; of earlier attempts, with another version, nobody knows. */
+  #mayBeOn(): string[] {
+    if (this.#core === undefined) return [];
+    return this.#request.set.owners
+      .filter((_, i) => this.#attempts > 1 || mayHaveStored(this.#core.answers[i]))
+      .map(({ name }) => name);
   }
 
   #ownerReceipt(owner: Owner, i: number): OwnerReceipt {
@@ -216,11 +257,21 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     return {
       name: owner.name,
       outcome: typeof answer === "object" ? "superseded" : answer ?? "pending",
-      ...receiptVersion(typeof answer === "object" && "nodeID" in answer ? answer : undefined),
+      ...receiptVersion(heldVersion(answer, this.#record)),
       ...(ms === undefined ? {} : { ms }),
       countsForQuorum: owner.countsForWrites,
       ...(answer === "stored" ? { fsynced: this.#context.fsynced } : {}),
       ...(this.#hinted?.[i] ? { hinted: true } : {}),
     };
   }
+}
+
+function mayHaveStored(answer: WriteAnswer | undefined): boolean {
+  return answer === undefined || answer === "stored" || answer === "timeout";
+}
+
+/** The version that an owner is known to hold by its answer. */
+function heldVersion(answer: WriteAnswer | undefined, sent: StoredRecord): Version | undefined {
+  if (answer === "stored") return sent;
+  return typeof answer === "object" && "nodeID" in answer ? answer : undefined;
 }

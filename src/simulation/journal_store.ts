@@ -14,6 +14,7 @@ import type {
   Mutation,
   Scan,
   ScanOptions,
+  Snapshot,
   Store,
   StoreStatistics,
 } from "../storage/store.ts";
@@ -83,6 +84,10 @@ export class JournalStore implements Store {
 
   scan(keyspace: Keyspace, options?: ScanOptions): Scan {
     return this.#memory.scan(keyspace, options);
+  }
+
+  snapshot(): Snapshot {
+    return this.#memory.snapshot();
   }
 
   flush(): Promise<void> {

@@ -11,6 +11,7 @@ import {
   type Mutation,
   type Scan,
   type ScanOptions,
+  type Snapshot,
   type Store,
   type StoreStatistics,
 } from "../storage/store.ts";
@@ -70,6 +71,10 @@ export class ObservedStore implements Store {
 
   scan(keyspace: Keyspace, options?: ScanOptions): Scan {
     return this.#inner.scan(keyspace, options);
+  }
+
+  snapshot(): Snapshot {
+    return this.#inner.snapshot();
   }
 
   flush(): Promise<void> {

@@ -31,10 +31,12 @@ import {
   type Mutation,
   type Scan,
   type ScanOptions,
+  type Snapshot,
   type Store,
   type StoreStatistics,
 } from "./store.ts";
 import { StoreScan } from "./store_scan.ts";
+import { StoreSnapshot } from "./store_snapshot.ts";
 import { TableCatalog } from "./table_catalog.ts";
 import { findInRuns, tableFor } from "./table_set.ts";
 import { type WaitingCall, WriteQueue } from "./write_queue.ts";
@@ -217,6 +219,13 @@ export class LsmStore implements Store {
       throw error;
     }
     return new StoreScan(new MergeCursor(sources));
+  }
+
+  snapshot(): Snapshot {
+    if (this.#closed) throw closedError();
+    const frozen = this.#maintenance.frozen.map(({ memtable }) => memtable);
+    const memtables = [this.#active, ...frozen.reverse()];
+    return new StoreSnapshot(memtables, this.#catalog.tables, () => this.#closed);
   }
 
   async flush(): Promise<void> {

@@ -11,6 +11,7 @@ import {
   type Mutation,
   type Scan,
   type ScanOptions,
+  type Snapshot,
   type Store,
   type StoreStatistics,
 } from "./store.ts";
@@ -54,6 +55,17 @@ export class MemoryStore implements Store {
         return page;
       },
       close: () => void (position = snapshot.length),
+    };
+  }
+
+  snapshot(): Snapshot {
+    if (this.#closed) throw closedError();
+    const copy = new Map(
+      [...this.#keyspaces].map(([keyspace, records]) => [keyspace, new Map(records)]),
+    );
+    return {
+      get: (keyspace, key) => copy.get(keyspace)?.get(key),
+      close: () => copy.clear(),
     };
   }
 

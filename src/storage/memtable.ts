@@ -53,6 +53,19 @@ export class Memtable {
     slot.sequence = ++this.#sequence;
   }
 
+  /** What `get` would find now, whatever is put afterwards. Close it, once. */
+  snapshot(): MemtableSnapshot {
+    this.#snapshots++;
+    const sequence = this.#sequence;
+    return {
+      get: (keyspace, key) => {
+        const slot = this.keyspaces.get(keyspace)?.slots.get(key);
+        return slot === undefined ? undefined : lineAt(slot, sequence);
+      },
+      close: () => void this.#snapshots--,
+    };
+  }
+
   /** Lines of [start, end) as of now, whatever is put afterwards. Close it. */
   cursor(keyspace: Keyspace, start: Key, end: Key | undefined): Cursor[] {
     const space = this.keyspaces.get(keyspace);
@@ -64,6 +77,12 @@ export class Memtable {
       return new MemtableCursor(run, { start, end, sequence, closed });
     });
   }
+}
+
+/** The lines of a memtable at one moment. */
+export interface MemtableSnapshot {
+  get(keyspace: Keyspace, key: Key): LineRecord | undefined;
+  close(): void;
 }
 
 /** A line with the moment it was put, and what it replaced while a snapshot was open. */
@@ -145,7 +164,7 @@ class MemtableCursor implements Cursor {
       const slot = this.#run[this.#index]!;
       const { key } = slot;
       if (end !== undefined && key >= end) break;
-      const line = slot.sequence <= sequence ? slot.line! : lineAt(slot.previous, sequence);
+      const line = lineAt(slot, sequence);
       if (line === undefined) continue;
       this.key = key;
       this.bytes = line.bytes;
@@ -164,8 +183,10 @@ class MemtableCursor implements Cursor {
   }
 }
 
-/** The line that was there at a moment. */
-function lineAt(entry: Entry | undefined, sequence: number): LineRecord | undefined {
+/** What a slot held when `sequence` was the last that had been put. */
+function lineAt(slot: Slot, sequence: number): LineRecord | undefined {
+  if (slot.sequence <= sequence) return slot.line;
+  let entry = slot.previous;
   while (entry !== undefined && entry.sequence > sequence) entry = entry.previous;
   return entry?.line;
 }

@@ -53,6 +53,13 @@ export interface Scan {
   close(): void;
 }
 
+/** What a store held at one moment. Holds resources until it is closed. */
+export interface Snapshot {
+  /** As `Store.get` at that moment. @throws {ConvergeError} `corrupt_file`; `closed`. */
+  get(keyspace: Keyspace, key: Key): StoredRecord | undefined;
+  close(): void;
+}
+
 /** Figures for metrics, `/cluster` and the tools. Bytes and counts are of now, totals since open. */
 export interface StoreStatistics {
   /** Keys with a record per keyspace, as well as is known without a scan. */
@@ -93,6 +100,8 @@ export interface Store {
   locate(keyspace: Keyspace, key: Key): string | undefined;
   /** Scans a keyspace from a snapshot of now. */
   scan(keyspace: Keyspace, options?: ScanOptions): Scan;
+  /** Keeps what is there now for look-ups, whatever is stored afterwards. */
+  snapshot(): Snapshot;
   /** Moves everything from memory into tables. */
   flush(): Promise<void>;
   /** Makes an openable copy in a new directory, as of a moment during the call, while serving. */

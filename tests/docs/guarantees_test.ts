@@ -32,7 +32,7 @@ Deno.test("docs/guarantees.md: its answers are those of nodes that lose one, the
       '"type":"urn:converge:problem:quorum-unreachable"',
       '"status":503',
       '"detail":"Cannot store on 2 owners: current count is ',
-      '"indeterminate":true',
+      '"indeterminate":true,"mayBeOn":["node1"]',
       '"outcome":"refused"',
     );
 

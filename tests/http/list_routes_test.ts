@@ -73,6 +73,19 @@ Deno.test("GET /kv lists an acked key that one owner missed, and never goes back
     for (const i of [3, 1, 2, 3]) assertEquals((await list(cluster, i, "")).keys, [{ k: "k" }]);
   }));
 
+Deno.test("GET /kv: listings under way have a bound, beyond it 503 with Retry-After", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    const lists = (count: number) =>
+      Promise.all(Array.from({ length: count }, () => cluster.call(1, "GET", "/kv?prefix=")));
+    const answers = await lists(100);
+    const refused = answers.filter(({ status }) => status === 503);
+    assertEquals(answers.length - refused.length, 32);
+    for (const answer of refused) assertEquals(answer.headers.get("retry-after"), "1");
+    assertEquals((await lists(32)).map(({ status }) => status), Array(32).fill(200));
+  });
+});
+
 Deno.test("GET /kv refuses parameters that it does not know or cannot use", () =>
   InProcessCluster.run({}, async (cluster) => {
     for (const query of ["limit=0", "limit=1001", "limit=x", "values=2", "nope=1", "afterb=%25"]) {

@@ -69,3 +69,19 @@ Deno.test("GET /metrics: a histogram's buckets grow up to its count", async () =
     assertEquals(values.get(`${name}_count{${labels}}`), 20);
   });
 });
+
+Deno.test("GET /metrics: bytes to and from a peer are those of the bodies, both ways", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    const bytes = async (node: number, direction: string) =>
+      [...await metrics(cluster, node)]
+        .filter(([key]) => key.startsWith("converge_peer_bytes_total") && key.includes(direction))
+        .reduce((sum, [, value]) => sum + value, 0);
+    const sentBefore = await bytes(1, "sent");
+    const receivedBefore = await bytes(1, "received");
+    await cluster.put(1, "k", "x".repeat(1_000));
+    const sent = await bytes(1, "sent") - sentBefore;
+    const received = await bytes(1, "received") - receivedBefore;
+    assert(sent > 2 * 1_000 && sent < 3 * 1_000, `sent ${sent} bytes to two owners`);
+    assert(received > 0 && received < 1_000, `received ${received} bytes from two owners`);
+  });
+});

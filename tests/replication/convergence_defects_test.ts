@@ -142,6 +142,30 @@ Deno.test("a wiped node is refilled, and then holds all that it owns", () =>
     }
   }));
 
+Deno.test("a wiped node is sent each record about once, and what one peer alone has too", () =>
+  InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
+    const value = "x".repeat(2_000);
+    for (let i = 0; i < 300; i++) await cluster.put(1, `k${i}`, value);
+    cluster.kill(2);
+    cluster.wipe(2);
+    cluster.cutOff(1, [3]);
+    for (const i of [1, 3]) {
+      await cluster.plant(i, record(`only on ${i}`, 10_000, { nodeID: "x.1", value }));
+    }
+    await cluster.start(2);
+    await cluster.ready();
+    for (const i of [1, 3]) {
+      assert((await cluster.copy(2, `only%20on%20${i}`)) !== undefined, `${i}`);
+    }
+    const { refill } = await cluster.view(2);
+    assertEquals([refill.pulled, refill.done.toSorted()], [302, ["node1", "node3"]]);
+    const metrics = await (await cluster.call(2, "GET", "/metrics")).text();
+    const received = [...metrics.matchAll(/^converge_peer_bytes_total\{.*"received"\} (\d+)$/gm)]
+      .reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+    assert(received < 1.2 * 302 * 2_050, `${received} bytes for 302 records of 2,000`);
+    assert(received > 302 * 2_000, `${received} bytes`);
+  }));
+
 Deno.test("a wiped node counts in no read quorum: no acked write hides behind its empty disk", () =>
   InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
     cluster.cutOff(3);

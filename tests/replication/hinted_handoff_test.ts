@@ -175,6 +175,50 @@ Deno.test("HintedHandoff: all hints together have a bound in bytes; what is over
   });
 });
 
+Deno.test("HintedHandoff: what a newer hint replaces takes no room any more", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const size = record("k", 1).frame.byteLength;
+    const { hints, kept } = await handoff(clock, { bytesMax: 3 * size });
+    for (let counter = 1; counter < 10; counter++) {
+      hints.add("node2", record("k", counter));
+      if (counter % 2 === 0) await wait(1); // alone in its batch, and together with another
+    }
+    await wait(1);
+    assertEquals(kept(), ["k@9"]);
+    assertEquals(hints.counts(), { added: 9, delivered: 0, dropped: 0, waiting: { node2: 1 } });
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: a long absence is looked through once, not from its start for each batch", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, store, peer, received, kept } = await handoff(clock);
+    const reachable = peer.answer;
+    peer.answer = away;
+    const count = 6_000;
+    hints.start(["node2"]);
+    for (let i = 0; i < count; i++) hints.add("node2", record(`k${10_000 + i}`, 1));
+    await wait(10_000);
+    peer.answer = reachable;
+    const starts: string[] = [];
+    const scan = store.scan.bind(store);
+    store.scan = (keyspace, options = {}) => {
+      if (options.start !== undefined) starts.push(options.start);
+      return scan(keyspace, options);
+    };
+    await wait(60_000);
+    assertEquals([received.length, new Set(received).size, kept()], [count, count, []]);
+    assertEquals(hints.counts().waiting, {});
+    assert(starts.length > 10, `${starts.length} batches`);
+    assertEquals(
+      starts,
+      [...new Set(starts)].sort(),
+      "each batch goes on where the last one ended",
+    );
+    hints.stop();
+  });
+});
+
 Deno.test("HintedHandoff: hints beyond their age are dropped, not delivered", async () => {
   await inWorld(async ({ clock, wait }) => {
     const { hints, peer, received, kept } = await handoff(clock, { ageMsMax: HOUR_MS });

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
+import type { Clock } from "../../src/platform/clock.ts";
 import {
   decodeRangeRequest,
   encodeRangeRequest,
   type RangeRequest,
+  type RangeSource,
   readRange,
 } from "../../src/replication/key_range.ts";
 import { leafOf, LeafSet, LEAVES_PER_ARC } from "../../src/replication/merkle_tree.ts";
@@ -16,10 +18,26 @@ import { topologyOf } from "../support/topologies.ts";
 const OWNERS: RangeRequest["owners"] = ["node1", "node2"];
 const ALL: RangeRequest = { after: undefined, owners: OWNERS, leaves: undefined };
 
-async function storeOf(records: readonly StoredRecord[]): Promise<MemoryStore> {
+/** A clock whose timers all fire at once, in the next turn. */
+class HastyClock implements Clock {
+  timers = 0;
+  waitedMs = 0;
+  monotonicMs = () => 0;
+  wallMs = () => 0;
+  clearTimer() {}
+  setTimer(delayMs: number, callback: () => void): number {
+    this.waitedMs += delayMs;
+    queueMicrotask(callback);
+    return ++this.timers;
+  }
+}
+
+async function storeOf(
+  records: readonly StoredRecord[],
+): Promise<RangeSource & { clock: HastyClock }> {
   const store = new MemoryStore();
   await store.apply(records.map((one) => ({ keyspace: "data", record: one })));
-  return store;
+  return { store, clock: new HastyClock(), isBusy: () => false };
 }
 
 Deno.test("readRange: pages follow each other through all keys, each once", async () => {
@@ -29,7 +47,7 @@ Deno.test("readRange: pages follow each other through all keys, each once", asyn
   let after: string | undefined;
   let pages = 0;
   do {
-    const page = readRange(store, topologyOf(3), { ...ALL, after });
+    const page = await readRange(store, topologyOf(3), { ...ALL, after });
     seen.push(...page.records.map(({ key }) => key));
     after = page.through;
     pages++;
@@ -40,7 +58,7 @@ Deno.test("readRange: pages follow each other through all keys, each once", asyn
 
 Deno.test("readRange: with an end given it goes exactly that far", async () => {
   const store = await storeOf(["a", "b", "b\0", "c"].map((key) => record(key, 1)));
-  const page = readRange(store, topologyOf(3), { ...ALL, after: "a", through: "b" });
+  const page = await readRange(store, topologyOf(3), { ...ALL, after: "a", through: "b" });
   assertEquals(page.records.map(({ key }) => key), ["b"]);
   assertEquals(page.through, "b");
 });
@@ -48,7 +66,7 @@ Deno.test("readRange: with an end given it goes exactly that far", async () => {
 Deno.test("readRange: only keys that both own, never others", async () => {
   const topology = topologyOf(6);
   const records = Array.from({ length: 300 }, (_, i) => record(`k${1_000 + i}`, 1));
-  const { records: got } = readRange(await storeOf(records), topology, ALL);
+  const { records: got } = await readRange(await storeOf(records), topology, ALL);
   const owned = records.filter(({ key }) =>
     OWNERS.every((name) => topology.ownersOf(key).some((owner) => owner.name === name))
   );
@@ -62,15 +80,44 @@ Deno.test("readRange: only the leaves asked for", async () => {
   const leaves = new LeafSet(topology.ring.arcs.length * LEAVES_PER_ARC);
   const leafOfKey = (key: string) => leafOf(topology.arcOf(key)!.index, tokenOf(key));
   leaves.add(leafOfKey("k7"));
-  const { records: got } = readRange(await storeOf(records), topology, { ...ALL, leaves });
+  const { records: got } = await readRange(await storeOf(records), topology, { ...ALL, leaves });
   assert(got.some(({ key }) => key === "k7"));
   assert(got.every(({ key }) => leafOfKey(key) === leafOfKey("k7")));
+});
+
+Deno.test("readRange: a few keys among many come in few pages, each looked for in slices", async () => {
+  const topology = topologyOf(3);
+  const records = Array.from({ length: 45_000 }, (_, i) => record(`k${100_000 + i}`, 1));
+  const source = await storeOf(records);
+  const wanted = ["k100007", "k123456", "k144999"];
+  const leaves = new LeafSet(topology.ring.arcs.length * LEAVES_PER_ARC);
+  for (const key of wanted) leaves.add(leafOf(topology.arcOf(key)!.index, tokenOf(key)));
+  const seen: string[] = [];
+  let after: string | undefined;
+  let pages = 0;
+  do {
+    const page = await readRange(source, topology, { ...ALL, leaves, after });
+    seen.push(...page.records.map(({ key }) => key));
+    after = page.through;
+    pages++;
+  } while (after !== undefined);
+  assertEquals(wanted.filter((key) => !seen.includes(key)), []);
+  assertEquals(pages, 3);
+  assert(source.clock.timers > 100, `others had ${source.clock.timers} turns`);
+  assertEquals(source.clock.waitedMs, 0);
+});
+
+Deno.test("readRange: clients come first", async () => {
+  const records = Array.from({ length: 1_000 }, (_, i) => record(`k${10_000 + i}`, 1));
+  const source = await storeOf(records);
+  await readRange({ ...source, isBusy: () => true }, topologyOf(3), ALL);
+  assert(source.clock.waitedMs > 0, `waited ${source.clock.waitedMs} ms`);
 });
 
 Deno.test("readRange: large values end a page early, so that an answer has a bound", async () => {
   const value = "x".repeat(200 * 1024);
   const records = Array.from({ length: 40 }, (_, i) => record(`k${10 + i}`, 1, { value }));
-  const page = readRange(await storeOf(records), topologyOf(3), ALL);
+  const page = await readRange(await storeOf(records), topologyOf(3), ALL);
   const bytes = page.records.reduce((sum, { frame }) => sum + frame.byteLength, 0);
   assert(bytes < 1024 * 1024, `${bytes} bytes in one page`);
   assertEquals(page.through, page.records.at(-1)!.key);

@@ -7,24 +7,9 @@ import { record } from "../support/records.ts";
 /** A tree over two arcs with these records, each in the leaf that its key names. */
 function treeOf(records: readonly (readonly [leaf: number, record: StoredRecord])[]): MerkleTree {
   const tree = new MerkleTree(2);
-  const leaves = tree.beginRebuild();
-  for (const [leaf, stored] of records) if (leaves.has(leaf)) tree.add(leaf, stored);
+  for (const [leaf, stored] of records) tree.add(leaf, stored);
   return tree;
 }
-
-Deno.test("MerkleTree: begins with every leaf marked, a rebuild takes the marks", () => {
-  const tree = new MerkleTree(2);
-  assertEquals(tree.dirtyCount, 2 * LEAVES_PER_ARC);
-  tree.beginRebuild();
-  assertEquals(tree.dirtyCount, 0);
-  tree.mark(3);
-  tree.mark(3);
-  assertEquals(tree.dirtyCount, 1);
-  const leaves = tree.beginRebuild();
-  assert(leaves.has(3) && !leaves.has(2));
-  tree.markAll();
-  assertEquals(tree.dirtyCount, 2 * LEAVES_PER_ARC);
-});
 
 Deno.test("MerkleTree: the order of records does not matter, their versions and leaves do", () => {
   const a = [5, record("a", 1)] as const;
@@ -37,15 +22,30 @@ Deno.test("MerkleTree: the order of records does not matter, their versions and 
   assertEquals(treeOf([]).arcHash(1), treeOf([a, b]).arcHash(1));
 });
 
-Deno.test("MerkleTree: a marked leaf that is summed up again is as one summed up once", () => {
-  const old = [5, record("a", 1)] as const;
+Deno.test("MerkleTree: a record that is replaced leaves no trace", () => {
+  const old = record("a", 1);
+  const young = record("a", 2);
   const other = [6, record("b", 1)] as const;
-  const young = [5, record("a", 2)] as const;
-  const tree = treeOf([old, other]);
-  tree.mark(5);
-  const leaves = tree.beginRebuild();
-  for (const [leaf, stored] of [young, other]) if (leaves.has(leaf)) tree.add(leaf, stored);
-  assertEquals(tree.arcHash(0), treeOf([young, other]).arcHash(0));
+  const tree = treeOf([[5, old], other]);
+  tree.remove(5, old);
+  tree.add(5, young);
+  assert(tree.equals(treeOf([[5, young], other])));
+  assert(!tree.equals(treeOf([[5, old], other])));
+  tree.remove(5, young);
+  assertEquals(tree.leafHash(5), treeOf([]).leafHash(5));
+});
+
+Deno.test("MerkleTree: either half of a hash tells records apart", () => {
+  const halves = (stored: StoredRecord) => {
+    const hash = treeOf([[5, stored]]).leafHash(5);
+    return [hash.slice(0, 8), hash.slice(8)];
+  };
+  const [high, low] = halves(record("a", 1));
+  for (const other of [record("a", 2), record("b", 1), record("a", 2 ** 40)]) {
+    const [otherHigh, otherLow] = halves(other);
+    assertNotEquals(high, otherHigh);
+    assertNotEquals(low, otherLow);
+  }
 });
 
 Deno.test("MerkleTree: different sets of records have different hashes", () => {
@@ -76,7 +76,16 @@ Deno.test("LeafSet: travels as text; out of range is not in it", () => {
     const set = new LeafSet(300);
     for (const leaf of leaves) set.add(leaf);
     const read = LeafSet.fromText(set.toText());
+    assertEquals(read.size, leaves.length);
     for (let leaf = 0; leaf < 320; leaf++) assertEquals(read.has(leaf), leaves.includes(leaf));
   }));
-  assertThrows(() => LeafSet.fromText("xyz"), SyntaxError);
+  for (const text of ["xyz", "8:9", "8:1,", "8:1,,2", "8:-1", "1e3:1"]) {
+    assertThrows(() => LeafSet.fromText(text), SyntaxError);
+  }
+});
+
+Deno.test("LeafSet: few leaves are a short text, however many there could be", () => {
+  const set = new LeafSet(100_000);
+  for (let i = 0; i < 10; i++) set.add(i * 9_999);
+  assert(set.toText().length < 80, set.toText());
 });

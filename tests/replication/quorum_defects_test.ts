@@ -40,6 +40,17 @@ Deno.test("a node's own copy is counted once: two of three cut off is no write q
     assertEquals(await cluster.get(2, "k"), "v");
   }));
 
+Deno.test("virtual nodes are not counted as distinct owners: every key is on N nodes, W of them ack", () =>
+  InProcessCluster.run({ nodes: 5, config: UNHEALED }, async (cluster) => {
+    for (let i = 0; i < 40; i++) {
+      const answer = await cluster.call(1, "PUT", `/kv/k${i}?explain=1`, { body: "v" });
+      const { owners }: { owners: OwnerReceipt[] } = await answer.json();
+      assertEquals(new Set(owners.map(({ name }) => name)).size, 3, `k${i}`);
+      const copies = await Promise.all([1, 2, 3, 4, 5].map((node) => cluster.copy(node, `k${i}`)));
+      assertEquals(copies.filter((copy) => copy !== undefined).length, 3, `k${i}`);
+    }
+  }));
+
 Deno.test("a stale rejection is no ack: the write is tried again past what was seen", () =>
   InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
     for (const i of [2, 3]) await cluster.plant(i, record("k", 900, { nodeID: "x.1" }));

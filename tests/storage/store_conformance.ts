@@ -187,6 +187,27 @@ export function testStore(name: string, makeHarness: () => StoreHarness): void {
     await store.close();
   });
 
+  test("snapshot() finds what was there, whatever comes afterwards", async (store, harness) => {
+    const keys = Array.from({ length: 40 }, (_, i) => `key${String(i).padStart(2, "0")}`);
+    await store.apply(keys.slice(0, 30).map((key) => put(key, 1)));
+    store = await harness.disturb(store);
+    await store.apply(keys.slice(10, 20).map((key) => put(key, 2)));
+    await store.apply(keys.slice(20, 30).map((key) => ({ ...put(key, 2), erase: true })));
+    const versions = (of: Pick<Store, "get">) => keys.map((key) => of.get(DATA, key)?.counter);
+    const before = versions(store);
+    const snapshot = store.snapshot();
+    for (let counter = 3; counter < 6; counter++) {
+      await store.apply(keys.map((key) => put(key, counter)));
+      assertEquals(versions(snapshot), before);
+      await store.flush();
+    }
+    await store.apply(keys.map((key) => ({ ...put(key, 6), erase: true })));
+    assertEquals(versions(snapshot), before);
+    assertEquals(before, keys.map((_, i) => i < 10 ? 1 : i < 20 ? 2 : undefined));
+    snapshot.close();
+    await store.close();
+  });
+
   test("highestCounter() counts what was ever stored", async (store, harness) => {
     assertEquals(store.highestCounter(), 0);
     await store.apply([put("a", 7), put("a", 3)]);

@@ -2,11 +2,13 @@
 import { assertEquals } from "@std/assert";
 import type { Clock } from "../../src/platform/clock.ts";
 import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
+import type { VirtualTime } from "../../src/simulation/virtual_time.ts";
 import { World } from "../../src/simulation/world.ts";
 
 /** What a scenario gets. */
 export interface InWorld {
   clock: Clock;
+  time: VirtualTime;
   /** Lets virtual time pass. */
   wait(delayMs: number): Promise<void>;
 }
@@ -17,7 +19,7 @@ export async function inWorld(scenario: (world: InWorld) => Promise<void>): Prom
   const clock = new VirtualClock(world.time);
   await world.run(async () => {
     await world.time.wait(0);
-    await scenario({ clock, wait: (delayMs) => world.time.wait(delayMs) });
+    await scenario({ clock, time: world.time, wait: (delayMs) => world.time.wait(delayMs) });
   });
   assertEquals(world.errors, []);
 }

@@ -14,6 +14,7 @@ function changed(inner: Store, changes: Partial<Store>): Store {
     get: (keyspace, key) => inner.get(keyspace, key),
     locate: (keyspace, key) => inner.locate(keyspace, key),
     scan: (keyspace, options) => inner.scan(keyspace, options),
+    snapshot: () => inner.snapshot(),
     flush: () => inner.flush(),
     checkpoint: (directory) => inner.checkpoint(directory),
     highestCounter: () => inner.highestCounter(),

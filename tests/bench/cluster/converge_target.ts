@@ -23,6 +23,8 @@ export interface ConvergeOptions {
   nodes?: number;
   /** Further options of every node. */
   args?: string[];
+  /** Called with the nodes' data directories, which are not there yet, before any node starts. */
+  prepare?: (directories: readonly string[]) => Promise<void>;
 }
 
 /** A cluster whose nodes know each other as peers. */
@@ -42,12 +44,13 @@ export class ConvergeTarget implements Target {
   /** Starts all nodes at once and waits until each is ready. */
   static async start(
     parent: string,
-    { nodes = 3, args = [] }: ConvergeOptions = {},
+    { nodes = 3, args = [], prepare }: ConvergeOptions = {},
   ): Promise<ConvergeTarget> {
     const cwd = await Deno.makeTempDir({ dir: parent, prefix: "converge-" });
     const urls = freePorts(nodes).map((port) => `http://127.0.0.1:${port}`);
     const target = new ConvergeTarget(cwd, urls, args);
     try {
+      await prepare?.(urls.map((_, node) => target.#directoryOf(node)));
       await Promise.all(urls.map((_, node) => target.startNode(node)));
     } catch (error) {
       await target[Symbol.asyncDispose]();
@@ -70,11 +73,11 @@ export class ConvergeTarget implements Target {
     return { head: "GET /kv/", key: "plain", tail: requestHead(line) };
   }
 
-  async preload(count: number, value: string): Promise<void> {
+  async preload(count: number, value: string, urls = this.urls): Promise<void> {
     let turn = 0;
     await inBatches(count, BATCH_OPERATIONS, async (indexes) => {
       const lines = indexes.map((i) => JSON.stringify({ op: "put", k: keyName(i), v: value }));
-      const url = this.urls[turn++ % this.urls.length]!;
+      const url = urls[turn++ % urls.length]!;
       for (let attempt = 1;; attempt++) {
         const response = await fetch(`${url}/batch`, { method: "POST", body: lines.join("\n") });
         const text = await response.text();
@@ -114,13 +117,20 @@ export class ConvergeTarget implements Target {
 
   /** Takes everything from a node's disk. */
   async wipe(node: number): Promise<void> {
-    await Deno.remove(join(this.#cwd, "data", `node${node + 1}`), { recursive: true });
+    await Deno.remove(this.#directoryOf(node), { recursive: true });
   }
 
-  /** The sum of a counter or gauge over all nodes, from `/metrics`; 0 when there is none. */
-  async metric(name: string): Promise<number> {
+  #directoryOf(node: number): string {
+    return join(this.#cwd, "data", `node${node + 1}`);
+  }
+
+  /**
+   * The sum of a counter or gauge over some nodes (default: all), from `/metrics`; 0 when there is
+   * none. A name may go on with labels: `name{event="added"}`.
+   */
+  async metric(name: string, urls: readonly string[] = this.urls): Promise<number> {
     let sum = 0;
-    for (const url of this.urls) {
+    for (const url of urls) {
       const text = await (await fetch(`${url}/metrics`)).text();
       for (const line of text.split("\n")) {
         if (line.startsWith(`${name} `) || line.startsWith(`${name}{`)) {
