@@ -33,6 +33,9 @@ export function hashKey(key: Key, target: KeyHash = { a: 0, b: 0 }): KeyHash {
   return target;
 }
 
+/** Keys whose bits are set without a pause: about a millisecond. */
+const KEYS_PER_STEP = 16 * 1024;
+
 /** Collects hashes, then makes the bits. */
 export class BloomFilterBuilder {
   #hashes = new Uint32Array(1024);
@@ -49,11 +52,13 @@ export class BloomFilterBuilder {
     this.#hashes[this.#used++] = b;
   }
 
-  build(): Uint8Array<ArrayBuffer> {
+  /** @param pause Called now and then, to let others run. */
+  async build(pause?: () => Promise<void>): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = Math.max(8, Math.ceil(this.#used / 2 * BITS_PER_KEY / 8));
     const bits = new Uint8Array(bytes);
     const size = bytes * 8;
     for (let i = 0; i < this.#used; i += 2) {
+      if (i > 0 && i % (2 * KEYS_PER_STEP) === 0) await pause?.();
       let probe = this.#hashes[i]!;
       const step = this.#hashes[i + 1]!;
       for (let n = 0; n < PROBES; n++) {

@@ -82,7 +82,7 @@ const RUNS_SLOW = 12;
 const RUNS_STOP = 20;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /** Without a wait for the device in between, the writer lets others run after this long. */
-const WRITER_SLICE_MS = 4;
+const WRITER_SLICE_MS = 2;
 
 /**
  * How long after the last fsync the log says that its last group is durable. While writes go on each
@@ -140,6 +140,7 @@ export class LsmStore implements Store {
       disk,
       directory,
       cache: this.#cache,
+      pause: () => delay(clock, 0),
       onDamage: (table, error) => this.#maintenance.repair(table, error),
     });
     this.#maintenance = new Maintenance({

@@ -103,8 +103,12 @@ export class TableWriter {
     await this.#file.sync();
   }
 
-  /** Completes the table and makes it durable under its final name. At least one line is needed. */
-  async finish(): Promise<WrittenTable> {
+  /**
+   * Completes the table and makes it durable under its final name. At least one line is needed.
+   *
+   * @param pause Called between the steps, to let others run.
+   */
+  async finish(pause?: () => Promise<void>): Promise<WrittenTable> {
     const { disk, directory, number, keyspace } = this.#options;
     invariant(this.#last !== undefined, "a table has at least one line");
     const { bytes, start, end } = this.#last;
@@ -119,7 +123,8 @@ export class TableWriter {
     };
     if (this.#blockBytes > 0) this.#finishBlock();
     this.#flushOutput();
-    const filter = this.#filter.build();
+    const filter = await this.#filter.build(pause);
+    await pause?.();
     const tail = this.#tail(filter, properties);
     this.#file.append(tail);
     await this.#file.sync();

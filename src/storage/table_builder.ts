@@ -41,6 +41,7 @@ export async function buildTables(
   const { clock, disk, directory, keyspace, allocate } = options;
   const written: WrittenTable[] = [];
   let writer: TableWriter | undefined;
+  const pause = () => delay(clock, 0);
   try {
     let sliceStart = clock.monotonicMs();
     for (let lines = 1; source.key !== undefined; source.next(), lines++) {
@@ -50,19 +51,20 @@ export async function buildTables(
         writer ??= new TableWriter({ disk, directory, keyspace, number: allocate() });
         writer.add(key, source, facts);
         if (writer.bytes >= TABLE_BYTES) {
-          written.push(await writer.finish());
+          written.push(await writer.finish(pause));
           writer = undefined;
+          sliceStart = clock.monotonicMs();
         }
       }
       if (lines % LINES_PER_CLOCK_CHECK !== 0) continue;
       if (lines % SLICE_LINES === 0 || clock.monotonicMs() - sliceStart >= SLICE_MS) {
         await writer?.pace();
-        await delay(clock, 0);
+        await pause();
         if (options.isCancelled()) return undefined;
         sliceStart = clock.monotonicMs();
       }
     }
-    if (writer !== undefined) written.push(await writer.finish());
+    if (writer !== undefined) written.push(await writer.finish(pause));
     writer = undefined;
     return written;
   } finally {

@@ -26,6 +26,8 @@ export interface CatalogOptions {
   disk: Disk;
   directory: string;
   cache: BlockCache;
+  /** Lets others run: to remove a large file takes a millisecond or more. */
+  pause: () => Promise<void>;
   onDamage: NonNullable<TableReaderOptions["onDamage"]>;
 }
 
@@ -79,7 +81,7 @@ export class TableCatalog {
 
   async #commit(edit: CatalogEdit): Promise<void> {
     const { add = [], remove = [], run } = edit;
-    const { disk, directory } = this.#options;
+    const { disk, directory, pause } = this.#options;
     const removed = new Set(remove);
     const kept = [...this.#tables.all()].filter(({ table }) => !removed.has(table));
     const added = add.map((table) => {
@@ -106,8 +108,12 @@ export class TableCatalog {
     this.#manifest = next;
     this.#tables = new TableSet(named);
     const dispose = edit.dispose ?? (({ path }: TableReader) => disk.remove(path));
-    for (const table of removed) table.retire(() => dispose(table));
+    for (const table of removed) {
+      await pause();
+      table.retire(() => dispose(table));
+    }
     for (let log = logBefore; log < next.log; log++) {
+      await pause();
       disk.remove(`${directory}/${logName(log)}`);
     }
   }

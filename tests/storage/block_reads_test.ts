@@ -1,0 +1,51 @@
+/** Reads past a full cache: most go through one buffer that is used again and again. */
+import { assert, assertEquals } from "@std/assert";
+import { BlockCache } from "../../src/storage/block_cache.ts";
+import { DATA } from "../../src/storage/store.ts";
+import { put, textOf } from "./store_conformance.ts";
+import { VirtualStore } from "./virtual_store.ts";
+
+/** Values from a few bytes to more than a block. */
+function valueOf(i: number): string {
+  return `${i}:` + "x".repeat([10, 300, 1500, 6000][i % 4]!);
+}
+
+Deno.test("LsmStore.get(): what was read stays what it is while other blocks are read", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ cacheBytes: 8192, memtableBytes: 1 << 20 });
+  const keys = Array.from({ length: 200 }, (_, i) => `key${String(i).padStart(3, "0")}`);
+  await store.apply(keys.map((key, i) => put(key, 1, { value: valueOf(i) })));
+  await store.flush();
+  const order = keys.map((_, i) => (i * 77) % keys.length);
+  const found = order.map((i) => store.get(DATA, keys[i]!));
+  for (const [at, i] of order.entries()) assertEquals(textOf(found[at]), valueOf(i), keys[i]);
+  assert(store.statistics().cacheBytes <= 8192);
+  await store.close();
+});
+
+Deno.test("LsmStore.get(): a damaged block is found out without the cache too", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ cacheBytes: 1, memtableBytes: 1 << 20 });
+  await store.apply([put("a", 1), put("b", 1)]);
+  await store.flush();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 12);
+  for (let i = 0; i < 20; i++) {
+    const outcome = (() => {
+      try {
+        return textOf(store.get(DATA, "a"));
+      } catch (error) {
+        return (error as Error).message;
+      }
+    })();
+    assert(String(outcome).includes("checksum does not hold"), String(outcome));
+  }
+  await store.close();
+});
+
+Deno.test("BlockCache: full, it takes one missed block in a few", () => {
+  const cache = new BlockCache(4096);
+  assert(cache.admits(4096), "while there is room, everything");
+  cache.put([], 0, new Uint8Array(4096));
+  const admitted = Array.from({ length: 80 }, () => cache.admits(4096)).filter((yes) => yes).length;
+  assert(admitted >= 5 && admitted <= 20, `${admitted} of 80`);
+});
