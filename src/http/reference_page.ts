@@ -45,7 +45,7 @@ export function referencePage(document: OpenApiDocument, stylePath: string): str
 <link rel="stylesheet" href="${stylePath}"></head>
 <body><header class="top"><div class="brand"><h1>Converge: HTTP reference</h1></div>
 <nav class="nodes" aria-label="Other pages"><a href="/">Live page</a><a href="/openapi.json">openapi.json</a></nav>
-</header><main><p>${rich(document.info.description)}</p>
+</header><main class="reference"><p>${rich(document.info.description)}</p>
 ${sections.join("\n")}
 <h2>Schemas</h2>
 ${schemas.join("\n")}
@@ -72,7 +72,7 @@ function requestBody({ requestBody }: Operation): string {
     const example = schema?.example === undefined
       ? ""
       : `<pre class="value mono" tabindex="0">${escape(String(schema.example))}</pre>`;
-    return `<p>Body: <code>${escape(type)}</code></p>${example}`;
+    return `<p class="body">Body: <code>${escape(type)}</code></p>${example}`;
   }).join("");
 }
 

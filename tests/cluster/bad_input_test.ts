@@ -1,6 +1,6 @@
 /** The bad-input table of the contract, row by row, over bare sockets. */
 import { assert, assertEquals } from "@std/assert";
-import { TestCluster, type TestNode } from "./harness.ts";
+import { TestCluster, type TestNode, until } from "./harness.ts";
 import { RawConnection, type RawResponse } from "./raw_http.ts";
 
 const HOST = "Host: node\r\n";
@@ -156,4 +156,24 @@ Deno.test("bad input: every row of the contract's table", async (t) => {
     assert(performance.now() - began < 2_000);
     for (const connection of slow) connection[Symbol.dispose]();
   });
+});
+
+Deno.test("bad input: more requests at a time than a node takes are 503 with Retry-After", async () => {
+  await using cluster = await TestCluster.start(3, { args: ["--in-flight", "2"] });
+  const [node1] = cluster.three;
+  const put = (key: string) =>
+    exchange(node1, `PUT /kv/${key} HTTP/1.1\r\n${HOST}Content-Length: 1\r\n\r\nx`);
+  for (const node of cluster.nodes.slice(1)) node.process?.signal("SIGSTOP");
+  const waiting = [put("a"), put("b")];
+  await until("both are under way", async () => {
+    const { requests } = await (await fetch(`${node1.url}/cluster`)).json();
+    return requests.inFlight === 2;
+  });
+  const refused = await put("c");
+  assertProblem(refused, 503, "the third");
+  assertEquals(JSON.parse(refused.body).type, "urn:converge:problem:overloaded");
+  assert(Number(refused.headers.get("retry-after")) >= 1);
+  for (const node of cluster.nodes.slice(1)) node.process?.signal("SIGCONT");
+  for (const response of await Promise.all(waiting)) assert([204, 503].includes(response.status));
+  await until("it takes requests again", async () => (await put("c")).status === 204);
 });
