@@ -292,6 +292,7 @@ export class ConvergeNode {
         known: saved?.members.filter(({ name }) => name !== config.name) ?? [],
         seeds: config.peers,
         resolvedSeeds: saved?.seeds ?? [],
+        settled: saved?.settled ?? [],
         intervalMs: config.gossipIntervalMs,
         random: platform.random,
       });
@@ -401,6 +402,7 @@ export class ConvergeNode {
     return this.#parts.createTopology({
       members: this.#gossip.members,
       unresolvedSeeds: this.#gossip.unresolvedSeeds,
+      settled: this.#gossip.settled,
       selfName: name,
       replication,
       readQuorum,

@@ -221,6 +221,7 @@ export class Refill {
       leaves: undefined,
       after,
       values: true,
+      settled: topology.settled,
       onPage: async (through, counts) => {
         await this.#options.onBeforeRefill();
         this.#pulled += counts.pulled - pulled;
