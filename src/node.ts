@@ -297,6 +297,7 @@ export class ConvergeNode {
         known: saved?.members.filter(({ name }) => name !== config.name) ?? [],
         seeds: config.peers,
         resolvedSeeds: saved?.seeds ?? [],
+        settled: saved?.settled ?? [],
         intervalMs: config.gossipIntervalMs,
         random: platform.random,
       });
@@ -408,6 +409,7 @@ export class ConvergeNode {
     return this.#parts.createTopology({
       members: this.#gossip.members,
       unresolvedSeeds: this.#gossip.unresolvedSeeds,
+      settled: this.#gossip.settled,
       selfName: name,
       replication,
       readQuorum,

@@ -38,6 +38,8 @@ export interface GossipOptions {
   /** Origins from the command line, and which of them are known to be which member. */
   seeds: Iterable<string>;
   resolvedSeeds: Iterable<readonly [origin: string, name: string]>;
+  /** Names that were `normal` before a restart; those of `known` that are need not be among them. */
+  settled?: Iterable<string>;
   intervalMs: number;
   random: Random;
 }
@@ -52,6 +54,7 @@ export class Gossip {
   readonly #seeds: readonly string[];
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
+  readonly #settled: Set<string>;
   #self: Member;
   #rejoined = false;
   #version = 0;
@@ -61,7 +64,8 @@ export class Gossip {
     this.#detector = new FailureDetector(options.intervalMs);
     this.#seeds = [...options.seeds].filter((seed) => seed !== options.self.origin);
     this.#resolvedSeeds = new Map(options.resolvedSeeds);
-    for (const member of options.known) this.#members.set(member.name, member);
+    this.#settled = new Set(options.settled);
+    for (const member of options.known) this.#set(member);
     this.#self = options.self;
     this.#setSelf({});
   }
@@ -93,6 +97,11 @@ export class Gossip {
   /** Whether the others knew a member of this name before this life of it: the ring stays the same. */
   get rejoined(): boolean {
     return this.#rejoined;
+  }
+
+  /** Names that were `normal` once, as far as this node knows: whoever else is on the ring is new. */
+  get settled(): ReadonlySet<string> {
+    return this.#settled;
   }
 
   /** Which seed turned out to be which member. */
@@ -168,7 +177,7 @@ export class Gossip {
     const current = this.#members.get(member.name);
     if (!isNewerStatement(member, current)) return;
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
-    this.#members.set(member.name, member);
+    this.#set(member);
     this.#detector.heard(member.name, nowMs);
     if (
       current === undefined || current.nodeID !== member.nodeID ||
@@ -182,8 +191,10 @@ export class Gossip {
    * life says (its data directory, and with it the count of its starts, is new), speak louder.
    */
   #hearOfSelf(member: Member, from: string): void {
-    if (member.nodeID !== this.#self.nodeID) this.#rejoined = true;
-    else if (from !== this.#self.name && !this.#knownBy.has(from)) {
+    if (member.nodeID !== this.#self.nodeID) {
+      this.#rejoined = true;
+      if (member.status === "normal") this.#settled.add(member.name);
+    } else if (from !== this.#self.name && !this.#knownBy.has(from)) {
       this.#knownBy.add(from);
       this.#version++;
     }
@@ -205,7 +216,12 @@ export class Gossip {
       incarnation: Math.min(STATEMENT_MAX, self.incarnation),
       heartbeat: Math.min(STATEMENT_MAX, self.heartbeat),
     };
-    this.#members.set(this.#self.name, this.#self);
+    this.#set(this.#self);
+  }
+
+  #set(member: Member): void {
+    this.#members.set(member.name, member);
+    if (member.status === "normal") this.#settled.add(member.name);
   }
 }
 

@@ -15,6 +15,8 @@ export interface SavedMembership {
   self: Member;
   members: Member[];
   seeds: [origin: string, name: string][];
+  /** Names that were `normal` once. Not in files of earlier versions. */
+  settled?: string[];
 }
 
 /** Name of the document that holds it. */
@@ -158,6 +160,7 @@ export class GossipLoop {
         self: gossip.self,
         members: gossip.members,
         seeds: [...gossip.resolvedSeeds],
+        settled: [...gossip.settled],
       };
       await state.write(MEMBERSHIP_DOCUMENT, saved);
     } while (this.#saveAgain);

@@ -48,6 +48,8 @@ export interface ExchangeRequest {
   readonly after: Key | undefined;
   /** Ask for whole records at once: for a node that has next to nothing. */
   readonly values: boolean;
+  /** For a node that is being refilled: takes from owners of before too, see `key_range.ts`. */
+  readonly settled?: readonly string[];
   /** Called after each page with its last key; false stops the exchange. */
   onPage(through: Key | undefined, counts: ExchangeCounts): Promise<boolean> | boolean;
 }
@@ -100,11 +102,12 @@ export class KeyExchange {
     after: Key | undefined,
     counts: ExchangeCounts,
   ): Promise<{ through: Key | undefined; busy: boolean }> {
-    const { topology, leaves, link, peerName, values } = request;
+    const { topology, leaves, link, peerName, values, settled } = request;
     const owners = [this.#options.selfName, peerName] as const;
     // Learned before any copy is read, here or there: see horizon.ts.
     const ownFence = this.#options.replica.horizon;
-    const body = encodeRangeRequest({ after, owners, leaves, ring: topology.fingerprint, values });
+    const ring = topology.fingerprint;
+    const body = encodeRangeRequest({ after, owners, leaves, settled, ring, values });
     const response = await link.request("POST", "/internal/range", {
       body: new TextEncoder().encode(body),
     });
@@ -112,13 +115,17 @@ export class KeyExchange {
     const header = response.headers.get(THROUGH_HEADER);
     const through = header === null ? undefined : keyFromPath(header);
     const theirs = values ? decodeFrames(response.body) : versionsIn(response.body);
-    const mine = await readRange(this.#options, topology, { after, owners, leaves, through });
+    // The peer may look further back than this node does: what it shows is compared with all of this.
+    const own = [owners[0], settled === undefined ? owners[1] : owners[0]] as const;
+    const range = { after, owners: own, leaves, through };
+    const mine = await readRange(this.#options, topology, range);
     const { missing, surplus } = difference(mine.records, theirs);
     counts.compared += theirs.length;
     counts.pulled += values
       ? await this.#store(missing as StoredRecord[], ownFence)
       : await this.#pull(link, missing, ownFence);
-    counts.pushed += await this.#push(link, surplus, peerFence);
+    const owed = surplus.filter(({ key }) => topology.owns(peerName, key));
+    counts.pushed += await this.#push(link, owed, peerFence);
     return { through, busy: response.headers.has(BUSY_HEADER) };
   }
 

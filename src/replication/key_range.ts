@@ -7,6 +7,7 @@ import { type Clock, delay } from "../platform/clock.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
+import type { HashRing } from "../ring/hash_ring.ts";
 import { tokenOf } from "../ring/token.ts";
 import { DATA, type Store } from "../storage/store.ts";
 import { leafOf, LeafSet } from "./merkle_tree.ts";
@@ -28,6 +29,13 @@ export interface RangeRequest {
   readonly after: Key | undefined;
   /** Both of these must own a key. */
   readonly owners: readonly [string, string];
+  /**
+   * Where given, for a first owner that is being refilled: it is enough that the second one owned the
+   * key before members joined that are none of these, nor known here to have been `normal` once.
+   * Until such members are `normal`, no tombstone of what they own is collected, so that no copy of an
+   * owner of before is a leftover.
+   */
+  readonly settled?: readonly string[] | undefined;
   /** Leaves of the ring with this fingerprint; undefined: all. */
   readonly leaves: LeafSet | undefined;
   /** The last key to look at; undefined: as far as a page goes. */
@@ -55,7 +63,8 @@ export async function readRange(
   topology: Topology,
   request: RangeRequest,
 ): Promise<RangePage> {
-  const { after, owners, leaves, through } = request;
+  const { after, owners, leaves, through, settled } = request;
+  const before = settled === undefined ? undefined : topology.ringBefore(settled);
   const end = through === undefined ? undefined : successor(through);
   const scan = store.scan(DATA, {
     ...(after === undefined ? {} : { start: successor(after) }),
@@ -71,7 +80,7 @@ export async function readRange(
       if (slice.length === 0) return { records, through };
       left -= slice.length;
       for (const record of slice) {
-        if (!isWanted(topology, record, owners, leaves)) continue;
+        if (!isWanted({ topology, before, owners, leaves }, record)) continue;
         records.push(record);
         bytes += sizeOf(record);
         const full = records.length >= PAGE_RECORDS || bytes >= PAGE_BYTES;
@@ -89,11 +98,12 @@ export async function readRange(
 export function encodeRangeRequest(
   request: RangeRequest & { ring: string; values: boolean },
 ): string {
-  const { after, owners, leaves, ring, values } = request;
+  const { after, owners, leaves, settled, ring, values } = request;
   return JSON.stringify({
     ...(after === undefined ? {} : { after: keyToJson(after) }),
     owners,
     ...(leaves === undefined ? {} : { leaves: leaves.toText() }),
+    ...(settled === undefined ? {} : { settled }),
     ring,
     values,
   });
@@ -107,13 +117,15 @@ export function decodeRangeRequest(
     const json = JSON.parse(text);
     const after = json.after === undefined ? undefined : keyFromJson(json.after);
     const [a, b] = json.owners;
-    const { ring, values } = json;
+    const { ring, values, settled } = json;
     if (
       typeof a === "string" && typeof b === "string" && typeof ring === "string" &&
-      typeof values === "boolean" && (json.after === undefined || after !== undefined)
+      typeof values === "boolean" && (json.after === undefined || after !== undefined) &&
+      (settled === undefined ||
+        (Array.isArray(settled) && settled.every((name) => typeof name === "string")))
     ) {
       const leaves = json.leaves === undefined ? undefined : LeafSet.fromText(json.leaves);
-      return { after, owners: [a, b], leaves, ring, values };
+      return { after, owners: [a, b], leaves, settled, ring, values };
     }
   } catch (cause) {
     throw new ConvergeError("corrupt_message", "Cannot read a range request", { cause });
@@ -126,15 +138,18 @@ function successor(key: Key): Key {
   return key + "\0";
 }
 
-function isWanted(
-  topology: Topology,
-  record: StoredRecord,
-  owners: readonly [string, string],
-  leaves: LeafSet | undefined,
-): boolean {
-  const token = tokenOf(record.key);
+interface Wanted {
+  topology: Topology;
+  before: HashRing | undefined;
+  owners: readonly [string, string];
+  leaves: LeafSet | undefined;
+}
+
+function isWanted({ topology, before, owners, leaves }: Wanted, { key }: StoredRecord): boolean {
+  const token = tokenOf(key);
   const arc = topology.ring.arcOf(token);
-  if (arc === undefined) return false;
-  if (!arc.owners.includes(owners[0]) || !arc.owners.includes(owners[1])) return false;
-  return leaves === undefined || leaves.has(leafOf(arc.index, token));
+  if (arc === undefined || !arc.owners.includes(owners[0])) return false;
+  const has = arc.owners.includes(owners[1]) ||
+    before?.arcOf(token)?.owners.includes(owners[1]) === true;
+  return has && (leaves === undefined || leaves.has(leafOf(arc.index, token)));
 }

@@ -217,7 +217,9 @@ export class Refill {
     const begun = saved.after[name];
     const after: Key | undefined = begun === undefined ? undefined : keyFromPath(begun);
     const isFirst = saved.done.length === 0;
-    const leaves = isFirst ? undefined : await this.#differing(name, link, topology);
+    // What owners of before have, while others join, is in no tree that both sides could compare.
+    const isWide = topology.ringBefore(topology.settled) !== topology.ring;
+    const leaves = isFirst || isWide ? undefined : await this.#differing(name, link, topology);
     if (leaves === "none") return await this.#done(name, saved);
     let pages = 0;
     let pulled = 0;
@@ -228,6 +230,7 @@ export class Refill {
       leaves,
       after,
       values: isFirst,
+      settled: topology.settled,
       onPage: async (through, counts) => {
         await this.#options.onBeforeRefill();
         this.#pulled += counts.pulled - pulled;

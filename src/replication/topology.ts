@@ -48,6 +48,8 @@ export interface Quorums {
 export interface TopologyOptions {
   members: readonly Member[];
   unresolvedSeeds: readonly string[];
+  /** Names that were `normal` once; default: all that are. */
+  settled?: Iterable<string>;
   selfName: string;
   replication: number;
   readQuorum: number;
@@ -65,9 +67,18 @@ export class Topology {
   readonly fingerprint: string;
   readonly #ownersByArc: readonly OwnerSet[];
   readonly #complete: boolean;
+  readonly #tokensPerNode: number;
+  /** Names that were `normal` once, as far as this node knows. */
+  readonly settled: readonly string[];
+  #ringBefore: HashRing | undefined;
 
   constructor(options: TopologyOptions) {
     this.members = options.members;
+    this.#tokensPerNode = options.virtualNodes;
+    this.settled = [
+      ...options.settled ??
+        options.members.filter(({ status }) => status === "normal").map(({ name }) => name),
+    ];
     this.unresolvedSeeds = options.unresolvedSeeds;
     const total = options.members.length + options.unresolvedSeeds.length;
     this.quorums = quorumsOf(options, total);
@@ -125,6 +136,22 @@ export class Topology {
       );
     }
     return this.#ownersByArc[arc.index]!;
+  }
+
+  /**
+   * The ring as it was before members joined that are still on their way: who has the data of before.
+   *
+   * @param settled Names that somebody else knows to have been `normal` once.
+   */
+  ringBefore(settled: readonly string[]): HashRing {
+    const known = new Set([...this.settled, ...settled]);
+    const names = this.ring.names.filter((name) => known.has(name));
+    if (names.length === this.ring.names.length) return this.ring;
+    if (this.#ringBefore?.names.join(" ") !== names.join(" ")) {
+      const owners = this.quorums.n;
+      this.#ringBefore = new HashRing(names, { tokensPerNode: this.#tokensPerNode, owners });
+    }
+    return this.#ringBefore!;
   }
 
   /** The arc of a key. Undefined only on an empty ring. */

@@ -14,6 +14,9 @@ const SHARES = [
   "listShare",
 ] as const;
 
+/** Bounds that may be those of production. */
+const BOUNDS = ["hintBytesMax", "inFlightMax"] as const;
+
 /** Runs that shrinking may take. */
 export const SHRINK_RUNS_MAX = 150;
 
@@ -53,6 +56,10 @@ export async function shrinkPlan(
     while (best.keys > 1 && await attempt({ ...best, keys: Math.floor(best.keys / 2) }));
     for (const field of SHARES) {
       if ((best[field] ?? 0) > 0) await attempt({ ...best, [field]: 0 });
+    }
+    for (const field of BOUNDS) {
+      const { [field]: bound, ...without } = best;
+      if (bound !== undefined) await attempt(without);
     }
     const lastMs = best.faults.reduce((max, f) => Math.max(max, f.atMs + f.durationMs), 0);
     if (lastMs + 500 < best.faultsMs) await attempt({ ...best, faultsMs: lastMs + 500 });

@@ -92,6 +92,19 @@ Deno.test("Gossip.setStatus: others take the new status", () => {
   assertEquals(other.member("a")!.status, "normal");
 });
 
+Deno.test("Gossip.settled: who was normal once, whatever became of it, this node itself included", () => {
+  const wiped = gossipOf(member("a", { nodeID: "a.2", status: "joining" }), {
+    known: [member("b")],
+    settled: ["c"],
+  });
+  assertEquals([...wiped.settled].sort(), ["b", "c"]);
+  wiped.receive({ from: "b", members: [member("a"), member("d", { status: "joining" })] }, 0);
+  assertEquals([...wiped.settled].sort(), ["a", "b", "c"]);
+  const lost = member("b", { nodeID: "b.2", incarnation: 2, status: "refilling" });
+  wiped.receive({ from: "b", members: [lost, member("d", { heartbeat: 1 })] }, 0);
+  assertEquals([...wiped.settled].sort(), ["a", "b", "c", "d"]);
+});
+
 Deno.test("Gossip.tick: some members, the silent ones not left out, and all unknown seeds", () => {
   const known = Array.from({ length: 9 }, (_, i) => member(`m${i}`));
   const seeds = [originOf("a"), "http://seed1:80", "http://seed2:80", originOf("m0")];

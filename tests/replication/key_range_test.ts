@@ -12,6 +12,7 @@ import { leafOf, LeafSet, LEAVES_PER_ARC } from "../../src/replication/merkle_tr
 import { tokenOf } from "../../src/ring/token.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import type { StoredRecord } from "../../src/record/record.ts";
+import { member } from "../support/members.ts";
 import { record } from "../support/records.ts";
 import { topologyOf } from "../support/topologies.ts";
 
@@ -147,4 +148,39 @@ Deno.test("decodeRangeRequest: reads what was written, refuses everything else",
     const error = assertThrows(() => decodeRangeRequest(text), ConvergeError, "", text);
     assertEquals(error.code, "corrupt_message");
   }
+});
+
+Deno.test("readRange: to a node that is refilled also what the asked one owned before others joined", async () => {
+  const members = Array.from({ length: 6 }, (_, i) => member(`node${i + 1}`));
+  const joining = ["node5", "node6"];
+  const topology = topologyOf(6, {
+    members: members.map((one) =>
+      joining.includes(one.name) ? { ...one, status: "joining" as const } : one
+    ),
+  });
+  const before = topologyOf(4);
+  const owned = (ring: typeof topology, name: string, key: string) =>
+    ring.ownersOf(key).some((owner) => owner.name === name);
+  const records = Array.from({ length: 300 }, (_, i) => record(`k${1_000 + i}`, 1));
+  const store = await storeOf(records);
+  const asked = { ...ALL, owners: ["node5", "node1"] as const };
+  const keysOf = async (request: RangeRequest) =>
+    (await readRange(store, topology, request)).records.map(({ key }) => key);
+
+  const expected = records.map(({ key }) => key).filter((key) =>
+    owned(topology, "node5", key) && (owned(topology, "node1", key) || owned(before, "node1", key))
+  );
+  assertEquals(await keysOf({ ...asked, settled: [] }), expected);
+  assert(
+    (await keysOf(asked)).length < expected.length,
+    "two joined, so some owners of before are none now",
+  );
+  // Somebody knows that node6 was normal: nothing from before it joined may be a leftover.
+  const five = topologyOf(5, { members: members.filter(({ name }) => name !== "node5") });
+  assertEquals(
+    await keysOf({ ...asked, settled: ["node6"] }),
+    records.map(({ key }) => key).filter((key) =>
+      owned(topology, "node5", key) && (owned(topology, "node1", key) || owned(five, "node1", key))
+    ),
+  );
 });

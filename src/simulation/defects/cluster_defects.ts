@@ -1,14 +1,18 @@
 /** Mistakes in membership, convergence and waiting. */
 import { ConvergeError } from "../../errors.ts";
-import { CHECKSUM_HEADER } from "../../replication/body_checksum.ts";
+import { bodyChecksum, CHECKSUM_HEADER } from "../../replication/body_checksum.ts";
 import { HintedHandoff } from "../../replication/hinted_handoff.ts";
+import { Replica } from "../../replication/replica.ts";
+import type { NetworkRequest } from "../../platform/network.ts";
 import { Gossip, type GossipOptions } from "../../membership/gossip.ts";
 import {
   withDamagedMessages,
   withExpiry,
   withHints,
+  withIsolatedJoiner,
   withJoinBesideStale,
   withListings,
+  withLostDiskBesideJoins,
   withWipeBesideStale,
 } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
@@ -16,6 +20,14 @@ import type { Defect } from "./defect.ts";
 /** Says of itself that it holds all that it should, whatever it holds. */
 function countingAtOnce(options: GossipOptions): Gossip {
   return new Gossip({ ...options, self: { ...options.self, status: "normal" } });
+}
+
+/** The question for a range, without the names that make the asked one look back. */
+function withoutSettled(request: NetworkRequest): NetworkRequest {
+  if (request.path !== "/internal/range") return request;
+  const { settled: _, ...asked } = JSON.parse(new TextDecoder().decode(request.body));
+  const body = new TextEncoder().encode(JSON.stringify(asked));
+  return { ...request, body, headers: { ...request.headers, ...bodyChecksum(body) } };
 }
 
 /** Defects that only show in a cluster over time. */
@@ -33,6 +45,24 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
     seedsMax: 50,
     plan: withJoinBesideStale,
     parts: { createGossip: (options) => countingAtOnce(options) },
+  },
+  {
+    name: "joiner-takes-records",
+    about:
+      "a node that joins keeps what it took before all knew it, and brings it back when deleted",
+    seedsMax: 50,
+    plan: withIsolatedJoiner,
+    parts: { createReplica: (options) => new Replica({ ...options, takesRecords: () => true }) },
+  },
+  {
+    name: "joiner-filled-from-stale-copy",
+    about: "a refill asks only who owns a key now, not who owned it before others joined",
+    seedsMax: 50,
+    plan: withLostDiskBesideJoins,
+    platform: (platform) => ({
+      ...platform,
+      network: { request: (request) => platform.network.request(withoutSettled(request)) },
+    }),
   },
   {
     name: "restart-forgets-members",

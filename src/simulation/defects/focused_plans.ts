@@ -85,6 +85,27 @@ export function withJoinBesideStale(plan: Plan): Plan {
   return { ...plan, ...small, clients: 6, readShare: 0.6, faults };
 }
 
+/** A node joins and is cut off at once, while keys are deleted, and their tombstones collected. */
+export function withIsolatedJoiner(plan: Plan): Plan {
+  const side = Array.from({ length: plan.nodes }, (_, node) => node);
+  const faults: Fault[] = [
+    { atMs: 500, durationMs: 6_000, kind: "partition", side },
+    { atMs: 501, durationMs: 0, kind: "join", via: 0 },
+  ];
+  return { ...plan, keys: 5, clients: 6, readShare: 0.3, deleteShare: 0.5, faults };
+}
+
+/** A node loses its disk while two others join, and a third one that has the data is away. */
+export function withLostDiskBesideJoins(plan: Plan): Plan {
+  const faults: Fault[] = [
+    { atMs: 2_500, durationMs: 2_500, kind: "wipe", node: 0 },
+    { atMs: 4_300, durationMs: 0, kind: "join", via: 3 },
+    { atMs: 4_800, durationMs: plan.faultsMs, kind: "pause", node: 3 },
+    { atMs: 7_300, durationMs: 0, kind: "join", via: 3 },
+  ];
+  return { ...plan, nodes: 4, virtualNodes: 4, keys: 30, readShare: 0.3, faults };
+}
+
 /** One hot key or two, and loss everywhere: many writes reach one owner, and readers look at once. */
 export function withPartialWrites(plan: Plan): Plan {
   const weather = {
