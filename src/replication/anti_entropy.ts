@@ -244,7 +244,8 @@ export class AntiEntropy {
         } catch (error) {
           failed = true;
           this.counts.roundsFailed++;
-          if (!isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded")) {
+          const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
+          if (!usual && !this.#stopped) {
             log.warn("anti_entropy.failed", { peer, why: String(error) });
           }
         }
