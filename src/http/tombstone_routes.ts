@@ -10,7 +10,7 @@ export function tombstoneRoutes(app: Hono, options: { collector: TombstoneCollec
   app.get("/tombstones/*", async ({ req }) => {
     const key = keyFromPath(rawPathAfter(req.raw.url, "/tombstones/"));
     const report = await options.collector.report(key);
-    if (report === undefined) return notFound("a tombstone of this key on this node");
+    if (report === undefined) return notFound("a tombstone of this key");
     return Response.json({ key: keyToJson(key), ...report });
   });
   app.all("/tombstones/*", ({ req }) => methodNotAllowed(req.method, "GET, HEAD"));

@@ -228,7 +228,9 @@ export class AntiEntropy {
       const startMs = clock.monotonicMs();
       const peer = this.#nextPeer();
       let failed = false;
-      if (peer !== undefined) {
+      if (peer === undefined) {
+        this.#keyTree?.forget(); // its snapshot holds memory and files, and nobody may come for long
+      } else {
         this.#lastPeer = peer;
         this.counts.rounds++;
         if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#keyTree?.doubt();
@@ -242,7 +244,8 @@ export class AntiEntropy {
         } catch (error) {
           failed = true;
           this.counts.roundsFailed++;
-          if (!isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded")) {
+          const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
+          if (!usual && !this.#stopped) {
             log.warn("anti_entropy.failed", { peer, why: String(error) });
           }
         }

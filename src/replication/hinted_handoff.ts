@@ -10,7 +10,7 @@ import type { StoredRecord } from "../record/record.ts";
 import { joinFrames, sizeOf } from "../record/record_line.ts";
 import { type Key, keyFromText } from "../record/key.ts";
 import { formatToken, tokenOf } from "../ring/token.ts";
-import type { ApplyResult, Keyspace, Store } from "../storage/store.ts";
+import type { ApplyResult, Keyspace, Scan, Store } from "../storage/store.ts";
 import { BatchLane } from "./batch_lane.ts";
 import { decodeApplyResults, HINT_HEADER } from "./internal_protocol.ts";
 import type { PeerLink } from "./peer_link.ts";
@@ -282,8 +282,9 @@ export class HintedHandoff {
   /** Counts what an earlier life left, in slices. */
   async #countLeft(name: string, waiting: Waiting): Promise<void> {
     const { store, clock } = this.#options;
-    const scan = store.scan(keyspaceOf(name));
+    let scan: Scan | undefined;
     try {
+      scan = store.scan(keyspaceOf(name));
       while (!this.#stopped) {
         const page = scan.next(COUNT_SLICE_RECORDS);
         if (page.length === 0) return;
@@ -299,7 +300,7 @@ export class HintedHandoff {
       waiting.backlog = true;
       waiting.records++;
     } finally {
-      scan.close();
+      scan?.close();
     }
   }
 

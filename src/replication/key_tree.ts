@@ -10,7 +10,7 @@ import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import { tokenOf } from "../ring/token.ts";
-import { DATA, type Snapshot, type Store } from "../storage/store.ts";
+import { DATA, type Scan, type Snapshot, type Store } from "../storage/store.ts";
 import { leafOf, MerkleTree } from "./merkle_tree.ts";
 import type { Topology } from "./topology.ts";
 
@@ -136,12 +136,12 @@ export class KeyTree {
     const before = this.#base;
     const forgotten = this.#forgotten;
     const touched = this.#takeTouched();
-    // In one turn: both show the same state.
     const now = store.snapshot();
-    const scan = store.scan(DATA);
+    let scan: Scan | undefined;
     const tree = new MerkleTree(this.#tree.arcCount);
     let records = 0;
     try {
+      scan = store.scan(DATA); // in one turn with the snapshot: both show the same state
       for (let page = scan.next(SCAN_SLICE_RECORDS); page.length > 0 && !this.#closed;) {
         records += page.length;
         for (const record of page) tree.add(this.#leafOf(record.key), record);
@@ -156,7 +156,7 @@ export class KeyTree {
       this.forget();
       throw error;
     } finally {
-      scan.close();
+      scan?.close();
     }
     if (this.#closed) return now.close();
     this.#tree = tree;

@@ -8,11 +8,16 @@ import { isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
-import type { StoredRecord } from "../record/record.ts";
+import { newest, type StoredRecord } from "../record/record.ts";
 import { joinFrames } from "../record/record_line.ts";
 import { compareVersions, formatVersion } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
-import { decodeReadReplies, encodeReadQuestion, type ReadReply } from "./internal_protocol.ts";
+import {
+  decodeReadReplies,
+  encodeReadQuestion,
+  type ReadQuestion,
+  type ReadReply,
+} from "./internal_protocol.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Replica } from "./replica.ts";
 import type { Owner, Topology } from "./topology.ts";
@@ -84,16 +89,27 @@ export class TombstoneCollector {
     if (record.tombstone === true || (record.expiresAtMs ?? 0) > 0) this.#worthLooking = true;
   }
 
-  /** Tells who has confirmed the tombstone of a key; undefined when this node has none. */
+  /**
+   * Tells who has confirmed the tombstone of a key, whether or not this node is an owner; undefined
+   * when the newest record of those that answer is none.
+   */
   async report(key: Key): Promise<TombstoneReport | undefined> {
-    const record = this.#options.replica.get(key);
-    if (record === undefined || !this.#isCollectable(record, 0)) return undefined;
-    const owners = await Promise.all(
-      this.#options.topology().ownersOf(key).map(async (owner) => {
-        const reply = (await this.#ask(owner, [record]))?.[0];
-        return { name: owner.name, confirmed: confirms(reply, record), has: describe(reply) };
-      }),
+    const question = [{ key, have: undefined }];
+    const answers = await Promise.all(
+      this.#options.topology().ownersOf(key).map(async (owner) => ({
+        name: owner.name,
+        reply: (await this.#ask(owner, question))?.[0],
+      })),
     );
+    const record = answers.reduce<StoredRecord | undefined>(
+      (known, { reply }) => typeof reply === "object" ? newest(known, reply) : known,
+      undefined,
+    );
+    if (record === undefined || !this.#isCollectable(record, 0)) return undefined;
+    const owners = answers.map(({ name, reply }) => {
+      const confirmed = confirms(reply, record);
+      return { name, confirmed, has: confirmed ? "same" : describe(reply) };
+    });
     return { version: formatVersion(record), expired: !record.tombstone, owners };
   }
 
@@ -191,7 +207,8 @@ export class TombstoneCollector {
     let confirmed = [...records];
     for (const owner of owners) {
       // An owner that is being refilled may still be given older records by others.
-      const replies = owner.countsForReads ? await this.#ask(owner, confirmed) : undefined;
+      const questions = confirmed.map((record) => ({ key: record.key, have: record }));
+      const replies = owner.countsForReads ? await this.#ask(owner, questions) : undefined;
       const before = confirmed.length;
       confirmed = replies === undefined
         ? []
@@ -205,16 +222,15 @@ export class TombstoneCollector {
   /** What an owner has; undefined when it does not answer. */
   async #ask(
     owner: Owner,
-    records: readonly StoredRecord[],
+    questions: readonly ReadQuestion[],
   ): Promise<ReadReply[] | undefined> {
-    const questions = records.map((record) => ({ key: record.key, have: record }));
     if (owner.isSelf) return this.#options.replica.answer(questions);
     const link = owner.member === undefined ? undefined : this.#options.linkTo(owner.name);
     if (link === undefined || link.isOpen) return undefined;
     try {
       const body = encoder.encode(questions.map(encodeReadQuestion).join(""));
       const response = await link.request("POST", "/internal/read", { body });
-      return decodeReadReplies(response.body, records.length);
+      return decodeReadReplies(response.body, questions.length);
     } catch {
       return undefined;
     }

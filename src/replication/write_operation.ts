@@ -59,6 +59,8 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
   #state: "under way" | "stored" | "failed" = "under way";
   #told = false;
   #expired = false;
+  /** Whether an attempt is being sent: what is answered at once is decided on when all is sent. */
+  #sending = false;
   /** Whether the next attempt waits for its turn. */
   #retryDue = false;
 
@@ -93,7 +95,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     const owner = slot % owners;
     (this.#answeredMs ??= [])[owner] = nowMs - this.#startMs;
     this.#core.answer(owner, answer);
-    this.#decide();
+    if (!this.#sending) this.#decide();
   }
 
   onDeadline(): void {
@@ -128,11 +130,22 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     });
     this.#core = new WriteCore(set.countsForWrites, this.#request.quorum);
     const base = this.#attempts * owners.length;
+    this.#sending = true;
     for (let i = 0; i < owners.length; i++) {
       const owner = owners[i]!;
-      if (owner.isSelf) this.#context.replica.write(this.#record, this, base + i);
-      else this.#sendTo(owner, base + i);
+      if (!owner.isSelf) this.#sendTo(owner, base + i);
     }
+    if (set.selfAt >= 0) this.#writeOwn(base + set.selfAt);
+    this.#sending = false;
+    this.#decide();
+  }
+
+  /** Not where the queues to too many others are full: that would be work for nothing, under overload. */
+  #writeOwn(slot: number): void {
+    const { decision, answers } = this.#core;
+    if (decision === "failed" && answers.includes("overloaded")) {
+      this.onWriteAnswer(slot, "overloaded");
+    } else this.#context.replica.write(this.#record, this, slot);
   }
 
   #sendTo(owner: Owner, slot: number): void {

@@ -18,6 +18,13 @@ async function converged(cluster: InProcessCluster, keys: readonly string[]): Pr
   });
 }
 
+/** Bytes that a node has been sent in this life, in answers. */
+async function bytesReceived(cluster: InProcessCluster, i: number): Promise<number> {
+  const metrics = await (await cluster.call(i, "GET", "/metrics")).text();
+  return [...metrics.matchAll(/^converge_peer_bytes_total\{.*"received"\} (\d+)$/gm)]
+    .reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+}
+
 const KEYS = Array.from({ length: 60 }, (_, i) => `k${i}`);
 
 Deno.test("a node that was away gets what it missed, deletes too, without anybody reading", () =>
@@ -159,11 +166,31 @@ Deno.test("a wiped node is sent each record about once, and what one peer alone 
     }
     const { refill } = await cluster.view(2);
     assertEquals([refill.pulled, refill.done.toSorted()], [302, ["node1", "node3"]]);
-    const metrics = await (await cluster.call(2, "GET", "/metrics")).text();
-    const received = [...metrics.matchAll(/^converge_peer_bytes_total\{.*"received"\} (\d+)$/gm)]
-      .reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+    const received = await bytesReceived(cluster, 2);
     assert(received < 1.2 * 302 * 2_050, `${received} bytes for 302 records of 2,000`);
     assert(received > 302 * 2_000, `${received} bytes`);
+  }));
+
+Deno.test("a refill that is interrupted goes on where it was, and shows its progress", () =>
+  InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
+    const count = 600;
+    const value = "x".repeat(50_000); // some ten records fill a page
+    for (let i = 0; i < count; i++) await cluster.put(1, `k${1_000 + i}`, value);
+    cluster.kill(2);
+    cluster.wipe(2);
+    await cluster.start(2);
+    const progress = async () => (await cluster.view(2)).refill;
+    await cluster.until("half is there", async () => (await progress()).pulled >= count / 2);
+    const before = await progress();
+    assert(before.pulled < count && before.done.length === 0, JSON.stringify(before));
+    cluster.kill(2);
+    await cluster.start(2);
+    await cluster.ready();
+    const after = await progress();
+    assertEquals(after.done.toSorted(), ["node1", "node3"]);
+    const received = await bytesReceived(cluster, 2);
+    assert(received < (count - 150) * value.length, `${received} bytes were taken again`);
+    for (let i = 0; i < count; i++) assert((await cluster.copy(2, `k${1_000 + i}`)) !== undefined);
   }));
 
 Deno.test("a wiped node counts in no read quorum: no acked write hides behind its empty disk", () =>

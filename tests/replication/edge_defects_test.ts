@@ -53,6 +53,27 @@ Deno.test("requests under way have a bound: beyond it 503 with Retry-After, and 
     assertEquals((await cluster.view(1)).requests.inFlight, 0);
   }));
 
+Deno.test("a write that finds the queues to its owners full is refused for certain, and costs no disk", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const i of [2, 3]) cluster.pause(i);
+    const value = "x".repeat(1024 * 1024);
+    const count = 40;
+    const answers = await Promise.all(
+      Array.from({ length: count }, (_, i) => cluster.call(1, "PUT", `/kv/k${i}`, { body: value })),
+    );
+    let refused = 0;
+    for (const [i, answer] of answers.entries()) {
+      const retryAfter = answer.headers.get("retry-after");
+      const { status, indeterminate } = await answer.json();
+      assertEquals(status, 503);
+      if (indeterminate) continue;
+      refused++;
+      assertEquals(retryAfter, "1");
+      assertEquals(await cluster.copy(1, `k${i}`), undefined, `k${i}`);
+    }
+    assert(refused >= 10, `${refused} of ${count} were refused at once`);
+  }));
+
 Deno.test("too few owners are 503 within the deadline for every operation, with each owner's outcome", () =>
   InProcessCluster.run({ config: { requestTimeoutMs: 500 } }, async (cluster) => {
     cluster.pause(2);

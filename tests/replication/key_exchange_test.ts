@@ -1,8 +1,18 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { difference } from "../../src/replication/key_exchange.ts";
+import {
+  BUSY_HEADER,
+  difference,
+  KeyExchange,
+  THROUGH_HEADER,
+} from "../../src/replication/key_exchange.ts";
+import type { PeerLink } from "../../src/replication/peer_link.ts";
+import type { Replica } from "../../src/replication/replica.ts";
+import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { compareVersions, type Version } from "../../src/record/version.ts";
 import { key, version } from "../support/arbitraries.ts";
+import { inWorld } from "../support/in_world.ts";
+import { topologyOf } from "../support/topologies.ts";
 
 type Entry = Version & { key: string };
 
@@ -31,4 +41,42 @@ Deno.test("difference: keys of bytes above ASCII are merged in byte order, not i
   const bmp = entry("\xef\xbf\xbd"); // U+FFFD: after it in UTF-16, before it in bytes
   assertEquals(difference([bmp, astral], [astral]), { missing: [], surplus: [bmp] });
   assertEquals(difference([astral], [bmp, astral]), { missing: [bmp], surplus: [] });
+});
+
+Deno.test("KeyExchange: rests as long as it works where clients wait, and hardly where nobody does", async () => {
+  const PAGES = 5;
+  const PAGE_MS = 40;
+  await inWorld(async ({ clock, wait }) => {
+    const tookMs = async (busyThere: boolean, busyHere: boolean): Promise<number> => {
+      let pages = 0;
+      const request = async () => {
+        await wait(PAGE_MS);
+        const headers = new Headers(busyThere ? { [BUSY_HEADER]: "1" } : {});
+        if (++pages < PAGES) headers.set(THROUGH_HEADER, `k${pages}`);
+        return { status: 200, headers, body: new Uint8Array() };
+      };
+      const startMs = clock.monotonicMs();
+      await new KeyExchange({
+        store: new MemoryStore(),
+        replica: { horizon: 0 } as Replica,
+        clock,
+        selfName: "node1",
+        isBusy: () => busyHere,
+      }).run({
+        peerName: "node2",
+        link: { request } as unknown as PeerLink,
+        topology: topologyOf(2),
+        leaves: undefined,
+        after: undefined,
+        values: true,
+        onPage: () => true,
+      });
+      return clock.monotonicMs() - startMs - PAGES * PAGE_MS;
+    };
+    const idle = await tookMs(false, false);
+    assert(idle < PAGES * PAGE_MS / 4, `${idle} ms of rest`);
+    for (const busy of [await tookMs(true, false), await tookMs(false, true)]) {
+      assert(busy >= (PAGES - 1) * PAGE_MS * 0.9, `${busy} ms of rest`);
+    }
+  });
 });

@@ -118,3 +118,28 @@ Deno.test("TombstoneCollector: an expired value reads as absent, and is collecte
     await cluster.wait(60_000);
     await cluster.until("the record is gone", () => isForgotten(cluster, "k"));
   }));
+
+Deno.test("GET /tombstones/{key}: any node tells who has not confirmed, owner or not", () =>
+  InProcessCluster.run({ nodes: 5, config: { hintBytesMax: 0 } }, async (cluster) => {
+    const [first, second, away] = cluster.ownersOf("k") as [number, number, number];
+    const stranger = [1, 2, 3, 4, 5].find((i) => !cluster.ownersOf("k").includes(i))!;
+    await cluster.put(first, "k", "v");
+    await cluster.wait(1_000);
+    cluster.cutOff(away);
+    await cluster.call(first, "DELETE", "/kv/k");
+    for (const asked of [first, stranger]) {
+      const answer = await cluster.call(asked, "GET", "/tombstones/k");
+      assertEquals(answer.status, 200, `node${asked}`);
+      const { owners }: { owners: { name: string; confirmed: boolean; has: string }[] } =
+        await answer.json();
+      const confirmed = new Map(owners.map((owner) => [owner.name, owner.confirmed]));
+      assertEquals([first, second, away].map((i) => confirmed.get(`node${i}`)), [
+        true,
+        true,
+        false,
+      ]);
+    }
+    assertEquals((await cluster.call(stranger, "GET", "/tombstones/none")).status, 404);
+    await cluster.put(second, "k", "again");
+    assertEquals((await cluster.call(stranger, "GET", "/tombstones/k")).status, 404);
+  }));
