@@ -144,7 +144,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
   #writeOwn(slot: number): void {
     const { decision, answers } = this.#core;
     if (decision === "failed" && answers.includes("overloaded")) {
-      this.onWriteAnswer(slot, "overloaded");
+      this.onWriteAnswer(slot, "overloaded", this.#context.clock.monotonicMs());
     } else this.#context.replica.write(this.#record, this, slot);
   }
 
