@@ -42,14 +42,28 @@ export function runInspect({ disk, file, json = false, print }: InspectOptions):
   if (json) print(JSON.stringify({ file, bytes: bytes.byteLength, ...facts }));
   else {
     print(`${file}: ${bytes.byteLength} bytes`);
-    for (const [name, value] of Object.entries(facts)) {
+    const { index, ...short } = facts;
+    for (const [name, value] of Object.entries(short)) {
       print(`  ${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`);
+    }
+    // One line per block, and last: there are many.
+    if (index !== undefined) print("  index:");
+    for (const { first, at, bytes } of index ?? []) {
+      print(`    at ${at}, ${bytes} bytes, from ${JSON.stringify(first)}`);
     }
   }
   return facts.damage === undefined ? 0 : 1;
 }
 
-type Facts = Record<string, unknown> & { damage?: unknown };
+type Facts = Record<string, unknown> & { damage?: unknown; index?: readonly IndexedBlock[] };
+
+/** A block as the index has it. */
+interface IndexedBlock {
+  /** Its first key, for people. */
+  first: string;
+  at: number;
+  bytes: number;
+}
 
 function tableFacts(bytes: Uint8Array, file: string): Facts {
   const footerAt = Math.max(0, bytes.byteLength - FOOTER_BYTES);
@@ -67,6 +81,11 @@ function tableFacts(bytes: Uint8Array, file: string): Facts {
     indexBytes: footer.filter - footer.index,
     filterBytes: index.filter.byteLength,
     footer,
+    index: index.firstKeys.map((key, i) => ({
+      first: readable(key),
+      at: index.offsets[i]!,
+      bytes: index.offsets[i + 1]! - index.offsets[i]!,
+    })),
     ...(findings.length > 0 ? { damage: findings } : {}),
   };
 }

@@ -116,10 +116,25 @@ Deno.test("runInspect: tells of tables, logs and manifests", async () => {
   const table = inspect(subject.paths(".sst")[0]!);
   assertEquals([table.code, table.kind, table.records], [0, "table", 8]);
   assertEquals([table.first, table.last, table.maxCounter], ["key00", "key07", 2]);
+  assertEquals(table.index.map(({ first }: { first: string }) => first), ["key00", "key06"]);
+  const [one, two] = table.index;
+  assertEquals([one.at, one.bytes, two.at + two.bytes], [0, two.at, table.dataBytes]);
   assertEquals(inspect(subject.paths(".log")[0]!).lines, { data: 4 });
   assertEquals(inspect(`${DIRECTORY}/manifest.jsonl`).tables.length, 1);
   subject.device.flipBit(subject.paths(".sst")[0]!, 5);
   assertEquals(inspect(subject.paths(".sst")[0]!).code, 1);
+});
+
+Deno.test("runInspect: for people, the facts come first and the blocks of a table last", async () => {
+  const subject = await prepared();
+  const lines: string[] = [];
+  const file = subject.paths(".sst")[0]!;
+  runInspect({ disk: subject.device.mount(), file, print: (line) => void lines.push(line) });
+  assertEquals(lines[0], `${file}: ${subject.size(file)} bytes`);
+  assert(lines.includes("  records: 8"), lines.join("\n"));
+  assert(lines.some((line) => line.startsWith('  footer: {"index":')), lines.join("\n"));
+  assertEquals(lines.at(-3), "  index:");
+  assert(/^ {4}at 0, \d+ bytes, from "key00"$/.test(lines.at(-2)!), lines.at(-2));
 });
 
 Deno.test("runDoctor: after --salvage the node counts in no read quorum until it is refilled", async () => {

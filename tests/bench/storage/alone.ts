@@ -7,6 +7,8 @@ export interface Alone {
   valueBytes: number;
   perSecond: number;
   cpuMicroseconds: number;
+  /** What the watch says of turns that only count for 2 ms: the machine's own part. */
+  floorStallMs: Alone["stallMs"];
   /** Gaps between turns of the event loop beyond the timer's own millisecond, while loading. */
   stallMs: { p50: number; p99: number; p999: number; max: number };
   /** The same under durable puts, 100 waiting, with gets in between. */

@@ -54,7 +54,7 @@ export function costTable(comparisons: readonly Comparison[]): Table {
 
 /** This engine alone. */
 export function aloneTable(alone: Alone): Table {
-  const { stallMs, durableStallMs } = alone;
+  const { floorStallMs, stallMs, durableStallMs } = alone;
   const quantiles = ({ p50, p99, max }: Alone["stallMs"]) =>
     `${figure(p50)} / ${figure(p99)} / ${figure(max)} ms`;
   return {
@@ -63,6 +63,11 @@ export function aloneTable(alone: Alone): Table {
     rows: [
       ["load in batches of 100, without sync", `${figure(alone.perSecond)} per s`],
       ["CPU time per record, flush and compaction included", us(alone.cpuMicroseconds)],
+      [
+        "event loop with turns that count for 2 ms: stalls p50 / p99 / longest",
+        quantiles(floorStallMs),
+      ],
+      ["the same: 99.9th percentile, the machine's own part, ms", figure(floorStallMs.p999)],
       ["event loop while loading: stalls p50 / p99 / longest", quantiles(stallMs)],
       ["event loop while loading: 99.9th percentile, ms", most(stallMs.p999, STALL_MS_MAX)],
       ["under durable puts, 100 waiting, and gets: p50 / p99 / longest", quantiles(durableStallMs)],
