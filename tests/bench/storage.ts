@@ -5,7 +5,7 @@
  *
  *     deno task bench:storage [--keys=1000000] [--value=100] [--rounds=3]
  */
-import { ClassicLevel } from "npm:classic-level@3.0.0";
+import { ClassicLevel } from "classic-level";
 import Table from "cli-table3";
 import { DenoClock } from "../../src/platform/deno/deno_clock.ts";
 import { DenoDisk } from "../../src/platform/deno/deno_disk.ts";
