@@ -1,5 +1,5 @@
 /** `classic-level` (native LevelDB) under test. */
-import { ClassicLevel } from "npm:classic-level@3.0.0";
+import { ClassicLevel } from "classic-level";
 import type { Dataset } from "./dataset.ts";
 import type { Engine } from "./engine.ts";
 
