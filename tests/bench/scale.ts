@@ -64,8 +64,10 @@ function sections(): string {
         "nodes",
         "messages lost",
         "join known to all",
+        "bytes per node until then",
         "failure suspected by all",
         "called down by all",
+        "bytes per node until then",
         "bytes per node and round",
         "false suspicions",
       ],
@@ -102,9 +104,11 @@ function gossipRow(figures: GossipFigures): string[] {
     String(figures.nodes),
     percent(figures.lossRate),
     String(figures.joinRounds),
+    bytes(figures.joinBytesPerNode),
     String(figures.suspectRounds),
     String(figures.downRounds),
-    Math.round(figures.bytesPerNodeRound).toLocaleString("en-US"),
+    bytes(figures.downBytesPerNode),
+    bytes(figures.bytesPerNodeRound),
     figures.falseSuspicions === 0 ? "0" : percent(figures.falseSuspicions),
   ];
 }
@@ -126,6 +130,10 @@ function ringRow(figures: RingFigures): string[] {
 function table(header: readonly string[], rows: readonly string[][]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   return [line(header), line(header.map(() => "---:")), ...rows.map(line)].join("\n");
+}
+
+function bytes(count: number): string {
+  return Math.round(count).toLocaleString("en-US");
 }
 
 function percent(share: number): string {

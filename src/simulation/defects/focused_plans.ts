@@ -36,13 +36,20 @@ export function withSyncErrors(plan: Plan): Plan {
   return withFaults(plan, [...added, blackout]);
 }
 
-/** One node loses its disk, and is back before it can hear of the others. Nothing else happens. */
+/**
+ * A node counts on alone, while nobody hears of it and nobody else counts; then it loses its disk,
+ * and all go on from where the others are. One key: equal counters are equal versions.
+ */
 export function withWipe(plan: Plan): Plan {
+  const alone = { atMs: 500, durationMs: 2_500 };
   const faults: Fault[] = [
-    { atMs: 500, durationMs: 10, kind: "wipe", node: 0 },
-    { atMs: 500, durationMs: 3_000, kind: "partition", side: [0] },
+    { ...alone, kind: "partition", side: [0] },
+    { ...alone, kind: "pause", node: 1 },
+    { ...alone, kind: "pause", node: 2 },
+    { atMs: 2_900, durationMs: 10, kind: "wipe", node: 0 },
   ];
-  return { ...plan, nodes: 3, replication: 3, readQuorum: 2, writeQuorum: 2, keys: 2, faults };
+  const small = { nodes: 3, replication: 3, readQuorum: 2, writeQuorum: 2 };
+  return { ...plan, ...small, keys: 1, clients: 6, readShare: 0.1, faults };
 }
 
 /** Few keys, much deleted; messages come again long after they were sent. Nothing else happens. */

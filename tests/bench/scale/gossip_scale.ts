@@ -8,12 +8,14 @@ import { SeededRandom } from "../../../src/simulation/random_streams.ts";
 export interface GossipFigures {
   nodes: number;
   lossRate: number;
-  /** Rounds until every node knew of a node that joined. */
+  /** Rounds until every node knew of a node that joined, and the bytes that a node sent in them. */
   joinRounds: number;
+  joinBytesPerNode: number;
   /** Rounds until every node called a node that failed suspect (or down). */
   suspectRounds: number;
-  /** Rounds until every node called it down. */
+  /** Rounds until every node called it down, and the bytes that a node sent in them. */
   downRounds: number;
+  downBytesPerNode: number;
   /** Bytes that one node sends in one round: its views and its answers. */
   bytesPerNodeRound: number;
   /** Of all opinions of nodes that were up, the share that was not "up". */
@@ -31,7 +33,9 @@ const OBSERVERS_MAX = 50;
 export function measureGossip(nodes: number, lossRate: number, seed = 1): GossipFigures {
   const cluster = new RoundCluster(nodes, lossRate, seed);
   for (let i = 0; i < 3; i++) cluster.round();
+  const sentAtFirst = cluster.bytesSent;
   const joinRounds = cluster.roundsUntilJoined();
+  const joinBytesPerNode = (cluster.bytesSent - sentAtFirst) / nodes;
   const falseSuspicions = cluster.countFalseSuspicions();
   const sentBefore = cluster.bytesSent;
   const failed = cluster.failOne();
@@ -40,14 +44,16 @@ export function measureGossip(nodes: number, lossRate: number, seed = 1): Gossip
   );
   const downRounds = suspectRounds +
     cluster.roundsUntil((gossip, nowMs) => gossip.livenessOf(failed, nowMs) === "down");
-  const bytesPerNodeRound = (cluster.bytesSent - sentBefore) / (downRounds * nodes);
+  const downBytesPerNode = (cluster.bytesSent - sentBefore) / nodes;
   return {
     nodes,
     lossRate,
     joinRounds,
+    joinBytesPerNode,
     suspectRounds,
     downRounds,
-    bytesPerNodeRound,
+    downBytesPerNode,
+    bytesPerNodeRound: downBytesPerNode / downRounds,
     falseSuspicions,
   };
 }
