@@ -335,9 +335,9 @@ export class AntiEntropy {
       this.#keyTree = new KeyTree(this.#options, now);
     }
     const startMs = clock.monotonicMs();
-    await this.#keyTree.update();
+    const worked = await this.#keyTree.update();
     this.#updatedAtMs = clock.monotonicMs();
-    this.counts.lastTreeMs = this.#updatedAtMs - startMs;
+    if (worked) this.counts.lastTreeMs = this.#updatedAtMs - startMs;
   }
 }
 

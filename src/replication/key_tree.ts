@@ -98,22 +98,27 @@ export class KeyTree {
     this.forget();
   }
 
-  /** Makes the tree the sum of what the store holds now, or later. @throws As `Store.scan`. */
-  async update(): Promise<void> {
+  /**
+   * Makes the tree the sum of what the store holds now, or later; tells whether that was any work.
+   *
+   * @throws As `Store.scan`.
+   */
+  async update(): Promise<boolean> {
     while (this.#updating !== undefined) await this.#updating;
-    if (this.#closed) return;
-    this.#updating = this.mustReadAll ? this.#readAll() : this.#followTouched();
+    if (this.#closed) return false;
+    const keys = this.mustReadAll ? undefined : this.#takeTouched();
+    if (keys?.size === 0) return false;
+    this.#updating = keys === undefined ? this.#readAll() : this.#follow(keys);
     try {
       await this.#updating;
     } finally {
       this.#updating = undefined;
     }
+    return true;
   }
 
-  async #followTouched(): Promise<void> {
+  async #follow(keys: ReadonlySet<Key>): Promise<void> {
     const base = this.#base!;
-    const keys = this.#takeTouched();
-    if (keys.size === 0) return;
     const now = this.#options.store.snapshot();
     const forgotten = this.#forgotten;
     try {
