@@ -10,7 +10,7 @@ import type { Key } from "../record/key.ts";
 import type { Store } from "../storage/store.ts";
 import type { ExchangeCounts, KeyExchange } from "./key_exchange.ts";
 import { KeyTree } from "./key_tree.ts";
-import { LeafSet, LEAVES_PER_ARC } from "./merkle_tree.ts";
+import { LeafSet, LEAVES_PER_ARC, type MerkleTree } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Topology } from "./topology.ts";
 
@@ -125,7 +125,7 @@ export class AntiEntropy {
    */
   async arcHashes(peerName: string, fingerprint: string, fresh = false): Promise<ArcHashes> {
     await this.#recentTree(fingerprint, fresh);
-    return this.#hashesOfArcs(peerName);
+    return this.#hashesOfArcs(peerName, fingerprint);
   }
 
   /**
@@ -140,25 +140,31 @@ export class AntiEntropy {
     fresh = false,
   ): Promise<string[]> {
     await this.#recentTree(fingerprint, fresh);
-    const { arcCount } = this.#keyTree!.tree;
+    const { arcCount } = this.#treeOf(fingerprint);
     if (arcs.length > arcCount || arcs.some((arc) => arc < 0 || arc >= arcCount)) {
       throw new ConvergeError("corrupt_message", "Cannot hash arcs that the ring does not have");
     }
-    return this.#hashesOfLeaves(arcs);
+    return this.#hashesOfLeaves(arcs, fingerprint);
   }
 
-  #hashesOfArcs(peerName: string): ArcHashes {
+  /** The tree over a ring, which may have grown since somebody waited for hashes or answers. */
+  #treeOf(fingerprint: string): MerkleTree {
+    const isStill = this.#options.topology().fingerprint === fingerprint;
+    if (isStill && this.#keyTree?.fingerprint === fingerprint) return this.#keyTree.tree;
+    throw new ConvergeError("not_ready", "Cannot compare: the ring has changed meanwhile");
+  }
+
+  #hashesOfArcs(peerName: string, fingerprint: string): ArcHashes {
+    const tree = this.#treeOf(fingerprint);
     const hashes: ArcHashes = {};
-    for (const arc of this.#sharedArcs(peerName)) hashes[arc] = this.#keyTree!.tree.arcHash(arc);
+    for (const arc of this.#sharedArcs(peerName)) hashes[arc] = tree.arcHash(arc);
     return hashes;
   }
 
-  #hashesOfLeaves(arcs: readonly number[]): string[] {
+  #hashesOfLeaves(arcs: readonly number[], fingerprint: string): string[] {
+    const tree = this.#treeOf(fingerprint);
     return arcs.flatMap((arc) =>
-      Array.from(
-        { length: LEAVES_PER_ARC },
-        (_, i) => this.#keyTree!.tree.leafHash(arc * LEAVES_PER_ARC + i),
-      )
+      Array.from({ length: LEAVES_PER_ARC }, (_, i) => tree.leafHash(arc * LEAVES_PER_ARC + i))
     );
   }
 
@@ -204,16 +210,20 @@ export class AntiEntropy {
     await this.#freshTree(topology.fingerprint);
     const question = { ring: topology.fingerprint, ...(fresh ? { fresh } : {}) };
     const theirs = await ask<ArcHashes>(link, question);
-    const mine = this.#hashesOfArcs(peerName);
+    const mine = this.#hashesOfArcs(peerName, topology.fingerprint);
     const arcs = Object.keys(mine).filter((arc) => mine[arc] !== theirs[arc]).map(Number);
     if (arcs.length === 0) return undefined;
     const theirLeaves = await ask<string[]>(link, { ...question, arcs });
-    return this.#differingLeaves(arcs, theirLeaves);
+    return this.#differingLeaves(arcs, theirLeaves, topology);
   }
 
-  #differingLeaves(arcs: readonly number[], theirs: readonly string[]): LeafSet | undefined {
-    const mine = this.#hashesOfLeaves(arcs);
-    const differing = new LeafSet(this.#keyTree!.tree.arcCount * LEAVES_PER_ARC);
+  #differingLeaves(
+    arcs: readonly number[],
+    theirs: readonly string[],
+    { fingerprint, ring }: Topology,
+  ): LeafSet | undefined {
+    const mine = this.#hashesOfLeaves(arcs, fingerprint);
+    const differing = new LeafSet(ring.arcs.length * LEAVES_PER_ARC);
     for (let i = 0; i < mine.length; i++) {
       if (mine[i] === theirs[i]) continue;
       const arc = arcs[Math.floor(i / LEAVES_PER_ARC)]!;
