@@ -207,7 +207,9 @@ export class Maintenance {
   async #mergeRuns(keyspace: Keyspace, merged: Run[], older: Run[]): Promise<void> {
     const cursors: RunCursor[] = [];
     try {
-      for (const { tables } of merged) cursors.push(new RunCursor(tables, "", undefined));
+      for (const { tables } of merged) {
+        cursors.push(new RunCursor(tables, "", undefined, { isTransient: true }));
+      }
     } catch (error) {
       for (const cursor of cursors) cursor.close();
       throw error;

@@ -113,11 +113,19 @@ export class TableReader {
     return bytes;
   }
 
-  /** The checked bytes of consecutive blocks, read at once and not kept. */
-  blocks(number: number, count: number): Uint8Array[] {
+  /**
+   * The checked bytes of consecutive blocks, read at once and not kept.
+   *
+   * @param buffer Where to read them to, if they fit; default: memory of their own.
+   */
+  blocks(number: number, count: number, buffer?: Uint8Array): Uint8Array[] {
     const { offsets } = this.index();
     const offset = offsets[number]!;
-    const bytes = this.#read(offset, offsets[number + count]! - offset);
+    const length = offsets[number + count]! - offset;
+    const fits = buffer !== undefined && length <= buffer.byteLength;
+    const bytes = fits ? buffer.subarray(0, length) : new Uint8Array(length);
+    this.#file ??= this.#options.disk.openRead(this.path);
+    this.#file.readInto(offset, bytes);
     const blocks: Uint8Array[] = [];
     for (let i = number; i < number + count; i++) {
       const block = bytes.subarray(offsets[i]! - offset, offsets[i + 1]! - offset);
@@ -218,9 +226,17 @@ export class RunCursor implements Cursor {
   #pending: Uint8Array[] = [];
   /** `bytes` as a string: finding line feeds and keys in it is faster. */
   #text = "";
+  readonly #buffer: Uint8Array | undefined;
 
-  constructor(tables: readonly TableReader[], start: Key, end: Key | undefined) {
+  /** @param isTransient Whether bytes are only looked at until the next step: then memory is reused. */
+  constructor(
+    tables: readonly TableReader[],
+    start: Key,
+    end: Key | undefined,
+    { isTransient = false } = {},
+  ) {
     this.#endKey = end;
+    if (isTransient) this.#buffer = new Uint8Array((READ_AHEAD_BLOCKS + 2) * BLOCK_BYTES);
     this.#tables = tables.filter(({ properties }) =>
       properties.last >= start && (end === undefined || properties.first < end)
     );
@@ -265,7 +281,7 @@ export class RunCursor implements Cursor {
         continue;
       }
       const count = Math.min(left, this.#readAhead);
-      this.#pending = table.blocks(this.#nextBlock, count).reverse();
+      this.#pending = table.blocks(this.#nextBlock, count, this.#buffer).reverse();
       this.#nextBlock += count;
       this.#readAhead = Math.min(this.#readAhead * 2, READ_AHEAD_BLOCKS);
       block = this.#pending.pop();

@@ -2,7 +2,7 @@
 import { crc32 } from "node:zlib";
 import { invariant } from "../errors.ts";
 import type { AppendFile, Disk } from "../platform/disk.ts";
-import type { Key } from "../record/key.ts";
+import { type Key, keyFromBytes, keyToBytes } from "../record/key.ts";
 import { BloomFilterBuilder } from "./bloom_filter.ts";
 import { tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
 import { type Line, type LineFacts, lineFacts, lineKey } from "./line_record.ts";
@@ -60,7 +60,7 @@ export class TableWriter {
   #tombstones = 0;
   #erases = 0;
   #maxCounter = 0;
-  #last: Line | undefined;
+  #lastKey: Key | undefined;
 
   constructor(options: TableWriterOptions) {
     this.#options = options;
@@ -75,7 +75,7 @@ export class TableWriter {
     return this.#dataBytes + this.#blockBytes;
   }
 
-  /** Adds a line. Its bytes must stay unchanged until the next call. */
+  /** Adds a line. Nothing of its bytes is kept. */
   add(
     key: Key,
     { bytes, start, end }: Line,
@@ -92,7 +92,7 @@ export class TableWriter {
     this.#block[this.#blockBytes++] = LF;
     this.#filter.add(key);
     this.#records++;
-    this.#last = { bytes, start, end };
+    this.#lastKey = key;
     if (this.#blockBytes >= BLOCK_BYTES) this.#finishBlock();
   }
 
@@ -110,15 +110,15 @@ export class TableWriter {
    */
   async finish(pause?: () => Promise<void>): Promise<WrittenTable> {
     const { disk, directory, number, keyspace } = this.#options;
-    invariant(this.#last !== undefined, "a table has at least one line");
-    const { bytes, start, end } = this.#last;
+    invariant(this.#lastKey !== undefined, "a table has at least one line");
     const properties: TableProperties = {
       keyspace,
       records: this.#records,
       tombstones: this.#tombstones,
       erases: this.#erases,
       first: this.#firstKeys[0]!,
-      last: lineKey(bytes, start, end),
+      // Its own characters, and not a part of a string of a whole block.
+      last: keyFromBytes(keyToBytes(this.#lastKey)),
       maxCounter: this.#maxCounter,
     };
     if (this.#blockBytes > 0) this.#finishBlock();
