@@ -14,7 +14,7 @@ import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Key, KEY_BYTES_MAX, keyFromJson, keyToJson } from "../record/key.ts";
 import { isLive } from "../record/record.ts";
-import { lineOf } from "../record/record_line.ts";
+import { lineOf } from "../record/frame.ts";
 import { formatVersion } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import { readBody } from "./body.ts";

@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { type Key, keyFromPath, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { lineOf } from "../record/record_line.ts";
+import { lineOf } from "../record/frame.ts";
 import { formatVersion } from "../record/version.ts";
 import { decodeReadReplies, encodeReadQuestion } from "../replication/internal_protocol.ts";
 import type { PeerLink } from "../replication/peer_link.ts";

@@ -2,7 +2,8 @@
 import type { Context, Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
 import { keyFromPath, keyToPath } from "../record/key.ts";
-import { decodeFrames, joinFrames, lineOf } from "../record/record_line.ts";
+import { joinFrames, lineOf } from "../record/frame.ts";
+import { decodeFrames } from "../record/record_line.ts";
 import type { MemberStatus } from "../membership/member.ts";
 import type { Clock } from "../platform/clock.ts";
 import { bodyChecksum, checkBody } from "../replication/body_checksum.ts";

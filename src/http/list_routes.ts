@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromBytes, keyFromText, keyToJson, keyToText } from "../record/key.ts";
-import { lineOf } from "../record/record_line.ts";
+import { lineOf } from "../record/frame.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import { LIST_LIMIT_MAX, type ListedKey } from "../replication/key_listing.ts";
 import type { Lister } from "../replication/lister.ts";

@@ -9,7 +9,8 @@
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { decodeFrames, joinFrames, sizeOf } from "../record/record_line.ts";
+import { joinFrames } from "../record/frame.ts";
+import { decodeFrames, sizeOf } from "../record/record_line.ts";
 import { isCounter, isNodeID, type Version } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
 

@@ -7,7 +7,7 @@ import type { Member } from "../membership/member.ts";
 import type { NetworkResponse } from "../platform/network.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { joinFrames } from "../record/record_line.ts";
+import { joinFrames } from "../record/frame.ts";
 import { BatchLane, type LaneLimits } from "./batch_lane.ts";
 import { CircuitBreaker } from "./circuit_breaker.ts";
 import {

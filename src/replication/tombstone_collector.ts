@@ -9,7 +9,7 @@ import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import { newest, type StoredRecord } from "../record/record.ts";
-import { joinFrames } from "../record/record_line.ts";
+import { joinFrames } from "../record/frame.ts";
 import { compareVersions, formatVersion } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
 import {

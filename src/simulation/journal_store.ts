@@ -6,7 +6,8 @@
 import { Buffer } from "node:buffer";
 import { ConvergeError } from "../errors.ts";
 import type { AppendFile, Disk } from "../platform/disk.ts";
-import { decodeFrame, FRAME_HEADER_BYTES, frameOf } from "../record/record_line.ts";
+import { FRAME_HEADER_BYTES, frameOf } from "../record/frame.ts";
+import { decodeFrame } from "../record/record_line.ts";
 import { MemoryStore } from "../storage/memory_store.ts";
 import type {
   ApplyResult,

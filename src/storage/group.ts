@@ -7,7 +7,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { Key } from "../record/key.ts";
-import { FRAME_HEADER_BYTES, lineOf, writeHex } from "../record/record_line.ts";
+import { FRAME_HEADER_BYTES, lineOf, writeHex } from "../record/frame.ts";
 import { compareVersions, type Version } from "../record/version.ts";
 import { eraseLine, type LineFacts, LineRecord } from "./line_record.ts";
 import type { Memtable, Slot } from "./memtable.ts";

@@ -7,11 +7,11 @@
  * An *erase marker* is a line with `"e":1`: the key and all older lines of it are forgotten. It
  * lives in log, memtables and tables until a compaction reaches the oldest run; no read shows it.
  */
-import { Buffer } from "node:buffer";
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
+import { latin1 } from "../record/latin1.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { frameAround } from "../record/record_line.ts";
+import { frameAround } from "../record/frame.ts";
 import { isCounter, isNodeID, type Version } from "../record/version.ts";
 
 const LF = 10;
@@ -25,16 +25,6 @@ const BACKSLASH = 92;
 const KEY_OFFSET = 6;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** The method without making a `Buffer` of every array first. */
-const latin1Slice = (Buffer.prototype as unknown as {
-  latin1Slice(this: Uint8Array, start: number, end: number): string;
-}).latin1Slice;
-
-/** The bytes as a string with one character each. */
-export function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return latin1Slice.call(bytes, start, end);
-}
 
 /** A record, or an erase marker, as the bytes [start, end) of a buffer; no line feed. */
 export class LineRecord implements StoredRecord {
@@ -106,7 +96,7 @@ export function lineKey(bytes: Uint8Array, start: number, end: number): Key {
     let position = start + KEY_OFFSET;
     while (position < end) {
       const byte = bytes[position]!;
-      if (byte === QUOTE) return latin1Slice.call(bytes, start + KEY_OFFSET, position);
+      if (byte === QUOTE) return latin1(bytes, start + KEY_OFFSET, position);
       if (byte === BACKSLASH) break;
       position++;
     }
@@ -252,7 +242,7 @@ function internNodeID(bytes: Uint8Array, start: number, end: number): string {
     while (i < known.length && known.charCodeAt(i) === bytes[start + i]) i++;
     if (i === known.length) return known;
   }
-  return nodeIDs[slot] = latin1Slice.call(bytes, start, end);
+  return nodeIDs[slot] = latin1(bytes, start, end);
 }
 
 function isTextKey(bytes: Uint8Array, start: number): boolean {

@@ -3,6 +3,7 @@ import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
 import type { Disk, ReadFile } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
+import { latin1 } from "../record/latin1.ts";
 import type { BlockCache, CachedBlock } from "./block_cache.ts";
 import { type KeyHash, mayContain } from "./bloom_filter.ts";
 import type { Cursor } from "./cursor.ts";
@@ -10,7 +11,6 @@ import { tableName } from "./file_names.ts";
 import {
   findLine,
   findStart,
-  latin1,
   type Line,
   lineEnd,
   lineKey,

@@ -16,7 +16,7 @@
  */
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
-import { FRAME_HEADER_BYTES, readHex, writeHex } from "../record/record_line.ts";
+import { FRAME_HEADER_BYTES, readHex, writeHex } from "../record/frame.ts";
 
 export const LOG_FORMAT = 1;
 export const HEADER_TAG = "#log";

@@ -4,7 +4,7 @@
  */
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
-import { FRAME_HEADER_BYTES } from "../record/record_line.ts";
+import { FRAME_HEADER_BYTES } from "../record/frame.ts";
 import {
   type Commit,
   isChecked,

@@ -24,12 +24,10 @@ import {
   keyToPath,
 } from "../../src/record/key.ts";
 import { newest } from "../../src/record/record.ts";
+import { frameOf, joinFrames, lineOf } from "../../src/record/frame.ts";
 import {
   decodeFrames,
   encodeRecord,
-  frameOf,
-  joinFrames,
-  lineOf,
   recordFromLine,
   valueOf,
 } from "../../src/record/record_line.ts";

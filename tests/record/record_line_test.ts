@@ -1,13 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { keyFromBytes } from "../../src/record/key.ts";
+import { frameAround, joinFrames, lineOf } from "../../src/record/frame.ts";
 import {
   decodeFrame,
   decodeFrames,
   encodeRecord,
-  frameAround,
-  joinFrames,
-  lineOf,
   recordFromLine,
   valueOf,
 } from "../../src/record/record_line.ts";

@@ -39,7 +39,7 @@ export function record(
 }
 
 /** A frame around any JSON text, with a checksum that holds. */
-export { frameOf } from "../../src/record/record_line.ts";
+export { frameOf } from "../../src/record/frame.ts";
 
 /** Base64 of bytes. */
 export function base64(bytes: Uint8Array): string {
