@@ -22,8 +22,8 @@ export class ClusterProcess implements AsyncDisposable {
 
   static async start(): Promise<ClusterProcess> {
     const cwd = await Deno.makeTempDir({ prefix: "converge-test-" });
-    const [controlPort = 0] = freePorts(1);
-    const cluster = new ClusterProcess(cwd, threePortsInARow(), controlPort);
+    const [first = 0, , , controlPort = 0] = freePorts(4);
+    const cluster = new ClusterProcess(cwd, first, controlPort);
     await cluster.until("it is ready", () => {
       if (!cluster.process.isRunning) throw new Hopeless("it has ended");
       return cluster.process.stdout.includes("The cluster is ready");
@@ -85,20 +85,4 @@ export class ClusterProcess implements AsyncDisposable {
     await this.process.dispose();
     await Deno.remove(this.#cwd, { recursive: true });
   }
-}
-
-function threePortsInARow(): number {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const [first = 0] = freePorts(1);
-    try {
-      const listeners = [0, 1, 2].map((step) =>
-        Deno.listen({ hostname: "127.0.0.1", port: first + step })
-      );
-      for (const listener of listeners) listener.close();
-      return first;
-    } catch {
-      // taken: look elsewhere
-    }
-  }
-  throw new Error("Cannot find three free ports in a row");
 }

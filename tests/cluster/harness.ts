@@ -58,15 +58,31 @@ export async function until<T>(
   throw new Error(`Waited ${deadlineMs} ms in vain until ${what}${reason}\n${evidence()}`);
 }
 
-/** Ports that were free a moment ago, all different. */
+/**
+ * Below the ports that the system gives to outgoing connections (from 32768 on with Linux): one of
+ * those may be taken again by any connection before the server that it is meant for listens.
+ */
+const PORTS = { first: 12_000, end: 32_000 };
+const PORT_ATTEMPTS_MAX = 1_000;
+
+/** Ports that follow each other, on which nobody listens. */
 export function freePorts(count: number): number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
-  const ports = listeners.map((listener) => listener.addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
+  for (let attempt = 0; attempt < PORT_ATTEMPTS_MAX; attempt++) {
+    const first = PORTS.first + Math.floor(Math.random() * (PORTS.end - PORTS.first - count));
+    const ports = Array.from({ length: count }, (_, i) => first + i);
+    if (ports.every(isFree)) return ports;
+  }
+  throw new Error(`Cannot find ${count} free ports in a row`);
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return false;
+    throw error;
+  }
 }
 
 /** A process of `converge` with everything that it has printed. */

@@ -1,5 +1,5 @@
 /** `classic-level` (native LevelDB) under test. */
-import { ClassicLevel } from "classic-level";
+import type { ClassicLevel } from "classic-level";
 import type { Dataset } from "./dataset.ts";
 import type { Engine } from "./engine.ts";
 
@@ -19,6 +19,8 @@ export class LevelEngine implements Engine {
 
   async open(sync: boolean): Promise<void> {
     this.#options = { sync };
+    // Not above: tests of the bench's other parts may not load native code.
+    const { ClassicLevel } = await import("classic-level");
     this.#db = new ClassicLevel(this.directory, {
       keyEncoding: "utf8",
       valueEncoding: "view",
