@@ -135,6 +135,8 @@ export class Maintenance {
   }
 
   async #flushLoop(): Promise<void> {
+    // Ends later than it begins, also where there is nothing to do: `freeze` notes that it runs.
+    await undefined;
     while (this.#frozen.length > 0 && !this.#isStopped) {
       try {
         await this.#flushOldest(this.#frozen[0]!);
