@@ -429,6 +429,11 @@ export class LsmStore implements Store {
     this.#witnessTimer ??= this.#clock.setTimer(WITNESS_DELAY_MS, () => this.#witness());
   }
 
+  #cancelWitness(): void {
+    if (this.#witnessTimer !== undefined) this.#clock.clearTimer(this.#witnessTimer);
+    this.#witnessTimer = undefined;
+  }
+
   #witness(): void {
     this.#witnessTimer = undefined;
     if (this.#closed || this.#fatal !== undefined || this.#log.hasUnsynced) return;
@@ -476,6 +481,7 @@ export class LsmStore implements Store {
   /** Freezes the memtable and goes on in a new segment. Only the writer may call it. */
   async #rotate(): Promise<void> {
     if (this.#active.isEmpty) return;
+    this.#cancelWitness(); // of this segment, whose length the next one is told
     if (this.#log.hasUnsynced) await this.#syncLog();
     const sealed = this.#log;
     try {
