@@ -1,4 +1,5 @@
 /** What the command line asks for. */
+import { readOptions } from "../options.ts";
 
 /** Parts that can be chosen with `--only`. */
 export const PARTS = [
@@ -49,46 +50,15 @@ export const USAGE = `Usage: deno task bench:cluster [options]
 
 /** Reads the arguments. @throws {Error} with one line for the user. */
 export function parseOptions(args: readonly string[]): Options {
-  const options = {
-    parts: new Set<Part>(PARTS),
-    seconds: 5,
-    rounds: 3,
-    keys: 100_000,
-    keySteps: [10_000, 100_000, 1_000_000],
-    startKeys: 1_000_000,
-    write: true,
-  };
-  const rest = [...args];
-  while (rest.length > 0) {
-    const [name = "", inline] = rest.shift()!.split("=", 2);
-    if (name === "--no-write") {
-      options.write = false;
-      continue;
-    }
-    const value = inline ?? rest.shift();
-    if (value === undefined) throw new Error(`Cannot read ${name}: it needs a value`);
-    if (name === "--only") options.parts = new Set(value.split(",").map(partOf));
-    else if (name === "--seconds") options.seconds = positive(name, value);
-    else if (name === "--rounds") options.rounds = positive(name, value);
-    else if (name === "--keys") options.keys = positive(name, value);
-    else if (name === "--key-steps") {
-      options.keySteps = value.split(",").map((step) => positive(name, step));
-    } else if (name === "--start-keys") options.startKeys = positive(name, value);
-    else throw new Error(`Cannot use ${name}: no such option`);
-  }
-  return options;
-}
-
-function partOf(name: string): Part {
-  const part = PARTS.find((part) => part === name);
-  if (part === undefined) throw new Error(`Cannot use --only ${name}: it is none of ${PARTS}`);
-  return part;
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw new Error(`Cannot use ${name} ${text}: it must be a positive integer`);
-  }
-  return value;
+  return readOptions(args, {
+    parts: PARTS,
+    usual: PARTS,
+    counts: {
+      seconds: 5,
+      rounds: 3,
+      keys: 100_000,
+      keySteps: [10_000, 100_000, 1_000_000],
+      startKeys: 1_000_000,
+    },
+  });
 }
