@@ -163,7 +163,7 @@ export class Coordinator {
   #costOf(owner: Owner): number {
     if (!owner.countsForReads) return Number.MAX_VALUE;
     const link = this.#options.linkTo(owner.name);
-    if (link === undefined || link.isOpen) return Number.MAX_SAFE_INTEGER;
+    if (link === undefined || !link.isWell) return Number.MAX_SAFE_INTEGER;
     return link.latencyMs;
   }
 }

@@ -117,6 +117,11 @@ export class PeerLink {
     return !this.#breaker.isClosed && this.#breaker.isOpen(this.#nowMs());
   }
 
+  /** Whether nothing failed since the peer was last heard: then a read may rely on it. */
+  get isWell(): boolean {
+    return this.#breaker.isClosed;
+  }
+
   /** What a batch takes lately; at least what the oldest under way has taken so far. */
   get latencyMs(): number {
     for (const { startMs } of this.#underWay) {

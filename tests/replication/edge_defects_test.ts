@@ -21,6 +21,21 @@ Deno.test("one stopped node does not stall the others, nor every request", () =>
     );
   }));
 
+Deno.test("a read never is what finds out whether a stopped node is back", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    cluster.pause(3);
+    for (let i = 0; i < 20; i++) await cluster.put(1, `k${i}`, "v");
+    await cluster.wait(4_000);
+    // Its breaker opens now and then for a probe, at first after fractions of a second.
+    for (let i = 0; i < 400; i++) {
+      const startMs = cluster.world.time.nowMs;
+      await cluster.get(1, "k");
+      assert(cluster.world.time.nowMs - startMs < 10, `read ${i} waited`);
+      await cluster.wait(25);
+    }
+  }));
+
 Deno.test("a slow owner does not slow a request that has its quorum", () =>
   InProcessCluster.run({}, async (cluster) => {
     cluster.slow(3, 400);
