@@ -26,7 +26,7 @@ import { Lister } from "./replication/lister.ts";
 import { LocalState } from "./replication/local_state.ts";
 import { MessageAuth } from "./replication/message_auth.ts";
 import { PeerLink } from "./replication/peer_link.ts";
-import { Refill } from "./replication/refill.ts";
+import { notedLoss, Refill } from "./replication/refill.ts";
 import { Replica } from "./replication/replica.ts";
 import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
@@ -146,7 +146,7 @@ export class ConvergeNode {
       },
     });
     const isBusy = () => this.#coordinator.inFlight > 0;
-    const exchange = new KeyExchange({ store, replica, clock, selfName, isBusy });
+    const exchange = new KeyExchange({ store, replica, clock, selfName, linkTo, isBusy });
     this.#hints = parts.createHintedHandoff({
       store,
       clock,
@@ -273,8 +273,8 @@ export class ConvergeNode {
     const parts = { ...REAL_PARTS, ...tracingParts(platform.tracer), ...replaced };
     const failure = Promise.withResolvers<ConvergeError>();
     // Damage may be found before there is a node to tell.
-    let onDamage = (): void | Promise<void> => void (damagedEarly = true);
-    let damagedEarly = false;
+    let onLoss = (loss: number): void | Promise<void> => void (lossEarly = loss);
+    let lossEarly = 0;
     const telemetry = createTelemetry(platform.clock);
     const store = await parts.openStore({
       directory: config.dataDirectory,
@@ -285,15 +285,18 @@ export class ConvergeNode {
       memtableBytes: config.memtableBytes,
       cacheBytes: config.cacheBytes,
       onFatal: failure.resolve,
-      onDamage: () => onDamage(),
+      onDamage: ({ loss }) => onLoss(loss),
     });
     try {
       const state = new LocalState(store);
-      const identity = await openIdentity(state, config, platform);
+      // Where documents may be gone, the node may have given out counters that it knows nothing of:
+      // it is another life then, as one with an empty disk is.
+      const isAnotherLife = store.lastLoss() !== notedLoss(state);
+      const identity = await openIdentity(state, config, platform, isAnotherLife);
       const lamport = await parts.openLamportClock(state, store.highestCounter());
       const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
       const gossip = parts.createGossip({
-        self: selfMember(config, identity, saved),
+        self: selfMember(config, identity, isAnotherLife ? undefined : saved),
         known: saved?.members.filter(({ name }) => name !== config.name) ?? [],
         seeds: config.peers,
         resolvedSeeds: saved?.seeds ?? [],
@@ -314,8 +317,8 @@ export class ConvergeNode {
         telemetry,
         failed,
       });
-      onDamage = () => node.#onDataLost();
-      if (damagedEarly) await onDamage();
+      onLoss = (loss) => node.#onDataLost(loss);
+      if (isAnotherLife || lossEarly > 0) await onLoss(Math.max(lossEarly, store.lastLoss()));
       return node;
     } catch (error) {
       await store.close().catch(() => {});
@@ -354,10 +357,11 @@ export class ConvergeNode {
     await this.#store.close();
   }
 
-  async #onDataLost(): Promise<void> {
+  /** @param loss What `Store.lastLoss` says, or will say once the damaged table is replaced. */
+  async #onDataLost(loss: number): Promise<void> {
     this.#antiEntropy.onDataLost();
     try {
-      await this.#refill.restart();
+      await this.#refill.restart(loss);
     } catch (error) {
       this.#platform.log.error("refill.failed", { why: String(error) });
     }
@@ -434,6 +438,7 @@ async function openIdentity(
   state: LocalState,
   config: NodeConfig,
   platform: Platform,
+  isAnotherLife: boolean,
 ): Promise<Identity> {
   const existing = state.read<Identity>(IDENTITY_DOCUMENT);
   if (existing !== undefined && existing.name !== config.name) {
@@ -442,7 +447,9 @@ async function openIdentity(
       `Cannot use ${config.dataDirectory} as ${config.name}: it belongs to ${existing.name}`,
     );
   }
-  const nodeID = existing?.nodeID ?? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`;
+  const nodeID = existing === undefined || isAnotherLife
+    ? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`
+    : existing.nodeID;
   const identity = { name: config.name, nodeID, starts: (existing?.starts ?? 0) + 1 };
   await state.write(IDENTITY_DOCUMENT, identity);
   return identity;

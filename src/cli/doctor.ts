@@ -1,17 +1,13 @@
 /** `converge doctor --data DIR [--salvage] [--json]`: checks a data directory offline. */
 import { CommandError } from "./command_error.ts";
-import type { Clock } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
-import { markLost } from "../replication/refill.ts";
 import { checkDirectory, type Finding } from "../storage/directory_check.ts";
 import { salvageDirectory, type SalvageReport } from "../storage/directory_salvage.ts";
 import { LOCK_NAME } from "../storage/file_names.ts";
-import { LsmStore } from "../storage/lsm_store.ts";
 
 /** What to check and how to tell. */
 export interface DoctorOptions {
   disk: Disk;
-  clock: Clock;
   directory: string;
   /** Move what is damaged aside and keep the rest. */
   salvage?: boolean;
@@ -28,12 +24,6 @@ export interface DoctorOptions {
  * @throws {ConvergeError} `data_locked` while a node has the directory; `disk_full`; `disk_failed`.
  */
 export async function runDoctor(options: DoctorOptions): Promise<number> {
-  const { isDamaged, isSalvaged } = await check(options);
-  if (isSalvaged) await markDirectory(options);
-  return isDamaged && !isSalvaged ? 1 : 0;
-}
-
-async function check(options: DoctorOptions): Promise<{ isDamaged: boolean; isSalvaged: boolean }> {
   const { disk, directory, salvage = false, json = false, print } = options;
   if (disk.list(directory).length === 0) {
     throw new CommandError(
@@ -53,19 +43,9 @@ async function check(options: DoctorOptions): Promise<{ isDamaged: boolean; isSa
       for (const finding of findings) print(findingLine(finding));
       for (const line of advice(directory, isDamaged, salvaged)) print(line);
     }
-    return { isDamaged, isSalvaged: salvaged !== undefined };
+    return isDamaged && salvaged === undefined ? 1 : 0;
   } finally {
     lock.release();
-  }
-}
-
-/** A record may be gone that this node had acknowledged: it must not vouch for its absence. */
-async function markDirectory({ disk, directory, clock }: DoctorOptions): Promise<void> {
-  const store = await LsmStore.open({ disk, directory, clock });
-  try {
-    await markLost(store);
-  } finally {
-    await store.close();
   }
 }
 

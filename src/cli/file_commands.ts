@@ -1,6 +1,5 @@
 /** The commands that need no running node: `doctor`, `inspect` and `sim`. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { DenoClock } from "../platform/deno/deno_clock.ts";
 import { DenoDisk } from "../platform/deno/deno_disk.ts";
 import { ALL_DEFECTS } from "../simulation/defects/all_defects.ts";
 import { runDoctor } from "./doctor.ts";
@@ -30,7 +29,6 @@ export function addFiles(program: Command, outcome: Outcome): void {
     .action(async (flags: Flags) => {
       outcome.exitCode = await runDoctor({
         disk: new DenoDisk(),
-        clock: new DenoClock(),
         directory: String(flags.data),
         salvage: flags.salvage === true,
         json: flags.json === true,

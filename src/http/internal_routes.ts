@@ -93,6 +93,10 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 
   app.post("/internal/read", async (c) => {
     const { body } = await receive(c, options, bytesMax);
+    // Who asks takes this node for one whose answer counts.
+    if (options.status() !== "normal") {
+      throw new ConvergeError("not_ready", "Cannot answer for keys: this node is being refilled");
+    }
     const questions = decodeReadQuestions(body);
     const replies = encodeReadReplies(options.replica.answer(questions));
     const from = c.req.raw.headers.has(LOCATE_HEADER) && questions.length === 1

@@ -269,14 +269,17 @@ export class HintedHandoff {
     const records: StoredRecord[] = [];
     let bytes = 0;
     const scan = this.#options.store.scan(keyspace, after === undefined ? {} : { start: after });
-    while (records.length < BATCH_RECORDS && bytes < BATCH_BYTES) {
-      const [record] = scan.next(1);
-      if (record === undefined) break;
-      if (record.key === after) continue; // it was delivered, and a newer hint has come: next time
-      bytes += sizeOf(record);
-      records.push(record);
+    try {
+      while (records.length < BATCH_RECORDS && bytes < BATCH_BYTES) {
+        const [record] = scan.next(1);
+        if (record === undefined) break;
+        if (record.key === after) continue; // it was delivered, and a newer hint has come: next time
+        bytes += sizeOf(record);
+        records.push(record);
+      }
+    } finally {
+      scan.close();
     }
-    scan.close();
     return records;
   }
 
@@ -296,8 +299,8 @@ export class HintedHandoff {
       }
     } catch (error) {
       if (isConvergeError(error, "closed")) return;
-      if (!isConvergeError(error, "corrupt_file")) throw error;
-      // Hints that lie in a damaged table cannot be counted yet: the delivery finds out.
+      if (!isConvergeError(error, "corrupt_file", "disk_failed")) throw error;
+      // Hints that cannot be read cannot be counted yet: the delivery finds out.
       waiting.backlog = true;
       waiting.records++;
     } finally {

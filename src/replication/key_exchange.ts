@@ -3,6 +3,7 @@
  * peer has newer and pushes what this node has newer. The one mechanism behind anti-entropy (a few
  * leaves), catching up after a restart, and refilling an empty disk (everything).
  */
+import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { delay } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
@@ -10,11 +11,13 @@ import type { StoredRecord } from "../record/record.ts";
 import { decodeFrames } from "../record/record_line.ts";
 import { compareVersions } from "../record/version.ts";
 import type { Store } from "../storage/store.ts";
+import { isBelowHorizon } from "./horizon.ts";
 import {
   decodeReadQuestions,
   decodeReadReplies,
   encodeReadQuestion,
   HORIZON_HEADER,
+  type ReadReply,
 } from "./internal_protocol.ts";
 import { encodeRangeRequest, readRange } from "./key_range.ts";
 import type { LeafSet } from "./merkle_tree.ts";
@@ -33,6 +36,7 @@ export interface KeyExchangeOptions {
   replica: Replica;
   clock: Clock;
   selfName: string;
+  linkTo(name: string): PeerLink | undefined;
   /** Whether clients' requests are under way here: they come first. */
   isBusy(): boolean;
 }
@@ -50,6 +54,11 @@ export interface ExchangeRequest {
   readonly values: boolean;
   /** For a node that is being refilled: takes from owners of before too, see `key_range.ts`. */
   readonly settled?: readonly string[];
+  /**
+   * For a node that lost some of its data: what is left may be older than a tombstone that was lost
+   * here and collected elsewhere. So it proves nothing, and goes where no other owner has the key.
+   */
+  readonly leftovers?: boolean;
   /** Called after each page with its last key; false stops the exchange. */
   onPage(through: Key | undefined, counts: ExchangeCounts): Promise<boolean> | boolean;
 }
@@ -125,7 +134,10 @@ export class KeyExchange {
       ? await this.#store(missing as StoredRecord[], ownFence)
       : await this.#pull(link, missing, ownFence);
     const owed = surplus.filter(({ key }) => topology.owns(peerName, key));
-    counts.pushed += await this.#push(link, owed, peerFence);
+    const fence = request.leftovers === true ? undefined : Number(peerFence);
+    const { pushed, below } = await this.#push(link, owed, fence);
+    counts.pushed += pushed;
+    if (request.leftovers === true) await this.#giveUp(topology, peerName, below);
     return { through, busy: response.headers.has(BUSY_HEADER) };
   }
 
@@ -133,11 +145,7 @@ export class KeyExchange {
     let pulled = 0;
     let wanted = keys;
     while (wanted.length > 0) {
-      const body = wanted.map(({ key }) => encodeReadQuestion({ key, have: undefined })).join("");
-      const response = await link.request("POST", "/internal/read", {
-        body: new TextEncoder().encode(body),
-      });
-      const replies = decodeReadReplies(response.body, wanted.length);
+      const replies = await askAbout(link, wanted);
       pulled += await this.#store(replies.filter((reply) => typeof reply === "object"), fence);
       wanted = wanted.filter((_, i) => replies[i] === "again");
     }
@@ -150,18 +158,51 @@ export class KeyExchange {
     return results.filter((result) => result === "stored").length;
   }
 
+  /** Sends this node's copies; `below` are those that the peer did not take, see `horizon.ts`. */
   async #push(
     link: PeerLink,
     records: readonly StoredRecord[],
-    fence: string,
-  ): Promise<number> {
+    fence: number | undefined,
+  ): Promise<{ pushed: number; below: StoredRecord[] }> {
     let pushed = 0;
+    const below: StoredRecord[] = [];
     for (const batch of batchesOf(records, PUSH_BYTES)) {
-      const results = await link.writeFenced(batch, Number(fence));
-      pushed += results.filter((result) => result === "stored").length;
+      const results = await link.writeCopies(batch, fence);
+      batch.forEach((record, i) => {
+        if (results[i] === "stored") pushed++;
+        else if (isBelowHorizon(results[i])) below.push(record);
+      });
     }
-    return pushed;
+    return { pushed, below };
   }
+
+  /** Erases those copies that an owner did not take, and of whose keys no other owner knows anything. */
+  async #giveUp(
+    topology: Topology,
+    refusedBy: string,
+    records: readonly StoredRecord[],
+  ): Promise<void> {
+    const { selfName, linkTo, replica } = this.#options;
+    const known = new Set<StoredRecord>();
+    for (const { name, status } of topology.members) {
+      if (name === selfName || name === refusedBy || status !== "normal") continue;
+      const owned = records.filter((record) => topology.owns(name, record.key));
+      if (owned.length === 0) continue;
+      const link = linkTo(name);
+      if (link === undefined) throw new ConvergeError("unreachable", `Cannot ask ${name}`);
+      const replies = await askAbout(link, owned);
+      for (const [i, record] of owned.entries()) if (replies[i] !== "absent") known.add(record);
+    }
+    await replica.collect(records.filter((record) => !known.has(record)));
+  }
+}
+
+async function askAbout(link: PeerLink, keys: readonly KeyVersion[]): Promise<ReadReply[]> {
+  const body = keys.map(({ key }) => encodeReadQuestion({ key, have: undefined })).join("");
+  const response = await link.request("POST", "/internal/read", {
+    body: new TextEncoder().encode(body),
+  });
+  return decodeReadReplies(response.body, keys.length);
 }
 
 /** Cuts records into batches of about so many bytes. */

@@ -14,6 +14,8 @@ export class LocalState {
   readonly #store: Store;
   /** Counters given out but perhaps not yet readable; Invariant: per name, strictly increasing. */
   readonly #counters = new Map<string, number>();
+  /** Each document as it was read or written last. */
+  readonly #latest = new Map<string, unknown>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -23,7 +25,9 @@ export class LocalState {
   read<T>(name: string): T | undefined {
     const record = this.#store.get(META, keyFromText(name));
     if (record === undefined || record.tombstone) return undefined;
-    return JSON.parse(decoder.decode(valueOf(record).bytes)) as T;
+    const json = JSON.parse(decoder.decode(valueOf(record).bytes));
+    if (!this.#latest.has(name)) this.#latest.set(name, json);
+    return json;
   }
 
   /** The change that writes a document, to be applied together with others. */
@@ -32,6 +36,7 @@ export class LocalState {
     const stored = this.#store.get(META, key)?.counter ?? 0;
     const counter = Math.max(stored, this.#counters.get(name) ?? 0) + 1;
     this.#counters.set(name, counter);
+    this.#latest.set(name, json);
     const value = encoder.encode(JSON.stringify(json));
     return { keyspace: META, record: encodeRecord({ key, value, counter, nodeID: LOCAL_NODE_ID }) };
   }
@@ -39,5 +44,10 @@ export class LocalState {
   /** Writes a document durably. @throws {ConvergeError} as `Store.apply`. */
   async write(name: string, json: unknown): Promise<void> {
     await this.#store.apply([this.mutation(name, json)]);
+  }
+
+  /** Writes all known documents once more: the disk may have lost some. @throws as `write`. */
+  async writeAgain(): Promise<void> {
+    await this.#store.apply([...this.#latest].map(([name, json]) => this.mutation(name, json)));
   }
 }

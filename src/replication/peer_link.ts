@@ -174,14 +174,18 @@ export class PeerLink {
   }
 
   /**
-   * Sends an owner's own copies, see `horizon.ts`.
+   * Sends copies apart from others' writes.
    *
+   * @param fence For an owner's own copies, see `horizon.ts`.
    * @throws {ConvergeError} as `request`.
    */
-  async writeFenced(records: readonly StoredRecord[], fence: number): Promise<ReplicaResult[]> {
+  async writeCopies(
+    records: readonly StoredRecord[],
+    fence: number | undefined,
+  ): Promise<ReplicaResult[]> {
     const response = await this.request("POST", "/internal/kv", {
       body: joinFrames(records),
-      headers: { [FENCE_HEADER]: String(fence) },
+      ...(fence === undefined ? {} : { headers: { [FENCE_HEADER]: String(fence) } }),
     });
     return decodeApplyResults(response.body, records.length);
   }

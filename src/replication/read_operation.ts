@@ -161,7 +161,9 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     let asked = 0;
     if (selfAt >= 0) {
       this.#unasked--;
-      if (this.#readOwn(selfAt) && owners[selfAt]!.countsForReads) asked++;
+      const counts = owners[selfAt]!.countsForReads;
+      // A copy that does not count shows nothing about leftovers, see `#onFenced`.
+      if ((counts || this.#round === 0) && this.#readOwn(selfAt) && counts) asked++;
     }
     while (this.#unasked > 0 && (asked < quorum || askAll)) {
       if (this.#askOneMore()) asked++;
@@ -270,7 +272,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
       const records = [sent];
       const results = owner.isSelf
         ? await this.#context.replica.apply(records, fence)
-        : await this.#context.linkTo(owner.name)!.writeFenced(records, fence);
+        : await this.#context.linkTo(owner.name)!.writeCopies(records, fence);
       answer = results[0]!;
     } catch {
       // It stays unrepaired; the other owners may do.
@@ -288,9 +290,13 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     if (this.#over) return;
     this.#end("failed", this.#context.clock.monotonicMs());
     this.#context.onReadFailed();
+    const { countsForReads } = this.#request.set;
+    const isOverloaded = this.#core.answers.some((answer, slot) =>
+      answer === "overloaded" && countsForReads[slot]
+    );
     this.#reject!(
       new ConvergeError(
-        this.#core.answers.includes("overloaded") ? "overloaded" : "quorum_unreachable",
+        isOverloaded ? "overloaded" : "quorum_unreachable",
         `Cannot read from ${this.#request.quorum} owners within the deadline`,
         { details: { ...this.receipt() } },
       ),

@@ -8,10 +8,8 @@ import type { Log } from "../platform/log.ts";
 import { type Gossip } from "../membership/gossip.ts";
 import { nextStep } from "../membership/lifecycle.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
-import type { Store } from "../storage/store.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
-import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "./gossip_loop.ts";
 import { LocalState } from "./local_state.ts";
 import type { LeafSet } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
@@ -53,34 +51,29 @@ interface Saved {
   ring: string;
   done: string[];
   after: Record<string, string>;
+  /** The last loss (`Store.lastLoss`) since which this counts. */
+  loss: number;
 }
 
 const DOCUMENT = "refill";
-const NOTHING_SAVED: Saved = { ring: "", done: [], after: {} };
 const STEP_MS = 50;
 const RETRY_MS = 500;
 const PAGES_PER_SAVE = 20;
 const TREE_ATTEMPTS_MAX = 5;
 
 /**
- * Notes in the store of a node that does not run that data was lost: when it starts it counts in no
- * read quorum until it is refilled.
+ * The last loss of data (`Store.lastLoss`) that the node took note of when it came; 0 for none. Where
+ * it differs from that of the store, the node stopped in between, and its other documents may be gone
+ * or old.
  */
-export async function markLost(store: Store): Promise<void> {
-  const state = new LocalState(store);
-  const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
-  if (saved === undefined) return; // it knows nothing of a cluster, and will start as a new node does
-  const status = saved.self.status === "joining" ? "joining" : "refilling";
-  await store.apply([
-    state.mutation(DOCUMENT, NOTHING_SAVED),
-    state.mutation(MEMBERSHIP_DOCUMENT, { ...saved, self: { ...saved.self, status } }),
-  ]);
+export function notedLoss(state: LocalState): number {
+  return readSaved(state)?.loss ?? 0;
 }
 
 /** One node's way to `normal`. */
 export class Refill {
   readonly #options: RefillOptions;
-  #saved: Saved = { ring: "", done: [], after: {} };
+  #saved = nothingDone("", 0);
   #pulled = 0;
   #stopped = false;
   #running = false;
@@ -97,18 +90,8 @@ export class Refill {
   start(): void {
     if (this.#running) return;
     this.#running = true;
-    this.#saved = this.#readSaved() ?? this.#saved;
+    this.#saved = readSaved(this.#options.state) ?? this.#saved;
     void this.#loop();
-  }
-
-  /** Progress in a damaged table is no progress: all is taken again. */
-  #readSaved(): Saved | undefined {
-    try {
-      return this.#options.state.read<Saved>(DOCUMENT);
-    } catch (error) {
-      if (isConvergeError(error, "corrupt_file")) return undefined;
-      throw error;
-    }
   }
 
   stop(): void {
@@ -118,10 +101,12 @@ export class Refill {
   /**
    * Data was lost: counts in no read quorum until all is refilled. Resolves once that is on disk, or
    * when it cannot be yet; then it is tried again until it is.
+   *
+   * @param loss What `Store.lastLoss` says after it.
    */
-  async restart(): Promise<void> {
+  async restart(loss: number): Promise<void> {
     const { gossip } = this.#options;
-    this.#saved = { ...NOTHING_SAVED };
+    this.#saved = nothingDone("", loss);
     // One that is joining stays so: there may still be somebody who does not know it.
     if (gossip.self.status === "normal") gossip.setStatus("refilling");
     if (await this.#saveRestart()) this.start();
@@ -139,8 +124,10 @@ export class Refill {
   /** False when the node's own documents cannot be written now: they may lie in the damaged table. */
   async #saveRestart(): Promise<boolean> {
     try {
-      await this.#options.state.write(DOCUMENT, this.#saved);
+      // Last, since it says that the others are there.
+      await this.#options.state.writeAgain();
       await this.#options.onStatus();
+      await this.#options.state.write(DOCUMENT, this.#saved);
       return true;
     } catch (error) {
       if (this.#stopped) return true;
@@ -168,7 +155,7 @@ export class Refill {
   async #step(): Promise<void> {
     const { gossip, topology } = this.#options;
     if (this.#saved.ring !== topology().fingerprint) {
-      this.#saved = { ring: topology().fingerprint, done: [], after: {} };
+      this.#saved = nothingDone(topology().fingerprint, this.#saved.loss);
     }
     const step = nextStep({
       self: gossip.self,
@@ -231,6 +218,7 @@ export class Refill {
       after,
       values: isFirst,
       settled: topology.settled,
+      leftovers: saved.loss > 0,
       onPage: async (through, counts) => {
         await this.#options.onBeforeRefill();
         this.#pulled += counts.pulled - pulled;
@@ -270,4 +258,18 @@ export class Refill {
     saved.done.push(name);
     await this.#options.state.write(DOCUMENT, saved);
   }
+}
+
+/** Progress in a damaged table is no progress: all is taken again. */
+function readSaved(state: LocalState): Saved | undefined {
+  try {
+    return state.read<Saved>(DOCUMENT);
+  } catch (error) {
+    if (isConvergeError(error, "corrupt_file")) return undefined;
+    throw error;
+  }
+}
+
+function nothingDone(ring: string, loss: number): Saved {
+  return { ring, done: [], after: {}, loss };
 }

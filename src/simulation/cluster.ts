@@ -91,8 +91,9 @@ export class Cluster {
         onFault: (kind) => {
           node.diskFaulty = true;
           world.countFault(kind);
+          if (kind !== CRASH_AT_OPERATION) return;
           // The disk has killed the process in the middle of its code; the rest follows at once.
-          if (kind === CRASH_AT_OPERATION) world.time.schedule(0, () => this.kill(node));
+          world.time.schedule(0, () => this.#finishCrash(node));
         },
       });
       const node = new SimulatedNode(config, disk);
@@ -108,6 +109,7 @@ export class Cluster {
 
   /** Starts a node's process; resolves when it serves, or when it could not start (then false). */
   async boot(node: SimulatedNode): Promise<boolean> {
+    this.#finishCrash(node);
     if (node.life !== undefined && !node.life.dead) return true;
     const { time, network, streams } = this.#world;
     const life = new ProcessLife(time);
@@ -150,6 +152,11 @@ export class Cluster {
     this.#world.network.disconnect(node.origin, { silent });
     node.disk.crash({ power });
     this.#world.note("kill", { node: node.name, power, silent });
+  }
+
+  /** What a crash in the middle of the process's code leaves to be done. */
+  #finishCrash(node: SimulatedNode): void {
+    if (node.disk.crashed) this.kill(node);
   }
 
   /** Stops a node as an operator does: by its own `stop()`. */

@@ -103,6 +103,10 @@ export class JournalStore implements Store {
     return this.#memory.highestCounter();
   }
 
+  lastLoss(): number {
+    return this.#memory.lastLoss();
+  }
+
   statistics(): StoreStatistics {
     return { ...this.#memory.statistics(), logBytes: this.#journal.sizeBytes };
   }

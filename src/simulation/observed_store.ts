@@ -89,6 +89,10 @@ export class ObservedStore implements Store {
     return this.#inner.highestCounter();
   }
 
+  lastLoss(): number {
+    return this.#inner.lastLoss();
+  }
+
   statistics(): StoreStatistics {
     return this.#inner.statistics();
   }

@@ -59,16 +59,15 @@ export async function salvageDirectory(
         : manifest.tables.some((table) => table.number === number));
     if (!isCounted) continue;
     const bytes = readWhole(disk, `${directory}/${name}`);
-    if (kind === "log") takeSegment(bytes, take);
-    else {takeTable(
-        bytes,
-        name,
-        manifest?.tables.find((table) => table.number === number),
-        take,
-        result,
-      );}
+    if (kind === "log") {
+      takeSegment(bytes, take);
+    } else {
+      const known = manifest?.tables.find((table) => table.number === number);
+      takeTable(bytes, name, known, take, result);
+    }
   }
   let next = Math.max(1, ...files.map((name) => parseName(name)!.number)) + 1;
+  const lastLoss = next;
   const tables: ManifestTable[] = [];
   for (const [keyspace, records] of newestOf) {
     const sorted = [...records.values()].filter(({ erase }) => !erase)
@@ -95,7 +94,13 @@ export async function salvageDirectory(
     result.movedAside.push(MANIFEST_NAME);
   }
   await disk.syncDirectory(directory);
-  await writeManifest(disk, directory, { next, log, highestCounter, tables });
+  await writeManifest(disk, directory, {
+    next: Math.max(next, lastLoss + 1),
+    log,
+    highestCounter,
+    lastLoss,
+    tables,
+  });
   for (const name of files) {
     disk.rename(`${directory}/${name}`, `${aside}/${name}`);
     result.movedAside.push(name);

@@ -67,6 +67,8 @@ export interface LsmStoreOptions {
 
 /** What a damaged table took with it. */
 export interface DamageReport {
+  /** What `Store.lastLoss` will say. */
+  loss: number;
   keyspace: Keyspace;
   /** Where the damaged file is now. */
   file: string;
@@ -250,6 +252,10 @@ export class LsmStore implements Store {
 
   highestCounter(): number {
     return this.#highestCounter;
+  }
+
+  lastLoss(): number {
+    return this.#catalog.manifest.lastLoss;
   }
 
   statistics(): StoreStatistics {

@@ -242,7 +242,7 @@ export class Maintenance {
       const { lost, ...kept } = await salvageTable(disk, table.path, table.properties, target);
       const aside = `${directory}/${DAMAGED_NAME}`;
       const file = `${aside}/${table.name}`;
-      const report: DamageReport = { keyspace, file, reason: message, lost };
+      const report: DamageReport = { loss: number, keyspace, file, reason: message, lost };
       // What follows makes the node forget that anything was here: whoever counts on it is told first.
       await onDamage?.(report);
       disk.makeDirectory(aside);
@@ -250,6 +250,7 @@ export class Maintenance {
         add: kept.table === undefined ? [] : [kept.table],
         run: run.id,
         remove: [table],
+        lastLoss: number,
         dispose: ({ path }) => disk.rename(path, file),
       });
     }

@@ -3,7 +3,7 @@
  * JSON lines, replaced as a whole (tmp -> fsync -> rename -> fsync of the directory), so that an
  * edit happens or does not.
  *
- *     {"converge":"manifest","format":1,"next":15,"log":12,"highestCounter":345}
+ *     {"converge":"manifest","format":1,"next":15,"log":12,"highestCounter":345,"lastLoss":0}
  *     {"number":9,"run":9,"bytes":12345,"table":{...}}            one per table
  *     {"end":{"tables":1,"crc":"0a1b2c3d"}}                       CRC-32 of all bytes before
  */
@@ -24,6 +24,8 @@ export interface Manifest {
   log: number;
   /** At least the highest counter of the data keyspace in all segments before `log`. */
   highestCounter: number;
+  /** What `Store.lastLoss` says. */
+  lastLoss: number;
   tables: ManifestTable[];
 }
 
@@ -40,8 +42,9 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 export function encodeManifest(manifest: Manifest): Uint8Array {
-  const { tables, next, log, highestCounter } = manifest;
-  const head = { converge: "manifest", format: MANIFEST_FORMAT, next, log, highestCounter };
+  const { tables, next, log, highestCounter, lastLoss } = manifest;
+  const numbers = { next, log, highestCounter, lastLoss };
+  const head = { converge: "manifest", format: MANIFEST_FORMAT, ...numbers };
   const lines = [head, ...tables.map(tableToJson)].map((line) => JSON.stringify(line) + "\n");
   const body = encoder.encode(lines.join(""));
   const end = encoder.encode(`{"end":{"tables":${tables.length},"crc":"${hex(crc32(body))}"}}\n`);
@@ -66,8 +69,8 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
       `Cannot read the manifest: its format is ${head.format}, known is ${MANIFEST_FORMAT}`,
     );
   }
-  const { next, log, highestCounter } = head;
-  return { next, log, highestCounter, tables: tables.map(tableFromJson) };
+  const { next, log, highestCounter, lastLoss } = head;
+  return { next, log, highestCounter, lastLoss, tables: tables.map(tableFromJson) };
 }
 
 /** The manifest of a directory, or undefined when there is none. @throws as `decodeManifest`. */

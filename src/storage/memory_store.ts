@@ -81,6 +81,10 @@ export class MemoryStore implements Store {
     return this.#highestCounter;
   }
 
+  lastLoss(): number {
+    return 0;
+  }
+
   statistics(): StoreStatistics {
     const approximateKeys: Record<Keyspace, number> = {};
     let memtableBytes = 0;

@@ -167,7 +167,7 @@ async function createManifest(disk: Disk, directory: string): Promise<Manifest> 
     parseName(name)!.kind === "log" && isEmptySegment(readWhole(disk, `${directory}/${name}`))
   );
   if (!isLeftover) throw damaged(directory, MANIFEST_NAME, "it is missing", {});
-  const manifest: Manifest = { next: 2, log: 1, highestCounter: 0, tables: [] };
+  const manifest: Manifest = { next: 2, log: 1, highestCounter: 0, lastLoss: 0, tables: [] };
   const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
   log.close();
   await writeManifest(disk, directory, manifest);

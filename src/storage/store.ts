@@ -108,6 +108,11 @@ export interface Store {
   checkpoint(directory: string): Promise<void>;
   /** The highest counter of any record in the data keyspace, ever; 0 when none. */
   highestCounter(): number;
+  /**
+   * Names the last time that stored records were given up because their bytes were damaged: greater
+   * than for every earlier such loss, 0 for none. Changes together with what is readable.
+   */
+  lastLoss(): number;
   statistics(): StoreStatistics;
   /** Finishes what waits, flushes, releases the directory. Idempotent. */
   close(): Promise<void>;

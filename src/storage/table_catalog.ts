@@ -18,6 +18,8 @@ export interface CatalogEdit {
   /** First log segment that counts afterwards. */
   log?: number;
   highestCounter?: number;
+  /** What `Store.lastLoss` says afterwards. */
+  lastLoss?: number;
   /** What to do with a removed table's file once nobody reads it; default: remove it. */
   dispose?: (table: TableReader) => void;
 }
@@ -93,6 +95,7 @@ export class TableCatalog {
       next: this.#manifest.next,
       log: edit.log ?? this.#manifest.log,
       highestCounter: Math.max(this.#manifest.highestCounter, edit.highestCounter ?? 0),
+      lastLoss: edit.lastLoss ?? this.#manifest.lastLoss,
       tables: named.map(({ run, table: { number, bytes, properties } }) => ({
         run,
         number,

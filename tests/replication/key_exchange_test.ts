@@ -61,6 +61,7 @@ Deno.test("KeyExchange: rests as long as it works where clients wait, and hardly
         replica: { horizon: 0 } as Replica,
         clock,
         selfName: "node1",
+        linkTo: () => undefined,
         isBusy: () => busyHere,
       }).run({
         peerName: "node2",

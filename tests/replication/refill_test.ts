@@ -26,7 +26,7 @@ Deno.test("Refill: data lost in the middle of it is not taken for refilled, now 
           const counts = { pulled: 1, pushed: 0, compared: 1 };
           await request.onPage("k", counts);
           // Damage is found while the last page is on its way.
-          if (++runs === 1) await refill.restart();
+          if (++runs === 1) await refill.restart(7);
           await request.onPage(undefined, counts);
           return { ...counts, complete: true };
         },

@@ -257,6 +257,29 @@ Deno.test("LsmStore: a torn tail is cut, once, and writing goes on", async () =>
   }
 });
 
+Deno.test("LsmStore: a loss is on disk with the commit that makes it, though nobody took note", async () => {
+  const subject = new VirtualStore();
+  let store = await subject.open();
+  let last = 0;
+  for (const counter of [1, 2]) {
+    await applyAll(store, counter);
+    await store.close();
+    subject.damage.length = 0;
+    subject.device.flipBit(subject.paths(".sst").find((path) => !path.includes("damaged"))!, 10);
+    store = await subject.open();
+    assertEquals(store.lastLoss(), last);
+    assertThrows(() => scanAll(store, DATA), ConvergeError, "checksum");
+    await store.settled();
+    assertEquals(store.lastLoss(), subject.damage[0]!.loss);
+    assert(store.lastLoss() > last, `${store.lastLoss()} after ${last}`);
+    last = store.lastLoss();
+    subject.device.crash();
+    store = await subject.open();
+    assertEquals(store.lastLoss(), last);
+  }
+  await store.close();
+});
+
 Deno.test("LsmStore: a hole in what was never synced is a torn tail, not damage", async () => {
   const subject = new VirtualStore();
   const store = await subject.open({ durability: { mode: "os" } });
@@ -321,7 +344,7 @@ Deno.test("LsmStore: an unknown format is refused", async () => {
   const { encodeManifest } = await import("../../src/storage/manifest.ts");
   const { crc32 } = await import("node:zlib");
   const text = new TextDecoder().decode(
-    encodeManifest({ next: 2, log: 1, highestCounter: 0, tables: [] }),
+    encodeManifest({ next: 2, log: 1, highestCounter: 0, lastLoss: 0, tables: [] }),
   );
   const body = text.split("\n")[0]!.replace('"format":1', '"format":2') + "\n";
   const crc = crc32(body).toString(16).padStart(8, "0");

@@ -17,7 +17,7 @@ import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
 import { VirtualDisk } from "../../src/simulation/virtual_disk.ts";
 import { World } from "../../src/simulation/world.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
-import type { Store } from "../../src/storage/store.ts";
+import { DATA, type Store } from "../../src/storage/store.ts";
 import { rawRequest, type RequestOptions } from "./requests.ts";
 
 /** Virtual milliseconds that anything waited for may take. */
@@ -37,8 +37,15 @@ export interface ClusterOptions {
 
 /** A store that outlives the node that has it open, as a disk does. */
 class SurvivingStore extends ObservedStore {
-  constructor(memory: MemoryStore) {
+  readonly #lossOf: () => number;
+
+  constructor(memory: MemoryStore, lossOf: () => number) {
     super(memory, { promises: new Map() });
+    this.#lossOf = lossOf;
+  }
+
+  override lastLoss(): number {
+    return this.#lossOf();
   }
 
   override close(): Promise<void> {
@@ -53,6 +60,8 @@ export class TestNode {
   readonly config: NodeConfig;
   /** What is on its disk. */
   memory = new MemoryStore();
+  /** What its store says of lost data. */
+  lastLoss = 0;
   /** The running node. */
   process: ConvergeNode | undefined;
   life: ProcessLife | undefined;
@@ -132,7 +141,7 @@ export class InProcessCluster {
       log: { info() {}, warn() {}, error: (event, fields) => this.world.note(event, fields) },
     };
     const process = await ConvergeNode.open(node.config, platform, {
-      openStore: () => Promise.resolve(new SurvivingStore(node.memory)),
+      openStore: () => Promise.resolve(new SurvivingStore(node.memory, () => node.lastLoss)),
       ...this.#parts,
     });
     node.process = process;
@@ -161,6 +170,18 @@ export class InProcessCluster {
   /** Empties the disk of a node that is not running. */
   wipe(i: number): void {
     this.node(i).memory = new MemoryStore();
+  }
+
+  /**
+   * Has a node that is not running lose the newest record of a key as a damaged table does: what it
+   * held before shows again.
+   */
+  async lose(i: number, key: string, uncovered: StoredRecord | undefined): Promise<void> {
+    const { memory } = this.node(i);
+    const lost = memory.get(DATA, keyFromPath(key));
+    if (lost !== undefined) await memory.apply([{ keyspace: DATA, record: lost, erase: true }]);
+    if (uncovered !== undefined) await memory.apply([{ keyspace: DATA, record: uncovered }]);
+    this.node(i).lastLoss++;
   }
 
   /** Cuts both directions between a node and some others (default: all). */

@@ -18,6 +18,7 @@ function changed(inner: Store, changes: Partial<Store>): Store {
     flush: () => inner.flush(),
     checkpoint: (directory) => inner.checkpoint(directory),
     highestCounter: () => inner.highestCounter(),
+    lastLoss: () => inner.lastLoss(),
     statistics: () => inner.statistics(),
     close: () => inner.close(),
     ...changes,
