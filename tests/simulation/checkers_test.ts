@@ -82,6 +82,25 @@ Deno.test("backward_read: reads that follow each other never see older state", (
   assertEquals(judge(...deleted, get(null, 0, [4, 5]), get("a", 1, [6, 7])), ["backward_read"]);
 });
 
+Deno.test("backward_read: a delete that is tried again under a newer version may be seen as the first", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (...operations: Operation[]) => objections({ operations, ...kept });
+  const before = put("a", 1, [1, 2]);
+  // It was 2 at first, when it was seen, and 4 after 3 had come.
+  const writes = [before, remove(4, [3, 50]), put("b", 3, [6, 7])];
+  assertEquals(judge(...writes, get(null, 0, [4, 5]), get("b", 3, [8, 9])), []);
+  assertEquals(judge(...writes, get(null, 0, [4, 5]), get("a", 1, [8, 9])), [
+    "stale_read",
+    "backward_read",
+  ]);
+  // Once it is acked, it is 4.
+  const late = [before, remove(4, [3, 5]), put("b", 3, [3, 50])];
+  assertEquals(judge(...late, get(null, 0, [6, 7]), get("b", 3, [8, 9])), [
+    "stale_read",
+    "backward_read",
+  ]);
+});
+
 Deno.test("shared_version: one version, one content", () => {
   const sighting = (content: string, counter: number) => ({
     ...version(counter),

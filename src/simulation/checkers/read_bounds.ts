@@ -51,10 +51,16 @@ export function readBounds(
     if (kind !== "delete" && !mayHaveExpired(evidence, write, read)) continue;
     if (version !== undefined && compareVersions(version, floor) < 0) continue;
     explained = true;
-    const oldest = version ?? floor;
+    // One that meets a newer version is tried again: a read meanwhile may have seen what it was first.
+    const oldest = version !== undefined && write.end < read.begin ? version : justAfter(floor);
     const newest = version ?? NEWEST;
     if (compareVersions(oldest, low) < 0) low = oldest;
     if (compareVersions(newest, high) > 0) high = newest;
   }
   return explained ? { low, high } : { low: NEWEST, high: OLDEST };
+}
+
+/** The lowest version above one. */
+function justAfter({ counter, nodeID }: Version): Version {
+  return { counter, nodeID: `${nodeID}\0` };
 }
