@@ -26,7 +26,7 @@ export interface NodeConfig {
   maxValueBytes: number;
   /** When a write is durable: after fsync, at most this many ms later, or when the system likes. */
   durability: { mode: "fsync" } | { mode: "interval"; ms: number } | { mode: "os" };
-  /** Bytes of log after which the memtable is written to a table. */
+  /** Bytes of log after which the memtable is written to a table; after 32,768 keys in any case. */
   memtableBytes: number;
   /** Bound of the block cache. */
   cacheBytes: number;
@@ -54,7 +54,7 @@ export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> 
   requestTimeoutMs: 2_000,
   maxValueBytes: 1024 * 1024,
   durability: { mode: "fsync" },
-  memtableBytes: 8 * 1024 * 1024,
+  memtableBytes: 16 * 1024 * 1024,
   cacheBytes: 32 * 1024 * 1024,
   inFlightMax: 4_096,
   hintBytesMax: 256 * 1024 * 1024,

@@ -195,8 +195,8 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
   {
     name: "memtable",
     value: "<size>",
-    fallback: "8MiB",
-    about: "bytes of log after which memory is written to a table",
+    fallback: "16MiB",
+    about: "bytes of log after which memory is written to a table, or 32,768 keys",
     read(settings, text, source) {
       settings.memtableBytes = parseSize(source, text, { min: 64 * 1024, max: 1024 * MIB });
     },

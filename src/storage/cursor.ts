@@ -6,7 +6,7 @@
  * version, or a record that came after an erase.
  */
 import type { Key } from "../record/key.ts";
-import type { LineFacts } from "./line_record.ts";
+import type { LineMarks } from "./line_record.ts";
 
 /** A position in a sorted source. */
 export interface Cursor {
@@ -16,8 +16,8 @@ export interface Cursor {
   bytes: Uint8Array;
   start: number;
   end: number;
-  /** What the line says, where that is known without reading it. */
-  facts: LineFacts | undefined;
+  /** What the line says, where that is known without reading it; until the next step. */
+  facts: LineMarks | undefined;
   /** Goes to the next line. @throws `corrupt_file`. */
   next(): void;
   /** Releases what the cursor holds. */
@@ -30,7 +30,7 @@ export class MergeCursor implements Cursor {
   bytes: Uint8Array = EMPTY;
   start = 0;
   end = 0;
-  facts: LineFacts | undefined;
+  facts: LineMarks | undefined;
   readonly #all: readonly Cursor[];
   /** Binary heap of sources by (key, age). Invariant: no source in it is at its end. */
   readonly #heap: RankedCursor[];

@@ -6,11 +6,20 @@
  * sees it until the group is committed.
  */
 import { crc32 } from "node:zlib";
-import type { Key } from "../record/key.ts";
 import { FRAME_HEADER_BYTES, lineOf, writeHex } from "../record/frame.ts";
+import type { Key } from "../record/key.ts";
 import { compareVersions, type Version } from "../record/version.ts";
-import { eraseLine, type LineFacts, LineRecord } from "./line_record.ts";
-import type { Memtable, Slot } from "./memtable.ts";
+import { eraseLine, type LineMarks } from "./line_record.ts";
+import {
+  ERASE,
+  FRAMED,
+  marksOf,
+  type Memtable,
+  type MemtableKeyspace,
+  type MemtableLine,
+  NO_SLOT,
+  TOMBSTONE,
+} from "./memtable.ts";
 import { type ApplyResult, DATA, type Keyspace, type Mutation } from "./store.ts";
 import { COMMIT_ROOM_BYTES } from "./wal_writer.ts";
 
@@ -35,6 +44,13 @@ export function logBytesOf({ keyspace, record }: Mutation): number {
   return record.frame.byteLength + keyspace.length + 1;
 }
 
+/** An accepted line of the group that is to be put into a slot. */
+interface Pending extends MemtableLine {
+  readonly space: MemtableKeyspace;
+  readonly slot: number;
+  readonly nodeID: string;
+}
+
 /** Mutations that were accepted, in order. Either committed or abandoned. */
 export class Group {
   /** Accepted lines in the first `bytes`, with COMMIT_ROOM_BYTES of room behind. */
@@ -47,10 +63,11 @@ export class Group {
   highestCounter = 0;
   readonly #memtable: Memtable;
   readonly #lookup: Lookup;
-  readonly #changed: Slot[] = [];
+  /** The last accepted line of each changed slot, which has the line's place here, from 1, as its note. */
+  readonly #pending: Pending[] = [];
   #bytes = 0;
   /** For the batch being decided: the slots of its keys, and what lies beside the memtable. */
-  readonly #slots: Slot[] = [];
+  readonly #slots: number[] = [];
   readonly #there: (Version | undefined)[] = [];
 
   constructor({ memtable, lookup, bytesMax }: GroupOptions) {
@@ -76,84 +93,104 @@ export class Group {
   add(batch: readonly Mutation[]): ApplyResult[] {
     const { length } = batch;
     // All look-ups first: they may throw, and then nothing must have changed.
-    for (let i = 0; i < length; i++) this.#look(batch, i);
+    for (let i = 0; i < length; i++) this.#look(batch[i]!, i);
     const results: ApplyResult[] = new Array(length);
-    for (let i = 0; i < length; i++) results[i] = this.#decide(batch[i]!, i);
-    this.#dropEmpty(length);
+    for (let i = 0; i < length; i++) results[i] = this.#decide(batch[i]!, i, length > 1);
     return results;
   }
 
   /** Makes the accepted lines readable. */
   commit(): void {
-    for (const slot of this.#changed) this.#memtable.publish(slot);
+    for (const line of this.#pending) {
+      line.space.note(line.slot, 0);
+      this.#memtable.put(line.space, line.slot, line);
+    }
     this.#memtable.logBytes += this.buffer.byteLength;
   }
 
   /** Forgets the accepted lines. */
   abandon(): void {
-    for (const slot of this.#changed) {
-      slot.pending = undefined;
-      slot.space.drop(slot);
+    for (const { space, slot } of this.#pending) {
+      space.note(slot, 0);
+      if (!space.hasLine(slot)) space.drop(slot);
     }
   }
 
-  #look(batch: readonly Mutation[], i: number): void {
-    const { keyspace, record } = batch[i]!;
-    const slot = this.#memtable.space(keyspace).slot(record.key);
+  #look({ keyspace, record }: Mutation, i: number): void {
+    const slot = this.#memtable.space(keyspace).find(record.key);
     this.#slots[i] = slot;
-    if (slot.line !== undefined || slot.pending !== undefined) {
-      this.#there[i] = undefined;
-      return;
-    }
-    try {
-      this.#there[i] = this.#lookup(keyspace, record.key, record.counter);
-    } catch (error) {
-      this.#dropEmpty(i + 1);
-      throw error;
-    }
+    this.#there[i] = slot === NO_SLOT
+      ? this.#lookup(keyspace, record.key, record.counter)
+      : undefined;
   }
 
-  #decide(mutation: Mutation, i: number): ApplyResult {
-    const { record, erase = false } = mutation;
-    const slot = this.#slots[i]!;
-    const known = slot.pending ?? slot.line;
-    const current = known === undefined ? this.#there[i] : known.erase ? undefined : known;
+  #decide(mutation: Mutation, i: number, isOneOfMany: boolean): ApplyResult {
+    const { keyspace, record, erase = false } = mutation;
+    const space = this.#memtable.space(keyspace);
+    let slot = this.#slots[i]!;
+    // One before it in the batch may have been the first of its key.
+    if (slot === NO_SLOT && isOneOfMany) slot = space.find(record.key);
+    const current = slot === NO_SLOT ? this.#there[i] : this.#versionIn(space, slot);
     const order = current === undefined ? 1 : compareVersions(record, current);
     if (order < 0) return { counter: current!.counter, nodeID: current!.nodeID };
     this.stored++;
     if (order === 0 && !erase) return "stored";
-    if (slot.pending === undefined) this.#changed.push(slot);
-    slot.pending = erase ? this.#layErase(mutation) : this.#lay(mutation);
+    if (slot === NO_SLOT) slot = space.add(record.key);
+    const pending = erase
+      ? this.#layErase(space, slot, mutation)
+      : this.#lay(space, slot, mutation);
+    const note = space.noteOf(slot);
+    if (note === 0) space.note(slot, this.#pending.push(pending));
+    else this.#pending[note - 1] = pending;
     this.lines++;
     return "stored";
   }
 
-  /** Removes those of the first slots of the batch that were made for nothing. */
-  #dropEmpty(count: number): void {
-    for (let i = 0; i < count; i++) {
-      const slot = this.#slots[i]!;
-      if (slot.pending === undefined && slot.line === undefined) slot.space.drop(slot);
-    }
+  /** The version that a slot holds, with what this group leaves in it; undefined after an erase. */
+  #versionIn(space: MemtableKeyspace, slot: number): Version | undefined {
+    const note = space.noteOf(slot);
+    if (note === 0) return space.versionOf(slot);
+    const pending = this.#pending[note - 1]!;
+    return (pending.marks & ERASE) === 0 ? pending : undefined;
   }
 
-  #lay({ keyspace, record }: Mutation): LineRecord {
-    const { key, frame, counter } = record;
-    if (keyspace !== DATA) return this.#layNamed(keyspace, key, record, lineOf(frame));
+  #lay(space: MemtableKeyspace, slot: number, { keyspace, record }: Mutation): Pending {
+    const { frame, counter, tombstone } = record;
+    if (keyspace !== DATA) return this.#layNamed(space, slot, keyspace, record, lineOf(frame));
     if (counter > this.highestCounter) this.highestCounter = counter;
     const start = this.#bytes;
     this.buffer.set(frame, start);
     const end = this.#bytes = start + frame.byteLength;
-    return new LineRecord(key, record, this.buffer, start + FRAME_HEADER_BYTES, end - 1);
+    return {
+      space,
+      slot,
+      bytes: this.buffer,
+      start: start + FRAME_HEADER_BYTES,
+      end: end - 1,
+      counter,
+      nodeID: record.nodeID,
+      marks: tombstone ? FRAMED | TOMBSTONE : FRAMED,
+    };
   }
 
-  #layErase({ keyspace, record: { key, counter, nodeID } }: Mutation): LineRecord {
+  #layErase(
+    space: MemtableKeyspace,
+    slot: number,
+    { keyspace, record: { key, counter, nodeID } }: Mutation,
+  ): Pending {
     if (keyspace === DATA && counter > this.highestCounter) this.highestCounter = counter;
-    const facts = { counter, nodeID, tombstone: false, expiresAtMs: 0, erase: true };
-    return this.#layNamed(keyspace, key, facts, encoder.encode(eraseLine(key, facts)));
+    const facts = { counter, nodeID, tombstone: false, erase: true };
+    return this.#layNamed(space, slot, keyspace, facts, encoder.encode(eraseLine(key, facts)));
   }
 
   /** Lays `<crc> <keyspace> <json>\n`. */
-  #layNamed(keyspace: Keyspace, key: Key, facts: LineFacts, json: Uint8Array): LineRecord {
+  #layNamed(
+    space: MemtableKeyspace,
+    slot: number,
+    keyspace: Keyspace,
+    { counter, nodeID, tombstone, erase }: LineMarks & Version,
+    json: Uint8Array,
+  ): Pending {
     const { buffer } = this;
     const start = this.#bytes;
     const textStart = start + FRAME_HEADER_BYTES;
@@ -166,6 +203,7 @@ export class Group {
     buffer[textStart - 1] = SPACE;
     buffer[end] = LF;
     this.#bytes = end + 1;
-    return new LineRecord(key, facts, buffer, jsonStart, end);
+    const marks = marksOf({ tombstone, erase, isFramed: false });
+    return { space, slot, bytes: buffer, start: jsonStart, end, counter, nodeID, marks };
   }
 }

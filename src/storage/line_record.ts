@@ -11,7 +11,7 @@ import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import { latin1 } from "../record/latin1.ts";
 import type { StoredRecord } from "../record/record.ts";
-import { frameAround } from "../record/frame.ts";
+import { FRAME_HEADER_BYTES, frameAround } from "../record/frame.ts";
 import { isCounter, isNodeID, type Version } from "../record/version.ts";
 
 const LF = 10;
@@ -37,9 +37,18 @@ export class LineRecord implements StoredRecord {
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
+  readonly #isFramed: boolean;
   #frame: Uint8Array | undefined;
 
-  constructor(key: Key, facts: LineFacts, bytes: Uint8Array, start: number, end: number) {
+  /** @param isFramed Whether its frame lies around it in the buffer. */
+  constructor(
+    key: Key,
+    facts: LineFacts,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isFramed: boolean,
+  ) {
     this.key = key;
     this.counter = facts.counter;
     this.nodeID = facts.nodeID;
@@ -49,11 +58,13 @@ export class LineRecord implements StoredRecord {
     this.bytes = bytes;
     this.start = start;
     this.end = end;
+    this.#isFramed = isFramed;
     this.#frame = undefined;
   }
 
-  /** Made when first asked for: tables hold no checksum per line. */
+  /** Made when first asked for where there is none: tables hold no checksum per line. */
   get frame(): Uint8Array {
+    if (this.#isFramed) return this.bytes.subarray(this.start - FRAME_HEADER_BYTES, this.end + 1);
     return this.#frame ??= frameAround(this.bytes.subarray(this.start, this.end));
   }
 
@@ -69,11 +80,16 @@ export interface Line {
   readonly end: number;
 }
 
-/** What a line says beside key and value. */
-export interface LineFacts extends Version {
+/** What a table counts of its lines. */
+export interface LineMarks {
+  readonly counter: number;
   readonly tombstone: boolean;
-  readonly expiresAtMs: number;
   readonly erase?: boolean;
+}
+
+/** What a line says beside key and value. */
+export interface LineFacts extends LineMarks, Version {
+  readonly expiresAtMs: number;
 }
 
 /** The JSON of an erase marker. */
@@ -81,9 +97,15 @@ export function eraseLine(key: Key, { counter, nodeID }: Version): string {
   return JSON.stringify({ ...keyToJson(key), e: 1, c: counter, n: nodeID });
 }
 
-/** The record of the line [start, end) whose key is known. */
-export function lineRecord(key: Key, bytes: Uint8Array, start: number, end: number): LineRecord {
-  return new LineRecord(key, lineFacts(bytes, start, end), bytes, start, end);
+/** The record of the line [start, end) whose key is known. @throws as `lineFacts`. */
+export function lineRecord(
+  key: Key,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  isFramed = false,
+): LineRecord {
+  return new LineRecord(key, lineFacts(bytes, start, end), bytes, start, end, isFramed);
 }
 
 /**

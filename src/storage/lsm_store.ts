@@ -51,7 +51,7 @@ export interface LsmStoreOptions {
   clock: Clock;
   disk: Disk;
   durability?: Durability;
-  /** Bytes of log after which the memtable is frozen and written to a table. */
+  /** Bytes of log after which the memtable is frozen and written to a table; or {@linkcode MEMTABLE_KEYS_MAX}. */
   memtableBytes?: number;
   /** Bound of the block cache, in bytes. */
   cacheBytes?: number;
@@ -77,6 +77,11 @@ export interface DamageReport {
   lost: LostRange[];
 }
 
+/**
+ * Keys after which a memtable is frozen, however small they are: what it takes to sort them, to hold
+ * them and to read them again at a start goes by their number.
+ */
+export const MEMTABLE_KEYS_MAX = 32 * 1024;
 /** Frozen memtables at most: while there are as many and the next is full too, writes wait. */
 const FROZEN_MAX = 1;
 /** Runs of one keyspace from which writes are slowed, and from which they wait. */
@@ -135,7 +140,7 @@ export class LsmStore implements Store {
     this.#disk = disk;
     this.#directory = directory;
     this.#durability = options.durability ?? { mode: "fsync" };
-    this.#memtableBytes = options.memtableBytes ?? 8 * 1024 * 1024;
+    this.#memtableBytes = options.memtableBytes ?? 16 * 1024 * 1024;
     this.#lock = lock;
     this.#cache = new BlockCache(options.cacheBytes ?? 32 * 1024 * 1024);
     this.#catalog = new TableCatalog(recovered.manifest, {
@@ -264,8 +269,8 @@ export class LsmStore implements Store {
     let memtableBytes = 0;
     for (const memtable of memtables) {
       memtableBytes += memtable.logBytes;
-      for (const [keyspace, { slots }] of memtable.keyspaces) {
-        approximateKeys[keyspace] = (approximateKeys[keyspace] ?? 0) + slots.size;
+      for (const [keyspace, { size }] of memtable.keyspaces) {
+        approximateKeys[keyspace] = (approximateKeys[keyspace] ?? 0) + size;
       }
     }
     let tableCount = 0;
@@ -475,7 +480,8 @@ export class LsmStore implements Store {
     while (this.#maintenance.runsMax() >= RUNS_STOP && this.#maintenance.isCompacting) {
       await this.#maintenance.progress();
     }
-    if (this.#active.logBytes < this.#memtableBytes) return;
+    const { logBytes, size } = this.#active;
+    if (logBytes < this.#memtableBytes && size < MEMTABLE_KEYS_MAX) return;
     while (this.#maintenance.frozen.length >= FROZEN_MAX) {
       if (this.#fatal !== undefined) throw this.#fatal;
       if (this.#maintenance.flushError !== undefined) throw this.#maintenance.flushError;

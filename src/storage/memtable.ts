@@ -1,29 +1,78 @@
 /**
  * What was applied and is not in a table yet: per keyspace the newest line of each key.
  *
- * Entries are parts of the buffers that were appended to the log, so that `logBytes` is also what
- * they keep alive in memory.
+ * Lines are parts of the buffers that were appended to the log, so that `logBytes` is also what they
+ * keep alive in memory. What else there is to know of a line stands in columns of numbers: objects
+ * would be three per key, which live for as long as a memtable does, and which the collector would
+ * have to move.
  */
 import type { Key } from "../record/key.ts";
 import type { Cursor } from "./cursor.ts";
-import type { LineFacts, LineRecord } from "./line_record.ts";
-import { lowerBoundIndex, SortedSlots } from "./sorted_slots.ts";
+import type { Version } from "../record/version.ts";
+import { lineFacts, type LineMarks, type LineRecord, lineRecord } from "./line_record.ts";
+import { type SlotRun, SortedSlots } from "./sorted_slots.ts";
 import type { Keyspace } from "./store.ts";
+
+/** A line to be put. */
+export interface MemtableLine {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  readonly counter: number;
+  /** {@linkcode TOMBSTONE}, {@linkcode ERASE} and {@linkcode FRAMED}, added up. */
+  readonly marks: number;
+}
+
+/** The line is a tombstone's. */
+export const TOMBSTONE = 1;
+/** The line is an erase marker. */
+export const ERASE = 2;
+/** Around the line, in the same buffer, lies the record's frame. */
+export const FRAMED = 4;
+
+/** The marks of a line. */
+export function marksOf(
+  { tombstone, erase = false, isFramed }: {
+    tombstone: boolean;
+    erase?: boolean | undefined;
+    isFramed: boolean;
+  },
+): number {
+  return (tombstone ? TOMBSTONE : 0) | (erase ? ERASE : 0) | (isFramed ? FRAMED : 0);
+}
+
+/** No slot. */
+export const NO_SLOT = -1;
+/** Slots for which there is room at first. */
+const ROOM = 256;
 
 /** One memtable. Written by one writer; read by anyone between its steps. */
 export class Memtable {
   readonly keyspaces: Map<Keyspace, MemtableKeyspace> = new Map();
   /** Bytes appended to the log for this memtable. */
   logBytes = 0;
+  /** Number of the last put. */
   #sequence = 0;
-  #snapshots = 0;
+  /** Snapshots and cursors that are open. */
+  #views = 0;
+  /** Last put that the newest of them sees. */
+  #seen = 0;
 
   get isEmpty(): boolean {
     return this.#sequence === 0;
   }
 
+  /** Number of keys. */
+  get size(): number {
+    let size = 0;
+    for (const space of this.keyspaces.values()) size += space.size;
+    return size;
+  }
+
   get(keyspace: Keyspace, key: Key): LineRecord | undefined {
-    return this.keyspaces.get(keyspace)?.slots.get(key)?.line;
+    const space = this.keyspaces.get(keyspace);
+    const slot = space === undefined ? NO_SLOT : space.find(key);
+    return slot === NO_SLOT ? undefined : space!.lineAt(slot, this.#sequence);
   }
 
   /** The lines of a keyspace; begun when there are none. */
@@ -33,36 +82,21 @@ export class Memtable {
     return space;
   }
 
-  /** Puts the newest line of a key (the caller has decided that it is). */
-  put(keyspace: Keyspace, line: LineRecord): void {
-    const slot = this.space(keyspace).slot(line.key);
-    slot.pending = line;
-    this.publish(slot);
-  }
-
-  /** Makes the pending line of a slot the one that is read. Without one, nothing happens. */
-  publish(slot: Slot): void {
-    const { pending, line } = slot;
-    if (pending === undefined) return;
-    if (line === undefined) slot.space.sorted.add(slot);
-    else if (this.#snapshots > 0) {
-      slot.previous = { line, sequence: slot.sequence, previous: slot.previous };
-    } else slot.previous = undefined;
-    slot.line = pending;
-    slot.pending = undefined;
-    slot.sequence = ++this.#sequence;
+  /** Makes a line the newest of a slot (the caller has decided that it is). */
+  put(space: MemtableKeyspace, slot: number, line: MemtableLine): void {
+    space.put(slot, line, ++this.#sequence, this.#views > 0 ? this.#seen : 0);
   }
 
   /** What `get` would find now, whatever is put afterwards. Close it, once. */
   snapshot(): MemtableSnapshot {
-    this.#snapshots++;
-    const sequence = this.#sequence;
+    const sequence = this.#view();
     return {
       get: (keyspace, key) => {
-        const slot = this.keyspaces.get(keyspace)?.slots.get(key);
-        return slot === undefined ? undefined : lineAt(slot, sequence);
+        const space = this.keyspaces.get(keyspace);
+        const slot = space === undefined ? NO_SLOT : space.find(key);
+        return slot === NO_SLOT ? undefined : space!.lineAt(slot, sequence);
       },
-      close: () => void this.#snapshots--,
+      close: () => void this.#views--,
     };
   }
 
@@ -70,12 +104,16 @@ export class Memtable {
   cursor(keyspace: Keyspace, start: Key, end: Key | undefined): Cursor[] {
     const space = this.keyspaces.get(keyspace);
     if (space === undefined) return [];
-    const sequence = this.#sequence;
     return space.sorted.runs().map((run) => {
-      this.#snapshots++;
-      const closed = () => void this.#snapshots--;
-      return new MemtableCursor(run, { start, end, sequence, closed });
+      const sequence = this.#view();
+      const closed = () => void this.#views--;
+      return new MemtableCursor(space, run, { start, end, sequence, closed });
     });
+  }
+
+  #view(): number {
+    this.#views++;
+    return this.#seen = this.#sequence;
   }
 }
 
@@ -85,51 +123,178 @@ export interface MemtableSnapshot {
   close(): void;
 }
 
-/** A line with the moment it was put, and what it replaced while a snapshot was open. */
-interface Entry {
-  readonly line: LineRecord;
+/** A line that a newer one replaced while somebody could still look at it. */
+interface EarlierLine extends MemtableLine {
   readonly sequence: number;
-  readonly previous: Entry | undefined;
+  readonly earlier: EarlierLine | undefined;
 }
 
 /**
- * The place of a key, for good: sorted runs hold slots.
+ * The lines of one keyspace, by slot: the number of a key's place, for as long as it has one.
  *
- * Invariant: a slot has a line or a pending one, or it is about to be dropped; it is in a sorted run
- * exactly if it has a line.
+ * Invariant: a slot that was put is in exactly one sorted run; one that was not holds what a group in
+ * the making leaves, or is about to be dropped.
  */
-export class Slot {
-  readonly key: Key;
-  readonly space: MemtableKeyspace;
-  /** The newest durable line: what is read. */
-  line: LineRecord | undefined = undefined;
-  /** What a group in the making leaves; nobody but the writer may see it. */
-  pending: LineRecord | undefined = undefined;
-  /** When `line` was put. */
-  sequence = 0;
-  previous: Entry | undefined = undefined;
-
-  constructor(key: Key, space: MemtableKeyspace) {
-    this.key = key;
-    this.space = space;
-  }
-}
-
-/** The lines of one keyspace. */
 export class MemtableKeyspace {
-  readonly slots: Map<Key, Slot> = new Map();
-  readonly sorted: SortedSlots<Slot> = new SortedSlots();
+  readonly sorted: SortedSlots;
+  readonly #slots = new Map<Key, number>();
+  readonly #keys: Key[] = [];
+  readonly #buffers: Uint8Array[] = [];
+  #starts = new Uint32Array(ROOM);
+  #ends = new Uint32Array(ROOM);
+  #counters = new Float64Array(ROOM);
+  #marks = new Uint8Array(ROOM);
+  /** When a line was put; 0 for a slot without one. */
+  #sequences = new Uint32Array(ROOM);
+  /** What the writer notes for itself, see `group.ts`. */
+  #notes = new Uint32Array(ROOM);
+  readonly #earlier = new Map<number, EarlierLine>();
+  readonly #dropped: number[] = [];
 
-  /** The slot of a key, made when there is none. Who leaves it empty must {@linkcode drop} it. */
-  slot(key: Key): Slot {
-    let slot = this.slots.get(key);
-    if (slot === undefined) this.slots.set(key, slot = new Slot(key, this));
+  constructor() {
+    this.sorted = new SortedSlots(this.#keys);
+  }
+
+  /** Number of keys. */
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  keys(): Iterable<Key> {
+    return this.#slots.keys();
+  }
+
+  /** The slot of a key, or {@linkcode NO_SLOT}. */
+  find(key: Key): number {
+    return this.#slots.get(key) ?? NO_SLOT;
+  }
+
+  /** Makes the slot of a key that has none. Who leaves it empty must {@linkcode drop} it. */
+  add(key: Key): number {
+    const slot = this.#dropped.pop() ?? this.#keys.length;
+    if (slot === this.#sequences.length) this.#grow();
+    this.#slots.set(key, slot);
+    this.#keys[slot] = key;
     return slot;
   }
 
-  /** Forgets a slot that holds nothing. */
-  drop({ key, line, pending }: Slot): void {
-    if (line === undefined && pending === undefined) this.slots.delete(key);
+  /** Forgets a slot in which no line was put. */
+  drop(slot: number): void {
+    this.#slots.delete(this.#keys[slot]!);
+    this.#dropped.push(slot);
+  }
+
+  hasLine(slot: number): boolean {
+    return this.#sequences[slot] !== 0;
+  }
+
+  /** The version of the line in a slot; undefined for an erase marker's. */
+  versionOf(slot: number): Version | undefined {
+    if ((this.#marks[slot]! & ERASE) !== 0) return undefined;
+    return lineFacts(this.#buffers[slot]!, this.#starts[slot]!, this.#ends[slot]!);
+  }
+
+  noteOf(slot: number): number {
+    return this.#notes[slot]!;
+  }
+
+  note(slot: number, note: number): void {
+    this.#notes[slot] = note;
+  }
+
+  /** @param seen A line that was put no later than this is kept for those who look at it. */
+  put(slot: number, line: MemtableLine, sequence: number, seen: number): void {
+    const before = this.#sequences[slot]!;
+    if (before === 0) this.sorted.add(slot);
+    else if (before <= seen) this.#keep(slot, before);
+    this.#buffers[slot] = line.bytes;
+    this.#starts[slot] = line.start;
+    this.#ends[slot] = line.end;
+    this.#counters[slot] = line.counter;
+    this.#marks[slot] = line.marks;
+    this.#sequences[slot] = sequence;
+  }
+
+  /** What a slot held when `sequence` was the last that had been put. */
+  lineAt(slot: number, sequence: number): LineRecord | undefined {
+    const key = this.#keys[slot]!;
+    const put = this.#sequences[slot]!;
+    if (put <= sequence) {
+      if (put === 0) return undefined;
+      const isFramed = (this.#marks[slot]! & FRAMED) !== 0;
+      const bytes = this.#buffers[slot]!;
+      return lineRecord(key, bytes, this.#starts[slot]!, this.#ends[slot]!, isFramed);
+    }
+    const line = this.earlierAt(slot, sequence);
+    if (line === undefined) return undefined;
+    return lineRecord(key, line.bytes, line.start, line.end, (line.marks & FRAMED) !== 0);
+  }
+
+  /** Puts a cursor on what a slot held at `sequence`; false when it held nothing. */
+  show(slot: number, sequence: number, cursor: MemtableCursor): boolean {
+    if (this.#sequences[slot]! <= sequence) {
+      cursor.bytes = this.#buffers[slot]!;
+      cursor.start = this.#starts[slot]!;
+      cursor.end = this.#ends[slot]!;
+      cursor.facts.set(this.#counters[slot]!, this.#marks[slot]!);
+    } else {
+      const line = this.earlierAt(slot, sequence);
+      if (line === undefined) return false;
+      cursor.bytes = line.bytes;
+      cursor.start = line.start;
+      cursor.end = line.end;
+      cursor.facts.set(line.counter, line.marks);
+    }
+    cursor.key = this.#keys[slot]!;
+    return true;
+  }
+
+  earlierAt(slot: number, sequence: number): EarlierLine | undefined {
+    let line = this.#earlier.get(slot);
+    while (line !== undefined && line.sequence > sequence) line = line.earlier;
+    return line;
+  }
+
+  #keep(slot: number, sequence: number): void {
+    this.#earlier.set(slot, {
+      bytes: this.#buffers[slot]!,
+      start: this.#starts[slot]!,
+      end: this.#ends[slot]!,
+      counter: this.#counters[slot]!,
+      marks: this.#marks[slot]!,
+      sequence,
+      earlier: this.#earlier.get(slot),
+    });
+  }
+
+  #grow(): void {
+    const room = this.#sequences.length * 2;
+    this.#starts = grown(this.#starts, new Uint32Array(room));
+    this.#ends = grown(this.#ends, new Uint32Array(room));
+    this.#counters = grown(this.#counters, new Float64Array(room));
+    this.#marks = grown(this.#marks, new Uint8Array(room));
+    this.#sequences = grown(this.#sequences, new Uint32Array(room));
+    this.#notes = grown(this.#notes, new Uint32Array(room));
+  }
+}
+
+type Column = Uint8Array | Uint32Array | Float64Array;
+
+function grown<T extends Column>(column: T, larger: T): T {
+  larger.set(column);
+  return larger;
+}
+
+/** What a cursor's line says: one object for all of its lines. */
+class Marks implements LineMarks {
+  counter = 0;
+  tombstone = false;
+  erase = false;
+
+  set(counter: number, marks: number): void {
+    this.counter = counter;
+    this.tombstone = (marks & TOMBSTONE) !== 0;
+    this.erase = (marks & ERASE) !== 0;
   }
 }
 
@@ -145,50 +310,36 @@ class MemtableCursor implements Cursor {
   bytes: Uint8Array = EMPTY;
   start = 0;
   end = 0;
-  facts: LineFacts | undefined;
-  readonly #run: readonly Slot[];
+  readonly facts: Marks = new Marks();
+  readonly #space: MemtableKeyspace;
+  readonly #run: SlotRun;
   readonly #options: MemtableCursorOptions;
   #index: number;
   #closed = false;
 
-  constructor(run: readonly Slot[], options: MemtableCursorOptions) {
+  constructor(space: MemtableKeyspace, run: SlotRun, options: MemtableCursorOptions) {
+    this.#space = space;
     this.#run = run;
     this.#options = options;
-    this.#index = lowerBoundIndex(run, options.start) - 1;
+    this.#index = space.sorted.lowerBound(run, options.start) - 1;
     this.next();
   }
 
   next(): void {
     const { end, sequence } = this.#options;
     while (++this.#index < this.#run.length && !this.#closed) {
-      const slot = this.#run[this.#index]!;
-      const { key } = slot;
-      if (end !== undefined && key >= end) break;
-      const line = lineAt(slot, sequence);
-      if (line === undefined) continue;
-      this.key = key;
-      this.bytes = line.bytes;
-      this.start = line.start;
-      this.end = line.end;
-      this.facts = line;
+      if (!this.#space.show(this.#run[this.#index]!, sequence, this)) continue;
+      if (end !== undefined && this.key! >= end) break;
       return;
     }
-    this.key = undefined;
     this.close();
   }
 
   close(): void {
+    this.key = undefined;
     if (!this.#closed) this.#options.closed();
     this.#closed = true;
   }
-}
-
-/** What a slot held when `sequence` was the last that had been put. */
-function lineAt(slot: Slot, sequence: number): LineRecord | undefined {
-  if (slot.sequence <= sequence) return slot.line;
-  let entry = slot.previous;
-  while (entry !== undefined && entry.sequence > sequence) entry = entry.previous;
-  return entry?.line;
 }
 
 const EMPTY = new Uint8Array(0);

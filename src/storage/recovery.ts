@@ -7,9 +7,9 @@
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
 import { logName, MANIFEST_NAME, parseName, tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
-import { lineKey, lineRecord } from "./line_record.ts";
+import { lineFacts, lineKey } from "./line_record.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
-import { Memtable } from "./memtable.ts";
+import { marksOf, Memtable, NO_SLOT } from "./memtable.ts";
 import { DATA } from "./store.ts";
 import { mutationAt } from "./wal_format.ts";
 import { readSegment, type SegmentFindings } from "./wal_reader.ts";
@@ -54,9 +54,9 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   // The device takes its time; the lines are read meanwhile.
   const copying = copySegment(disk, directory, { number: last.number, bytes: last.valid });
   const memtable = new Memtable();
-  const counter = { highest: manifest.highestCounter };
+  const highest = { counter: manifest.highestCounter };
   try {
-    for (const segment of read) replay(directory, segment, memtable, counter);
+    for (const segment of read) replay(directory, segment, memtable, highest);
   } finally {
     await copying;
   }
@@ -67,7 +67,7 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     manifest,
     memtable,
     log,
-    highestCounter: counter.highest,
+    highestCounter: highest.counter,
     cutBytes: last.cutBytes,
     sealedLogBytes: memtable.logBytes - bytes,
   };
@@ -114,17 +114,26 @@ function replay(
   directory: string,
   segment: ReadSegment,
   memtable: Memtable,
-  counter: { highest: number },
+  highest: { counter: number },
 ): void {
   const { number, valid, lines } = segment;
   try {
     for (let i = 0; i < lines.length; i += 2) {
       const end = lines[i + 1]!;
       const { keyspace, jsonStart } = mutationAt(valid, lines[i]!, end);
-      const space = keyspace === "" ? DATA : keyspace;
-      const line = lineRecord(lineKey(valid, jsonStart, end), valid, jsonStart, end);
-      if (space === DATA && line.counter > counter.highest) counter.highest = line.counter;
-      memtable.put(space, line);
+      const isData = keyspace === "";
+      const space = memtable.space(isData ? DATA : keyspace);
+      const { counter, tombstone, erase } = lineFacts(valid, jsonStart, end);
+      if ((isData || keyspace === DATA) && counter > highest.counter) highest.counter = counter;
+      const key = lineKey(valid, jsonStart, end);
+      const found = space.find(key);
+      memtable.put(space, found === NO_SLOT ? space.add(key) : found, {
+        bytes: valid,
+        start: jsonStart,
+        end,
+        counter,
+        marks: marksOf({ tombstone, erase, isFramed: isData }),
+      });
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -5,7 +5,7 @@ import type { AppendFile, Disk } from "../platform/disk.ts";
 import { type Key, keyFromBytes, keyToBytes } from "../record/key.ts";
 import { BloomFilterBuilder } from "./bloom_filter.ts";
 import { tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
-import { type Line, type LineFacts, lineFacts, lineKey } from "./line_record.ts";
+import { type Line, lineFacts, lineKey, type LineMarks } from "./line_record.ts";
 import {
   BLOCK_BYTES,
   filterLine,
@@ -79,7 +79,7 @@ export class TableWriter {
   add(
     key: Key,
     { bytes, start, end }: Line,
-    facts: LineFacts = lineFacts(bytes, start, end),
+    facts: LineMarks = lineFacts(bytes, start, end),
   ): void {
     if (facts.tombstone) this.#tombstones++;
     if (facts.erase === true) this.#erases++;

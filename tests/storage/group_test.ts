@@ -15,7 +15,7 @@ function groupOf(
 }
 
 function keysOf(memtable: Memtable): string[] {
-  return [...memtable.keyspaces.get(DATA)?.slots.keys() ?? []];
+  return [...memtable.keyspaces.get(DATA)?.keys() ?? []];
 }
 
 Deno.test("Group: what it decided is read only once it is committed", () => {

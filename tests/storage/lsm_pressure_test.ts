@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
-import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import { type LsmStore, MEMTABLE_KEYS_MAX } from "../../src/storage/lsm_store.ts";
 import { InstantClock } from "./instant_clock.ts";
 import { put, scanAll } from "./store_conformance.ts";
 import { VirtualStore } from "./virtual_store.ts";
@@ -100,5 +100,23 @@ Deno.test("LsmStore: while compaction hangs writes are slowed, then wait, and go
   await store.settled();
   assert(store.statistics().tableCount < 12);
   assertEquals(scanAll(store).length, written);
+  await store.close();
+});
+
+Deno.test("LsmStore: many small records are flushed by their number, long before by their bytes", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ memtableBytes: 1 << 30 });
+  const write = (from: number, to: number) =>
+    store.apply(
+      Array.from({ length: to - from }, (_, i) => put(`key${from + i}`, 1, { value: "" })),
+    );
+  await write(0, MEMTABLE_KEYS_MAX - 1);
+  await write(0, 1); // of a key that is there
+  await store.settled();
+  assertEquals(store.statistics().flushesTotal, 0);
+  await write(MEMTABLE_KEYS_MAX, MEMTABLE_KEYS_MAX + 1);
+  await write(MEMTABLE_KEYS_MAX + 1, MEMTABLE_KEYS_MAX + 2);
+  await store.settled();
+  assertEquals(store.statistics().flushesTotal, 1);
   await store.close();
 });
