@@ -19,7 +19,7 @@ import { PROBES } from "./bloom_filter.ts";
 import { hex } from "./wal_format.ts";
 
 export const TABLE_FORMAT = 1;
-export const BLOCK_BYTES = 4096;
+export const BLOCK_BYTES = 2048;
 export const FOOTER_BYTES = 192;
 
 const encoder = new TextEncoder();

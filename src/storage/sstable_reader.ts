@@ -29,7 +29,7 @@ import {
 } from "./sstable_format.ts";
 
 /** Blocks that a cursor reads in one go at most. */
-const READ_AHEAD_BLOCKS = 32;
+const READ_AHEAD_BLOCKS = 64;
 /** A larger block has memory of its own, for the time of one read. */
 const SCRATCH_BYTES_MAX = 64 * 1024;
 

@@ -12,7 +12,7 @@ const KEYS = Array.from({ length: 12 }, (_, i) => `key${String(i).padStart(2, "0
 async function prepared(): Promise<VirtualStore> {
   const subject = new VirtualStore();
   const store = await subject.open({ memtableBytes: 1 << 20 });
-  const value = (key: string, counter: number) => `${key}@${counter}${"x".repeat(700)}`;
+  const value = (key: string, counter: number) => `${key}@${counter}${"x".repeat(340)}`;
   for (const counter of [1, 2]) {
     for (const key of KEYS.slice(0, 4 * (3 - counter))) {
       await store.apply([put(key, counter, { value: value(key, counter) })]);

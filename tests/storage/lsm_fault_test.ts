@@ -138,7 +138,7 @@ Deno.test("LsmStore: nothing is readable before its fsync resolved", async () =>
 Deno.test("LsmStore: every flipped bit of a table is detected, nothing wrong is served", async () => {
   const subject = new VirtualStore();
   // Two blocks: the first holds four of the records.
-  const padding = "x".repeat(1100);
+  const padding = "x".repeat(550);
   const prepare = async () => {
     subject.device.wipe();
     const store = await subject.open();
