@@ -69,6 +69,7 @@ export async function readRange(
   const scan = store.scan(DATA, {
     ...(after === undefined ? {} : { start: successor(after) }),
     ...(end === undefined ? {} : { end }),
+    isWanted: (key) => isWanted({ topology, before, owners, leaves }, key),
   });
   const records: StoredRecord[] = [];
   let bytes = 0;
@@ -76,17 +77,15 @@ export async function readRange(
     // With an end given by the other side, the page goes that far however many keys there are.
     let left = through === undefined ? PAGE_LOOKS : Infinity;
     while (true) {
-      const slice = scan.next(Math.min(left, SLICE_KEYS));
-      if (slice.length === 0) return { records, through };
-      left -= slice.length;
-      for (const record of slice) {
-        if (!isWanted({ topology, before, owners, leaves }, record)) continue;
+      for (const record of scan.next(SLICE_KEYS, Math.min(left, SLICE_KEYS))) {
         records.push(record);
         bytes += sizeOf(record);
         const full = records.length >= PAGE_RECORDS || bytes >= PAGE_BYTES;
         if (through === undefined && full) return { records, through: record.key };
       }
-      if (left <= 0) return { records, through: slice.at(-1)!.key };
+      if (scan.isDone) return { records, through };
+      left -= SLICE_KEYS;
+      if (left <= 0) return { records, through: scan.lastKey };
       await delay(clock, isBusy() ? BUSY_MS : 0);
     }
   } finally {
@@ -145,7 +144,7 @@ interface Wanted {
   leaves: LeafSet | undefined;
 }
 
-function isWanted({ topology, before, owners, leaves }: Wanted, { key }: StoredRecord): boolean {
+function isWanted({ topology, before, owners, leaves }: Wanted, key: Key): boolean {
   const token = tokenOf(key);
   const arc = topology.ring.arcOf(token);
   if (arc === undefined || !arc.owners.includes(owners[0])) return false;

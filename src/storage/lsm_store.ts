@@ -212,7 +212,7 @@ export class LsmStore implements Store {
     return found === undefined || found.line.erase ? undefined : found.table.name;
   }
 
-  scan(keyspace: Keyspace, { start = "", end }: ScanOptions = {}): Scan {
+  scan(keyspace: Keyspace, { start = "", end, isWanted }: ScanOptions = {}): Scan {
     if (this.#closed) throw closedError();
     const sources = this.#active.cursor(keyspace, start, end);
     try {
@@ -226,7 +226,7 @@ export class LsmStore implements Store {
       for (const source of sources) source.close();
       throw error;
     }
-    return new StoreScan(new MergeCursor(sources));
+    return new StoreScan(new MergeCursor(sources), isWanted);
   }
 
   snapshot(): Snapshot {

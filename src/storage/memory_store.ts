@@ -43,15 +43,25 @@ export class MemoryStore implements Store {
 
   scan(keyspace: Keyspace, options: ScanOptions = {}): Scan {
     if (this.#closed) throw closedError();
-    const { start = "", end } = options;
+    const { start = "", end, isWanted = () => true } = options;
     const snapshot = [...this.#keyspaces.get(keyspace)?.values() ?? []]
       .filter(({ key }) => key >= start && (end === undefined || key < end))
       .sort((a, b) => a.key < b.key ? -1 : 1);
     let position = 0;
     return {
-      next: (recordsMax) => {
-        const page = snapshot.slice(position, position + recordsMax);
-        position += page.length;
+      get lastKey() {
+        return snapshot[position - 1]?.key;
+      },
+      get isDone() {
+        return position === snapshot.length;
+      },
+      next: (recordsMax, looksMax = Infinity) => {
+        const page: StoredRecord[] = [];
+        const end = Math.min(snapshot.length, position + looksMax);
+        while (position < end && page.length < recordsMax) {
+          const record = snapshot[position++]!;
+          if (isWanted(record.key)) page.push(record);
+        }
         return page;
       },
       close: () => void (position = snapshot.length),

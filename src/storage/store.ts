@@ -41,15 +41,26 @@ export interface ScanOptions {
   start?: Key;
   /** First key not to return; default: none. */
   end?: Key;
+  /**
+   * Only these keys, where given: those of a range of tokens, which lie scattered over the order of
+   * keys. Asked once per key, in order; of the others nothing but the key is read.
+   */
+  isWanted?: (key: Key) => boolean;
 }
 
 /** A scan under way. Holds resources until it is exhausted or closed. */
 export interface Scan {
+  /** The last key that was looked at, wanted or not; undefined before the first. */
+  readonly lastKey: Key | undefined;
+  /** Whether there is nothing left to look at. */
+  readonly isDone: boolean;
   /**
    * Up to `recordsMax` next records, tombstones and expired ones too; empty at the end.
+   *
+   * @param looksMax Keys to look at, at most: where few are wanted, fewer records may come, or none.
    * @throws {ConvergeError} `corrupt_file`; `closed`.
    */
-  next(recordsMax: number): StoredRecord[];
+  next(recordsMax: number, looksMax?: number): StoredRecord[];
   close(): void;
 }
 

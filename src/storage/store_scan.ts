@@ -1,23 +1,36 @@
 /** A scan of a store: the merge of its sources without the erase markers. */
+import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import type { Cursor } from "./cursor.ts";
 import { lineRecord } from "./line_record.ts";
 import type { Scan } from "./store.ts";
 
 export class StoreScan implements Scan {
+  lastKey: Key | undefined;
   readonly #source: Cursor;
+  readonly #isWanted: (key: Key) => boolean;
 
-  constructor(source: Cursor) {
+  constructor(source: Cursor, isWanted: (key: Key) => boolean = () => true) {
     this.#source = source;
+    this.#isWanted = isWanted;
   }
 
-  next(recordsMax: number): StoredRecord[] {
+  get isDone(): boolean {
+    return this.#source.key === undefined;
+  }
+
+  next(recordsMax: number, looksMax = Infinity): StoredRecord[] {
     const records: StoredRecord[] = [];
     const source = this.#source;
     try {
-      while (source.key !== undefined && records.length < recordsMax) {
-        const record = lineRecord(source.key, source.bytes, source.start, source.end);
-        if (!record.erase) records.push(record);
+      for (let looks = 0; looks < looksMax && records.length < recordsMax; looks++) {
+        const { key } = source;
+        if (key === undefined) break;
+        this.lastKey = key;
+        if (this.#isWanted(key)) {
+          const record = lineRecord(key, source.bytes, source.start, source.end);
+          if (!record.erase) records.push(record);
+        }
         source.next();
       }
     } catch (error) {

@@ -166,6 +166,33 @@ export function testStore(name: string, makeHarness: () => StoreHarness): void {
     await store.close();
   });
 
+  test(
+    "scan() of scattered keys, as of a range of tokens, in bounded steps",
+    async (store, harness) => {
+      const keys = Array.from({ length: 40 }, (_, i) => `k${String(i).padStart(2, "0")}`);
+      for (const [i, key] of keys.entries()) {
+        await store.apply([put(key, i + 1)]);
+        if (i === 25) store = await harness.disturb(store);
+      }
+      await store.apply([{ ...put("k03", 99), erase: true }]);
+      const asked: string[] = [];
+      const isWanted = (key: string) => asked.push(key) > 0 && key.endsWith("3");
+      const wanted = ["k13", "k23", "k33"];
+      assertEquals(scanAll(store, DATA, { isWanted }).map(({ key }) => key), wanted);
+      assertEquals(new Set(asked).size, asked.length, "each is asked for once");
+      const scan = store.scan(DATA, { start: "k05", end: "k34", isWanted });
+      assertEquals([scan.lastKey, scan.isDone], [undefined, false]);
+      assertEquals(scan.next(10, 5), []);
+      assertEquals([scan.lastKey, scan.isDone], ["k09", false]);
+      assertEquals(scan.next(1).map(({ key }) => key), ["k13"]);
+      assertEquals(scan.lastKey, "k13");
+      assertEquals(scan.next(10).map(({ key }) => key), ["k23", "k33"]);
+      assertEquals([scan.lastKey, scan.isDone], ["k33", true]);
+      assertEquals(scan.next(1), []);
+      scan.close();
+    },
+  );
+
   test("scan() is a snapshot", async (store, harness) => {
     const keys = Array.from({ length: 50 }, (_, i) => `key${String(i).padStart(2, "0")}`);
     await store.apply(keys.slice(0, 30).map((key) => put(key, 1)));
