@@ -41,6 +41,16 @@ export function marksOf(
   return (tombstone ? TOMBSTONE : 0) | (erase ? ERASE : 0) | (isFramed ? FRAMED : 0);
 }
 
+/**
+ * Numbers of a slot: where its line starts and ends, its marks, and when it was put (0 for a slot
+ * without a line).
+ */
+const FIELDS = 4;
+const START = 0;
+const END = 1;
+const MARKS = 2;
+const SEQUENCE = 3;
+
 /** No slot. */
 export const NO_SLOT = -1;
 /** Slots for which there is room at first. */
@@ -140,12 +150,9 @@ export class MemtableKeyspace {
   readonly #slots = new Map<Key, number>();
   readonly #keys: Key[] = [];
   readonly #buffers: Uint8Array[] = [];
-  #starts = new Uint32Array(ROOM);
-  #ends = new Uint32Array(ROOM);
+  /** Of each slot the {@linkcode FIELDS}, side by side: they are read together. */
+  #fields = new Uint32Array(ROOM * FIELDS);
   #counters = new Float64Array(ROOM);
-  #marks = new Uint8Array(ROOM);
-  /** When a line was put; 0 for a slot without one. */
-  #sequences = new Uint32Array(ROOM);
   /** What the writer notes for itself, see `group.ts`. */
   #notes = new Uint32Array(ROOM);
   readonly #earlier = new Map<number, EarlierLine>();
@@ -172,7 +179,7 @@ export class MemtableKeyspace {
   /** Makes the slot of a key that has none. Who leaves it empty must {@linkcode drop} it. */
   add(key: Key): number {
     const slot = this.#dropped.pop() ?? this.#keys.length;
-    if (slot === this.#sequences.length) this.#grow();
+    if (slot === this.#counters.length) this.#grow();
     this.#slots.set(key, slot);
     this.#keys[slot] = key;
     return slot;
@@ -185,13 +192,15 @@ export class MemtableKeyspace {
   }
 
   hasLine(slot: number): boolean {
-    return this.#sequences[slot] !== 0;
+    return this.#fields[slot * FIELDS + SEQUENCE] !== 0;
   }
 
   /** The version of the line in a slot; undefined for an erase marker's. */
   versionOf(slot: number): Version | undefined {
-    if ((this.#marks[slot]! & ERASE) !== 0) return undefined;
-    return lineFacts(this.#buffers[slot]!, this.#starts[slot]!, this.#ends[slot]!);
+    const at = slot * FIELDS;
+    const fields = this.#fields;
+    if ((fields[at + MARKS]! & ERASE) !== 0) return undefined;
+    return lineFacts(this.#buffers[slot]!, fields[at + START]!, fields[at + END]!);
   }
 
   noteOf(slot: number): number {
@@ -204,26 +213,35 @@ export class MemtableKeyspace {
 
   /** @param seen A line that was put no later than this is kept for those who look at it. */
   put(slot: number, line: MemtableLine, sequence: number, seen: number): void {
-    const before = this.#sequences[slot]!;
+    const at = slot * FIELDS;
+    const fields = this.#fields;
+    const before = fields[at + SEQUENCE]!;
     if (before === 0) this.sorted.add(slot);
     else if (before <= seen) this.#keep(slot, before);
     this.#buffers[slot] = line.bytes;
-    this.#starts[slot] = line.start;
-    this.#ends[slot] = line.end;
     this.#counters[slot] = line.counter;
-    this.#marks[slot] = line.marks;
-    this.#sequences[slot] = sequence;
+    fields[at + START] = line.start;
+    fields[at + END] = line.end;
+    fields[at + MARKS] = line.marks;
+    fields[at + SEQUENCE] = sequence;
   }
 
   /** What a slot held when `sequence` was the last that had been put. */
   lineAt(slot: number, sequence: number): LineRecord | undefined {
     const key = this.#keys[slot]!;
-    const put = this.#sequences[slot]!;
+    const at = slot * FIELDS;
+    const fields = this.#fields;
+    const put = fields[at + SEQUENCE]!;
     if (put <= sequence) {
       if (put === 0) return undefined;
-      const isFramed = (this.#marks[slot]! & FRAMED) !== 0;
-      const bytes = this.#buffers[slot]!;
-      return lineRecord(key, bytes, this.#starts[slot]!, this.#ends[slot]!, isFramed);
+      const isFramed = (fields[at + MARKS]! & FRAMED) !== 0;
+      return lineRecord(
+        key,
+        this.#buffers[slot]!,
+        fields[at + START]!,
+        fields[at + END]!,
+        isFramed,
+      );
     }
     const line = this.earlierAt(slot, sequence);
     if (line === undefined) return undefined;
@@ -232,11 +250,13 @@ export class MemtableKeyspace {
 
   /** Puts a cursor on what a slot held at `sequence`; false when it held nothing. */
   show(slot: number, sequence: number, cursor: MemtableCursor): boolean {
-    if (this.#sequences[slot]! <= sequence) {
+    const at = slot * FIELDS;
+    const fields = this.#fields;
+    if (fields[at + SEQUENCE]! <= sequence) {
       cursor.bytes = this.#buffers[slot]!;
-      cursor.start = this.#starts[slot]!;
-      cursor.end = this.#ends[slot]!;
-      cursor.facts.set(this.#counters[slot]!, this.#marks[slot]!);
+      cursor.start = fields[at + START]!;
+      cursor.end = fields[at + END]!;
+      cursor.facts.set(this.#counters[slot]!, fields[at + MARKS]!);
     } else {
       const line = this.earlierAt(slot, sequence);
       if (line === undefined) return false;
@@ -256,29 +276,27 @@ export class MemtableKeyspace {
   }
 
   #keep(slot: number, sequence: number): void {
+    const at = slot * FIELDS;
     this.#earlier.set(slot, {
       bytes: this.#buffers[slot]!,
-      start: this.#starts[slot]!,
-      end: this.#ends[slot]!,
+      start: this.#fields[at + START]!,
+      end: this.#fields[at + END]!,
       counter: this.#counters[slot]!,
-      marks: this.#marks[slot]!,
+      marks: this.#fields[at + MARKS]!,
       sequence,
       earlier: this.#earlier.get(slot),
     });
   }
 
   #grow(): void {
-    const room = this.#sequences.length * 2;
-    this.#starts = grown(this.#starts, new Uint32Array(room));
-    this.#ends = grown(this.#ends, new Uint32Array(room));
+    const room = this.#counters.length * 2;
+    this.#fields = grown(this.#fields, new Uint32Array(room * FIELDS));
     this.#counters = grown(this.#counters, new Float64Array(room));
-    this.#marks = grown(this.#marks, new Uint8Array(room));
-    this.#sequences = grown(this.#sequences, new Uint32Array(room));
     this.#notes = grown(this.#notes, new Uint32Array(room));
   }
 }
 
-type Column = Uint8Array | Uint32Array | Float64Array;
+type Column = Uint32Array | Float64Array;
 
 function grown<T extends Column>(column: T, larger: T): T {
   larger.set(column);

@@ -16,6 +16,7 @@ import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import { PROBES } from "./bloom_filter.ts";
+import { KeySearch } from "./key_search.ts";
 import { hex } from "./wal_format.ts";
 
 export const TABLE_FORMAT = 1;
@@ -42,6 +43,8 @@ export interface TableProperties {
 export interface TableIndex {
   /** First key of each block. */
   readonly firstKeys: readonly Key[];
+  /** Over the first keys. */
+  readonly search: KeySearch;
   /** Offset of each block, and of the end of the last. */
   readonly offsets: Float64Array;
   /** CRC-32 of each block. */
@@ -181,7 +184,8 @@ export function parseTail(
     throw new ConvergeError("corrupt_file", "Cannot read a table: its properties are wrong");
   }
   const filter = new Uint8Array(Buffer.from(JSON.parse(filterText).filter, "base64"));
-  return { index: { firstKeys, offsets, crcs, filter }, properties };
+  const search = new KeySearch(firstKeys);
+  return { index: { firstKeys, search, offsets, crcs, filter }, properties };
 }
 
 /** One line of the index. */

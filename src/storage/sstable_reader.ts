@@ -80,7 +80,7 @@ export class TableReader {
     if (key < first || key > last) return undefined;
     const index = this.index();
     if (!mayContain(index.filter, hash)) return undefined;
-    const number = blockFor(index.firstKeys, key);
+    const number = index.search.lastNotAfter(key);
     const cached = this.#blocks[number];
     if (cached !== undefined) {
       cached.used = true;
@@ -260,7 +260,7 @@ export class RunCursor implements Cursor {
   #begin(start: Key): void {
     const table = this.#tables[0];
     if (table === undefined) return;
-    this.#nextBlock = blockFor(table.index().firstKeys, start);
+    this.#nextBlock = table.index().search.lastNotAfter(start);
     this.bytes = table.block(this.#nextBlock++);
     this.#text = latin1(this.bytes, 0, this.bytes.byteLength);
     this.start = lowerBound(this.bytes, start);
@@ -313,18 +313,6 @@ export class RunCursor implements Cursor {
       throw error;
     }
   }
-}
-
-/** Number of the block that holds `key`, if any does: the last whose first key is <= `key`. */
-export function blockFor(firstKeys: readonly Key[], key: Key): number {
-  let low = 0;
-  let high = firstKeys.length;
-  while (low + 1 < high) {
-    const middle = (low + high) >>> 1;
-    if (firstKeys[middle]! <= key) low = middle;
-    else high = middle;
-  }
-  return low;
 }
 
 /** The line of `key` in a block, as it lies there or as a copy. */

@@ -5,6 +5,7 @@ import type { AppendFile, Disk } from "../platform/disk.ts";
 import { type Key, keyFromBytes, keyToBytes } from "../record/key.ts";
 import { BloomFilterBuilder } from "./bloom_filter.ts";
 import { tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import { KeySearch } from "./key_search.ts";
 import { type Line, lineFacts, lineKey, type LineMarks } from "./line_record.ts";
 import {
   BLOCK_BYTES,
@@ -133,6 +134,7 @@ export class TableWriter {
     disk.rename(this.#temporaryPath, `${directory}/${tableName(number)}`);
     const index = {
       firstKeys: this.#firstKeys,
+      search: new KeySearch(this.#firstKeys),
       offsets: Float64Array.from([...this.#offsets, this.#dataBytes]),
       crcs: Uint32Array.from(this.#crcs),
       filter,

@@ -1,0 +1,53 @@
+/** Searches sorted keys by number: what is compared lies side by side, not behind a pointer per key. */
+import type { Key } from "../record/key.ts";
+
+/** Bytes of a key that fit into a number without loss. */
+const ORDINAL_BYTES = 6;
+
+/** An index over keys that stay as they are. */
+export class KeySearch {
+  readonly #keys: readonly Key[];
+  /** What all keys begin with. */
+  readonly #prefix: Key;
+  /** The bytes behind the prefix of each key, the first of them, as a number. */
+  readonly #ordinals: Float64Array;
+
+  /** @param keys In ascending order, at least one. */
+  constructor(keys: readonly Key[]) {
+    this.#keys = keys;
+    this.#prefix = commonPrefix(keys[0]!, keys.at(-1)!);
+    this.#ordinals = Float64Array.from(keys, (key) => ordinalOf(key, this.#prefix.length));
+  }
+
+  /** Index of the last key that is <= `key`; 0 when all are greater. */
+  lastNotAfter(key: Key): number {
+    const keys = this.#keys;
+    if (!key.startsWith(this.#prefix)) return key < keys[0]! ? 0 : keys.length - 1;
+    const ordinals = this.#ordinals;
+    const ordinal = ordinalOf(key, this.#prefix.length);
+    let low = 0;
+    let high = keys.length;
+    while (low + 1 < high) {
+      const middle = (low + high) >>> 1;
+      const there = ordinals[middle]!;
+      if (there < ordinal || (there === ordinal && keys[middle]! <= key)) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function commonPrefix(a: Key, b: Key): Key {
+  let length = 0;
+  while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length++;
+  return a.slice(0, length);
+}
+
+/** The bytes of a key from `from` on as the digits of a number; those that it does not have are 0. */
+function ordinalOf(key: Key, from: number): number {
+  let ordinal = 0;
+  for (let i = from; i < from + ORDINAL_BYTES; i++) {
+    ordinal = ordinal * 256 + (i < key.length ? key.charCodeAt(i) : 0);
+  }
+  return ordinal;
+}
