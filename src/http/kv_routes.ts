@@ -100,12 +100,14 @@ function found(request: Request, record: StoredRecord): Response {
   const headers: Record<string, string> = {
     etag,
     "content-type": contentType ?? DEFAULT_CONTENT_TYPE,
-    "content-length": String(lengthBytes),
   };
   if (contentType !== undefined && ACTIVE_CONTENT.test(contentType)) {
     Object.assign(headers, CONFINED);
   }
-  return new Response(request.method === "HEAD" ? null : body, { headers });
+  if (request.method !== "HEAD") return new Response(body, { headers });
+  // Where there is a body, the server says its length.
+  headers["content-length"] = String(lengthBytes);
+  return new Response(null, { headers });
 }
 
 function stored(version: Version): Response {
