@@ -96,6 +96,7 @@ Deno.test("backward_read: a delete that is tried again under a newer version may
   // Once it is acked, it is 4.
   const late = [before, remove(4, [3, 5]), put("b", 3, [3, 50])];
   assertEquals(judge(...late, get(null, 0, [6, 7]), get("b", 3, [8, 9])), [
+    "resurrected_delete",
     "stale_read",
     "backward_read",
   ]);
