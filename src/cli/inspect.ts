@@ -7,7 +7,7 @@ import { MANIFEST_NAME } from "../storage/file_names.ts";
 import { decodeManifest } from "../storage/manifest.ts";
 import { FOOTER_BYTES, parseFooter, parseTail } from "../storage/sstable_format.ts";
 import { mutationAt } from "../storage/wal_format.ts";
-import { readSegment } from "../storage/wal_reader.ts";
+import { readSegment, withoutRoom } from "../storage/wal_reader.ts";
 
 /** What to look at and how to tell. */
 export interface InspectOptions {
@@ -90,7 +90,8 @@ function tableFacts(bytes: Uint8Array, file: string): Facts {
   };
 }
 
-function logFacts(bytes: Uint8Array): Facts {
+function logFacts(segment: Uint8Array): Facts {
+  const bytes = withoutRoom(segment);
   const lines: Record<string, number> = {};
   const { header, validBytes, damage } = readSegment(bytes, (start, end) => {
     const keyspace = mutationAt(bytes, start, end).keyspace || "data";
@@ -102,6 +103,7 @@ function logFacts(bytes: Uint8Array): Facts {
     lines,
     validBytes,
     tornBytes: bytes.byteLength - validBytes,
+    roomBytes: segment.byteLength - bytes.byteLength,
     ...(damage === undefined ? {} : { damage }),
   };
 }

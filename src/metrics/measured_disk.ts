@@ -22,9 +22,9 @@ export function measuredDisk(disk: Disk, clock: Clock, latencies: SyncLatencies)
     makeDirectory: (path) => disk.makeDirectory(path),
     list: (path) => disk.list(path),
     fileSize: (path) => disk.fileSize(path),
-    openAppend: (path) =>
+    openAppend: (path, options) =>
       measuredFile(
-        disk.openAppend(path),
+        disk.openAppend(path, options),
         clock,
         /\.log$/.test(path) ? latencies.log : latencies.other,
       ),

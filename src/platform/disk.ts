@@ -9,7 +9,9 @@
  * - bytes appended are durable only once a later `sync()` of that file resolved;
  * - a created, renamed or removed directory entry is durable only once a later
  *   `syncDirectory()` of its directory resolved;
- * - at a crash anything not durable may be kept, lost, or (for appended bytes) torn at any byte.
+ * - at a crash anything not durable may be kept, lost, or (for appended bytes) torn at any byte;
+ * - of a file that is or was open with room, bytes that a crash took may read as zeros, also between
+ *   others that were kept, and zeros may follow the last byte.
  *
  * Errors of every method: `ConvergeError` `disk_full` when there is no space, `disk_failed` for
  * any other failure of the device or system. After a failed `sync()` the cached bytes are in an
@@ -23,7 +25,7 @@ export interface Disk {
   /** Size in bytes, or undefined when there is no such file. */
   fileSize(path: string): number | undefined;
   /** Opens for appending at the end; creates the file if absent. Does not truncate. */
-  openAppend(path: string): AppendFile;
+  openAppend(path: string, options?: AppendOptions): AppendFile;
   /** Opens an existing file for reads at any offset. */
   openRead(path: string): ReadFile;
   /** Shortens a file to `lengthBytes`; durable after a `sync()` of a handle opened later. */
@@ -40,6 +42,16 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
   /** Takes an exclusive lock that ends with the process. @throws `data_locked` when held elsewhere. */
   lock(path: string): FileLock;
+}
+
+/** How a file is appended to. */
+export interface AppendOptions {
+  /**
+   * About so many zeros are kept written behind what was appended, until the file is closed: a sync
+   * of bytes for which there is room already need not make the file longer on the device, which
+   * costs as much again.
+   */
+  readonly roomBytes?: number;
 }
 
 /** A file being appended to. One writer at a time. */

@@ -6,7 +6,7 @@
  * needs a `syncDirectory` of its directory, a directory's own entry included.
  */
 import { ConvergeError, type ErrorCode } from "../errors.ts";
-import type { AppendFile, Disk, FileLock, ReadFile } from "../platform/disk.ts";
+import type { AppendFile, AppendOptions, Disk, FileLock, ReadFile } from "../platform/disk.ts";
 import { type Random, randomInteger } from "../platform/random.ts";
 import { type DiskFaults, type DiskOperation, noDiskFaults } from "./disk_faults.ts";
 import { ProcessLife } from "./process_life.ts";
@@ -90,7 +90,7 @@ export class VirtualDisk {
     this.#locks = new Set();
     this.#crashAt = Infinity;
     this.#crashed = false;
-    if (options.power ?? true) crashTree(this.#root, this.#random);
+    crashTree(this.#root, this.#random, options.power ?? true);
     this.#root.settle();
   }
 
@@ -277,7 +277,7 @@ class MountedDisk implements Disk {
     return entry instanceof VirtualFile ? entry.length : undefined;
   }
 
-  openAppend(path: string): AppendFile {
+  openAppend(path: string, { roomBytes = 0 }: AppendOptions = {}): AppendFile {
     let file = this.#device.find(path);
     if (file === undefined) {
       const created = file = new VirtualFile();
@@ -286,6 +286,7 @@ class MountedDisk implements Disk {
       });
     }
     if (!(file instanceof VirtualFile)) throw diskError("open", path, "it is a directory");
+    if (roomBytes > 0) file.hasRoom = true;
     return new MountedAppendFile(this.#device, this.#life, { file, path });
   }
 
@@ -441,14 +442,14 @@ class MountedAppendFile implements AppendFile {
 }
 
 /** Crashes every file and directory that a durable or a kept name reaches, each once. */
-function crashTree(root: VirtualDirectory, random: Random): void {
+function crashTree(root: VirtualDirectory, random: Random, power: boolean): void {
   const seen = new Set<Entry>();
   const visit = (directory: VirtualDirectory) => {
-    directory.crash(random);
+    if (power) directory.crash(random);
     for (const [, entry] of directory.entries()) {
       if (seen.has(entry)) continue;
       seen.add(entry);
-      if (entry instanceof VirtualFile) entry.crash(random);
+      if (entry instanceof VirtualFile) entry.crash(random, power);
       else visit(entry);
     }
   };

@@ -7,6 +7,9 @@ export interface SyncMark {
   readonly truncations: number;
 }
 
+/** Zeros of the room ahead that a crash leaves, at most: real ones are many more. */
+const ROOM_BYTES_MAX = 256;
+
 /**
  * One file, under any number of names.
  *
@@ -19,6 +22,8 @@ export class VirtualFile {
   #durableLength = 0;
   #beforeTruncation: Uint8Array<ArrayBuffer> | undefined;
   #truncations = 0;
+  /** Whether it was ever opened with room, see `AppendOptions`. */
+  hasRoom = false;
   /** Ranges that a failed sync dropped: the cache has them, the device never will. */
   #holes: { start: number; end: number }[] = [];
 
@@ -80,8 +85,20 @@ export class VirtualFile {
     }
   }
 
-  /** The machine lost power: what is not durable is kept, lost, or torn at any byte. */
-  crash(random: Random): void {
+  /**
+   * The process died, and with `power` the machine too: then what is not durable is kept, lost, or torn
+   * at any byte.
+   */
+  crash(random: Random, power: boolean): void {
+    if (power) this.#loseUnsynced(random);
+    if (!this.hasRoom) return;
+    // The room ahead was never taken back.
+    const zeros = randomInteger(random, ROOM_BYTES_MAX);
+    this.append(new Uint8Array(zeros));
+    if (power) this.#durableLength = this.#length;
+  }
+
+  #loseUnsynced(random: Random): void {
     for (const { start, end } of this.#holes) this.#bytes.fill(0, start, end);
     this.#holes = [];
     if (this.#beforeTruncation !== undefined && random.next() < 0.5) {
@@ -90,9 +107,14 @@ export class VirtualFile {
     }
     this.#beforeTruncation = undefined;
     const unsynced = this.#length - this.#durableLength;
-    const fate = randomInteger(random, 3);
+    const fate = randomInteger(random, this.hasRoom ? 4 : 3);
     if (fate === 0) this.#length = this.#durableLength;
     if (fate === 1) this.#length = this.#durableLength + randomInteger(random, unsynced + 1);
+    if (fate === 3) {
+      // Into room that is there any part of the bytes may go, and not only the first.
+      const start = this.#durableLength + randomInteger(random, unsynced + 1);
+      this.#bytes.fill(0, start, start + randomInteger(random, this.#length - start + 1));
+    }
     this.#durableLength = this.#length;
   }
 

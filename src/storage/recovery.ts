@@ -12,7 +12,7 @@ import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { marksOf, Memtable, NO_SLOT } from "./memtable.ts";
 import { DATA } from "./store.ts";
 import { mutationAt } from "./wal_format.ts";
-import { readSegment, type SegmentFindings } from "./wal_reader.ts";
+import { readSegment, type SegmentFindings, withoutRoom } from "./wal_reader.ts";
 import { copySegment, LogWriter } from "./wal_writer.ts";
 
 /** What a directory held. */
@@ -101,7 +101,7 @@ function readLines(
   segment: { directory: string; number: number; previousBytes: number },
 ): ReadSegment {
   const { directory, number } = segment;
-  const bytes = readWhole(disk, `${directory}/${logName(number)}`);
+  const bytes = withoutRoom(readWhole(disk, `${directory}/${logName(number)}`));
   const lines: number[] = [];
   const findings = readSegment(bytes, (start, end) => void lines.push(start, end));
   checkSegment(findings, segment);

@@ -37,12 +37,20 @@ export interface SegmentDamage {
 /** Called with each line of each valid group, in order: [start, end) without the line feed. */
 export type LineVisitor = (start: number, end: number) => void;
 
+/** A segment without the zeros that may follow what was appended, see `AppendOptions`. */
+export function withoutRoom(segment: Uint8Array): Uint8Array {
+  let end = segment.byteLength;
+  while (end > 0 && segment[end - 1] === 0) end--;
+  return segment.subarray(0, end);
+}
+
 /**
- * Walks the groups of a segment.
+ * Walks the groups of a segment; the room behind it is none of it.
  *
  * @throws {ConvergeError} `wrong_data` when the segment is of an unknown format.
  */
-export function readSegment(bytes: Uint8Array, visit: LineVisitor): SegmentFindings {
+export function readSegment(segment: Uint8Array, visit: LineVisitor): SegmentFindings {
+  const bytes = withoutRoom(segment);
   const headerEnd = bytes.indexOf(LF);
   if (headerEnd < 0 || !isChecked(bytes, 0, headerEnd)) {
     return unread(bytes, 0, "the header's checksum does not hold", undefined);

@@ -8,6 +8,9 @@ import { commitLine, headerLine, LOG_FORMAT } from "./wal_format.ts";
 /** Room that a group's buffer must have behind its lines, for the commit. */
 export const COMMIT_ROOM_BYTES = 160;
 
+/** What is written ahead of the log, see `AppendOptions`. */
+const ROOM = { roomBytes: 256 * 1024 };
+
 /** The buffer of a group without lines. */
 const NO_LINES = new Uint8Array(COMMIT_ROOM_BYTES);
 
@@ -27,7 +30,7 @@ export class LogWriter {
     this.number = number;
     this.#disk = disk;
     this.#path = `${directory}/${logName(number)}`;
-    this.#file = disk.openAppend(this.#path);
+    this.#file = disk.openAppend(this.#path, ROOM);
     this.#goodBytes = syncedBytes;
     this.#syncedBytes = syncedBytes;
   }
@@ -136,7 +139,7 @@ export class LogWriter {
       try {
         this.#disk.truncate(this.#path, this.#goodBytes);
       } finally {
-        this.#file = this.#disk.openAppend(this.#path);
+        this.#file = this.#disk.openAppend(this.#path, ROOM);
       }
     }
     this.#spoiled = false;

@@ -39,6 +39,29 @@ Deno.test("DenoDisk: appends, reads at an offset, goes on where a file ends", ()
     assertEquals(disk.fileSize(path), 5);
   }));
 
+Deno.test("DenoDisk: with room zeros follow what was appended, until the file is closed", () =>
+  inDirectory(async (directory, disk) => {
+    const path = `${directory}/f`;
+    const options = { roomBytes: 100 };
+    const content = () => new TextDecoder().decode(Deno.readFileSync(path));
+    const file = disk.openAppend(path, options);
+    assertEquals(content(), "");
+    file.append(bytes("ab"));
+    assertEquals([content(), file.sizeBytes], ["ab" + "\0".repeat(100), 2]);
+    file.append(bytes("c".repeat(90)));
+    await file.sync();
+    assertEquals(content(), "ab" + "c".repeat(90) + "\0".repeat(10));
+    file.append(bytes("d".repeat(11)));
+    assertEquals(content(), "ab" + "c".repeat(90) + "d".repeat(11) + "\0".repeat(100));
+    file.close();
+    assertEquals(content(), "ab" + "c".repeat(90) + "d".repeat(11));
+    const again = disk.openAppend(path, options);
+    assertEquals(again.sizeBytes, 103);
+    again.append(bytes("e"));
+    again.close();
+    assertEquals(content(), "ab" + "c".repeat(90) + "d".repeat(11) + "e");
+  }));
+
 Deno.test("DenoDisk: names", () =>
   inDirectory(async (directory, disk) => {
     disk.makeDirectory(`${directory}/a/b`);

@@ -48,6 +48,31 @@ Deno.test("VirtualDisk: unsynced bytes are kept, lost or torn", async () => {
   assertEquals([...seen].sort(), ["ab", "abc", "abcd"]);
 });
 
+Deno.test("VirtualDisk: of a file with room any unsynced part may read as zeros, and zeros may follow", async () => {
+  const seen = { hole: 0, tail: 0, lost: 0, kept: 0 };
+  for (let seed = 1; seed <= 400; seed++) {
+    const dev = device(seed);
+    const disk = dev.mount();
+    disk.makeDirectory("data");
+    const file = disk.openAppend("data/f", { roomBytes: 10 });
+    await disk.syncDirectory("data");
+    file.append(text("synced"));
+    await file.sync();
+    file.append(text("not"));
+    dev.crash({ power: seed % 2 === 0 });
+    const found = contents(dev.mount(), "data/f") ?? "";
+    assert(/^synced[not\0]{0,3}\0*$/.test(found), JSON.stringify(found));
+    if (seed % 2 === 1) {
+      assert(found.startsWith("syncednot"), "the death of a process loses nothing");
+    }
+    const rest = found.slice(6);
+    if (/\0[ot]/.test(rest)) seen.hole++;
+    if (rest.endsWith("\0")) seen.tail++;
+    seen[rest.startsWith("not") ? "kept" : "lost"]++;
+  }
+  for (const [what, times] of Object.entries(seen)) assert(times > 5, `${what}: ${times}`);
+});
+
 Deno.test("VirtualDisk: a name without a directory sync is kept or lost", async () => {
   const seen = await fates(async (disk) => {
     disk.makeDirectory("data");

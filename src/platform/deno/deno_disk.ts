@@ -7,7 +7,7 @@
 import { dirname } from "node:path";
 import fs from "node:fs";
 import { ConvergeError } from "../../errors.ts";
-import type { AppendFile, Disk, FileLock, ReadFile } from "../disk.ts";
+import type { AppendFile, AppendOptions, Disk, FileLock, ReadFile } from "../disk.ts";
 
 /** Files under the process's own permissions. Holds no state but open handles. */
 export class DenoDisk implements Disk {
@@ -43,11 +43,12 @@ export class DenoDisk implements Disk {
     });
   }
 
-  openAppend(path: string): AppendFile {
+  openAppend(path: string, { roomBytes = 0 }: AppendOptions = {}): AppendFile {
     return attempt("open", path, () => {
-      const file = Deno.openSync(path, { create: true, append: true, write: true });
+      const file = Deno.openSync(path, { create: true, append: roomBytes === 0, write: true });
       try {
-        return new DenoAppendFile(path, file, file.statSync().size);
+        const sizeBytes = file.seekSync(0, Deno.SeekMode.End);
+        return new DenoAppendFile(path, file, { sizeBytes, roomBytes });
       } catch (error) {
         file.close();
         throw error;
@@ -131,12 +132,21 @@ export class DenoDisk implements Disk {
 class DenoAppendFile implements AppendFile {
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  /** Invariant: with room, also where the file's cursor is. */
   #sizeBytes: number;
+  #roomBytes: number;
+  /** Where the zeros end that lie behind what was appended. */
+  #zeroedBytes: number;
 
-  constructor(path: string, file: Deno.FsFile, sizeBytes: number) {
+  constructor(
+    path: string,
+    file: Deno.FsFile,
+    { sizeBytes, roomBytes }: { sizeBytes: number; roomBytes: number },
+  ) {
     this.#path = path;
     this.#file = file;
-    this.#sizeBytes = sizeBytes;
+    this.#sizeBytes = this.#zeroedBytes = sizeBytes;
+    this.#roomBytes = roomBytes;
   }
 
   get sizeBytes(): number {
@@ -151,7 +161,20 @@ class DenoAppendFile implements AppendFile {
         this.#sizeBytes += written;
         rest = rest.subarray(written);
       }
+      if (this.#sizeBytes > this.#zeroedBytes && this.#roomBytes > 0) this.#makeRoom();
     });
+  }
+
+  /** Where there is no space for it, things go as well without. */
+  #makeRoom(): void {
+    try {
+      const zeros = new Uint8Array(this.#roomBytes);
+      if (this.#file.writeSync(zeros) < zeros.byteLength) this.#roomBytes = 0;
+      this.#zeroedBytes = this.#sizeBytes + zeros.byteLength;
+    } catch {
+      this.#roomBytes = 0;
+    }
+    this.#file.seekSync(this.#sizeBytes, Deno.SeekMode.Start);
   }
 
   async sync(): Promise<void> {
@@ -159,7 +182,13 @@ class DenoAppendFile implements AppendFile {
   }
 
   close(): void {
-    attempt("close", this.#path, () => this.#file.close());
+    attempt("close", this.#path, () => {
+      try {
+        if (this.#zeroedBytes > this.#sizeBytes) this.#file.truncateSync(this.#sizeBytes);
+      } finally {
+        this.#file.close();
+      }
+    });
   }
 }
 

@@ -18,8 +18,8 @@ function withDisk(ways: FaultyWays): NonNullable<Defect["platform"]> {
       makeDirectory: (path) => disk.makeDirectory(path),
       list: (path) => disk.list(path),
       fileSize: (path) => disk.fileSize(path),
-      openAppend: (path) => {
-        const file = disk.openAppend(path);
+      openAppend: (path, options) => {
+        const file = disk.openAppend(path, options);
         return sync === undefined ? file : {
           get sizeBytes() {
             return file.sizeBytes;
