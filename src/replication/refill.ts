@@ -73,7 +73,8 @@ export function notedLoss(state: LocalState): number {
 /** One node's way to `normal`. */
 export class Refill {
   readonly #options: RefillOptions;
-  #saved = nothingDone("", 0);
+  /** Undefined until it was read from disk, or begins anew. */
+  #known: Saved | undefined;
   #pulled = 0;
   #stopped = false;
   #running = false;
@@ -83,19 +84,23 @@ export class Refill {
   }
 
   progress(): RefillProgress {
-    return { done: [...this.#saved.done], pulled: this.#pulled };
+    return { done: [...this.#known?.done ?? []], pulled: this.#pulled };
   }
 
   /** Goes on until this node is `normal`. Runs once at a time. */
   start(): void {
     if (this.#running) return;
     this.#running = true;
-    this.#saved = readSaved(this.#options.state) ?? this.#saved;
+    this.#known ??= readSaved(this.#options.state);
     void this.#loop();
   }
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  get #saved(): Saved {
+    return this.#known ??= nothingDone("", 0);
   }
 
   /**
@@ -106,7 +111,7 @@ export class Refill {
    */
   async restart(loss: number): Promise<void> {
     const { gossip } = this.#options;
-    this.#saved = nothingDone("", loss);
+    this.#known = nothingDone("", loss);
     // One that is joining stays so: there may still be somebody who does not know it.
     if (gossip.self.status === "normal") gossip.setStatus("refilling");
     if (await this.#saveRestart()) this.start();
@@ -155,7 +160,7 @@ export class Refill {
   async #step(): Promise<void> {
     const { gossip, topology } = this.#options;
     if (this.#saved.ring !== topology().fingerprint) {
-      this.#saved = nothingDone(topology().fingerprint, this.#saved.loss);
+      this.#known = nothingDone(topology().fingerprint, this.#saved.loss);
     }
     const step = nextStep({
       self: gossip.self,

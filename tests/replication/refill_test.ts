@@ -1,48 +1,83 @@
 import { assertEquals } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import type { Clock } from "../../src/platform/clock.ts";
 import type { ExchangeRequest } from "../../src/replication/key_exchange.ts";
 import { LocalState } from "../../src/replication/local_state.ts";
-import { Refill, type RefillOptions } from "../../src/replication/refill.ts";
+import { notedLoss, Refill, type RefillOptions } from "../../src/replication/refill.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { inWorld } from "../support/in_world.ts";
 import { gossipOf, member } from "../support/members.ts";
 import { topologyOf } from "../support/topologies.ts";
 
+type Exchange = (request: ExchangeRequest) => Promise<void> | void;
+
+/** The refill of node1, which is `refilling`, from node2. */
+function refillOf(clock: Clock, store: MemoryStore, exchange: Exchange) {
+  const state = new LocalState(store);
+  const gossip = gossipOf(member("node1", { status: "refilling" }), { known: [member("node2")] });
+  const options = {
+    gossip,
+    state,
+    clock,
+    log: { info() {}, warn() {}, error() {} },
+    replication: 3,
+    requestTimeoutMs: 1_000,
+    exchange: {
+      run: async (request: ExchangeRequest) => {
+        const counts = { pulled: 1, pushed: 0, compared: 1 };
+        await request.onPage("k", counts);
+        await exchange(request);
+        await request.onPage(undefined, counts);
+        return { ...counts, complete: true };
+      },
+    },
+    topology: () => topologyOf(2),
+    linkTo: () => ({}),
+    refusedSeeds: () => 0,
+    onStatus: () => Promise.resolve(),
+    onBeforeRefill: () => Promise.resolve(),
+  } as unknown as RefillOptions;
+  return { refill: new Refill(options), state, gossip };
+}
+
 Deno.test("Refill: data lost in the middle of it is not taken for refilled, now or after a restart", async () => {
   await inWorld(async ({ clock, wait }) => {
-    const state = new LocalState(new MemoryStore());
-    const gossip = gossipOf(member("node1", { status: "refilling" }), {
-      known: [member("node2")],
-    });
     let runs = 0;
-    const options = {
-      gossip,
-      state,
-      clock,
-      log: { info() {}, warn() {}, error() {} },
-      replication: 3,
-      requestTimeoutMs: 1_000,
-      exchange: {
-        run: async (request: ExchangeRequest) => {
-          const counts = { pulled: 1, pushed: 0, compared: 1 };
-          await request.onPage("k", counts);
-          // Damage is found while the last page is on its way.
-          if (++runs === 1) await refill.restart(7);
-          await request.onPage(undefined, counts);
-          return { ...counts, complete: true };
-        },
-      },
-      topology: () => topologyOf(2),
-      linkTo: () => ({}),
-      refusedSeeds: () => 0,
-      onStatus: () => Promise.resolve(),
-      onBeforeRefill: () => Promise.resolve(),
-    } as unknown as RefillOptions;
-    const refill = new Refill(options);
+    const { refill, state, gossip } = refillOf(clock, new MemoryStore(), async () => {
+      // Damage is found while the last page is on its way.
+      if (++runs === 1) await refill.restart(7);
+    });
     refill.start();
     while (runs === 0) await wait(10);
     assertEquals(refill.progress().done, []);
     assertEquals(state.read<{ done: string[] }>("refill")!.done, []);
     while (gossip.self.status !== "normal") await wait(10);
     assertEquals([runs, refill.progress().done], [2, ["node2"]]);
+    assertEquals(notedLoss(state), 7);
+  });
+});
+
+Deno.test("Refill: a loss that cannot be written down yet is not forgotten over what was", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const leftovers: unknown[] = [];
+    let isDamaged = true;
+    const store = new MemoryStore();
+    const { refill, state, gossip } = refillOf(clock, store, (request) => {
+      leftovers.push(request.leftovers);
+    });
+    const ring = topologyOf(2).fingerprint;
+    await state.write("refill", { ring, done: ["node2"], after: {}, loss: 0 });
+    const { apply } = store;
+    store.apply = (mutations) => {
+      if (!isDamaged) return apply.call(store, mutations);
+      return Promise.reject(new ConvergeError("corrupt_file", "Cannot read a table"));
+    };
+    await refill.restart(7);
+    refill.start();
+    while (gossip.self.status !== "normal") await wait(10);
+    assertEquals(leftovers[0], true, "all is taken again, and what is left proves nothing");
+    assertEquals(notedLoss(state), 0);
+    isDamaged = false;
+    while (notedLoss(state) !== 7) await wait(10);
   });
 });
