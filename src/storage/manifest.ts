@@ -69,7 +69,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
       `Cannot read the manifest: its format is ${head.format}, known is ${MANIFEST_FORMAT}`,
     );
   }
-  const { next, log, highestCounter, lastLoss } = head;
+  const { next, log, highestCounter, lastLoss = 0 } = head;
   return { next, log, highestCounter, lastLoss, tables: tables.map(tableFromJson) };
 }
 
