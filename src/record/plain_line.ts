@@ -29,6 +29,8 @@ export function isPlain(text: string): boolean {
   return PLAIN.test(text);
 }
 
+/** So much of a string is looked at byte by byte; beyond it the runtime's search in text is faster. */
+const LOOKED_AT_BYTES_MAX = 256;
 /** Longest value that is looked at byte by byte; beyond it the decoder is faster. */
 const PLAIN_BYTES_MAX = 1024;
 
@@ -161,9 +163,15 @@ export function plainValueOf(line: Uint8Array): PlainValue | undefined {
 
 /** Where the JSON string that begins at `start` ends, or -1 when it has escapes. */
 function plainStringEnd(line: Uint8Array, start: number): number {
-  const end = line.indexOf(QUOTE, start);
-  const escape = line.indexOf(BACKSLASH, start);
-  return escape >= 0 && escape < end ? -1 : end;
+  const near = Math.min(line.byteLength, start + LOOKED_AT_BYTES_MAX);
+  for (let at = start; at < near; at++) {
+    if (line[at] === QUOTE) return at;
+    if (line[at] === BACKSLASH) return -1;
+  }
+  const rest = latin1(line, near, line.byteLength);
+  const end = rest.indexOf('"');
+  const escape = rest.indexOf("\\");
+  return end < 0 || (escape >= 0 && escape < end) ? -1 : near + end;
 }
 
 /** Whether a value is ASCII, and short enough that looking pays. */

@@ -59,6 +59,23 @@ Deno.test("valueOf: a byte order mark is part of the value, and of the key", () 
   assertEquals([...valueOf(read).bytes], [...value]);
 });
 
+Deno.test("valueOf: long values come back whole, with a quote or an escape at any place or nowhere", () => {
+  for (const special of ["", '"', "\\", "\n", "é"]) {
+    for (let at = 250; at < 262; at++) {
+      const value = new TextEncoder().encode("x".repeat(at) + special + "y".repeat(300));
+      const stored = encodeRecord({
+        key: "k",
+        value,
+        contentType: 'a/b; c="d"',
+        counter: 1,
+        nodeID: "n.1",
+      });
+      assertEquals([...valueOf(stored).bytes], [...value], `${JSON.stringify(special)} at ${at}`);
+      assertEquals(valueOf(stored).contentType, 'a/b; c="d"');
+    }
+  }
+});
+
 Deno.test("valueOf: bytes of a lone surrogate in UTF-8 style come back as they were", () => {
   const value = new Uint8Array([0xed, 0xa0, 0x80]);
   const stored = encodeRecord({ key: "k", value, counter: 1, nodeID: "a.1" });
