@@ -1,5 +1,6 @@
 /** One run: boots a cluster, lets clients and nemesis at it, heals it, waits for rest, judges. */
 import { DEFAULTS, type NodeConfig } from "../config.ts";
+import type { Key } from "../record/key.ts";
 import { HashRing } from "../ring/hash_ring.ts";
 import { tokenOf } from "../ring/token.ts";
 import { excessOf } from "./bounds.ts";
@@ -40,6 +41,8 @@ const DEADLINE_SLACK_MS = 250;
 /** Milliseconds in which a healed cluster must come to rest. */
 const QUIESCE_MS_MAX = 120_000;
 const QUIESCE_POLL_MS = 500;
+/** Longer than a circuit breaker stays open. */
+const AUDIT_MS_MAX = 8_000;
 
 /** Runs a plan on processes that `open` makes. Deterministic. */
 export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult> {
@@ -210,12 +213,22 @@ class Run {
     const { nodes } = this.#cluster;
     for (const key of keysOf(this.#plan.keys)) {
       for (let i = 0; i < 2; i++) {
-        const node = nodes[Math.floor(random.next() * nodes.length)]!;
-        const read = await this.#workload.perform("audit", node, { kind: "get", key });
-        if (read.outcome !== "acked") {
-          this.#world.error(node.name, `could not read after healing: ${read.reason}`);
-        }
+        await this.#auditRead(nodes[Math.floor(random.next() * nodes.length)]!, key);
       }
+    }
+  }
+
+  /** A node may take a while until it asks peers again that did not answer it just before. */
+  async #auditRead(node: SimulatedNode, key: Key): Promise<void> {
+    const { time } = this.#world;
+    const untilMs = time.nowMs + AUDIT_MS_MAX;
+    while (true) {
+      const read = await this.#workload.perform("audit", node, { kind: "get", key });
+      if (read.outcome === "acked") return;
+      if (time.nowMs >= untilMs) {
+        return this.#world.error(node.name, `could not read after healing: ${read.reason}`);
+      }
+      await time.wait(QUIESCE_POLL_MS);
     }
   }
 
