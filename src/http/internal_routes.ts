@@ -23,6 +23,7 @@ import {
   LOCATED_HEADER,
   parseCounterHeader,
   TO_HEADER,
+  UNCOUNTED_HEADER,
 } from "../replication/internal_protocol.ts";
 import { BUSY_HEADER, THROUGH_HEADER } from "../replication/key_exchange.ts";
 import { decodeListRequest, encodeListPage, listPage } from "../replication/key_listing.ts";
@@ -94,7 +95,8 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   app.post("/internal/read", async (c) => {
     const { body } = await receive(c, options, bytesMax);
     // Who asks takes this node for one whose answer counts.
-    if (options.status() !== "normal") {
+    const isForCount = !c.req.raw.headers.has(UNCOUNTED_HEADER);
+    if (isForCount && options.status() !== "normal") {
       throw new ConvergeError("not_ready", "Cannot answer for keys: this node is being refilled");
     }
     const questions = decodeReadQuestions(body);

@@ -31,10 +31,12 @@ export function isBelowHorizon(result: unknown): result is BelowHorizon {
 export class Horizon {
   readonly #state: LocalState;
   #counter: number;
+  /** The highest that is certainly on disk. */
+  #durable: number;
 
   constructor(state: LocalState) {
     this.#state = state;
-    this.#counter = state.read<{ counter: number }>(DOCUMENT)?.counter ?? 0;
+    this.#counter = this.#durable = state.read<{ counter: number }>(DOCUMENT)?.counter ?? 0;
   }
 
   /** The horizon now; 0 while nothing was ever collected. */
@@ -50,8 +52,10 @@ export class Horizon {
 
   /** Raises the horizon durably. @throws {ConvergeError} as `Store.apply`. */
   async raiseTo(counter: number): Promise<void> {
-    if (counter <= this.#counter) return;
-    this.#counter = counter;
-    await this.#state.write(DOCUMENT, { counter });
+    this.#counter = Math.max(this.#counter, counter);
+    if (counter <= this.#durable) return;
+    const raised = this.#counter;
+    await this.#state.write(DOCUMENT, { counter: raised });
+    this.#durable = Math.max(this.#durable, raised);
   }
 }

@@ -39,6 +39,8 @@ export const FENCE_HEADER = "converge-fence";
 /** Header of `POST /internal/kv` that delivers hints. */
 export const HINT_HEADER = "converge-hint";
 
+/** Header of `POST /internal/read`: the asker knows that the answer may not count. */
+export const UNCOUNTED_HEADER = "converge-uncounted";
 /** Header of `POST /internal/read` with one question: say where the copy is. */
 export const LOCATE_HEADER = "converge-locate";
 /** Header of its answer: `memtable` or the name of a table. */

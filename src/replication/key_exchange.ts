@@ -18,6 +18,7 @@ import {
   encodeReadQuestion,
   HORIZON_HEADER,
   type ReadReply,
+  UNCOUNTED_HEADER,
 } from "./internal_protocol.ts";
 import { encodeRangeRequest, readRange } from "./key_range.ts";
 import type { LeafSet } from "./merkle_tree.ts";
@@ -176,31 +177,49 @@ export class KeyExchange {
     return { pushed, below };
   }
 
-  /** Erases those copies that an owner did not take, and of whose keys no other owner knows anything. */
+  /**
+   * Erases those copies that an owner did not take, and of whose keys no other owner knows anything, be
+   * it one that is being refilled itself.
+   */
   async #giveUp(
     topology: Topology,
     refusedBy: string,
     records: readonly StoredRecord[],
   ): Promise<void> {
     const { selfName, linkTo, replica } = this.#options;
-    const known = new Set<StoredRecord>();
-    for (const { name, status } of topology.members) {
-      if (name === selfName || name === refusedBy || status !== "normal") continue;
+    const known = new Set<KeyVersion>();
+    for (const { name } of topology.members) {
+      if (name === selfName || name === refusedBy) continue;
       const owned = records.filter((record) => topology.owns(name, record.key));
       if (owned.length === 0) continue;
       const link = linkTo(name);
       if (link === undefined) throw new ConvergeError("unreachable", `Cannot ask ${name}`);
-      const replies = await askAbout(link, owned);
-      for (const [i, record] of owned.entries()) if (replies[i] !== "absent") known.add(record);
+      for (const record of await knownBy(link, owned)) known.add(record);
     }
     await replica.collect(records.filter((record) => !known.has(record)));
   }
 }
 
-async function askAbout(link: PeerLink, keys: readonly KeyVersion[]): Promise<ReadReply[]> {
+/** Those of the keys that a peer has something of, whether or not it counts. */
+async function knownBy(link: PeerLink, keys: readonly KeyVersion[]): Promise<KeyVersion[]> {
+  const known: KeyVersion[] = [];
+  for (let left = keys; left.length > 0;) {
+    const replies = await askAbout(link, left, { [UNCOUNTED_HEADER]: "1" });
+    known.push(...left.filter((_, i) => replies[i] !== "absent" && replies[i] !== "again"));
+    left = left.filter((_, i) => replies[i] === "again");
+  }
+  return known;
+}
+
+async function askAbout(
+  link: PeerLink,
+  keys: readonly KeyVersion[],
+  headers: Record<string, string> = {},
+): Promise<ReadReply[]> {
   const body = keys.map(({ key }) => encodeReadQuestion({ key, have: undefined })).join("");
   const response = await link.request("POST", "/internal/read", {
     body: new TextEncoder().encode(body),
+    headers,
   });
   return decodeReadReplies(response.body, keys.length);
 }

@@ -75,6 +75,8 @@ export class Refill {
   readonly #options: RefillOptions;
   /** Undefined until it was read from disk, or begins anew. */
   #known: Saved | undefined;
+  /** The last loss that is on disk, and with it all that the node knew when it came. */
+  #notedLoss = 0;
   #pulled = 0;
   #stopped = false;
   #running = false;
@@ -91,7 +93,10 @@ export class Refill {
   start(): void {
     if (this.#running) return;
     this.#running = true;
-    this.#known ??= readSaved(this.#options.state);
+    if (this.#known === undefined) {
+      this.#known = readSaved(this.#options.state);
+      this.#notedLoss = this.#saved.loss;
+    }
     void this.#loop();
   }
 
@@ -129,10 +134,13 @@ export class Refill {
   /** False when the node's own documents cannot be written now: they may lie in the damaged table. */
   async #saveRestart(): Promise<boolean> {
     try {
-      // Last, since it says that the others are there.
-      await this.#options.state.writeAgain();
+      // Known at once, whether or not it can be written.
       await this.#options.onStatus();
-      await this.#options.state.write(DOCUMENT, this.#saved);
+      await this.#options.state.writeAgain();
+      // Last, since it says that the others are there.
+      const saved = this.#saved;
+      await this.#options.state.write(DOCUMENT, saved);
+      this.#notedLoss = saved.loss;
       return true;
     } catch (error) {
       if (this.#stopped) return true;
@@ -177,7 +185,10 @@ export class Refill {
   }
 
   async #become(status: "refilling" | "normal"): Promise<void> {
+    const saved = this.#saved;
     await this.#options.onBeforeRefill();
+    // Where data was lost meanwhile, or is known in memory only to be lost, nothing is done yet.
+    if (status === "normal" && (saved !== this.#saved || !this.#isNoted)) return;
     const { gossip, log, onStatus } = this.#options;
     gossip.setStatus(status);
     log.info("member.status", { name: gossip.self.name, status });
@@ -231,7 +242,7 @@ export class Refill {
         if (through !== undefined) saved.after[name] = keyToPath(through);
         // Where data was lost meanwhile, what was done before does not hold any more.
         if (saved !== this.#saved) return false;
-        if (++pages % PAGES_PER_SAVE === 0) await this.#options.state.write(DOCUMENT, saved);
+        if (++pages % PAGES_PER_SAVE === 0) await this.#save(saved);
         return !this.#stopped && this.#options.topology().fingerprint === topology.fingerprint;
       },
     });
@@ -261,7 +272,15 @@ export class Refill {
   async #done(name: string, saved: Saved): Promise<void> {
     if (saved !== this.#saved) return; // data was lost meanwhile: what was done does not hold
     saved.done.push(name);
-    await this.#options.state.write(DOCUMENT, saved);
+    await this.#save(saved);
+  }
+
+  get #isNoted(): boolean {
+    return this.#notedLoss === this.#saved.loss;
+  }
+
+  async #save(saved: Saved): Promise<void> {
+    if (this.#isNoted) await this.#options.state.write(DOCUMENT, saved);
   }
 }
 

@@ -29,6 +29,12 @@ export interface SalvageReport {
   lost: ({ keyspace: Keyspace; file: string } & LostRange)[];
 }
 
+/**
+ * Only the manifest knows which numbers were used; some leave no file behind. Where it is damaged, the
+ * new ones begin so far beyond all that are seen.
+ */
+const NUMBERS_WITHOUT_FILE = 1_000_000;
+
 const decoder = new TextDecoder();
 
 /** Rebuilds the directory that `report` is about. Takes memory for all of its records' keys. */
@@ -66,7 +72,12 @@ export async function salvageDirectory(
       takeTable(bytes, name, known, take, result);
     }
   }
-  let next = Math.max(1, ...files.map((name) => parseName(name)!.number)) + 1;
+  const aside = `${directory}/${DAMAGED_NAME}`;
+  const numbers = [...names, ...disk.list(aside)].map((name) => parseName(name)?.number ?? 0);
+  const last = Math.max(0, ...numbers);
+  let next = manifest === undefined
+    ? last + NUMBERS_WITHOUT_FILE
+    : Math.max(manifest.next, last + 1);
   const lastLoss = next;
   const tables: ManifestTable[] = [];
   for (const [keyspace, records] of newestOf) {
@@ -86,7 +97,6 @@ export async function salvageDirectory(
   }
   const log = (segmentNumbers(names).at(-1) ?? 0) + 1;
   (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
-  const aside = `${directory}/${DAMAGED_NAME}`;
   disk.makeDirectory(aside);
   if (disk.fileSize(`${directory}/${MANIFEST_NAME}`) !== undefined) {
     disk.remove(`${aside}/${MANIFEST_NAME}`);

@@ -48,6 +48,8 @@ export class Maintenance {
   /** Whether there may be something to do for compaction that it has not looked at. */
   #compactAgain = false;
   #flushError: ConvergeError | undefined;
+  /** Whether somebody is being told of damage, who may write to the store first. */
+  #isTelling = false;
   #isClosing = false;
   #isStopped = false;
   /** Called at the next progress of either lane. */
@@ -68,8 +70,9 @@ export class Maintenance {
     return this.#flushError;
   }
 
+  /** Whether there will be fewer runs without anything being written to the store before. */
   get isCompacting(): boolean {
-    return this.#compacting !== undefined;
+    return this.#compacting !== undefined && !this.#isTelling;
   }
 
   /** Most runs that a keyspace has: what compaction is behind by. */
@@ -244,7 +247,13 @@ export class Maintenance {
       const file = `${aside}/${table.name}`;
       const report: DamageReport = { loss: number, keyspace, file, reason: message, lost };
       // What follows makes the node forget that anything was here: whoever counts on it is told first.
-      await onDamage?.(report);
+      this.#isTelling = true;
+      this.#announceProgress();
+      try {
+        await onDamage?.(report);
+      } finally {
+        this.#isTelling = false;
+      }
       disk.makeDirectory(aside);
       await this.#catalog.commit({
         add: kept.table === undefined ? [] : [kept.table],

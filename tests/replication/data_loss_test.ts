@@ -65,6 +65,23 @@ Deno.test("data loss: what another owner has too is no leftover", () =>
     assertEquals(await cluster.get(2, "k"), "v");
   }));
 
+Deno.test("data loss: two owners that lose other data at once keep what both have", () =>
+  InProcessCluster.run({ config: { ...QUICK.config, hintBytesMax: 0 } }, async (cluster) => {
+    cluster.kill(2);
+    await cluster.put(1, "k", "v");
+    await cluster.start(2);
+    for (const i of [1, 2, 3]) refuse(cluster, i, "/internal/tree");
+    await cluster.ready();
+    await collected(cluster, "later");
+    for (const i of [1, 3]) {
+      cluster.kill(i);
+      await cluster.lose(i, "another", undefined);
+    }
+    for (const i of [1, 3]) await cluster.start(i);
+    await cluster.ready();
+    for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
+  }));
+
 Deno.test("data loss: until it is refilled a node answers no owner's question, and vouches for nothing", () =>
   InProcessCluster.run(QUICK, async (cluster) => {
     const leftover = await collected(cluster, "k");

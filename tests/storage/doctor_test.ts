@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
 import { ConvergeError } from "../../src/errors.ts";
@@ -146,4 +146,28 @@ Deno.test("runDoctor: --salvage says to the node that starts next that data was 
   const again = await subject.open();
   assert(again.lastLoss() > loss, `${again.lastLoss()} after ${loss}`);
   await again.close();
+});
+
+Deno.test("runDoctor: no --salvage says of a new loss what an earlier one was called", async () => {
+  for (const isManifestDamaged of [false, true]) {
+    const subject = new VirtualStore();
+    const store = await subject.open();
+    await store.apply([put("a", 1)]);
+    await store.flush();
+    // All of the only table is lost: the number that the loss is called by is that of no file.
+    subject.device.flipBit(subject.paths(".sst")[0]!, 3);
+    assertThrows(() => store.get(DATA, "a"), ConvergeError, "checksum");
+    await store.settled();
+    const noted = store.lastLoss();
+    assert(noted > 0);
+    await store.apply([put("b", 2), put("c", 3)]);
+    subject.device.crash({ power: false });
+    const log = subject.paths(".log").at(-1)!;
+    subject.device.flipBit(log, Math.floor(subject.size(log) / 3));
+    if (isManifestDamaged) subject.device.flipBit(`${DIRECTORY}/manifest.jsonl`, 10);
+    assertEquals((await doctor(subject, { salvage: true })).code, 0);
+    const salvaged = await subject.open();
+    assert(salvaged.lastLoss() !== noted, `${salvaged.lastLoss()} after ${noted}`);
+    await salvaged.close();
+  }
 });

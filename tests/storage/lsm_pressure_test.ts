@@ -1,8 +1,9 @@
 /** Flush and compaction that fall behind: writes are slowed, wait, and are refused; never lost. */
-import { assert, assertEquals } from "@std/assert";
-import { isConvergeError } from "../../src/errors.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
 import { type LsmStore, MEMTABLE_KEYS_MAX } from "../../src/storage/lsm_store.ts";
+import { DATA } from "../../src/storage/store.ts";
 import { InstantClock } from "./instant_clock.ts";
 import { put, scanAll } from "./store_conformance.ts";
 import { VirtualStore } from "./virtual_store.ts";
@@ -118,5 +119,29 @@ Deno.test("LsmStore: many small records are flushed by their number, long before
   await write(MEMTABLE_KEYS_MAX + 1, MEMTABLE_KEYS_MAX + 2);
   await store.settled();
   assertEquals(store.statistics().flushesTotal, 1);
+  await store.close();
+});
+
+Deno.test("LsmStore: who is told of damage may write, however far compaction is behind", async () => {
+  const subject = new VirtualStore();
+  let told = 0;
+  const first = await subject.open();
+  for (let i = 0; i < 3; i++) await first.apply([put(`key${i}`, 1)]);
+  await first.close();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 10);
+  const store: LsmStore = await subject.open({
+    onDamage: async () => {
+      // No merge can be made meanwhile: this is in its turn.
+      for (let i = 0; i < 30; i++) {
+        await store.apply([put(`more${i}`, 2)]);
+        await store.flush();
+        told++;
+      }
+    },
+  });
+  assertThrows(() => store.get(DATA, "key0"), ConvergeError, "checksum");
+  await store.settled();
+  assertEquals(told, 30);
+  assert(store.lastLoss() > 0);
   await store.close();
 });

@@ -182,13 +182,16 @@ class DenoAppendFile implements AppendFile {
   }
 
   close(): void {
-    attempt("close", this.#path, () => {
-      try {
-        if (this.#zeroedBytes > this.#sizeBytes) this.#file.truncateSync(this.#sizeBytes);
-      } finally {
-        this.#file.close();
-      }
-    });
+    if (this.#zeroedBytes > this.#sizeBytes) this.#takeRoomBack();
+    attempt("close", this.#path, () => this.#file.close());
+  }
+
+  #takeRoomBack(): void {
+    try {
+      this.#file.truncateSync(this.#sizeBytes);
+    } catch {
+      // Zeros may follow in any case.
+    }
   }
 }
 
