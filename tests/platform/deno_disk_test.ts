@@ -47,11 +47,14 @@ Deno.test("DenoDisk: with room zeros follow what was appended, until the file is
     const file = disk.openAppend(path, options);
     assertEquals(content(), "");
     file.append(bytes("ab"));
+    assertEquals([content(), file.sizeBytes], ["ab", 2], "none before it pays");
+    await file.sync();
     assertEquals([content(), file.sizeBytes], ["ab" + "\0".repeat(100), 2]);
     file.append(bytes("c".repeat(90)));
     await file.sync();
     assertEquals(content(), "ab" + "c".repeat(90) + "\0".repeat(10));
     file.append(bytes("d".repeat(11)));
+    await file.sync();
     assertEquals(content(), "ab" + "c".repeat(90) + "d".repeat(11) + "\0".repeat(100));
     file.close();
     assertEquals(content(), "ab" + "c".repeat(90) + "d".repeat(11));

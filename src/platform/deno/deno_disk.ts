@@ -161,8 +161,13 @@ class DenoAppendFile implements AppendFile {
         this.#sizeBytes += written;
         rest = rest.subarray(written);
       }
-      if (this.#sizeBytes > this.#zeroedBytes && this.#roomBytes > 0) this.#makeRoom();
     });
+  }
+
+  async sync(): Promise<void> {
+    // This one makes the file longer in any case.
+    if (this.#sizeBytes > this.#zeroedBytes && this.#roomBytes > 0) this.#makeRoom();
+    await attemptAsync("sync", this.#path, () => this.#file.syncData());
   }
 
   /** Where there is no space for it, things go as well without. */
@@ -174,11 +179,7 @@ class DenoAppendFile implements AppendFile {
     } catch {
       this.#roomBytes = 0;
     }
-    this.#file.seekSync(this.#sizeBytes, Deno.SeekMode.Start);
-  }
-
-  async sync(): Promise<void> {
-    await attemptAsync("sync", this.#path, () => this.#file.syncData());
+    attempt("seek in", this.#path, () => this.#file.seekSync(this.#sizeBytes, Deno.SeekMode.Start));
   }
 
   close(): void {
