@@ -34,6 +34,9 @@ export class ObservedStore implements Store {
   readonly #observer: StoreObserver;
   /** Sizes of the hints that this life has stored and not erased, by keyspace and key. */
   readonly #hints = new Map<string, number>();
+  /** Calls of `apply` so far; and the last of them that erased a key. */
+  #calls = 0;
+  readonly #erased = new Map<Key, Version & { readonly call: number }>();
 
   constructor(inner: Store, observer: StoreObserver) {
     this.#inner = inner;
@@ -46,16 +49,17 @@ export class ObservedStore implements Store {
   }
 
   async apply(mutations: readonly Mutation[]): Promise<ApplyResult[]> {
+    const call = ++this.#calls;
     for (const { keyspace, record, erase } of mutations) {
       if (keyspace !== DATA) continue;
       // An erasure whose outcome stays unknown may have happened: nothing is promised any more.
-      if (erase === true) this.#forget(record);
+      if (erase === true) this.#forget(record, call);
       else this.#observer.onRecord?.(record);
     }
     const results = await this.#inner.apply(mutations);
     mutations.forEach((mutation, i) => {
       if (results[i] !== "stored") return;
-      if (mutation.keyspace === DATA) this.#promise(mutation);
+      if (mutation.keyspace === DATA) this.#promise(mutation, call);
       else if (mutation.keyspace.startsWith("hints-")) this.#count(mutation);
     });
     return results;
@@ -101,9 +105,12 @@ export class ObservedStore implements Store {
     return this.#inner.close();
   }
 
-  #promise({ record, erase }: Mutation): void {
+  #promise({ record, erase }: Mutation, call: number): void {
     if (erase === true) return;
     const { promises } = this.#observer;
+    // What is answered only now may have been erased since it was asked for.
+    const erased = this.#erased.get(record.key);
+    if (erased !== undefined && call < erased.call && compareVersions(record, erased) <= 0) return;
     const { key, counter, nodeID } = record;
     const before = promises.get(key);
     if (before === undefined || compareVersions(record, before) > 0) {
@@ -117,8 +124,10 @@ export class ObservedStore implements Store {
     else this.#hints.set(name, sizeOf(record));
   }
 
-  #forget(record: StoredRecord): void {
+  #forget(record: StoredRecord, call: number): void {
     const { promises } = this.#observer;
+    const { key, counter, nodeID } = record;
+    this.#erased.set(key, { counter, nodeID, call });
     const promised = promises.get(record.key);
     if (promised !== undefined && compareVersions(promised, record) <= 0) {
       promises.delete(record.key);
