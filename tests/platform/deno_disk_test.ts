@@ -53,16 +53,20 @@ Deno.test("DenoDisk: with room zeros follow what was appended, until the file is
     file.append(bytes("c".repeat(90)));
     await file.sync();
     assertEquals(content(), "ab" + "c".repeat(90) + "\0".repeat(10));
-    file.append(bytes("d".repeat(11)));
+    file.append(bytes("d".repeat(26)));
     await file.sync();
-    assertEquals(content(), "ab" + "c".repeat(90) + "d".repeat(11) + "\0".repeat(100));
+    assertEquals(content(), "ab" + "c".repeat(90) + "d".repeat(26), "for few like it none");
+    file.append(bytes("e".repeat(25)));
+    await file.sync();
+    const whole = "ab" + "c".repeat(90) + "d".repeat(26) + "e".repeat(25);
+    assertEquals(content(), whole + "\0".repeat(100));
     file.close();
-    assertEquals(content(), "ab" + "c".repeat(90) + "d".repeat(11));
+    assertEquals(content(), whole);
     const again = disk.openAppend(path, options);
-    assertEquals(again.sizeBytes, 103);
-    again.append(bytes("e"));
+    assertEquals(again.sizeBytes, whole.length);
+    again.append(bytes("f"));
     again.close();
-    assertEquals(content(), "ab" + "c".repeat(90) + "d".repeat(11) + "e");
+    assertEquals(content(), whole + "f");
   }));
 
 Deno.test("DenoDisk: names", () =>

@@ -129,6 +129,9 @@ export class DenoDisk implements Disk {
   }
 }
 
+/** Room is made where it will do for so many syncs like the one before it. */
+const SYNCS_PER_ROOM_MIN = 4;
+
 class DenoAppendFile implements AppendFile {
   readonly #path: string;
   readonly #file: Deno.FsFile;
@@ -137,6 +140,8 @@ class DenoAppendFile implements AppendFile {
   #roomBytes: number;
   /** Where the zeros end that lie behind what was appended. */
   #zeroedBytes: number;
+  /** Bytes for which a sync was asked. */
+  #syncedBytes: number;
 
   constructor(
     path: string,
@@ -145,7 +150,7 @@ class DenoAppendFile implements AppendFile {
   ) {
     this.#path = path;
     this.#file = file;
-    this.#sizeBytes = this.#zeroedBytes = sizeBytes;
+    this.#sizeBytes = this.#zeroedBytes = this.#syncedBytes = sizeBytes;
     this.#roomBytes = roomBytes;
   }
 
@@ -165,8 +170,12 @@ class DenoAppendFile implements AppendFile {
   }
 
   async sync(): Promise<void> {
-    // This one makes the file longer in any case.
-    if (this.#sizeBytes > this.#zeroedBytes && this.#roomBytes > 0) this.#makeRoom();
+    // This one makes the file longer in any case. Room for a few of its kind would cost more than it
+    // saves: the zeros are written too.
+    const bytes = this.#sizeBytes - this.#syncedBytes;
+    this.#syncedBytes = this.#sizeBytes;
+    const pays = bytes * SYNCS_PER_ROOM_MIN <= this.#roomBytes;
+    if (this.#sizeBytes > this.#zeroedBytes && this.#roomBytes > 0 && pays) this.#makeRoom();
     await attemptAsync("sync", this.#path, () => this.#file.syncData());
   }
 
