@@ -243,7 +243,7 @@ export class MemtableKeyspace {
         isFramed,
       );
     }
-    const line = this.earlierAt(slot, sequence);
+    const line = this.#earlierAt(slot, sequence);
     if (line === undefined) return undefined;
     return lineRecord(key, line.bytes, line.start, line.end, (line.marks & FRAMED) !== 0);
   }
@@ -258,7 +258,7 @@ export class MemtableKeyspace {
       cursor.end = fields[at + END]!;
       cursor.facts.set(this.#counters[slot]!, fields[at + MARKS]!);
     } else {
-      const line = this.earlierAt(slot, sequence);
+      const line = this.#earlierAt(slot, sequence);
       if (line === undefined) return false;
       cursor.bytes = line.bytes;
       cursor.start = line.start;
@@ -269,7 +269,7 @@ export class MemtableKeyspace {
     return true;
   }
 
-  earlierAt(slot: number, sequence: number): EarlierLine | undefined {
+  #earlierAt(slot: number, sequence: number): EarlierLine | undefined {
     let line = this.#earlier.get(slot);
     while (line !== undefined && line.sequence > sequence) line = line.earlier;
     return line;

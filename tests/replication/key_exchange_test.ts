@@ -6,12 +6,15 @@ import {
   KeyExchange,
   THROUGH_HEADER,
 } from "../../src/replication/key_exchange.ts";
+import { encodeReadReplies, type ReadReply } from "../../src/replication/internal_protocol.ts";
 import type { PeerLink } from "../../src/replication/peer_link.ts";
 import type { Replica } from "../../src/replication/replica.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
+import { DATA } from "../../src/storage/store.ts";
 import { compareVersions, type Version } from "../../src/record/version.ts";
 import { key, version } from "../support/arbitraries.ts";
 import { inWorld } from "../support/in_world.ts";
+import { record } from "../support/records.ts";
 import { topologyOf } from "../support/topologies.ts";
 
 type Entry = Version & { key: string };
@@ -79,5 +82,45 @@ Deno.test("KeyExchange: rests as long as it works where clients wait, and hardly
     for (const busy of [await tookMs(true, false), await tookMs(false, true)]) {
       assert(busy >= (PAGES - 1) * PAGE_MS * 0.9, `${busy} ms of rest`);
     }
+  });
+});
+
+Deno.test("KeyExchange: an owner that has no room to answer is asked again before anything is given up", async () => {
+  await inWorld(async ({ clock }) => {
+    const store = new MemoryStore();
+    const kept = record("kept", 1);
+    const leftover = record("leftover", 2);
+    await store.apply([kept, leftover].map((record) => ({ keyspace: DATA, record })));
+    const collected: string[] = [];
+    const answers: ReadReply[][] = [["again", "again"], ["same", "again"], ["absent"]];
+    const answered = (body: Uint8Array) => ({ status: 200, headers: new Headers(), body });
+    const third = {
+      request: () => answered(encodeReadReplies(answers.shift()!)),
+    };
+    const peer = {
+      request: () => answered(new Uint8Array()),
+      writeCopies: (records: unknown[]) => records.map(() => ({ horizon: 9 })),
+    };
+    await new KeyExchange({
+      store,
+      replica: {
+        horizon: 9,
+        collect: (records: Entry[]) => void collected.push(...records.map(({ key }) => key)),
+      } as unknown as Replica,
+      clock,
+      selfName: "node1",
+      linkTo: () => third as unknown as PeerLink,
+      isBusy: () => false,
+    }).run({
+      peerName: "node2",
+      link: peer as unknown as PeerLink,
+      topology: topologyOf(3),
+      leaves: undefined,
+      after: undefined,
+      values: true,
+      leftovers: true,
+      onPage: () => true,
+    });
+    assertEquals([collected, answers], [["leftover"], []]);
   });
 });
