@@ -28,7 +28,10 @@ export type KeyHandler = (request: Request) => Promise<Response> | Response;
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 /** Types in which a browser may run what a client stored, on the origin of this node's own page. */
 const ACTIVE_CONTENT = /html|xml|svg|script|pdf/i;
-const CONFINED = { "content-security-policy": "sandbox", "x-content-type-options": "nosniff" };
+const CONFINED = [
+  ["content-security-policy", "sandbox"],
+  ["x-content-type-options", "nosniff"],
+] as const;
 const READ_PARAMETERS = ["r", "w", "explain"];
 const WRITE_PARAMETERS = ["r", "w", "ttl", "explain"];
 const NO_QUORUMS = { r: undefined, w: undefined };
@@ -69,16 +72,19 @@ async function put(request: Request, options: KvRoutesOptions): Promise<Response
   return explain ? receiptOf(result, explained, options) : stored(result.record);
 }
 
-async function get(request: Request, options: KvRoutesOptions): Promise<Response> {
+function get(request: Request, options: KvRoutesOptions): Response | Promise<Response> {
   const { key, query } = target(request, READ_PARAMETERS);
   const { r } = quorumParameters(query, options);
   const explained = explainedFrom(query, options);
   const askAll = explained !== undefined;
-  const result = await options.coordinator.read(key, { r, askAll });
-  if (askAll) return receiptOf(result, explained, options);
-  const { record } = result;
-  if (!isLive(record, options.clock.wallMs())) return notFound("a value under this key");
-  return found(request, record);
+  const answer = (result: ReadResult): Response => {
+    if (askAll) return receiptOf(result, explained, options);
+    const { record } = result;
+    if (!isLive(record, options.clock.wallMs())) return notFound("a value under this key");
+    return found(request, record);
+  };
+  const result = options.coordinator.read(key, { r, askAll });
+  return result instanceof Promise ? result.then(answer) : answer(result);
 }
 
 async function remove(request: Request, options: KvRoutesOptions): Promise<Response> {
@@ -97,17 +103,18 @@ function found(request: Request, record: StoredRecord): Response {
     return new Response(null, { status: 304, headers: { etag } });
   }
   const { body, lengthBytes, contentType } = answerBodyOf(record);
-  const headers: Record<string, string> = {
-    etag,
-    "content-type": contentType ?? DEFAULT_CONTENT_TYPE,
-  };
+  const isHead = request.method === "HEAD";
+  const response = new Response(isHead ? null : body);
+  // Not in the constructor: Deno then prepares an answer that the collector has to look after.
+  const { headers } = response;
+  headers.set("etag", etag);
+  headers.set("content-type", contentType ?? DEFAULT_CONTENT_TYPE);
   if (contentType !== undefined && ACTIVE_CONTENT.test(contentType)) {
-    Object.assign(headers, CONFINED);
+    for (const [name, value] of CONFINED) headers.set(name, value);
   }
-  if (request.method !== "HEAD") return new Response(body, { headers });
   // Where there is a body, the server says its length.
-  headers["content-length"] = String(lengthBytes);
-  return new Response(null, { headers });
+  if (isHead) headers.set("content-length", String(lengthBytes));
+  return response;
 }
 
 function stored(version: Version): Response {

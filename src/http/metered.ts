@@ -41,12 +41,12 @@ export function meter(app: Hono, { telemetry, clock, handleKey, onError }: Meter
     }
     const weight = hotKeys.nextWeight();
     if (weight > 0) hotKeys.add(keyPathOf(url, pathStart), weight);
-    const failed = (error: unknown): Response => done(onError(error));
     try {
       const answered = handleKey(request);
-      return answered instanceof Promise ? answered.then(done, failed) : done(answered);
+      if (!(answered instanceof Promise)) return done(answered);
+      return answered.then(done, (error) => done(onError(error)));
     } catch (error) {
-      return failed(error);
+      return done(onError(error));
     }
   };
 }

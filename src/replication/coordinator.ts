@@ -58,15 +58,19 @@ export class Coordinator {
   };
   readonly #options: CoordinatorOptions;
   readonly #context: CoordinatorContext;
-  readonly #readLatency = new LatencyQuantile(HEDGE_QUANTILE, HEDGE_BOUNDS);
+  readonly #readLatency: LatencyQuantile;
   #inFlight = 0;
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
+    // Late comes before the deadline.
+    const maxMs = Math.min(HEDGE_BOUNDS.maxMs, options.requestTimeoutMs);
+    const minMs = Math.min(HEDGE_BOUNDS.minMs, maxMs);
+    this.#readLatency = new LatencyQuantile(HEDGE_QUANTILE, { minMs, maxMs });
     this.#context = {
       ...options,
       deadlines: new DeadlineQueue(options.clock, options.requestTimeoutMs),
-      hedges: new DeadlineQueue(options.clock, HEDGE_BOUNDS.maxMs),
+      hedges: new DeadlineQueue(options.clock, maxMs),
       retries: new RetryBudget(),
       quorums: () => options.topology().quorums,
       costOf: (owner) => this.#costOf(owner),
@@ -108,27 +112,24 @@ export class Coordinator {
   }
 
   /**
-   * Reads the newest record.
+   * Reads the newest record: at once where this node's own copy is enough, else by a promise.
    *
-   * @throws {ConvergeError} `bad_request`, `not_ready`, `overloaded`, `quorum_unreachable`,
-   * `corrupt_file`.
+   * @throws {ConvergeError} `bad_request`, `not_ready`, `overloaded`; or the promise rejects with
+   * `quorum_unreachable`.
    */
-  read(key: Key, options: ReadOptions = NO_OPTIONS): Promise<ReadResult> {
-    try {
-      const topology = this.#options.topology();
-      const quorum = checkedQuorum("r", options.r ?? topology.quorums.r, topology.quorums.n);
-      const set = topology.ownerSetOf(tokenOf(key));
-      this.#enter();
-      this.counts.reads++;
-      const request = { key, quorum, set, askAll: options.askAll ?? false };
-      return new ReadOperation(this.#context, request).run();
-    } catch (error) {
-      return Promise.reject(error);
-    }
+  read(key: Key, options: ReadOptions = NO_OPTIONS): ReadResult | Promise<ReadResult> {
+    const topology = this.#options.topology();
+    const quorum = checkedQuorum("r", options.r ?? topology.quorums.r, topology.quorums.n);
+    const set = topology.ownerSetOf(tokenOf(key));
+    this.#enter();
+    this.counts.reads++;
+    const request = { key, quorum, set, askAll: options.askAll ?? false };
+    return new ReadOperation(this.#context, request).run();
   }
 
-  #onRead(ms: number): void {
+  #onRead(ms: number | undefined): void {
     this.#inFlight--;
+    if (ms === undefined) return;
     this.#readLatency.add(ms);
     this.#context.hedges.timeoutMs = this.#readLatency.valueMs;
   }

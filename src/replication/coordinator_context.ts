@@ -37,8 +37,11 @@ export interface CoordinatorContext extends Omit<CoordinatorOptions, "topology">
   quorums(): Quorums;
   /** What it may cost to ask an owner: the lowest is to be asked first. */
   costOf(owner: Owner): number;
-  /** A read was answered, after so many ms. Like its three siblings: told once for each operation. */
-  onRead(ms: number): void;
+  /**
+   * A read was answered, after so many ms; undefined where it waited for nobody. Like its three
+   * siblings: told once for each operation.
+   */
+  onRead(ms: number | undefined): void;
   onReadFailed(): void;
   onWritten(): void;
   onWriteFailed(): void;

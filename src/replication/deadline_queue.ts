@@ -35,15 +35,20 @@ export class DeadlineQueue {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Starts an operation's time, at `nowMs`. */
-  add(item: Deadlined, nowMs: number): void {
-    item.deadlineMs = nowMs + this.#timeoutMs;
+  /**
+   * Starts an operation's time.
+   *
+   * @param startMs When it began; about the order of which is the order of the calls.
+   * @param nowMs Where that was earlier.
+   */
+  add(item: Deadlined, startMs: number, nowMs: number = startMs): void {
+    item.deadlineMs = startMs + this.#timeoutMs;
     item.previous = this.#tail;
     item.next = undefined;
     if (this.#tail === undefined) this.#head = item;
     else this.#tail.next = item;
     this.#tail = item;
-    if (!this.#timerPending) this.#schedule(this.#timeoutMs);
+    if (!this.#timerPending) this.#schedule(Math.max(SLACK_MS, item.deadlineMs - nowMs));
   }
 
   /** Ends an operation before its time; one that is not queued is ignored. */

@@ -14,6 +14,7 @@
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
+import { isPlain } from "../record/plain_line.ts";
 import { decodeFrame } from "../record/record_line.ts";
 import {
   formatVersion,
@@ -77,20 +78,25 @@ export function encodeApplyResults(results: readonly ReplicaResult[]): string {
  * @throws {ConvergeError} `corrupt_message` unless there are exactly `count` answers.
  */
 export function decodeApplyResults(body: Uint8Array, count: number): ReplicaResult[] {
-  const lines = decoder.decode(body).split("\n");
-  if (lines.pop() !== "" || lines.length !== count) throw wrongCount(lines.length, count);
-  return lines.map((line) => {
-    if (line === "stored") return line;
-    if (line.startsWith("superseded ")) return parseVersion(line.slice("superseded ".length));
-    if (line.startsWith("below-horizon ")) {
-      return { horizon: parseCounterHeader(line.slice("below-horizon ".length)) };
-    }
-    throw new ConvergeError("corrupt_message", "Cannot read an answer to a write");
-  });
+  const results: ReplicaResult[] = [];
+  let start = 0;
+  while (start < body.byteLength) {
+    const end = lineEnd(body, start);
+    // Nearly all are, and those need not become text first.
+    if (isWord(body, start, end, STORED)) results.push("stored");
+    else results.push(decodeApplyResult(decoder.decode(body.subarray(start, end - 1))));
+    start = end;
+  }
+  if (results.length !== count) throw wrongCount(results.length, count);
+  return results;
 }
 
 /** One line that asks for a key. */
 export function encodeReadQuestion({ key, have }: ReadQuestion): string {
+  if (isPlain(key)) {
+    if (have === undefined) return `{"k":"${key}"}\n`;
+    return `{"k":"${key}","c":${have.counter},"n":"${have.nodeID}"}\n`;
+  }
   const json = have === undefined
     ? keyToJson(key)
     : { ...keyToJson(key), c: have.counter, n: have.nodeID };
@@ -123,12 +129,10 @@ export function decodeReadReplies(body: Uint8Array, count: number): ReadReply[] 
   const replies: ReadReply[] = [];
   let start = 0;
   while (start < body.byteLength) {
-    const feed = body.indexOf(LF, start);
-    if (feed < 0) throw new ConvergeError("corrupt_message", "Cannot read a cut-off line");
-    const length = feed + 1 - start;
-    if (length > WORD_BYTES_MAX) replies.push(decodeFrame(body, start, feed + 1));
-    else replies.push(decodeWord(decoder.decode(body.subarray(start, feed))));
-    start = feed + 1;
+    const end = lineEnd(body, start);
+    if (end - start > WORD_BYTES_MAX) replies.push(decodeFrame(body, start, end));
+    else replies.push(decodeWord(body, start, end));
+    start = end;
   }
   if (replies.length !== count) throw wrongCount(replies.length, count);
   return replies;
@@ -148,6 +152,7 @@ export function parseCounterHeader(text: string | null): number {
   return counter;
 }
 
+const STORED = encoder.encode("stored\n");
 const WORDS = {
   same: encoder.encode("same\n"),
   absent: encoder.encode("absent\n"),
@@ -156,8 +161,33 @@ const WORDS = {
 /** No frame is as short as the longest word. */
 const WORD_BYTES_MAX = WORDS.absent.byteLength;
 
-function decodeWord(word: string): "same" | "absent" | "again" {
-  if (word === "same" || word === "absent" || word === "again") return word;
+/** One past the line feed of the line that begins at `start`. */
+function lineEnd(body: Uint8Array, start: number): number {
+  const feed = body.indexOf(LF, start);
+  if (feed < 0) throw new ConvergeError("corrupt_message", "Cannot read a cut-off line");
+  return feed + 1;
+}
+
+function isWord(body: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+  if (end - start !== word.byteLength) return false;
+  for (let i = 0; i < word.byteLength; i++) {
+    if (body[start + i] !== word[i]) return false;
+  }
+  return true;
+}
+
+function decodeApplyResult(line: string): ReplicaResult {
+  if (line.startsWith("superseded ")) return parseVersion(line.slice("superseded ".length));
+  if (line.startsWith("below-horizon ")) {
+    return { horizon: parseCounterHeader(line.slice("below-horizon ".length)) };
+  }
+  throw new ConvergeError("corrupt_message", "Cannot read an answer to a write");
+}
+
+function decodeWord(body: Uint8Array, start: number, end: number): "same" | "absent" | "again" {
+  if (isWord(body, start, end, WORDS.same)) return "same";
+  if (isWord(body, start, end, WORDS.absent)) return "absent";
+  if (isWord(body, start, end, WORDS.again)) return "again";
   throw new ConvergeError("corrupt_message", "Cannot read an answer to a read");
 }
 

@@ -28,15 +28,8 @@ import type { LamportClock } from "./lamport_clock.ts";
 import { checkBody, requestChecksum } from "./body_checksum.ts";
 import type { MessageAuth } from "./message_auth.ts";
 import type { ReplicaResult } from "./horizon.ts";
+import { type PeerReply, type PendingRead, PendingWrite } from "./pending.ts";
 import type { WriteAnswer, WriteWaiter } from "./write_core.ts";
-
-/** What becomes of a question to a peer. */
-export type PeerReply = Exclude<ReadReply, "again"> | "refused" | "timeout" | "overloaded";
-
-/** Who waits for the answer to a read. */
-export interface ReadWaiter {
-  onReadReply(slot: number, reply: PeerReply, nowMs: number): void;
-}
 
 /** What a link needs of its node. */
 export interface LinkContext {
@@ -50,18 +43,6 @@ export interface LinkContext {
   member(): Member;
   /** The peer answered. */
   onHeard(): void;
-}
-
-interface PendingWrite {
-  readonly record: StoredRecord;
-  readonly waiter: WriteWaiter;
-  readonly slot: number;
-}
-
-interface PendingRead {
-  readonly question: ReadQuestion;
-  readonly waiter: ReadWaiter;
-  readonly slot: number;
 }
 
 const WRITE_LIMITS: LaneLimits = {
@@ -107,7 +88,7 @@ export class PeerLink {
     this.#reads = new BatchLane(
       context.platform.clock,
       READ_LIMITS,
-      ({ question }) => question.key.length + 64,
+      ({ key }) => key.length + 64,
       (batch) => this.#sendReads(batch),
     );
   }
@@ -142,17 +123,16 @@ export class PeerLink {
   /** Sends a record; the waiter is told once, perhaps before this returns. */
   write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
     if (this.isOpen) waiter.onWriteAnswer(slot, "refused", this.#nowMs());
-    else if (!this.#writes.push({ record, waiter, slot })) {
+    else if (!this.#writes.push(new PendingWrite(record, waiter, slot))) {
       waiter.onWriteAnswer(slot, "overloaded", this.#nowMs());
     }
   }
 
   /** Asks for a key; the waiter is told once, perhaps before this returns. */
-  read(question: ReadQuestion, waiter: ReadWaiter, slot: number): void {
+  read(pending: PendingRead): void {
+    const { waiter, slot } = pending;
     if (this.isOpen) waiter.onReadReply(slot, "refused", this.#nowMs());
-    else if (!this.#reads.push({ question, waiter, slot })) {
-      waiter.onReadReply(slot, "overloaded", this.#nowMs());
-    }
+    else if (!this.#reads.push(pending)) waiter.onReadReply(slot, "overloaded", this.#nowMs());
   }
 
   /** Asks for a key in a message of its own, and where the peer finds its copy. Never rejects. */
@@ -284,7 +264,7 @@ export class PeerLink {
     let failure: "refused" | "timeout" | "overloaded" = "timeout";
     try {
       let questions = "";
-      for (const { question } of batch) questions += encodeReadQuestion(question);
+      for (const question of batch) questions += encodeReadQuestion(question);
       const response = await this.request("POST", "/internal/read", {
         body: encoder.encode(questions),
       });
@@ -294,10 +274,10 @@ export class PeerLink {
     }
     const nowMs = this.#nowMs();
     for (let i = 0; i < batch.length; i++) {
-      const { question, waiter, slot } = batch[i]!;
+      const pending = batch[i]!;
       const reply = replies === undefined ? failure : replies[i]!;
-      if (reply === "again") this.read(question, waiter, slot);
-      else waiter.onReadReply(slot, reply, nowMs);
+      if (reply === "again") this.read(pending);
+      else pending.waiter.onReadReply(pending.slot, reply, nowMs);
     }
   }
 }

@@ -20,6 +20,7 @@ export type ReadDecision =
   | { readonly action: "done"; readonly from: number | undefined }
   | { readonly action: "failed" };
 
+const unanswered = (): ReadAnswer | undefined => undefined;
 const WAIT: ReadDecision = { action: "wait" };
 const FAILED: ReadDecision = { action: "failed" };
 
@@ -48,7 +49,7 @@ export class ReadCore {
   constructor(counts: readonly boolean[], quorum: number) {
     this.#counts = counts;
     this.#quorum = quorum;
-    this.answers = new Array(counts.length).fill(undefined);
+    this.answers = counts.map(unanswered);
   }
 
   /** Takes an owner's answer to the read; the first one that has a version, or says absent, stands. */

@@ -5,7 +5,8 @@ import { newest, type StoredRecord } from "../record/record.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { Deadlined } from "./deadline_queue.ts";
 import { isBelowHorizon } from "./horizon.ts";
-import type { PeerLink, PeerReply, ReadWaiter } from "./peer_link.ts";
+import type { PeerLink } from "./peer_link.ts";
+import { type PeerReply, PendingRead, type ReadWaiter } from "./pending.ts";
 import { type ReadAnswer, ReadCore } from "./read_core.ts";
 import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
 import type { Owner, OwnerSet } from "./topology.ts";
@@ -34,7 +35,8 @@ export interface ReadResult {
  * Asks this node's own copy and as few peers as the quorum needs, the quickest first; asks the others
  * when one refuses or is late. Once done it is its own result.
  *
- * There is one for every read, so what only some reads need is made when it is needed.
+ * There is one for every read, so what only some reads need is made when it is needed; and it waits in
+ * one queue at a time: for the moment at which it counts as late, and only then for its deadline.
  */
 export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   deadlineMs = 0;
@@ -45,8 +47,8 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   #core: ReadCore;
   readonly #startMs: number;
   #answeredMs: number[] | undefined;
-  /** By position, whether an owner was asked in this round. */
-  #asked: boolean[] | undefined;
+  /** A bit for each owner, by position, that was asked in this round. */
+  #asked = 0;
   #repaired: boolean[] | undefined;
   /** By position, where an owner found its copy, if somebody wants to know. */
   #from: (string | undefined)[] | undefined;
@@ -57,7 +59,8 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   #unasked = 0;
   #own: StoredRecord | undefined;
   #newest: StoredRecord | undefined;
-  #hedge: Hedge | undefined;
+  /** Whether it waits for its deadline. */
+  #isLate = false;
   #state: "under way" | "answered" | "failed" = "under way";
   #tookMs = 0;
   #resolve: ((result: ReadResult) => void) | undefined;
@@ -74,22 +77,27 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     return this.#newest;
   }
 
-  /** @throws {ConvergeError} `quorum_unreachable`, its details a receipt; `corrupt_file`. */
-  run(): Promise<ReadResult> {
+  /**
+   * The result at once where this node's own copy was enough, else a promise of it.
+   *
+   * @throws {ConvergeError} `quorum_unreachable`, its details a receipt; the promise rejects with it.
+   */
+  run(): ReadResult | Promise<ReadResult> {
+    this.#begin();
+    if (this.#state === "answered") return this;
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-      this.#begin();
-      if (this.#over) return; // this node's own copy was enough
-      this.#context.deadlines.add(this, this.#startMs);
-      this.#context.hedges.add(this.#hedge = new Hedge(this), this.#startMs);
+      if (this.#state === "failed") return reject(this.#failure());
+      this.#context.hedges.add(this, this.#startMs);
     });
   }
 
   onReadReply(tagged: number, reply: PeerReply, nowMs: number): void {
     const slot = this.#slotOf(tagged);
     if (slot === undefined) return;
-    (this.#answeredMs ??= [])[slot] = nowMs - this.#startMs;
+    this.#answeredMs ??= new Array(this.#request.set.owners.length);
+    this.#answeredMs[slot] = nowMs - this.#startMs;
     this.#core.answer(slot, this.#answerOf(reply));
     if (reply === "refused" || reply === "timeout" || reply === "overloaded") this.#askOneMore();
     this.#step(nowMs);
@@ -107,18 +115,22 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   }
 
   onDeadline(): void {
-    this.#asked?.forEach((asked, slot) => {
-      if (asked && this.#core.answers[slot] === undefined) this.#core.answer(slot, "timeout");
-    });
-    if (this.#request.askAll) this.#step(this.#context.clock.monotonicMs());
+    const nowMs = this.#context.clock.monotonicMs();
+    if (!this.#isLate) return this.#hedge(nowMs);
+    for (let slot = 0; slot < this.#request.set.owners.length; slot++) {
+      if (this.#owesAnswer(slot)) this.#core.answer(slot, "timeout");
+    }
+    if (this.#request.askAll) this.#step(nowMs);
     this.#fail();
   }
 
   /** An answer is later than usual: ask everybody else. */
-  hedge(): void {
-    if (this.#over || this.#unasked === 0 || !this.#context.retries.take()) return;
+  #hedge(nowMs: number): void {
+    this.#isLate = true;
+    this.#context.deadlines.add(this, this.#startMs, nowMs);
+    if (this.#unasked === 0 || !this.#context.retries.take()) return;
     while (this.#unasked > 0) this.#askOneMore();
-    this.#step(this.#context.clock.monotonicMs());
+    this.#step(nowMs);
   }
 
   get #over(): boolean {
@@ -149,7 +161,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     (this.#fences ??= new Map()).set(slot, horizon);
     if (++this.#round >= ROUNDS_MAX) return this.#fail();
     this.#core = this.#newCore();
-    this.#asked = undefined;
+    this.#asked = 0;
     this.#own = undefined;
     this.#newest = undefined;
     this.#begin();
@@ -192,12 +204,12 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     const { set: { owners }, key } = this.#request;
     const slot = this.#quickestUnasked();
     const owner = owners[slot]!;
-    (this.#asked ??= [])[slot] = true;
+    this.#asked |= 1 << slot;
     this.#unasked--;
     const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
     if (link === undefined) this.onReadReply(this.#tagged(slot), "refused", this.#startMs);
     else if (this.#request.askAll) void this.#askWhere(link, slot);
-    else link.read({ key, have: this.#own }, this, this.#tagged(slot));
+    else link.read(new PendingRead(key, this.#own, this, this.#tagged(slot)));
     return owner.countsForReads;
   }
 
@@ -206,7 +218,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     let quickest = -1;
     let least = Infinity;
     for (let slot = 0; slot < owners.length; slot++) {
-      if (slot === selfAt || this.#asked?.[slot] === true) continue;
+      if (slot === selfAt || this.#wasAsked(slot)) continue;
       const cost = this.#context.costOf(owners[slot]!);
       if (cost >= least && quickest >= 0) continue;
       quickest = slot;
@@ -247,8 +259,15 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   /** Whether the receipt still misses an answer. */
   #owesAnswers(): boolean {
     return this.#request.askAll &&
-      this.#asked !== undefined &&
-      this.#asked.some((asked, slot) => asked && this.#core.answers[slot] === undefined);
+      this.#request.set.owners.some((_, slot) => this.#owesAnswer(slot));
+  }
+
+  #owesAnswer(slot: number): boolean {
+    return this.#wasAsked(slot) && this.#core.answers[slot] === undefined;
+  }
+
+  #wasAsked(slot: number): boolean {
+    return (this.#asked & (1 << slot)) !== 0;
   }
 
   #repair(slot: number): void {
@@ -282,33 +301,33 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
 
   #done(nowMs: number): void {
     this.#end("answered", nowMs);
-    this.#context.onRead(this.#tookMs);
-    this.#resolve!(this);
+    this.#context.onRead(this.#resolve === undefined ? undefined : this.#tookMs);
+    this.#resolve?.(this);
   }
 
   #fail(): void {
     if (this.#over) return;
     this.#end("failed", this.#context.clock.monotonicMs());
     this.#context.onReadFailed();
+    this.#reject?.(this.#failure());
+  }
+
+  #failure(): ConvergeError {
     const { countsForReads } = this.#request.set;
     const isOverloaded = this.#core.answers.some((answer, slot) =>
       answer === "overloaded" && countsForReads[slot]
     );
-    this.#reject!(
-      new ConvergeError(
-        isOverloaded ? "overloaded" : "quorum_unreachable",
-        `Cannot read from ${this.#request.quorum} owners within the deadline`,
-        { details: { ...this.receipt() } },
-      ),
+    return new ConvergeError(
+      isOverloaded ? "overloaded" : "quorum_unreachable",
+      `Cannot read from ${this.#request.quorum} owners within the deadline`,
+      { details: { ...this.receipt() } },
     );
   }
 
   #end(state: "answered" | "failed", nowMs: number): void {
     this.#state = state;
     this.#tookMs = nowMs - this.#startMs;
-    if (this.#hedge === undefined) return;
-    this.#context.deadlines.remove(this);
-    this.#context.hedges.remove(this.#hedge);
+    (this.#isLate ? this.#context.deadlines : this.#context.hedges).remove(this);
   }
 
   receipt(): Receipt {
@@ -342,28 +361,12 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
       name: owner.name,
       outcome: typeof answer === "object"
         ? "found"
-        : answer ?? (this.#asked?.[i] ? "pending" : "not asked"),
+        : answer ?? (this.#wasAsked(i) ? "pending" : "not asked"),
       ...receiptVersion(typeof answer === "object" ? answer : undefined),
       ...(ms === undefined ? {} : { ms }),
       countsForQuorum: owner.countsForReads,
       ...(from === undefined ? {} : { from }),
       ...(this.#repaired?.[i] ? { repaired: true } : {}),
     };
-  }
-}
-
-/** The moment at which a read asks more owners. */
-class Hedge implements Deadlined {
-  deadlineMs = 0;
-  previous: Deadlined | undefined;
-  next: Deadlined | undefined;
-  readonly #read: ReadOperation;
-
-  constructor(read: ReadOperation) {
-    this.#read = read;
-  }
-
-  onDeadline(): void {
-    this.#read.hedge();
   }
 }

@@ -14,6 +14,7 @@ import { BatchLane } from "./batch_lane.ts";
 import type { Horizon, ReplicaResult } from "./horizon.ts";
 import type { ReadQuestion, ReadReply } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
+import { PendingWrite } from "./pending.ts";
 import type { WriteAnswer, WriteWaiter } from "./write_core.ts";
 
 /** Bytes of records after which an answer to a batch of questions is full. */
@@ -39,16 +40,10 @@ export interface KeyVersion extends Version {
   readonly key: Key;
 }
 
-interface LocalWrite {
-  readonly record: StoredRecord;
-  readonly waiter: WriteWaiter;
-  readonly slot: number;
-}
-
 /** Wraps the store with what every incoming record needs. */
 export class Replica {
   readonly #options: ReplicaOptions;
-  readonly #local: BatchLane<LocalWrite>;
+  readonly #local: BatchLane<PendingWrite>;
   /** Batches that are being stored or erased. */
   readonly #underWay = new Set<readonly KeyVersion[]>();
   /** Keys whose tombstone is being erased: gone already, for all that comes later. */
@@ -56,7 +51,7 @@ export class Replica {
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
-    this.#local = new BatchLane<LocalWrite>(
+    this.#local = new BatchLane<PendingWrite>(
       options.clock,
       {
         inFlightMax: 1,
@@ -127,7 +122,7 @@ export class Replica {
 
   /** Stores one record of this node's own coordination together with what else gathers. */
   write(record: StoredRecord, waiter: WriteWaiter, slot: number): void {
-    if (this.#local.push({ record, waiter, slot })) return;
+    if (this.#local.push(new PendingWrite(record, waiter, slot))) return;
     waiter.onWriteAnswer(slot, "overloaded", this.#options.clock.monotonicMs());
   }
 
@@ -175,7 +170,7 @@ export class Replica {
     return this.#collecting.has(record.key) || this.get(record.key) === undefined;
   }
 
-  async #sendLocal(batch: LocalWrite[]): Promise<void> {
+  async #sendLocal(batch: PendingWrite[]): Promise<void> {
     let results: readonly ReplicaResult[] | undefined;
     let failure: WriteAnswer = "timeout";
     try {

@@ -37,7 +37,7 @@ export class TracedCoordinator extends Coordinator {
 
   async #traced<R extends { receipt(): Receipt }>(
     name: string,
-    run: () => Promise<R>,
+    run: () => R | Promise<R>,
   ): Promise<R> {
     const traced = this.#tracer.begin(name);
     if (traced === undefined) return await run();

@@ -27,6 +27,8 @@ export interface WriteWaiter {
 /** What is to be done with the write. */
 export type WriteDecision = "wait" | "acked" | "retry" | "failed";
 
+const unanswered = (): WriteAnswer | undefined => undefined;
+
 /**
  * One attempt to store one version.
  *
@@ -52,7 +54,7 @@ export class WriteCore {
     this.#counts = counts;
     this.#quorum = quorum;
     this.#unanswered = counts.length;
-    this.answers = new Array(counts.length).fill(undefined);
+    this.answers = counts.map(unanswered);
     for (const countsHere of counts) if (countsHere) this.#waiting++;
   }
 

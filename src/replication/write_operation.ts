@@ -93,7 +93,8 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     const owners = this.#request.set.owners.length;
     if (Math.floor(slot / owners) !== this.#attempts) return;
     const owner = slot % owners;
-    (this.#answeredMs ??= [])[owner] = nowMs - this.#startMs;
+    this.#answeredMs ??= new Array(owners);
+    this.#answeredMs[owner] = nowMs - this.#startMs;
     this.#core.answer(owner, answer);
     if (!this.#sending) this.#decide();
   }

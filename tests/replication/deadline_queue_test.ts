@@ -74,3 +74,11 @@ Deno.test("DeadlineQueue: an item may add and remove others when it expires", ()
   at(1_000);
   assertEquals(expired, ["c@200"]);
 });
+
+Deno.test("DeadlineQueue: an item that began before it was added expires that much earlier", () => {
+  const { queue, expired, item, at } = world();
+  at(60);
+  queue.add(item("a"), 0, 60);
+  at(1_000);
+  assertEquals(expired, ["a@100"]);
+});
