@@ -57,23 +57,24 @@ export class BloomFilterBuilder {
     const bits = new Uint8Array(Math.max(8, Math.ceil(this.#used / 2 * BITS_PER_KEY / 8)));
     for (let from = 0; from < this.#used; from += 2 * KEYS_PER_STEP) {
       if (from > 0) await pause?.();
-      setBits(bits, this.#hashes.subarray(from, Math.min(this.#used, from + 2 * KEYS_PER_STEP)));
+      setAll(bits, this.#hashes.subarray(from, Math.min(this.#used, from + 2 * KEYS_PER_STEP)));
     }
     return bits;
   }
 }
 
-/** Not a part of the asynchronous function above: the compiler makes much less of a loop in one. */
-function setBits(bits: Uint8Array, hashes: Uint32Array): void {
+function setAll(bits: Uint8Array, hashes: Uint32Array): void {
+  for (let i = 0; i < hashes.length; i += 2) setOne(bits, hashes[i]!, hashes[i + 1]!);
+}
+
+/** A function of its own: the compiler is late to make anything of one that is called a few times. */
+function setOne(bits: Uint8Array, a: number, b: number): void {
   const size = sizeOf(bits);
-  for (let i = 0; i < hashes.length; i += 2) {
-    let probe = hashes[i]!;
-    const step = hashes[i + 1]!;
-    for (let n = 0; n < PROBES; n++) {
-      const bit = probe % size;
-      bits[bit >>> 3]! |= 1 << (bit & 7);
-      probe = (probe + step) >>> 0;
-    }
+  let probe = a >>> 0;
+  for (let n = 0; n < PROBES; n++) {
+    const bit = probe % size;
+    bits[bit >>> 3]! |= 1 << (bit & 7);
+    probe = (probe + b) >>> 0;
   }
 }
 

@@ -41,7 +41,8 @@ export function sortSlots(keys: readonly Key[], slots: Uint32Array, depth = 0): 
   for (let i = 0; i < slots.length; i++) {
     slots[i] = unsorted[halves[2 * i]! & (SORTED_SLOTS_MAX - 1)]!;
   }
-  for (let first = 0, i = 1; i <= slots.length; i++) {
+  let first = 0;
+  for (let i = 1; i <= slots.length; i++) {
     if (i < slots.length && isSameDigit(halves, first, i)) continue;
     if (i - first > 1) sortSlots(keys, slots.subarray(first, i), from + DIGIT_BYTES);
     first = i;
