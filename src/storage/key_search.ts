@@ -1,8 +1,6 @@
 /** Searches sorted keys by number: what is compared lies side by side, not behind a pointer per key. */
 import type { Key } from "../record/key.ts";
-
-/** Bytes of a key that fit into a number without loss. */
-const ORDINAL_BYTES = 6;
+import { commonPrefix, ordinalOf } from "./key_ordinal.ts";
 
 /** An index over keys that stay as they are. */
 export class KeySearch {
@@ -35,19 +33,4 @@ export class KeySearch {
     }
     return low;
   }
-}
-
-function commonPrefix(a: Key, b: Key): Key {
-  let length = 0;
-  while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length++;
-  return a.slice(0, length);
-}
-
-/** The bytes of a key from `from` on as the digits of a number; those that it does not have are 0. */
-function ordinalOf(key: Key, from: number): number {
-  let ordinal = 0;
-  for (let i = from; i < from + ORDINAL_BYTES; i++) {
-    ordinal = ordinal * 256 + (i < key.length ? key.charCodeAt(i) : 0);
-  }
-  return ordinal;
 }

@@ -188,6 +188,10 @@ export class MemtableKeyspace {
     this.#dropped.push(slot);
   }
 
+  keyOf(slot: number): Key {
+    return this.#keys[slot]!;
+  }
+
   hasLine(slot: number): boolean {
     return this.#fields[slot * FIELDS + SEQUENCE] !== 0;
   }
@@ -325,6 +329,7 @@ class MemtableCursor implements Cursor {
   bytes: Uint8Array = EMPTY;
   start = 0;
   end = 0;
+  readonly lastKey: Key | undefined;
   readonly facts: Marks = new Marks();
   readonly #space: MemtableKeyspace;
   readonly #run: SlotRun;
@@ -337,6 +342,7 @@ class MemtableCursor implements Cursor {
     this.#run = run;
     this.#options = options;
     this.#index = space.sorted.lowerBound(run, options.start) - 1;
+    this.lastKey = space.keyOf(run.at(-1)!);
     this.next();
   }
 

@@ -216,6 +216,7 @@ export class RunCursor implements Cursor {
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
   end = -1;
+  readonly lastKey: Key | undefined;
   readonly facts = undefined;
   readonly #tables: readonly TableReader[];
   readonly #endKey: Key | undefined;
@@ -240,6 +241,7 @@ export class RunCursor implements Cursor {
     this.#tables = tables.filter(({ properties }) =>
       properties.last >= start && (end === undefined || properties.first < end)
     );
+    this.lastKey = this.#tables.at(-1)?.properties.last;
     for (const table of this.#tables) table.acquire();
     this.#guarded(() => this.#begin(start));
   }
