@@ -1,7 +1,7 @@
 /**
- * A growing set of slots that can be walked in the order of their keys at any time, without ever
- * sorting it all at once: new slots gather unsorted until somebody looks or they are many, and become a
- * sorted run; runs of similar size are made one (as in a binomial queue) up to a size that is sorted in
+ * A growing set of slots that can be walked in the order of their keys at any time: they gather
+ * unsorted until somebody looks (a start that replays a log should not wait for it) and become
+ * sorted runs; runs of similar size are made one (as in a binomial queue), up to a size that is sorted in
  * about a millisecond.
  */
 import type { Key } from "../record/key.ts";
@@ -26,12 +26,14 @@ export class SortedSlots {
 
   add(slot: number): void {
     this.#gathered.push(slot);
-    if (this.#gathered.length >= RUN_LENGTH_MAX) this.#seal();
   }
 
   /** All slots up to now as sorted runs, which stay as they are. */
   runs(): readonly SlotRun[] {
-    if (this.#gathered.length > 0) this.#seal();
+    for (let from = 0; from < this.#gathered.length; from += RUN_LENGTH_MAX) {
+      this.#seal(this.#gathered.slice(from, from + RUN_LENGTH_MAX));
+    }
+    this.#gathered = [];
     return [...this.#runs];
   }
 
@@ -48,9 +50,9 @@ export class SortedSlots {
     return low;
   }
 
-  #seal(): void {
-    const joined: ArrayLike<number>[] = [this.#gathered];
-    let length = this.#gathered.length;
+  #seal(slots: number[]): void {
+    const joined: ArrayLike<number>[] = [slots];
+    let { length } = slots;
     for (let last; (last = this.#runs.at(-1)) !== undefined;) {
       if (last.length > length * 2 || last.length + length > RUN_LENGTH_MAX) break;
       joined.push(this.#runs.pop()!);
@@ -64,6 +66,5 @@ export class SortedSlots {
     }
     sortSlots(this.#keys, run);
     this.#runs.push(run);
-    this.#gathered = [];
   }
 }
