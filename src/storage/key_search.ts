@@ -14,7 +14,10 @@ export class KeySearch {
   constructor(keys: readonly Key[]) {
     this.#keys = keys;
     this.#prefix = commonPrefix(keys[0]!, keys.at(-1)!);
-    this.#ordinals = Float64Array.from(keys, (key) => ordinalOf(key, this.#prefix.length));
+    this.#ordinals = new Float64Array(keys.length);
+    for (let i = 0; i < keys.length; i++) {
+      this.#ordinals[i] = ordinalOf(keys[i]!, this.#prefix.length);
+    }
   }
 
   /** Index of the last key that is <= `key`; 0 when all are greater. */
