@@ -6,6 +6,7 @@ import { type Key, keyFromBytes, keyToBytes } from "../record/key.ts";
 import { BloomFilterBuilder } from "./bloom_filter.ts";
 import { ByteBuffer } from "./byte_buffer.ts";
 import { tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import { indexLine } from "./index_lines.ts";
 import { KeySearch } from "./key_search.ts";
 import { type Line, lineFacts, lineKey, type LineMarks } from "./line_record.ts";
 import {
@@ -13,7 +14,6 @@ import {
   filterLine,
   FOOTER_BYTES,
   footerLine,
-  indexLine,
   propertiesLine,
   type TableIndex,
   type TableProperties,
