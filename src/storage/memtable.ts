@@ -110,6 +110,17 @@ export class Memtable {
     };
   }
 
+  /**
+   * Does what a {@linkcode cursor} over all of it would have to do first.
+   *
+   * @param pause Called between the steps, to let others run.
+   */
+  async sort(pause: () => Promise<void>): Promise<void> {
+    for (const { sorted } of this.keyspaces.values()) {
+      while (sorted.sortStep()) await pause();
+    }
+  }
+
   /** Lines of [start, end) as of now, whatever is put afterwards. Close it. */
   cursor(keyspace: Keyspace, start: Key, end: Key | undefined): Cursor[] {
     const space = this.keyspaces.get(keyspace);

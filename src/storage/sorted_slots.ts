@@ -7,7 +7,7 @@
 import type { Key } from "../record/key.ts";
 import { sortSlots } from "./slot_sort.ts";
 
-const RUN_LENGTH_MAX = 16 * 1024;
+const RUN_LENGTH_MAX = 8 * 1024;
 
 /** Numbers of slots, in the order of their keys. */
 export type SlotRun = Uint32Array;
@@ -30,11 +30,15 @@ export class SortedSlots {
 
   /** All slots up to now as sorted runs, which stay as they are. */
   runs(): readonly SlotRun[] {
-    for (let from = 0; from < this.#gathered.length; from += RUN_LENGTH_MAX) {
-      this.#seal(this.#gathered.slice(from, from + RUN_LENGTH_MAX));
-    }
-    this.#gathered = [];
+    while (this.sortStep());
     return [...this.#runs];
+  }
+
+  /** Sorts some of the slots that have gathered; false when there were none. */
+  sortStep(): boolean {
+    if (this.#gathered.length === 0) return false;
+    this.#seal(this.#gathered.splice(-RUN_LENGTH_MAX));
+    return true;
   }
 
   /** Index of the first slot of a run whose key is >= `key`. */
