@@ -58,3 +58,17 @@ Deno.test("SortedSlots: more slots than one run takes", () => {
   for (const run of runs) assertEquals(run, run.toSorted());
   assertEquals(runs.flat().toSorted(), keys.toSorted());
 });
+
+Deno.test("SortedSlots.sortStep(): some at a time, with slots that are added in between", () => {
+  const keys = Array.from({ length: 30_000 }, (_, i) => `key${i * 7919 % 30_000}`);
+  const sorted = new SortedSlots(keys);
+  let steps = 0;
+  for (let slot = 0; slot < 20_000; slot++) sorted.add(slot);
+  for (let slot = 20_000; sorted.sortStep(); steps++) {
+    for (const end = Math.min(keys.length, slot + 4_000); slot < end; slot++) sorted.add(slot);
+  }
+  assertEquals(steps >= 4 && steps < 10, true, `${steps} steps`);
+  const runs = sorted.runs().map((run) => Array.from(run, (slot) => keys[slot]!));
+  for (const run of runs) assertEquals(run, run.toSorted());
+  assertEquals(runs.flat().toSorted(), keys.toSorted());
+});
