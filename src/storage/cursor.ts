@@ -6,6 +6,7 @@
  * version, or a record that came after an erase.
  */
 import type { Key } from "../record/key.ts";
+import { commonPrefix, ordinalOf } from "./key_ordinal.ts";
 import type { LineMarks } from "./line_record.ts";
 
 /** A position in a sorted source. */
@@ -16,6 +17,8 @@ export interface Cursor {
   bytes: Uint8Array;
   start: number;
   end: number;
+  /** No key of the source is greater; undefined where there is none. */
+  readonly lastKey: Key | undefined;
   /** What the line says, where that is known without reading it; until the next step. */
   facts: LineMarks | undefined;
   /** Goes to the next line. @throws `corrupt_file`. */
@@ -30,44 +33,62 @@ export class MergeCursor implements Cursor {
   bytes: Uint8Array = EMPTY;
   start = 0;
   end = 0;
+  readonly lastKey: Key | undefined;
   facts: LineMarks | undefined;
   readonly #all: readonly Cursor[];
-  /** Binary heap of sources by (key, age). Invariant: no source in it is at its end. */
-  readonly #heap: RankedCursor[];
-  #size: number;
+  /** Sources by (key, age). Invariant: none in it is at its end. */
+  readonly #sources: Source[];
+  /** Bytes that all keys begin with. */
+  readonly #prefixLength: number;
 
   constructor(sources: readonly Cursor[]) {
     this.#all = sources;
-    this.#heap = sources.map((cursor, rank) => ({ cursor, rank }))
-      .filter(({ cursor }) => cursor.key !== undefined);
-    this.#size = this.#heap.length;
-    for (let i = (this.#size >> 1) - 1; i >= 0; i--) this.#sink(i);
+    const begun = sources.filter(({ key }) => key !== undefined);
+    const first = begun.reduce(
+      (least, { key }) => key! < least ? key! : least,
+      begun[0]?.key ?? "",
+    );
+    this.lastKey = begun.reduce<Key | undefined>(
+      (last, { lastKey }) => last === undefined || lastKey! > last ? lastKey : last,
+      undefined,
+    );
+    this.#prefixLength = commonPrefix(first, this.lastKey ?? "").length;
+    this.#sources = begun.map((cursor, rank) => ({ cursor, rank, ordinal: this.#ordinal(cursor) }))
+      .sort((a, b) => isBefore(a, b) ? -1 : 1);
     this.#take();
   }
 
   next(): void {
+    const sources = this.#sources;
+    if (sources.length === 1) {
+      sources[0]!.cursor.next();
+      if (sources[0]!.cursor.key === undefined) sources.pop();
+      return this.#take();
+    }
     const { key } = this;
-    while (this.#size > 0 && this.#heap[0]!.cursor.key === key) {
-      const top = this.#heap[0]!;
+    const ordinal = sources[0]?.ordinal;
+    for (let top; (top = sources[0]) !== undefined;) {
+      if (top.ordinal !== ordinal || top.cursor.key !== key) break;
       top.cursor.next();
-      if (top.cursor.key === undefined) this.#heap[0] = this.#heap[--this.#size]!;
-      if (this.#size > 1) this.#sink(0);
+      if (top.cursor.key === undefined) sources.shift();
+      else this.#moveBack(top);
     }
     this.#take();
   }
 
   close(): void {
     for (const cursor of this.#all) cursor.close();
-    this.#size = 0;
+    this.#sources.length = 0;
     this.key = undefined;
   }
 
   #take(): void {
-    if (this.#size === 0) {
+    const top = this.#sources[0];
+    if (top === undefined) {
       this.key = undefined;
       return;
     }
-    const { cursor } = this.#heap[0]!;
+    const { cursor } = top;
     this.key = cursor.key;
     this.bytes = cursor.bytes;
     this.start = cursor.start;
@@ -75,29 +96,32 @@ export class MergeCursor implements Cursor {
     this.facts = cursor.facts;
   }
 
-  #sink(index: number): void {
-    const heap = this.#heap;
-    const size = this.#size;
-    const item = heap[index]!;
-    while (true) {
-      let child = index * 2 + 1;
-      if (child >= size) break;
-      if (child + 1 < size && isBefore(heap[child + 1]!, heap[child]!)) child++;
-      if (!isBefore(heap[child]!, item)) break;
-      heap[index] = heap[child]!;
-      index = child;
+  /** Moves the first source, which has a new key, behind those that come before it now. */
+  #moveBack(source: Source): void {
+    const sources = this.#sources;
+    source.ordinal = this.#ordinal(source.cursor);
+    let at = 0;
+    for (; at + 1 < sources.length && isBefore(sources[at + 1]!, source); at++) {
+      sources[at] = sources[at + 1]!;
     }
-    heap[index] = item;
+    sources[at] = source;
+  }
+
+  #ordinal({ key }: Cursor): number {
+    return ordinalOf(key!, this.#prefixLength);
   }
 }
 
-interface RankedCursor {
+interface Source {
   readonly cursor: Cursor;
   /** 0 = newest source. */
   readonly rank: number;
+  /** Tells the order of most keys, which as strings are slow to compare. */
+  ordinal: number;
 }
 
-function isBefore(a: RankedCursor, b: RankedCursor): boolean {
+function isBefore(a: Source, b: Source): boolean {
+  if (a.ordinal !== b.ordinal) return a.ordinal < b.ordinal;
   const aKey = a.cursor.key!;
   const bKey = b.cursor.key!;
   return aKey < bKey || (aKey === bKey && a.rank < b.rank);

@@ -17,9 +17,9 @@ import {
   type Memtable,
   type MemtableKeyspace,
   type MemtableLine,
-  NO_SLOT,
   TOMBSTONE,
 } from "./memtable.ts";
+import { NO_SLOT } from "./slot_table.ts";
 import { type ApplyResult, DATA, type Keyspace, type Mutation } from "./store.ts";
 import { COMMIT_ROOM_BYTES } from "./wal_writer.ts";
 

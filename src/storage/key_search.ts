@@ -1,8 +1,6 @@
 /** Searches sorted keys by number: what is compared lies side by side, not behind a pointer per key. */
 import type { Key } from "../record/key.ts";
-
-/** Bytes of a key that fit into a number without loss. */
-const ORDINAL_BYTES = 6;
+import { commonPrefix, ordinalOf } from "./key_ordinal.ts";
 
 /** An index over keys that stay as they are. */
 export class KeySearch {
@@ -16,7 +14,10 @@ export class KeySearch {
   constructor(keys: readonly Key[]) {
     this.#keys = keys;
     this.#prefix = commonPrefix(keys[0]!, keys.at(-1)!);
-    this.#ordinals = Float64Array.from(keys, (key) => ordinalOf(key, this.#prefix.length));
+    this.#ordinals = new Float64Array(keys.length);
+    for (let i = 0; i < keys.length; i++) {
+      this.#ordinals[i] = ordinalOf(keys[i]!, this.#prefix.length);
+    }
   }
 
   /** Index of the last key that is <= `key`; 0 when all are greater. */
@@ -35,19 +36,4 @@ export class KeySearch {
     }
     return low;
   }
-}
-
-function commonPrefix(a: Key, b: Key): Key {
-  let length = 0;
-  while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length++;
-  return a.slice(0, length);
-}
-
-/** The bytes of a key from `from` on as the digits of a number; those that it does not have are 0. */
-function ordinalOf(key: Key, from: number): number {
-  let ordinal = 0;
-  for (let i = from; i < from + ORDINAL_BYTES; i++) {
-    ordinal = ordinal * 256 + (i < key.length ? key.charCodeAt(i) : 0);
-  }
-  return ordinal;
 }

@@ -22,7 +22,7 @@ const DIGIT_9 = 57;
 const COLON = 58;
 const BACKSLASH = 92;
 /** Bytes of `{"k":"`, before a key that is text. */
-const KEY_OFFSET = 6;
+export const KEY_OFFSET = 6;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -114,16 +114,19 @@ export function lineRecord(
  * @throws {ConvergeError} `corrupt_file` when the line has none.
  */
 export function lineKey(bytes: Uint8Array, start: number, end: number): Key {
-  if (isTextKey(bytes, start)) {
-    let position = start + KEY_OFFSET;
-    while (position < end) {
-      const byte = bytes[position]!;
-      if (byte === QUOTE) return latin1(bytes, start + KEY_OFFSET, position);
-      if (byte === BACKSLASH) break;
-      position++;
-    }
+  const keyEnd = textKeyEnd(bytes, start, end);
+  return keyEnd < 0 ? parsedKey(bytes, start, end) : latin1(bytes, start + KEY_OFFSET, keyEnd);
+}
+
+/** Where the key of the line [start, end) ends, which begins at KEY_OFFSET; -1 when it is encoded. */
+export function textKeyEnd(bytes: Uint8Array, start: number, end: number): number {
+  if (!isTextKey(bytes, start)) return -1;
+  for (let position = start + KEY_OFFSET; position < end; position++) {
+    const byte = bytes[position]!;
+    if (byte === QUOTE) return position;
+    if (byte === BACKSLASH) return -1;
   }
-  return parsedKey(bytes, start, end);
+  return -1;
 }
 
 /** Negative when the key of the line at `start` is before `key`, 0 when equal, else positive. */

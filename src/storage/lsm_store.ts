@@ -13,7 +13,7 @@ import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { BlockCache } from "./block_cache.ts";
-import { hashKey } from "./bloom_filter.ts";
+import { hashKey, type KeyHash } from "./bloom_filter.ts";
 import { writeCheckpoint } from "./checkpoint.ts";
 import { MergeCursor } from "./cursor.ts";
 import { LOCK_NAME } from "./file_names.ts";
@@ -199,16 +199,18 @@ export class LsmStore implements Store {
 
   get(keyspace: Keyspace, key: Key): StoredRecord | undefined {
     if (this.#closed) throw closedError();
-    const line = this.#inMemory(keyspace, key) ??
-      findInRuns(this.#catalog.tables.runs(keyspace), key, hashKey(key))?.line;
+    const hash = hashKey(key);
+    const line = this.#inMemory(keyspace, key, hash) ??
+      findInRuns(this.#catalog.tables.runs(keyspace), key, hash)?.line;
     return line === undefined || line.erase ? undefined : line;
   }
 
   locate(keyspace: Keyspace, key: Key): string | undefined {
     if (this.#closed) throw closedError();
-    const line = this.#inMemory(keyspace, key);
+    const hash = hashKey(key);
+    const line = this.#inMemory(keyspace, key, hash);
     if (line !== undefined) return line.erase ? undefined : "memtable";
-    const found = findInRuns(this.#catalog.tables.runs(keyspace), key, hashKey(key));
+    const found = findInRuns(this.#catalog.tables.runs(keyspace), key, hash);
     return found === undefined || found.line.erase ? undefined : found.table.name;
   }
 
@@ -349,10 +351,10 @@ export class LsmStore implements Store {
     this.#keyspaces.add(keyspace);
   }
 
-  #inMemory(keyspace: Keyspace, key: Key): LineRecord | undefined {
-    let line = this.#active.get(keyspace, key);
+  #inMemory(keyspace: Keyspace, key: Key, hash: KeyHash): LineRecord | undefined {
+    let line = this.#active.get(keyspace, key, hash);
     for (let i = this.#maintenance.frozen.length - 1; line === undefined && i >= 0; i--) {
-      line = this.#maintenance.frozen[i]!.memtable.get(keyspace, key);
+      line = this.#maintenance.frozen[i]!.memtable.get(keyspace, key, hash);
     }
     return line;
   }
@@ -361,7 +363,7 @@ export class LsmStore implements Store {
   readonly #lookup: Lookup = (keyspace, key, atLeast) => {
     const { frozen } = this.#maintenance;
     for (let i = frozen.length - 1; i >= 0; i--) {
-      const line = frozen[i]!.memtable.get(keyspace, key);
+      const line = frozen[i]!.memtable.get(keyspace, key, hashKey(key));
       if (line !== undefined) return line.erase ? undefined : line;
     }
     for (const run of this.#catalog.tables.runs(keyspace)) {

@@ -162,6 +162,7 @@ export class Maintenance {
     const add: WrittenTable[] = [];
     const run = this.#catalog.allocate();
     const highestCounter = this.#options.highestCounter();
+    await memtable.sort(() => delay(this.#options.clock, 0));
     for (const keyspace of memtable.keyspaces.keys()) {
       const source = new MergeCursor(memtable.cursor(keyspace, "", undefined));
       const older = this.#catalog.tables.runs(keyspace);

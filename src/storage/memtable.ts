@@ -7,9 +7,11 @@
  * have to move.
  */
 import type { Key } from "../record/key.ts";
+import type { KeyHash } from "./bloom_filter.ts";
 import type { Cursor } from "./cursor.ts";
 import type { Version } from "../record/version.ts";
 import { lineFacts, type LineMarks, type LineRecord, lineRecord } from "./line_record.ts";
+import { NO_SLOT, SlotTable } from "./slot_table.ts";
 import { type SlotRun, SortedSlots } from "./sorted_slots.ts";
 import type { Keyspace } from "./store.ts";
 
@@ -51,8 +53,6 @@ const END = 1;
 const MARKS = 2;
 const SEQUENCE = 3;
 
-/** No slot. */
-export const NO_SLOT = -1;
 /** Slots for which there is room at first. */
 const ROOM = 256;
 
@@ -79,9 +79,9 @@ export class Memtable {
     return size;
   }
 
-  get(keyspace: Keyspace, key: Key): LineRecord | undefined {
+  get(keyspace: Keyspace, key: Key, hash: KeyHash): LineRecord | undefined {
     const space = this.keyspaces.get(keyspace);
-    const slot = space === undefined ? NO_SLOT : space.find(key);
+    const slot = space === undefined ? NO_SLOT : space.find(key, hash);
     return slot === NO_SLOT ? undefined : space!.lineAt(slot, this.#sequence);
   }
 
@@ -101,13 +101,24 @@ export class Memtable {
   snapshot(): MemtableSnapshot {
     const sequence = this.#view();
     return {
-      get: (keyspace, key) => {
+      get: (keyspace, key, hash) => {
         const space = this.keyspaces.get(keyspace);
-        const slot = space === undefined ? NO_SLOT : space.find(key);
+        const slot = space === undefined ? NO_SLOT : space.find(key, hash);
         return slot === NO_SLOT ? undefined : space!.lineAt(slot, sequence);
       },
       close: () => void this.#views--,
     };
+  }
+
+  /**
+   * Does what a {@linkcode cursor} over all of it would have to do first.
+   *
+   * @param pause Called between the steps, to let others run.
+   */
+  async sort(pause: () => Promise<void>): Promise<void> {
+    for (const { sorted } of this.keyspaces.values()) {
+      while (sorted.sortStep()) await pause();
+    }
   }
 
   /** Lines of [start, end) as of now, whatever is put afterwards. Close it. */
@@ -129,7 +140,7 @@ export class Memtable {
 
 /** The lines of a memtable at one moment. */
 export interface MemtableSnapshot {
-  get(keyspace: Keyspace, key: Key): LineRecord | undefined;
+  get(keyspace: Keyspace, key: Key, hash: KeyHash): LineRecord | undefined;
   close(): void;
 }
 
@@ -147,8 +158,8 @@ interface EarlierLine extends MemtableLine {
  */
 export class MemtableKeyspace {
   readonly sorted: SortedSlots;
-  readonly #slots = new Map<Key, number>();
   readonly #keys: Key[] = [];
+  readonly #slots: SlotTable;
   readonly #buffers: Uint8Array[] = [];
   /** Of each slot the {@linkcode FIELDS}, side by side: they are read together. */
   #fields = new Uint32Array(ROOM * FIELDS);
@@ -160,6 +171,7 @@ export class MemtableKeyspace {
 
   constructor() {
     this.sorted = new SortedSlots(this.#keys);
+    this.#slots = new SlotTable(this.#keys);
   }
 
   /** Number of keys. */
@@ -167,28 +179,28 @@ export class MemtableKeyspace {
     return this.#slots.size;
   }
 
-  keys(): Iterable<Key> {
-    return this.#slots.keys();
-  }
-
   /** The slot of a key, or {@linkcode NO_SLOT}. */
-  find(key: Key): number {
-    return this.#slots.get(key) ?? NO_SLOT;
+  find(key: Key, hash?: KeyHash): number {
+    return this.#slots.find(key, hash);
   }
 
   /** Makes the slot of a key that has none. Who leaves it empty must {@linkcode drop} it. */
   add(key: Key): number {
     const slot = this.#dropped.pop() ?? this.#keys.length;
     if (slot === this.#counters.length) this.#grow();
-    this.#slots.set(key, slot);
     this.#keys[slot] = key;
+    this.#slots.add(slot);
     return slot;
   }
 
   /** Forgets a slot in which no line was put. */
   drop(slot: number): void {
-    this.#slots.delete(this.#keys[slot]!);
+    this.#slots.remove(slot);
     this.#dropped.push(slot);
+  }
+
+  keyOf(slot: number): Key {
+    return this.#keys[slot]!;
   }
 
   hasLine(slot: number): boolean {
@@ -328,6 +340,7 @@ class MemtableCursor implements Cursor {
   bytes: Uint8Array = EMPTY;
   start = 0;
   end = 0;
+  readonly lastKey: Key | undefined;
   readonly facts: Marks = new Marks();
   readonly #space: MemtableKeyspace;
   readonly #run: SlotRun;
@@ -340,6 +353,7 @@ class MemtableCursor implements Cursor {
     this.#run = run;
     this.#options = options;
     this.#index = space.sorted.lowerBound(run, options.start) - 1;
+    this.lastKey = space.keyOf(run.at(-1)!);
     this.next();
   }
 

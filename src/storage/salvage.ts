@@ -2,9 +2,10 @@
 import { crc32 } from "node:zlib";
 import type { Disk } from "../platform/disk.ts";
 import { type Key, keyFromJson } from "../record/key.ts";
+import type { IndexEntry } from "./index_lines.ts";
 import { lineEnd, lineKey } from "./line_record.ts";
 import { TableWriter, type TableWriterOptions, type WrittenTable } from "./sstable_writer.ts";
-import type { IndexEntry, TableProperties } from "./sstable_format.ts";
+import type { TableProperties } from "./sstable_format.ts";
 
 const LF = 10;
 const decoder = new TextDecoder();

@@ -1,12 +1,13 @@
 /**
- * A growing set of slots that can be walked in the order of their keys at any time, without ever
- * sorting it all at once: new slots gather unsorted, a full batch becomes a sorted run, runs of similar
- * size are merged (as in a binomial queue) up to a size whose merge takes about a millisecond.
+ * A growing set of slots that can be walked in the order of their keys at any time: they gather
+ * unsorted until somebody looks (a start that replays a log should not wait for it) and become
+ * sorted runs; runs of similar size are made one (as in a binomial queue), up to a size that is sorted in
+ * about a millisecond.
  */
 import type { Key } from "../record/key.ts";
+import { sortSlots } from "./slot_sort.ts";
 
-const GATHERED_MAX = 1024;
-const RUN_LENGTH_MAX = 16 * 1024;
+const RUN_LENGTH_MAX = 8 * 1024;
 
 /** Numbers of slots, in the order of their keys. */
 export type SlotRun = Uint32Array;
@@ -25,13 +26,19 @@ export class SortedSlots {
 
   add(slot: number): void {
     this.#gathered.push(slot);
-    if (this.#gathered.length >= GATHERED_MAX) this.#seal();
   }
 
   /** All slots up to now as sorted runs, which stay as they are. */
   runs(): readonly SlotRun[] {
-    if (this.#gathered.length > 0) this.#seal();
+    while (this.sortStep());
     return [...this.#runs];
+  }
+
+  /** Sorts some of the slots that have gathered; false when there were none. */
+  sortStep(): boolean {
+    if (this.#gathered.length === 0) return false;
+    this.#seal(this.#gathered.splice(-RUN_LENGTH_MAX));
+    return true;
   }
 
   /** Index of the first slot of a run whose key is >= `key`. */
@@ -47,28 +54,21 @@ export class SortedSlots {
     return low;
   }
 
-  #seal(): void {
-    const keys = this.#keys;
-    let run = Uint32Array.from(this.#gathered.sort((a, b) => keys[a]! < keys[b]! ? -1 : 1));
-    this.#gathered = [];
+  #seal(slots: number[]): void {
+    const joined: ArrayLike<number>[] = [slots];
+    let { length } = slots;
     for (let last; (last = this.#runs.at(-1)) !== undefined;) {
-      if (last.length > run.length * 2 || last.length + run.length > RUN_LENGTH_MAX) break;
-      this.#runs.pop();
-      run = merge(keys, last, run);
+      if (last.length > length * 2 || last.length + length > RUN_LENGTH_MAX) break;
+      joined.push(this.#runs.pop()!);
+      length += last.length;
     }
+    const run = new Uint32Array(length);
+    let used = 0;
+    for (const part of joined) {
+      run.set(part, used);
+      used += part.length;
+    }
+    sortSlots(this.#keys, run);
     this.#runs.push(run);
   }
-}
-
-function merge(keys: readonly Key[], a: SlotRun, b: SlotRun): Uint32Array<ArrayBuffer> {
-  const merged = new Uint32Array(a.length + b.length);
-  let i = 0;
-  let j = 0;
-  let used = 0;
-  while (i < a.length && j < b.length) {
-    merged[used++] = keys[a[i]!]! < keys[b[j]!]! ? a[i++]! : b[j++]!;
-  }
-  while (i < a.length) merged[used++] = a[i++]!;
-  while (j < b.length) merged[used++] = b[j++]!;
-  return merged;
 }

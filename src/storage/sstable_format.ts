@@ -16,6 +16,7 @@ import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import { PROBES } from "./bloom_filter.ts";
+import { type IndexLines, parseIndexLines } from "./index_lines.ts";
 import { KeySearch } from "./key_search.ts";
 import { hex } from "./wal_format.ts";
 
@@ -40,15 +41,9 @@ export interface TableProperties {
 }
 
 /** The sparse index and the filter of a table, as kept in memory. */
-export interface TableIndex {
-  /** First key of each block. */
-  readonly firstKeys: readonly Key[];
+export interface TableIndex extends IndexLines {
   /** Over the first keys. */
   readonly search: KeySearch;
-  /** Offset of each block, and of the end of the last. */
-  readonly offsets: Float64Array;
-  /** CRC-32 of each block. */
-  readonly crcs: Uint32Array;
   readonly filter: Uint8Array;
 }
 
@@ -59,12 +54,6 @@ export interface Footer {
   properties: number;
   /** CRC-32 of all from `index` to the footer. */
   tail: number;
-}
-
-export function indexLine(key: Key, at: number, bytes: number, crc: number): string {
-  return `{"index":${JSON.stringify(keyToJson(key))},"at":${at},"bytes":${bytes},"crc":"${
-    hex(crc)
-  }"}\n`;
 }
 
 export function filterLine(bits: Uint8Array): string {
@@ -156,44 +145,18 @@ export function parseTail(
   if (crc32(tail) !== footer.tail) {
     throw new ConvergeError("corrupt_file", "Cannot read a table: its index does not hold");
   }
-  const lines = decoder.decode(tail.subarray(0, footer.filter - footer.index)).split("\n");
-  lines.pop();
-  const entries: IndexEntry[] = JSON.parse(`[${lines.join(",")}]`);
-  const firstKeys: Key[] = [];
-  const offsets = new Float64Array(entries.length + 1);
-  const crcs = new Uint32Array(entries.length);
-  let end = 0;
-  for (const [i, entry] of entries.entries()) {
-    const { at, bytes, crc } = entry;
-    const key = keyFromJson(entry.index);
-    if (key === undefined || at !== end) {
-      throw new ConvergeError("corrupt_file", "Cannot read a table: its index has a gap");
-    }
-    firstKeys.push(key);
-    offsets[i] = at;
-    crcs[i] = parseInt(crc, 16);
-    end += bytes;
-  }
-  offsets[entries.length] = end;
+  const lines = parseIndexLines(tail.subarray(0, footer.filter - footer.index));
   const filterText = decoder.decode(
     tail.subarray(footer.filter - footer.index, footer.properties - footer.index),
   );
   const propertiesText = decoder.decode(tail.subarray(footer.properties - footer.index));
   const properties = propertiesFromJson(JSON.parse(propertiesText).table);
-  if (properties === undefined || end !== footer.index) {
+  if (properties === undefined || lines.offsets.at(-1) !== footer.index) {
     throw new ConvergeError("corrupt_file", "Cannot read a table: its properties are wrong");
   }
   const filter = new Uint8Array(Buffer.from(JSON.parse(filterText).filter, "base64"));
-  const search = new KeySearch(firstKeys);
-  return { index: { firstKeys, search, offsets, crcs, filter }, properties };
-}
-
-/** One line of the index. */
-export interface IndexEntry {
-  index: { k?: string; kb?: string };
-  at: number;
-  bytes: number;
-  crc: string;
+  const search = new KeySearch(lines.firstKeys);
+  return { index: { ...lines, search, filter }, properties };
 }
 
 function footerCrcHolds(bytes: Uint8Array): boolean {

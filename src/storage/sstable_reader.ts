@@ -11,6 +11,7 @@ import { tableName } from "./file_names.ts";
 import {
   findLine,
   findStart,
+  KEY_OFFSET,
   type Line,
   lineEnd,
   lineKey,
@@ -18,6 +19,7 @@ import {
   lineRecord,
   lineStarts,
   lowerBound,
+  textKeyEnd,
 } from "./line_record.ts";
 import {
   BLOCK_BYTES,
@@ -216,6 +218,7 @@ export class RunCursor implements Cursor {
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
   end = -1;
+  readonly lastKey: Key | undefined;
   readonly facts = undefined;
   readonly #tables: readonly TableReader[];
   readonly #endKey: Key | undefined;
@@ -224,7 +227,7 @@ export class RunCursor implements Cursor {
   #nextBlock = 0;
   #readAhead = 1;
   #pending: Uint8Array[] = [];
-  /** `bytes` as a string: finding line feeds and keys in it is faster. */
+  /** `bytes` as a string: finding line feeds in it and making keys of it is faster. */
   #text = "";
   readonly #buffer: Uint8Array | undefined;
 
@@ -240,6 +243,7 @@ export class RunCursor implements Cursor {
     this.#tables = tables.filter(({ properties }) =>
       properties.last >= start && (end === undefined || properties.first < end)
     );
+    this.lastKey = this.#tables.at(-1)?.properties.last;
     for (const table of this.#tables) table.acquire();
     this.#guarded(() => this.#begin(start));
   }
@@ -296,12 +300,10 @@ export class RunCursor implements Cursor {
     const text = this.#text;
     if (start >= this.bytes.byteLength) return this.close();
     this.end = text.indexOf("\n", start);
-    let key: Key | undefined;
-    if (text.startsWith('{"k":"', start)) {
-      key = text.slice(start + 6, text.indexOf('"', start + 6));
-      if (key.includes("\\")) key = undefined;
-    }
-    this.key = key ?? lineKey(this.bytes, start, this.end);
+    const keyEnd = textKeyEnd(this.bytes, start, this.end);
+    this.key = keyEnd < 0
+      ? lineKey(this.bytes, start, this.end)
+      : text.slice(start + KEY_OFFSET, keyEnd);
     if (this.#endKey !== undefined && this.key >= this.#endKey) this.close();
   }
 

@@ -4,14 +4,16 @@ import { invariant } from "../errors.ts";
 import type { AppendFile, Disk } from "../platform/disk.ts";
 import { type Key, keyFromBytes, keyToBytes } from "../record/key.ts";
 import { BloomFilterBuilder } from "./bloom_filter.ts";
+import { ByteBuffer } from "./byte_buffer.ts";
 import { tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import { indexLine } from "./index_lines.ts";
 import { KeySearch } from "./key_search.ts";
 import { type Line, lineFacts, lineKey, type LineMarks } from "./line_record.ts";
 import {
   BLOCK_BYTES,
   filterLine,
+  FOOTER_BYTES,
   footerLine,
-  indexLine,
   propertiesLine,
   type TableIndex,
   type TableProperties,
@@ -49,9 +51,8 @@ export class TableWriter {
   readonly #firstKeys: Key[] = [];
   readonly #offsets: number[] = [];
   readonly #crcs: number[] = [];
-  readonly #indexLines: string[] = [];
-  #block: Uint8Array = new Uint8Array(2 * BLOCK_BYTES);
-  #blockBytes = 0;
+  readonly #indexLines = new ByteBuffer(BLOCK_BYTES);
+  readonly #block = new ByteBuffer(2 * BLOCK_BYTES);
   #output: Uint8Array = new Uint8Array(OUTPUT_BYTES);
   #outputBytes = 0;
   /** Bytes of finished blocks. */
@@ -73,7 +74,7 @@ export class TableWriter {
 
   /** Bytes of lines so far. */
   get bytes(): number {
-    return this.#dataBytes + this.#blockBytes;
+    return this.#dataBytes + this.#block.length;
   }
 
   /** Adds a line. Nothing of its bytes is kept. */
@@ -85,16 +86,16 @@ export class TableWriter {
     if (facts.tombstone) this.#tombstones++;
     if (facts.erase === true) this.#erases++;
     if (facts.counter > this.#maxCounter) this.#maxCounter = facts.counter;
-    if (this.#blockBytes === 0) this.#firstKeys.push(lineKey(bytes, start, end));
-    const length = end - start;
-    if (this.#blockBytes + length + 1 > this.#block.byteLength) this.#growBlock(length + 1);
-    this.#block.set(bytes.subarray(start, end), this.#blockBytes);
-    this.#blockBytes += length;
-    this.#block[this.#blockBytes++] = LF;
+    const block = this.#block;
+    if (block.length === 0) this.#firstKeys.push(lineKey(bytes, start, end));
+    block.reserve(end - start + 1);
+    block.bytes.set(bytes.subarray(start, end), block.length);
+    block.length += end - start;
+    block.bytes[block.length++] = LF;
     this.#filter.add(key);
     this.#records++;
     this.#lastKey = key;
-    if (this.#blockBytes >= BLOCK_BYTES) this.#finishBlock();
+    if (block.length >= BLOCK_BYTES) this.#finishBlock();
   }
 
   /** Gives the device what has gathered, if that is much. */
@@ -122,7 +123,7 @@ export class TableWriter {
       last: keyFromBytes(keyToBytes(this.#lastKey)),
       maxCounter: this.#maxCounter,
     };
-    if (this.#blockBytes > 0) this.#finishBlock();
+    if (this.#block.length > 0) this.#finishBlock();
     this.#flushOutput();
     const filter = await this.#filter.build(pause);
     await pause?.();
@@ -132,11 +133,12 @@ export class TableWriter {
     const sizeBytes = this.#file.sizeBytes;
     this.#file.close();
     disk.rename(this.#temporaryPath, `${directory}/${tableName(number)}`);
+    this.#offsets.push(this.#dataBytes);
     const index = {
       firstKeys: this.#firstKeys,
       search: new KeySearch(this.#firstKeys),
-      offsets: Float64Array.from([...this.#offsets, this.#dataBytes]),
-      crcs: Uint32Array.from(this.#crcs),
+      offsets: new Float64Array(this.#offsets),
+      crcs: new Uint32Array(this.#crcs),
       filter,
     };
     return { number, bytes: sizeBytes, properties, index };
@@ -157,40 +159,42 @@ export class TableWriter {
   }
 
   #tail(filter: Uint8Array, properties: TableProperties): Uint8Array {
-    const index = this.#indexLines.join("");
+    const index = this.#indexLines.gathered;
     const filterText = filterLine(filter);
-    const body = encoder.encode(index + filterText + propertiesLine(properties));
-    const filterAt = this.#dataBytes + encoder.encode(index).byteLength;
+    const rest = encoder.encode(filterText + propertiesLine(properties));
+    const tail = new ByteBuffer(index.byteLength + rest.byteLength + FOOTER_BYTES);
+    tail.append(index);
+    tail.append(rest);
+    const filterAt = this.#dataBytes + index.byteLength;
     const footer = footerLine({
       index: this.#dataBytes,
       filter: filterAt,
       properties: filterAt + filterText.length,
-      tail: crc32(body),
+      tail: crc32(tail.gathered),
     });
-    const tail = new Uint8Array(body.byteLength + footer.byteLength);
-    tail.set(body);
-    tail.set(footer, body.byteLength);
-    return tail;
+    tail.append(footer);
+    return tail.gathered;
   }
 
   #finishBlock(): void {
-    const block = this.#block.subarray(0, this.#blockBytes);
+    const block = this.#block.gathered;
     const crc = crc32(block);
     this.#offsets.push(this.#dataBytes);
     this.#crcs.push(crc);
-    this.#indexLines.push(
-      indexLine(this.#firstKeys.at(-1)!, this.#dataBytes, this.#blockBytes, crc),
+    const { byteLength } = block;
+    this.#indexLines.appendText(
+      indexLine(this.#firstKeys.at(-1)!, this.#dataBytes, byteLength, crc),
     );
-    if (this.#outputBytes + block.byteLength > OUTPUT_BYTES) this.#flushOutput();
-    if (block.byteLength > OUTPUT_BYTES) {
+    if (this.#outputBytes + byteLength > OUTPUT_BYTES) this.#flushOutput();
+    if (byteLength > OUTPUT_BYTES) {
       this.#file.append(block);
-      this.#unsyncedBytes += block.byteLength;
+      this.#unsyncedBytes += byteLength;
     } else {
       this.#output.set(block, this.#outputBytes);
-      this.#outputBytes += block.byteLength;
+      this.#outputBytes += byteLength;
     }
-    this.#dataBytes += this.#blockBytes;
-    this.#blockBytes = 0;
+    this.#dataBytes += byteLength;
+    this.#block.length = 0;
   }
 
   #flushOutput(): void {
@@ -198,11 +202,5 @@ export class TableWriter {
     this.#file.append(this.#output.subarray(0, this.#outputBytes));
     this.#unsyncedBytes += this.#outputBytes;
     this.#outputBytes = 0;
-  }
-
-  #growBlock(needed: number): void {
-    const larger = new Uint8Array(Math.max(this.#block.byteLength * 2, this.#blockBytes + needed));
-    larger.set(this.#block.subarray(0, this.#blockBytes));
-    this.#block = larger;
   }
 }

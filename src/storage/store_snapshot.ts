@@ -25,11 +25,12 @@ export class StoreSnapshot implements Snapshot {
     if (this.#closed || this.#isStoreClosed()) {
       throw new ConvergeError("closed", "Cannot use a snapshot: it is closed");
     }
+    const hash = hashKey(key);
     for (const memtable of this.#memtables) {
-      const line = memtable.get(keyspace, key);
+      const line = memtable.get(keyspace, key, hash);
       if (line !== undefined) return line.erase ? undefined : line;
     }
-    const line = findInRuns(this.#tables.runs(keyspace), key, hashKey(key))?.line;
+    const line = findInRuns(this.#tables.runs(keyspace), key, hash)?.line;
     return line === undefined || line.erase ? undefined : line;
   }
 

@@ -11,7 +11,7 @@ import { TableWriter, type WrittenTable } from "./sstable_writer.ts";
 import { type Run, tableFor } from "./table_set.ts";
 
 /** A slice ends after this long, or after this many lines (a simulated clock stands still). */
-const SLICE_MS = 2;
+const SLICE_MS = 1;
 const SLICE_LINES = 4096;
 const LINES_PER_CLOCK_CHECK = 64;
 /** Size at which a run goes on in a new table: bounds what one damaged or rewritten file costs. */

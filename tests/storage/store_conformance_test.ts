@@ -30,10 +30,19 @@ function lsmHarness(
   const directory = Deno.makeTempDirSync({ prefix: "converge-store-" });
   const clock = new DenoClock();
   const disk = new DenoDisk();
-  const open = () => LsmStore.open({ directory, clock, disk, memtableBytes: 4096 });
+  const opened: Store[] = [];
+  const open = async () => {
+    const store = await LsmStore.open({ directory, clock, disk, memtableBytes: 4096 });
+    opened.push(store);
+    return store;
+  };
   return {
     open,
     disturb: (store) => disturb(store, open),
-    dispose: () => Deno.remove(directory, { recursive: true }),
+    dispose: async () => {
+      // A flush that goes on would make files in the directory while it is removed.
+      for (const store of opened) await store.close();
+      await Deno.remove(directory, { recursive: true });
+    },
   };
 }

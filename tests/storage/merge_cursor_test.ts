@@ -1,0 +1,51 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { type Cursor, MergeCursor } from "../../src/storage/cursor.ts";
+
+/** Keys of which many have the same first bytes behind what all begin with. */
+const part = fc.constantFrom("", "a", "ab", "user:", "0000000", "\x00", "\xff", "zzzzzz");
+const key = fc.array(part, { maxLength: 4 }).map((parts) => "key" + parts.join(""));
+
+/** Lines whose `start` says of which source they are, and whose `end` at which place they stand. */
+class ListCursor implements Cursor {
+  key: string | undefined;
+  bytes = new Uint8Array(0);
+  start: number;
+  end = -1;
+  facts = undefined;
+  readonly lastKey: string | undefined;
+  readonly #keys: readonly string[];
+
+  constructor(keys: readonly string[], source: number) {
+    this.#keys = keys;
+    this.start = source;
+    this.lastKey = keys.at(-1);
+    this.next();
+  }
+
+  next(): void {
+    this.key = this.#keys[++this.end];
+  }
+
+  close(): void {
+    this.key = undefined;
+  }
+}
+
+Deno.test("MergeCursor: every key once, in order, from the newest source that has it", () => {
+  const sources = fc.array(fc.uniqueArray(key, { maxLength: 12 }), { maxLength: 6 });
+  fc.assert(fc.property(sources, (unsorted) => {
+    const lists = unsorted.map((keys) => keys.toSorted());
+    const expected = [...new Set(lists.flat())].sort().map((key) => {
+      const source = lists.findIndex((keys) => keys.includes(key));
+      return { key, source, place: lists[source]!.indexOf(key) };
+    });
+    const merge = new MergeCursor(lists.map((keys, source) => new ListCursor(keys, source)));
+    const found = [];
+    for (; merge.key !== undefined; merge.next()) {
+      found.push({ key: merge.key, source: merge.start, place: merge.end });
+    }
+    assertEquals(found, expected);
+    assertEquals(merge.lastKey, expected.at(-1)?.key);
+  }));
+});
