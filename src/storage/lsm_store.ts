@@ -155,6 +155,7 @@ export class LsmStore implements Store {
       catalog: this.#catalog,
       onFailure: (cause) => void this.#fail(cause),
       highestCounter: () => this.#highestCounter,
+      memtableFill: () => this.#memtableFill,
     });
     this.#log = recovered.log;
     this.#active = recovered.memtable;
@@ -482,14 +483,19 @@ export class LsmStore implements Store {
     while (this.#maintenance.runsMax() >= RUNS_STOP && this.#maintenance.isCompacting) {
       await this.#maintenance.progress();
     }
-    const { logBytes, size } = this.#active;
-    if (logBytes < this.#memtableBytes && size < MEMTABLE_KEYS_MAX) return;
+    if (this.#memtableFill < 1) return;
     while (this.#maintenance.frozen.length >= FROZEN_MAX) {
       if (this.#fatal !== undefined) throw this.#fatal;
       if (this.#maintenance.flushError !== undefined) throw this.#maintenance.flushError;
       await this.#maintenance.progress();
     }
     await this.#rotate();
+  }
+
+  /** How full the active memtable is; at 1 it is frozen. */
+  get #memtableFill(): number {
+    const { logBytes, size } = this.#active;
+    return Math.max(logBytes / this.#memtableBytes, size / MEMTABLE_KEYS_MAX);
   }
 
   /** Freezes the memtable and goes on in a new segment. Only the writer may call it. */

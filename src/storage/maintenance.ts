@@ -21,6 +21,14 @@ import type { Run } from "./table_set.ts";
 /** Pause before something that found the disk full is tried again. */
 const DISK_FULL_RETRY_MS = 1_000;
 
+/**
+ * Rest after a slice: who waits for an answer waits for the slices between. Nobody rests while the next
+ * memtable is this full, or this many runs wait to be merged, or somebody waits for the end.
+ */
+const REST_MS = 4;
+const FILL_HURRIED = 0.5;
+const RUNS_HURRIED = 8;
+
 /** A memtable that is being written to tables. */
 export interface Frozen {
   readonly memtable: Memtable;
@@ -33,6 +41,8 @@ export interface MaintenanceOptions extends LsmStoreOptions {
   /** Called with what nothing can be done about: the store must stop. */
   onFailure: (cause: unknown) => void;
   highestCounter: () => number;
+  /** How full the memtable is that takes the writes: 0 is empty, 1 is about to be frozen. */
+  memtableFill: () => number;
 }
 
 /** The two lanes of background work of a store. */
@@ -54,6 +64,8 @@ export class Maintenance {
   #isStopped = false;
   /** Called at the next progress of either lane. */
   #waiters: (() => void)[] = [];
+  /** Calls of `settled` under way. */
+  #settlers = 0;
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
@@ -119,9 +131,11 @@ export class Maintenance {
 
   /** Resolves once neither lane has anything to do. */
   async settled(): Promise<void> {
+    this.#settlers++;
     while ((this.#flushing ?? this.#compacting) !== undefined) {
       await (this.#flushing ?? this.#compacting);
     }
+    this.#settlers--;
   }
 
   /** Ends compaction where it is, and flushes what is frozen. */
@@ -162,7 +176,7 @@ export class Maintenance {
     const add: WrittenTable[] = [];
     const run = this.#catalog.allocate();
     const highestCounter = this.#options.highestCounter();
-    await memtable.sort(() => delay(this.#options.clock, 0));
+    await memtable.sort(this.#pause);
     for (const keyspace of memtable.keyspaces.keys()) {
       const source = new MergeCursor(memtable.cursor(keyspace, "", undefined));
       const older = this.#catalog.tables.runs(keyspace);
@@ -271,7 +285,16 @@ export class Maintenance {
   #build(keyspace: Keyspace, older: readonly Run[], isCancelled: () => boolean): BuildOptions {
     const { disk, clock, directory } = this.#options;
     const allocate = () => this.#catalog.allocate();
-    return { disk, clock, directory, keyspace, allocate, older, isCancelled };
+    const pause = this.#pause;
+    return { disk, clock, directory, keyspace, allocate, older, pause, isCancelled };
+  }
+
+  readonly #pause = (): Promise<void> =>
+    delay(this.#options.clock, this.#isHurried() ? 0 : REST_MS);
+
+  #isHurried(): boolean {
+    return this.#isClosing || this.#settlers > 0 || this.#waiters.length > 0 ||
+      this.#options.memtableFill() >= FILL_HURRIED || this.runsMax() >= RUNS_HURRIED;
   }
 
   #announceProgress(): void {

@@ -2,7 +2,7 @@
  * Turns a merge of sorted lines into tables, in slices: flush and compaction. Yields to the event
  * loop by time and by count, so that requests are answered in between.
  */
-import { type Clock, delay } from "../platform/clock.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import type { Cursor } from "./cursor.ts";
@@ -26,6 +26,8 @@ export interface BuildOptions {
   allocate: () => number;
   /** Runs older than what is merged: an erase marker is kept while one of them may have its key. */
   older: readonly Run[];
+  /** Lets others run, after every slice. */
+  pause: () => Promise<void>;
   /** Stops the work when true. */
   isCancelled: () => boolean;
 }
@@ -38,10 +40,9 @@ export async function buildTables(
   source: Cursor,
   options: BuildOptions,
 ): Promise<WrittenTable[] | undefined> {
-  const { clock, disk, directory, keyspace, allocate } = options;
+  const { clock, disk, directory, keyspace, allocate, pause } = options;
   const written: WrittenTable[] = [];
   let writer: TableWriter | undefined;
-  const pause = () => delay(clock, 0);
   try {
     let sliceStart = clock.monotonicMs();
     for (let lines = 1; source.key !== undefined; source.next(), lines++) {

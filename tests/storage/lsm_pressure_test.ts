@@ -145,3 +145,33 @@ Deno.test("LsmStore: who is told of damage may write, however far compaction is 
   assert(store.lastLoss() > 0);
   await store.close();
 });
+
+/** Virtual ms that the flush of a full memtable takes when `meanwhile` happens as it begins. */
+async function flushMs(meanwhile: (store: LsmStore) => Promise<unknown>): Promise<number> {
+  const subject = new VirtualStore();
+  const clock = new InstantClock();
+  const durability = { mode: "os" } as const;
+  const store = await subject.open({ clock, durability, memtableBytes: 1_000_000 });
+  const fill = (name: string, count: number) =>
+    store.apply(Array.from({ length: count }, (_, i) => put(`${name}${i}`, 1, { value: "v" })));
+  await fill("first", 20_000);
+  const startMs = clock.monotonicMs();
+  await fill("next", 1);
+  await meanwhile(store);
+  for (let i = 0; i < 100 && store.statistics().flushesTotal === 0; i++) await turns();
+  const tookMs = clock.monotonicMs() - startMs;
+  assertEquals(store.statistics().flushesTotal, 1);
+  await store.close();
+  return tookMs;
+}
+
+Deno.test("LsmStore: a flush rests between slices, but not where somebody waits or the next memtable fills", async () => {
+  const resting = await flushMs(() => Promise.resolve());
+  assert(resting >= 20, `${resting} ms`);
+  const awaited = await flushMs((store) => store.settled());
+  assert(awaited < resting / 2, `${awaited} ms, ${resting} where nobody waits`);
+  const filled = await flushMs((store) =>
+    store.apply(Array.from({ length: 15_000 }, (_, i) => put(`more${i}`, 1, { value: "v" })))
+  );
+  assert(filled < resting / 2, `${filled} ms, ${resting} where there is time`);
+});
