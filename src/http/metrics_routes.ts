@@ -138,7 +138,10 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
   gauge(
     "converge_peer_latency_seconds",
     "Mean round trip of a batch to a peer, recent ones weighing more.",
-    () => [...links()].map(([peer, link]) => [{ peer }, link.latencyMs / 1_000]),
+    () => {
+      const nowMs = clock.monotonicMs();
+      return [...links()].map(([peer, link]) => [{ peer }, link.latencyMs(nowMs) / 1_000]);
+    },
   );
   counter(
     "converge_peer_bytes_total",

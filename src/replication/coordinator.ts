@@ -73,7 +73,7 @@ export class Coordinator {
       hedges: new DeadlineQueue(options.clock, maxMs),
       retries: new RetryBudget(),
       quorums: () => options.topology().quorums,
-      costOf: (owner) => this.#costOf(owner),
+      costOf: (owner, nowMs) => this.#costOf(owner, nowMs),
       onRead: (ms) => this.#onRead(ms),
       onReadFailed: () => this.#failed("readsFailed"),
       onWritten: () => void this.#inFlight--,
@@ -161,11 +161,11 @@ export class Coordinator {
   }
 
   /** What it may cost to ask an owner: answers that cannot count or will not come are dear. */
-  #costOf(owner: Owner): number {
+  #costOf(owner: Owner, nowMs: number): number {
     if (!owner.countsForReads) return Number.MAX_VALUE;
     const link = this.#options.linkTo(owner.name);
     if (link === undefined || !link.isWell) return Number.MAX_SAFE_INTEGER;
-    return link.latencyMs;
+    return link.latencyMs(nowMs);
   }
 }
 

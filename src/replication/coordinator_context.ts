@@ -36,7 +36,7 @@ export interface CoordinatorContext extends Omit<CoordinatorOptions, "topology">
   readonly retries: RetryBudget;
   quorums(): Quorums;
   /** What it may cost to ask an owner: the lowest is to be asked first. */
-  costOf(owner: Owner): number;
+  costOf(owner: Owner, nowMs: number): number;
   /**
    * A read was answered, after so many ms; undefined where it waited for nobody. Like its three
    * siblings: told once for each operation.

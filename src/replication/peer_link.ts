@@ -71,8 +71,8 @@ export class PeerLink {
   readonly #reads: BatchLane<PendingRead>;
   /** Bytes of bodies that this node sent to the peer as questions, and took as answers, so far. */
   readonly traffic = { sentBytes: 0, receivedBytes: 0 };
-  /** When requests under way began, the oldest first. */
-  readonly #underWay = new Set<{ readonly startMs: number }>();
+  /** When requests under way began, the oldest first: a few, looked at by every read. */
+  readonly #underWayMs: number[] = [];
   /** Exponentially weighted mean of a batch's round trip. */
   #latencyMs = 1;
 
@@ -103,12 +103,10 @@ export class PeerLink {
     return this.#breaker.isClosed;
   }
 
-  /** What a batch takes lately; at least what the oldest under way has taken so far. */
-  get latencyMs(): number {
-    for (const { startMs } of this.#underWay) {
-      return Math.max(this.#latencyMs, this.#context.platform.clock.monotonicMs() - startMs);
-    }
-    return this.#latencyMs;
+  /** What a batch takes lately; at least what the oldest under way had taken at `nowMs`. */
+  latencyMs(nowMs: number): number {
+    if (this.#underWayMs.length === 0) return this.#latencyMs;
+    return Math.max(this.#latencyMs, nowMs - this.#underWayMs[0]!);
   }
 
   get queuedBytes(): number {
@@ -195,8 +193,7 @@ export class PeerLink {
       ...options.headers,
     };
     this.traffic.sentBytes += options.body?.byteLength ?? 0;
-    const underWay = { startMs };
-    this.#underWay.add(underWay);
+    this.#underWayMs.push(startMs);
     let response: NetworkResponse;
     try {
       response = await platform.network.request({
@@ -211,7 +208,8 @@ export class PeerLink {
       this.#breaker.failed(platform.clock.monotonicMs(), startMs);
       throw error;
     } finally {
-      this.#underWay.delete(underWay);
+      // Of several that began in the same moment any will do.
+      this.#underWayMs.splice(this.#underWayMs.indexOf(startMs), 1);
     }
     const nowMs = platform.clock.monotonicMs();
     this.#latencyMs += 0.2 * (nowMs - startMs - this.#latencyMs);

@@ -219,7 +219,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     let least = Infinity;
     for (let slot = 0; slot < owners.length; slot++) {
       if (slot === selfAt || this.#wasAsked(slot)) continue;
-      const cost = this.#context.costOf(owners[slot]!);
+      const cost = this.#context.costOf(owners[slot]!, this.#startMs);
       if (cost >= least && quickest >= 0) continue;
       quickest = slot;
       least = cost;
