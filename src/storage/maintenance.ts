@@ -22,12 +22,13 @@ import type { Run } from "./table_set.ts";
 const DISK_FULL_RETRY_MS = 1_000;
 
 /**
- * Rest after a slice: who waits for an answer waits for the slices between. Nobody rests while the next
- * memtable is this full, or this many runs wait to be merged, or somebody waits for the end.
+ * Rest after a slice: who waits for an answer waits for the slices between. A flush does not rest once
+ * the next memtable is this full, nor a compaction once so many memtables were flushed meanwhile, nor
+ * either while somebody waits for the end.
  */
 const REST_MS = 4;
 const FILL_HURRIED = 0.5;
-const RUNS_HURRIED = 8;
+const FLUSHES_HURRIED = 1;
 
 /** A memtable that is being written to tables. */
 export interface Frozen {
@@ -176,12 +177,14 @@ export class Maintenance {
     const add: WrittenTable[] = [];
     const run = this.#catalog.allocate();
     const highestCounter = this.#options.highestCounter();
-    await memtable.sort(this.#pause);
+    const pause = () => this.#pause(this.#options.memtableFill() >= FILL_HURRIED);
+    await memtable.sort(pause);
     for (const keyspace of memtable.keyspaces.keys()) {
       const source = new MergeCursor(memtable.cursor(keyspace, "", undefined));
       const older = this.#catalog.tables.runs(keyspace);
       const isCancelled = () => this.#isStopped;
-      const tables = await buildTables(source, this.#build(keyspace, older, isCancelled));
+      const lane = { keyspace, older, pause, isCancelled };
+      const tables = await buildTables(source, this.#build(lane));
       if (tables === undefined) return;
       add.push(...tables);
     }
@@ -235,10 +238,10 @@ export class Maintenance {
       throw error;
     }
     const isCancelled = () => this.#isClosing || this.#isStopped;
-    const add = await buildTables(
-      new MergeCursor(cursors),
-      this.#build(keyspace, older, isCancelled),
-    );
+    const flushesHurried = this.totals.flushes + FLUSHES_HURRIED;
+    const pause = () => this.#pause(this.totals.flushes >= flushesHurried);
+    const lane = { keyspace, older, pause, isCancelled };
+    const add = await buildTables(new MergeCursor(cursors), this.#build(lane));
     if (add === undefined) return;
     const remove = merged.flatMap(({ tables }) => tables);
     await this.#catalog.commit({ add, run: merged[0]!.id, remove });
@@ -282,19 +285,14 @@ export class Maintenance {
     return true;
   }
 
-  #build(keyspace: Keyspace, older: readonly Run[], isCancelled: () => boolean): BuildOptions {
+  #build(lane: Omit<BuildOptions, "disk" | "clock" | "directory" | "allocate">): BuildOptions {
     const { disk, clock, directory } = this.#options;
-    const allocate = () => this.#catalog.allocate();
-    const pause = this.#pause;
-    return { disk, clock, directory, keyspace, allocate, older, pause, isCancelled };
+    return { disk, clock, directory, allocate: () => this.#catalog.allocate(), ...lane };
   }
 
-  readonly #pause = (): Promise<void> =>
-    delay(this.#options.clock, this.#isHurried() ? 0 : REST_MS);
-
-  #isHurried(): boolean {
-    return this.#isClosing || this.#settlers > 0 || this.#waiters.length > 0 ||
-      this.#options.memtableFill() >= FILL_HURRIED || this.runsMax() >= RUNS_HURRIED;
+  #pause(isBehind: boolean): Promise<void> {
+    const isAwaited = this.#isClosing || this.#settlers > 0 || this.#waiters.length > 0;
+    return delay(this.#options.clock, isBehind || isAwaited ? 0 : REST_MS);
   }
 
   #announceProgress(): void {
