@@ -16,7 +16,10 @@ export interface Deadlined {
 /** Granularity of expiry: one timer serves all deadlines of so many ms. */
 const SLACK_MS = 5;
 
-/** Invariant: linked in order of `deadlineMs`; a timer is pending exactly while not empty. */
+/**
+ * Invariant: linked in the order of the calls; a timer is pending exactly while not empty. An item whose
+ * deadline is before that of one ahead of it expires with that one.
+ */
 export class DeadlineQueue {
   readonly #clock: Clock;
   #timeoutMs: number;
@@ -38,8 +41,8 @@ export class DeadlineQueue {
   /**
    * Starts an operation's time.
    *
-   * @param startMs When it began; about the order of which is the order of the calls.
-   * @param nowMs Where that was earlier.
+   * @param startMs When it began. Those that began earlier should be added earlier, about.
+   * @param nowMs The time now, where it began before.
    */
   add(item: Deadlined, startMs: number, nowMs: number = startMs): void {
     item.deadlineMs = startMs + this.#timeoutMs;

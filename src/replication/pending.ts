@@ -1,5 +1,5 @@
 /**
- * What waits in the lanes between nodes, and for whom.
+ * What waits in the lanes to peers and to this node's own copy, and for whom.
  *
  * Classes, not literals: V8 lets the literals of a place begin as old objects once enough of them
  * outlived a collection, as what waits for a peer or a disk may. Each would then keep its operation,

@@ -20,7 +20,9 @@ export type ReadDecision =
   | { readonly action: "done"; readonly from: number | undefined }
   | { readonly action: "failed" };
 
+/** Fills a list by `map`: what `new Array` makes may begin as an old object, see `pending.ts`. */
 const unanswered = (): ReadAnswer | undefined => undefined;
+
 const WAIT: ReadDecision = { action: "wait" };
 const FAILED: ReadDecision = { action: "failed" };
 

@@ -27,6 +27,7 @@ export interface WriteWaiter {
 /** What is to be done with the write. */
 export type WriteDecision = "wait" | "acked" | "retry" | "failed";
 
+/** Fills a list by `map`: what `new Array` makes may begin as an old object, see `pending.ts`. */
 const unanswered = (): WriteAnswer | undefined => undefined;
 
 /**

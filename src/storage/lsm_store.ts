@@ -363,14 +363,15 @@ export class LsmStore implements Store {
   /** What is there for a key beside the active memtable, unless it is certainly older than `atLeast`. */
   readonly #lookup: Lookup = (keyspace, key, atLeast) => {
     const { frozen } = this.#maintenance;
+    let hash: KeyHash | undefined;
     for (let i = frozen.length - 1; i >= 0; i--) {
-      const line = frozen[i]!.memtable.get(keyspace, key, hashKey(key));
+      const line = frozen[i]!.memtable.get(keyspace, key, hash ??= hashKey(key));
       if (line !== undefined) return line.erase ? undefined : line;
     }
     for (const run of this.#catalog.tables.runs(keyspace)) {
       // Nearly always so at the first: new writes have the highest counters.
       if (run.maxCounterFromHere < atLeast) return undefined;
-      const found = tableFor(run, key)?.get(key, hashKey(key));
+      const found = tableFor(run, key)?.get(key, hash ??= hashKey(key));
       if (found !== undefined) return found.erase ? undefined : found;
     }
     return undefined;

@@ -175,3 +175,31 @@ Deno.test("LsmStore: a flush rests between slices, but not where somebody waits 
   );
   assert(filled < resting / 2, `${filled} ms, ${resting} where there is time`);
 });
+
+/** Virtual ms that a merge of two runs takes when `meanwhile` happens as it begins. */
+async function compactionMs(meanwhile: (store: LsmStore) => Promise<unknown>): Promise<number> {
+  const subject = new VirtualStore();
+  const clock = new InstantClock();
+  const store = await subject.open({ clock, durability: { mode: "os" } });
+  for (let run = 0; run < 2; run++) {
+    await store.apply(Array.from({ length: 60_000 }, (_, i) => put(`key${run}.${i}`, 1)));
+    await store.flush();
+  }
+  const startMs = clock.monotonicMs();
+  assertEquals(store.statistics().compactionsTotal, 0);
+  await meanwhile(store);
+  for (let i = 0; i < 100 && store.statistics().compactionsTotal === 0; i++) await turns();
+  const tookMs = clock.monotonicMs() - startMs;
+  assertEquals(store.statistics().compactionsTotal, 1);
+  await store.close();
+  return tookMs;
+}
+
+Deno.test("LsmStore: a compaction rests between slices until a memtable was flushed meanwhile", async () => {
+  const resting = await compactionMs(() => Promise.resolve());
+  const behind = await compactionMs(async (store) => {
+    await store.apply([put("more", 1)]);
+    await store.flush();
+  });
+  assert(resting >= 100 && behind < resting / 2, `${behind} ms, ${resting} where there is time`);
+});

@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type Cursor, MergeCursor } from "../../src/storage/cursor.ts";
+import { relatedKey } from "../support/arbitraries.ts";
 
-/** Keys of which many have the same first bytes behind what all begin with. */
-const part = fc.constantFrom("", "a", "ab", "user:", "0000000", "\x00", "\xff", "zzzzzz");
-const key = fc.array(part, { maxLength: 4 }).map((parts) => "key" + parts.join(""));
+/** Keys that all begin with the same. */
+const key = relatedKey.map((rest) => `key${rest}`);
 
 /** Lines whose `start` says of which source they are, and whose `end` at which place they stand. */
 class ListCursor implements Cursor {

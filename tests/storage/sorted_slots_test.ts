@@ -2,21 +2,10 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { sortSlots } from "../../src/storage/slot_sort.ts";
 import { SortedSlots } from "../../src/storage/sorted_slots.ts";
+import { relatedKey } from "../support/arbitraries.ts";
 
-/** Keys that share beginnings, are beginnings of others, or go on with zeros. */
-const part = fc.constantFrom(
-  "",
-  "a",
-  "ab",
-  "user:",
-  "\x00",
-  "\x00\x00\x00",
-  "\xff",
-  "0000000",
-  "zz",
-);
-const key = fc.array(part, { maxLength: 6 }).map((parts) => parts.join(""));
-const keysOf = (maxLength: number) => fc.uniqueArray(key, { minLength: 1, maxLength, size: "max" });
+const keysOf = (maxLength: number) =>
+  fc.uniqueArray(relatedKey, { minLength: 1, maxLength, size: "max" });
 
 Deno.test("sortSlots(): the order of the keys, for any keys", () => {
   fc.assert(fc.property(keysOf(200), (keys) => {

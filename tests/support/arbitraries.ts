@@ -29,6 +29,12 @@ export const key: fc.Arbitrary<Key> = fc.oneof(
   fc.constantFrom(..."abcdefgh").map(keyFromText),
 );
 
+/** Keys, the empty one too, that share beginnings, begin others, or go on with zeros. */
+export const relatedKey: fc.Arbitrary<Key> = fc.array(
+  fc.constantFrom("", "a", "ab", "user:", "\x00", "\x00\x00\x00", "\xff", "0000000", "zzzzzz"),
+  { maxLength: 6 },
+).map((parts) => parts.join(""));
+
 /** Counters, the edges of their range included. */
 export const counter: fc.Arbitrary<number> = fc.oneof(
   fc.integer({ min: 1, max: 20 }),
