@@ -17,6 +17,9 @@ const SLAB_BYTES = 64 * 1024;
 /** Larger frames get a buffer of their own. */
 const SLAB_FRAME_BYTES_MAX = SLAB_BYTES / 8;
 
+/** A frame that fills its buffer less is moved to one of its own size. */
+const FILLED_SHARE_MIN = 0.95;
+
 const encoder = new TextEncoder();
 const HEX_DIGITS = encoder.encode("0123456789abcdef");
 
@@ -42,8 +45,9 @@ export function layFrame(
 ): Uint8Array {
   if (lengthMax > SLAB_FRAME_BYTES_MAX) {
     const target = new Uint8Array(lengthMax);
+    const frame = sealed(target, 0, lay(target, FRAME_HEADER_BYTES));
     // That was for the worst case, and a record may stay in memory for long.
-    return sealed(target, 0, lay(target, FRAME_HEADER_BYTES)).slice();
+    return frame.byteLength < lengthMax * FILLED_SHARE_MIN ? frame.slice() : frame;
   }
   if (slabUsed + lengthMax > SLAB_BYTES) {
     slab = new Uint8Array(SLAB_BYTES);

@@ -9,6 +9,7 @@
 import { type Key, KEY_BYTES_MAX } from "./key.ts";
 import { FRAME_HEADER_BYTES, layFrame } from "./frame.ts";
 import { latin1 } from "./latin1.ts";
+import { plainBytesEnd } from "./plain_bytes.ts";
 import type { StoredRecord } from "./record.ts";
 import { isCounter, isNodeID } from "./version.ts";
 
@@ -31,21 +32,8 @@ export function isPlain(text: string): boolean {
 
 /** So much of a string is looked at byte by byte; beyond it the runtime's search in text is faster. */
 const LOOKED_AT_BYTES_MAX = 256;
-/** Longest value that is looked at byte by byte; beyond it the decoder is faster. */
-const PLAIN_BYTES_MAX = 1024;
-
-/** Whether the bytes stand for themselves in a JSON string: printable ASCII without escapes. */
-function isPlainText(value: Uint8Array): boolean {
-  if (value.byteLength > PLAIN_BYTES_MAX) return false;
-  for (let i = 0; i < value.byteLength; i++) {
-    if (!isPlainByte(value[i]!)) return false;
-  }
-  return true;
-}
-
-function isPlainByte(byte: number): boolean {
-  return byte >= 32 && byte <= 126 && byte !== QUOTE && byte !== BACKSLASH;
-}
+/** Longest value that is given back as text; beyond it bytes are cheaper. */
+const SHORT_BYTES_MAX = 1024;
 
 /**
  * The frame of a record of which all is plain text, written byte by byte. Undefined for any other record.
@@ -55,9 +43,8 @@ export function plainFrame(
   value: Uint8Array | undefined,
   tail: string,
 ): Uint8Array | undefined {
-  if (value === undefined || !isPlainText(value) || !PLAIN.test(key) || !PLAIN_TAIL.test(tail)) {
-    return undefined;
-  }
+  if (value === undefined || !PLAIN.test(key) || !PLAIN_TAIL.test(tail)) return undefined;
+  if (plainBytesEnd(value, 0) < value.byteLength) return undefined;
   const lengthMax = FRAME_HEADER_BYTES + key.length + value.byteLength + tail.length + 16;
   return layFrame(lengthMax, (target, start) => {
     let at = writeAscii(target, `{"k":"`, start);
@@ -118,8 +105,7 @@ function isAt(bytes: Uint8Array, at: number, text: string): boolean {
 
 /** Where plain text ends: at a quote, or at what does not stand for itself in a JSON string. */
 function plainEnd(bytes: Uint8Array, start: number): number {
-  let at = start;
-  while (isPlainByte(bytes[at]!)) at++;
+  const at = plainBytesEnd(bytes, start);
   return bytes[at] === QUOTE ? at : start;
 }
 
@@ -176,7 +162,7 @@ function plainStringEnd(line: Uint8Array, start: number): number {
 
 /** Whether a value is ASCII, and short enough that looking pays. */
 export function isShortAscii(line: Uint8Array, start: number, end: number): boolean {
-  if (end - start > PLAIN_BYTES_MAX) return false;
+  if (end - start > SHORT_BYTES_MAX) return false;
   let all = 0;
   for (let i = start; i < end; i++) all |= line[i]!;
   return all < 128;

@@ -24,6 +24,11 @@ const BACKSLASH = 92;
 /** Bytes of `{"k":"`, before a key that is text. */
 export const KEY_OFFSET = 6;
 
+/** So far a line feed is looked for byte by byte; beyond it the runtime's search in text is faster. */
+const LOOKED_AT_BYTES_MAX = 256;
+/** So much is made text at once. */
+const SEARCHED_BYTES = 8 * 1024;
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A record, or an erase marker, as the bytes [start, end) of a buffer; no line feed. */
@@ -227,9 +232,18 @@ export function findStart(block: Uint8Array, starts: Uint32Array, key: Key): num
   return -1;
 }
 
+/** A block over this length has a line of about its length, and few others. */
+const LONG_BLOCK_BYTES = 4 * 1024;
+
 /** The start of the first line whose key is not before `key`; the block's length when none is. */
 export function lowerBound(block: Uint8Array, key: Key): number {
   let low = 0;
+  if (block.byteLength > LONG_BLOCK_BYTES) {
+    while (low < block.byteLength && compareLineKey(block, low, key) < 0) {
+      low = lineEnd(block, low) + 1;
+    }
+    return low;
+  }
   let high = block.byteLength;
   while (low < high) {
     const middle = (low + high) >>> 1;
@@ -252,8 +266,17 @@ function lineStart(bytes: Uint8Array, low: number, position: number): number {
 
 /** Where the line that holds `position` ends: the offset of its line feed. */
 export function lineEnd(bytes: Uint8Array, position: number): number {
-  const feed = bytes.indexOf(LF, position);
-  return feed < 0 ? bytes.byteLength : feed;
+  const near = Math.min(bytes.byteLength, position + LOOKED_AT_BYTES_MAX);
+  for (let end = position; end < near; end++) {
+    if (bytes[end] === LF) return end;
+  }
+  for (let from = near; from < bytes.byteLength; from += SEARCHED_BYTES) {
+    const feed = latin1(bytes, from, Math.min(bytes.byteLength, from + SEARCHED_BYTES)).indexOf(
+      "\n",
+    );
+    if (feed >= 0) return from + feed;
+  }
+  return bytes.byteLength;
 }
 
 /** Node IDs are few: the same string for the same bytes saves making it anew for every record. */

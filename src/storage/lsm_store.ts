@@ -85,8 +85,8 @@ export const MEMTABLE_KEYS_MAX = 32 * 1024;
 /** Frozen memtables at most: while there are as many and the next is full too, writes wait. */
 const FROZEN_MAX = 1;
 /** Runs of one keyspace from which writes are slowed, and from which they wait. */
-const RUNS_SLOW = 12;
-const RUNS_STOP = 20;
+const RUNS_SLOW = 16;
+const RUNS_STOP = 24;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /** Without a wait for the device in between, the writer lets others run after this long. */
 const WRITER_SLICE_MS = 2;

@@ -5,7 +5,13 @@
  */
 import { type ConvergeError, isConvergeError } from "../errors.ts";
 import { delay } from "../platform/clock.ts";
-import { compactionDebt, pickCompaction } from "./compaction_picker.ts";
+import {
+  AT_REST,
+  compactionDebt,
+  type CompactionPolicy,
+  pickCompaction,
+  UNDER_LOAD,
+} from "./compaction_picker.ts";
 import { MergeCursor } from "./cursor.ts";
 import { DAMAGED_NAME } from "./file_names.ts";
 import type { DamageReport, LsmStoreOptions } from "./lsm_store.ts";
@@ -29,6 +35,9 @@ const DISK_FULL_RETRY_MS = 1_000;
 const REST_MS = 4;
 const FILL_HURRIED = 0.5;
 const FLUSHES_HURRIED = 1;
+
+/** Without a flush for this long, compaction does what it has left lying. */
+const REST_AFTER_MS = 5_000;
 
 /** A memtable that is being written to tables. */
 export interface Frozen {
@@ -63,6 +72,8 @@ export class Maintenance {
   #isTelling = false;
   #isClosing = false;
   #isStopped = false;
+  #lastFlushMs = -Infinity;
+  #restTimer: number | undefined;
   /** Called at the next progress of either lane. */
   #waiters: (() => void)[] = [];
   /** Calls of `settled` under way. */
@@ -133,6 +144,7 @@ export class Maintenance {
   /** Resolves once neither lane has anything to do. */
   async settled(): Promise<void> {
     this.#settlers++;
+    this.compact();
     while ((this.#flushing ?? this.#compacting) !== undefined) {
       await (this.#flushing ?? this.#compacting);
     }
@@ -149,6 +161,8 @@ export class Maintenance {
   /** Ends both lanes at the next step: the store has failed, or is closed. */
   stop(): void {
     this.#isStopped = true;
+    if (this.#restTimer !== undefined) this.#options.clock.clearTimer(this.#restTimer);
+    this.#restTimer = undefined;
     this.#announceProgress();
   }
 
@@ -191,6 +205,7 @@ export class Maintenance {
     await this.#catalog.commit({ add, run, log: nextLog, highestCounter });
     this.#frozen.shift();
     this.totals.flushes++;
+    this.#lastFlushMs = this.#options.clock.monotonicMs();
     this.compact();
   }
 
@@ -214,12 +229,30 @@ export class Maintenance {
       this.#announceProgress();
     }
     this.#compacting = undefined;
+    this.#compactAtRest();
     this.#announceProgress();
+  }
+
+  /** Has compaction look again once it is at rest, if it will find something then. */
+  #compactAtRest(): void {
+    if (this.#isClosing || this.#isStopped || this.#restTimer !== undefined) return;
+    if (this.debtBytes() === 0) return;
+    const { clock } = this.#options;
+    const leftMs = Math.max(0, this.#lastFlushMs + REST_AFTER_MS - clock.monotonicMs());
+    this.#restTimer = clock.setTimer(leftMs, () => {
+      this.#restTimer = undefined;
+      this.compact();
+    });
+  }
+
+  #policy(): CompactionPolicy {
+    const quietMs = this.#options.clock.monotonicMs() - this.#lastFlushMs;
+    return this.#settlers > 0 || quietMs >= REST_AFTER_MS ? AT_REST : UNDER_LOAD;
   }
 
   async #compactOne(): Promise<boolean> {
     for (const [keyspace, runs] of this.#catalog.tables.keyspaces) {
-      const choice = pickCompaction(runs.map(({ bytes }) => bytes));
+      const choice = pickCompaction(runs.map(({ bytes }) => bytes), this.#policy());
       if (choice === undefined) continue;
       await this.#mergeRuns(keyspace, runs.slice(choice.from, choice.to), runs.slice(choice.to));
       return true;

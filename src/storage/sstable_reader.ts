@@ -342,21 +342,42 @@ function scratchOf(length: number): Uint8Array {
   return scratch.subarray(0, length);
 }
 
-/** Lines are copied into shared slabs no larger than a block: a record keeps no more memory alive. */
-let slab = new Uint8Array(BLOCK_BYTES);
-let slabUsed = 0;
+/**
+ * Lines are copied into shared slabs of some lines each: to allocate costs more than to copy, and a
+ * record keeps no more memory alive than that.
+ */
+class LineSlab {
+  readonly #bytes: number;
+  #slab = new Uint8Array(0);
+  #used = 0;
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
+
+  copy(block: Uint8Array, start: number, end: number): Line {
+    const length = end - start;
+    if (this.#used + length > this.#slab.byteLength) {
+      this.#slab = new Uint8Array(this.#bytes);
+      this.#used = 0;
+    }
+    const at = this.#used;
+    this.#slab.set(block.subarray(start, end), at);
+    this.#used += length;
+    return { bytes: this.#slab, start: at, end: this.#used };
+  }
+}
+
+/** Lines in a slab at least. */
+const LINES_PER_SLAB = 4;
+const smallLines = new LineSlab(BLOCK_BYTES);
+const largeLines = new LineSlab(16 * BLOCK_BYTES);
 
 function copyLine(block: Uint8Array, start: number, end: number): Line {
   const length = end - start;
-  if (length > BLOCK_BYTES / 4) return { bytes: block.slice(start, end), start: 0, end: length };
-  if (slabUsed + length > BLOCK_BYTES) {
-    slab = new Uint8Array(BLOCK_BYTES);
-    slabUsed = 0;
-  }
-  const at = slabUsed;
-  slab.set(block.subarray(start, end), at);
-  slabUsed += length;
-  return { bytes: slab, start: at, end: at + length };
+  if (length <= BLOCK_BYTES / LINES_PER_SLAB) return smallLines.copy(block, start, end);
+  if (length <= 16 * BLOCK_BYTES / LINES_PER_SLAB) return largeLines.copy(block, start, end);
+  return { bytes: block.slice(start, end), start: 0, end: length };
 }
 
 const EMPTY = new Uint8Array(0);

@@ -40,37 +40,58 @@ export async function buildTables(
   source: Cursor,
   options: BuildOptions,
 ): Promise<WrittenTable[] | undefined> {
-  const { clock, disk, directory, keyspace, allocate, pause } = options;
+  const { pause } = options;
   const written: WrittenTable[] = [];
-  let writer: TableWriter | undefined;
+  const open: OpenTable = { writer: undefined };
+  const finish = async () => {
+    if (open.writer !== undefined) written.push(await open.writer.finish(pause));
+    open.writer = undefined;
+  };
   try {
-    let sliceStart = clock.monotonicMs();
-    for (let lines = 1; source.key !== undefined; source.next(), lines++) {
-      const { key, bytes, start, end } = source;
-      const facts = source.facts ?? lineFacts(bytes, start, end);
-      if (facts.erase !== true || isNeeded(key, options.older)) {
-        writer ??= new TableWriter({ disk, directory, keyspace, number: allocate() });
-        writer.add(key, source, facts);
-        if (writer.bytes >= TABLE_BYTES) {
-          written.push(await writer.finish(pause));
-          writer = undefined;
-          sliceStart = clock.monotonicMs();
-        }
-      }
-      if (lines % LINES_PER_CLOCK_CHECK !== 0) continue;
-      if (lines % SLICE_LINES === 0 || clock.monotonicMs() - sliceStart >= SLICE_MS) {
-        await writer?.pace();
-        await pause();
-        if (options.isCancelled()) return undefined;
-        sliceStart = clock.monotonicMs();
-      }
+    while (source.key !== undefined) {
+      writeSlice(source, open, options);
+      if (isFull(open)) await finish();
+      if (source.key === undefined) break;
+      await open.writer?.pace();
+      await pause();
+      if (options.isCancelled()) return undefined;
     }
-    if (writer !== undefined) written.push(await writer.finish(pause));
-    writer = undefined;
+    await finish();
     return written;
   } finally {
-    writer?.abandon();
+    open.writer?.abandon();
     source.close();
+  }
+}
+
+/** The table being written: none as long as nothing had to be kept. */
+interface OpenTable {
+  writer: TableWriter | undefined;
+}
+
+function isFull({ writer }: OpenTable): boolean {
+  return writer !== undefined && writer.bytes >= TABLE_BYTES;
+}
+
+/**
+ * Writes lines until a slice is over, the table is full or the source is at its end. A function of its
+ * own: the compiler makes more of one that is called often than of a long loop.
+ */
+function writeSlice(
+  source: Cursor,
+  open: OpenTable,
+  { clock, disk, directory, keyspace, allocate, older }: BuildOptions,
+): void {
+  const startMs = clock.monotonicMs();
+  for (let lines = 1; source.key !== undefined && !isFull(open); source.next(), lines++) {
+    const { key, bytes, start, end } = source;
+    const facts = source.facts ?? lineFacts(bytes, start, end);
+    if (facts.erase !== true || isNeeded(key, older)) {
+      open.writer ??= new TableWriter({ disk, directory, keyspace, number: allocate() });
+      open.writer.add(key, source, facts);
+    }
+    if (lines % LINES_PER_CLOCK_CHECK !== 0) continue;
+    if (lines === SLICE_LINES || clock.monotonicMs() - startMs >= SLICE_MS) return source.next();
   }
 }
 

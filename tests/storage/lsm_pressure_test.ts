@@ -1,6 +1,7 @@
 /** Flush and compaction that fall behind: writes are slowed, wait, and are refused; never lost. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
+import type { TimerID } from "../../src/platform/clock.ts";
 import type { Disk } from "../../src/platform/disk.ts";
 import { type LsmStore, MEMTABLE_KEYS_MAX } from "../../src/storage/lsm_store.ts";
 import { DATA } from "../../src/storage/store.ts";
@@ -181,8 +182,9 @@ async function compactionMs(meanwhile: (store: LsmStore) => Promise<unknown>): P
   const subject = new VirtualStore();
   const clock = new InstantClock();
   const store = await subject.open({ clock, durability: { mode: "os" } });
-  for (let run = 0; run < 2; run++) {
-    await store.apply(Array.from({ length: 60_000 }, (_, i) => put(`key${run}.${i}`, 1)));
+  // The newer one is the larger, which is merged under load too.
+  for (const keys of [60_000, 65_000]) {
+    await store.apply(Array.from({ length: keys }, (_, i) => put(`key${keys}.${i}`, 1)));
     await store.flush();
   }
   const startMs = clock.monotonicMs();
@@ -202,4 +204,42 @@ Deno.test("LsmStore: a compaction rests between slices until a memtable was flus
     await store.flush();
   });
   assert(resting >= 100 && behind < resting / 2, `${behind} ms, ${resting} where there is time`);
+});
+
+/** A store with two runs of one size, just flushed. */
+async function twoRuns(clock: InstantClock): Promise<LsmStore> {
+  const store = await new VirtualStore().open({ clock, durability: { mode: "os" } });
+  for (let run = 0; run < 2; run++) {
+    await store.apply(Array.from({ length: 100 }, (_, i) => put(`key${run}.${i}`, 1)));
+    await store.flush();
+  }
+  return store;
+}
+
+Deno.test("LsmStore: what compaction leaves lying under load is merged once nothing was flushed for some time", async () => {
+  const clock = new InstantClock();
+  const store = await twoRuns(clock);
+  assertEquals(store.statistics().compactionsTotal, 0);
+  assert(store.statistics().compactionDebtBytes > 0);
+  for (let i = 0; i < 10 && store.statistics().compactionsTotal === 0; i++) await turns();
+  assertEquals(store.statistics().tableCount, 1);
+  assertEquals(store.statistics().compactionDebtBytes, 0);
+  assert(clock.monotonicMs() >= 5_000);
+  await store.close();
+});
+
+/** A clock on which what waits for seconds waits for ever. */
+class ImpatientClock extends InstantClock {
+  override setTimer(delayMs: number, callback: () => void): TimerID {
+    return delayMs < 1_000 ? super.setTimer(delayMs, callback) : 0;
+  }
+}
+
+Deno.test("LsmStore: settled() does at once what is left lying", async () => {
+  const store = await twoRuns(new ImpatientClock());
+  for (let i = 0; i < 10; i++) await turns();
+  assertEquals(store.statistics().tableCount, 2);
+  await store.settled();
+  assertEquals(store.statistics().tableCount, 1);
+  await store.close();
 });

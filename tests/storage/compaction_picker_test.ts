@@ -1,0 +1,69 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  AT_REST,
+  compactionDebt,
+  type CompactionPolicy,
+  pickCompaction,
+  UNDER_LOAD,
+} from "../../src/storage/compaction_picker.ts";
+
+/** Flushes runs of size 1 that share no key. @returns what was rewritten, and the runs after each. */
+function load(flushes: number, policy: CompactionPolicy): { rewritten: number; seen: number[][] } {
+  let runs: number[] = [];
+  let rewritten = 0;
+  const seen: number[][] = [];
+  for (let i = 0; i < flushes; i++) {
+    runs = [1, ...runs];
+    for (let choice; (choice = pickCompaction(runs, policy)) !== undefined;) {
+      const { from, to } = choice;
+      const merged = runs.slice(from, to).reduce((sum, bytes) => sum + bytes, 0);
+      runs = [...runs.slice(0, from), merged, ...runs.slice(to)];
+      rewritten += merged;
+    }
+    seen.push(runs);
+  }
+  return { rewritten, seen };
+}
+
+Deno.test("pickCompaction(): nothing to merge", () => {
+  for (const policy of [AT_REST, UNDER_LOAD]) {
+    assertEquals(pickCompaction([], policy), undefined);
+    assertEquals(pickCompaction([5], policy), undefined);
+    assertEquals(pickCompaction([1, 100], policy), undefined);
+  }
+});
+
+Deno.test("pickCompaction(): neighbours of similar size, the newest first", () => {
+  assertEquals(pickCompaction([1, 1, 1, 1, 90], AT_REST), { from: 0, to: 4 });
+  assertEquals(pickCompaction([1, 9, 9, 9, 9, 900], AT_REST), { from: 1, to: 5 });
+  assertEquals(pickCompaction([1, 1, 1, 1, 90], UNDER_LOAD), undefined);
+  assertEquals(pickCompaction([1, 1, 1, 1, 1, 1, 90], UNDER_LOAD), { from: 0, to: 6 });
+});
+
+Deno.test("pickCompaction(): everything, once the newer runs are too large a share of the oldest", () => {
+  assertEquals(pickCompaction([41, 100], AT_REST), { from: 0, to: 2 });
+  assertEquals(pickCompaction([40, 100], AT_REST), undefined);
+  assertEquals(pickCompaction([10, 91, 100], UNDER_LOAD), { from: 0, to: 3 });
+  assertEquals(pickCompaction([10, 90, 100], UNDER_LOAD), undefined);
+  assertEquals(compactionDebt([40, 100]), 0);
+  assertEquals(compactionDebt([41, 100]), 141);
+});
+
+Deno.test("pickCompaction(): space and the number of runs are bounded, and load is rewritten less", () => {
+  const flushes = 300;
+  const atRest = load(flushes, AT_REST);
+  const underLoad = load(flushes, UNDER_LOAD);
+  for (
+    const [{ seen }, { newerShareMax }, runsMax] of [
+      [atRest, AT_REST, 8],
+      [underLoad, UNDER_LOAD, 10],
+    ] as const
+  ) {
+    for (const runs of seen) {
+      const newer = runs.slice(0, -1).reduce((sum, bytes) => sum + bytes, 0);
+      assert(newer <= runs.at(-1)! * newerShareMax, `${runs}`);
+      assert(runs.length <= runsMax, `${runs.length} runs`);
+    }
+  }
+  assert(underLoad.rewritten < atRest.rewritten * 0.7);
+});
