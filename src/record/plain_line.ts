@@ -13,6 +13,7 @@ import { plainBytesEnd } from "./plain_bytes.ts";
 import type { StoredRecord } from "./record.ts";
 import { isCounter, isNodeID } from "./version.ts";
 
+const LF = 10;
 const QUOTE = 34;
 const BACKSLASH = 92;
 const LETTER_K = 107;
@@ -62,14 +63,11 @@ function writeAscii(target: Uint8Array, text: string, at: number): number {
 }
 
 /**
- * The record of a frame of which all is plain text, as most are: `{"k":"...","v":"...","c":n,"n":"..."}`.
- * That shape is checked byte for byte, which is the whole grammar for it. Undefined for any other.
+ * The record of the frame that begins at `start`, of which all is plain text, as most are:
+ * `{"k":"...","v":"...","c":n,"n":"..."}` and a line feed. That shape is checked byte for byte, which is
+ * the whole grammar for it; the checksum is not. Undefined for any other.
  */
-export function plainRecordOf(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): StoredRecord | undefined {
+export function plainRecordAt(bytes: Uint8Array, start: number): StoredRecord | undefined {
   const keyStart = start + FRAME_HEADER_BYTES + 6;
   if (!isAt(bytes, keyStart - 6, `{"k":"`)) return undefined;
   const keyEnd = plainEnd(bytes, keyStart);
@@ -87,8 +85,8 @@ export function plainRecordOf(
   if (!isAt(bytes, at, `,"n":"`)) return undefined;
   const nodeIDStart = at + 6;
   const nodeIDEnd = plainEnd(bytes, nodeIDStart);
-  // "} LF
-  if (nodeIDEnd !== end - 3 || bytes[nodeIDEnd + 1] !== BRACE) return undefined;
+  const end = nodeIDEnd + 3;
+  if (bytes[end - 2] !== BRACE || bytes[end - 1] !== LF) return undefined;
   const nodeID = nodeIDAt(bytes, nodeIDStart, nodeIDEnd);
   if (nodeID === undefined) return undefined;
   const key = latin1(bytes, keyStart, keyEnd);

@@ -13,7 +13,7 @@ import { ConvergeError, invariant } from "../errors.ts";
 import { type Key, KEY_BYTES_MAX, keyFromJson, keyToBytes, keyToText } from "./key.ts";
 import { checkedJson, frameAround, frameOf, lineOf, readHex } from "./frame.ts";
 import { latin1 } from "./latin1.ts";
-import { isPlain, isShortAscii, plainFrame, plainRecordOf, plainValueOf } from "./plain_line.ts";
+import { isPlain, isShortAscii, plainFrame, plainRecordAt, plainValueOf } from "./plain_line.ts";
 import type { StoredRecord, Value } from "./record.ts";
 import { isCounter, isNodeID, type Version } from "./version.ts";
 
@@ -74,18 +74,10 @@ export function sizeOf(record: StoredRecord): number {
  * @throws {ConvergeError} `corrupt_message` when checksum or grammar do not hold.
  */
 export function decodeFrame(bytes: Uint8Array, start: number, end: number): StoredRecord {
-  const json = checkedJson(bytes, start, end);
-  const plain = plainRecordOf(bytes, start, end);
-  if (plain !== undefined) return plain;
-  let fields: LineFields;
-  try {
-    fields = JSON.parse(utf8.decode(json));
-  } catch (cause) {
-    throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", {
-      cause,
-    });
-  }
-  return recordOf(fields, bytes.subarray(start, end));
+  const plain = plainRecordAt(bytes, start);
+  if (plain?.frame.byteLength !== end - start) return parsedFrame(bytes, start, end);
+  checkedJson(bytes, start, end);
+  return plain;
 }
 
 /**
@@ -97,14 +89,32 @@ export function decodeFrames(bytes: Uint8Array): StoredRecord[] {
   const records: StoredRecord[] = [];
   let start = 0;
   while (start < bytes.byteLength) {
-    const feed = bytes.indexOf(LF, start);
-    if (feed < 0) {
-      throw new ConvergeError("corrupt_message", "Cannot read a frame: it is cut short");
-    }
-    records.push(decodeFrame(bytes, start, feed + 1));
-    start = feed + 1;
+    const plain = plainRecordAt(bytes, start);
+    const end = plain === undefined ? frameEnd(bytes, start) : start + plain.frame.byteLength;
+    if (plain !== undefined) checkedJson(bytes, start, end);
+    records.push(plain ?? parsedFrame(bytes, start, end));
+    start = end;
   }
   return records;
+}
+
+function frameEnd(bytes: Uint8Array, start: number): number {
+  const feed = bytes.indexOf(LF, start);
+  if (feed >= 0) return feed + 1;
+  throw new ConvergeError("corrupt_message", "Cannot read a frame: it is cut short");
+}
+
+function parsedFrame(bytes: Uint8Array, start: number, end: number): StoredRecord {
+  const json = checkedJson(bytes, start, end);
+  let fields: LineFields;
+  try {
+    fields = JSON.parse(utf8.decode(json));
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", {
+      cause,
+    });
+  }
+  return recordOf(fields, bytes.subarray(start, end));
 }
 
 /** The record of a JSON line without a checksum of its own (in a table, blocks have one). */

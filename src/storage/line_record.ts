@@ -266,6 +266,10 @@ function lineStart(bytes: Uint8Array, low: number, position: number): number {
 
 /** Where the line that holds `position` ends: the offset of its line feed. */
 export function lineEnd(bytes: Uint8Array, position: number): number {
+  if (bytes.byteLength <= LONG_BLOCK_BYTES) {
+    const feed = bytes.indexOf(LF, position);
+    return feed < 0 ? bytes.byteLength : feed;
+  }
   const near = Math.min(bytes.byteLength, position + LOOKED_AT_BYTES_MAX);
   for (let end = position; end < near; end++) {
     if (bytes[end] === LF) return end;

@@ -163,6 +163,21 @@ Deno.test("decodeFrames: all of a batch or none of it", () => {
   }
 });
 
+Deno.test("decodeFrames: refuses any single changed byte, of plain lines and of others", () => {
+  const body = joinFrames([
+    record("a", 1),
+    record("b", 2, { value: '"é"' }),
+    record("c", 3),
+  ]);
+  for (let i = 0; i < body.byteLength; i++) {
+    for (const bits of [1, 2, 128]) {
+      const damaged = body.slice();
+      damaged[i]! ^= bits;
+      assertThrows(() => decodeFrames(damaged), ConvergeError, "", `${i} ${bits}`);
+    }
+  }
+});
+
 Deno.test("recordFromLine: a table's line gives the very frame that the log had", () => {
   const stored = record("k", 3);
   const again = recordFromLine(lineOf(stored.frame));
