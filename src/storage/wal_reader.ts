@@ -5,6 +5,7 @@
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
 import { FRAME_HEADER_BYTES } from "../record/frame.ts";
+import { LineFeeds } from "./line_feeds.ts";
 import {
   type Commit,
   isChecked,
@@ -65,9 +66,10 @@ export function readSegment(segment: Uint8Array, visit: LineVisitor): SegmentFin
   let groupStart = headerEnd + 1;
   let linesTotal = 0;
   const ends: number[] = [];
+  const feeds = new LineFeeds(bytes);
   while (groupStart < bytes.byteLength) {
     ends.length = 0;
-    const commit = findCommit(bytes, groupStart, ends);
+    const commit = findCommit(bytes, feeds, groupStart, ends);
     if (commit === undefined || !groupHolds(bytes, groupStart, ends, commit)) {
       const { offset, reason } = firstBadLine(bytes, groupStart);
       const findings = unread(bytes, groupStart, reason, offset);
@@ -85,10 +87,15 @@ export function readSegment(segment: Uint8Array, visit: LineVisitor): SegmentFin
 }
 
 /** Collects line ends up to the next commit line. */
-function findCommit(bytes: Uint8Array, groupStart: number, ends: number[]): Commit | undefined {
+function findCommit(
+  bytes: Uint8Array,
+  feeds: LineFeeds,
+  groupStart: number,
+  ends: number[],
+): Commit | undefined {
   let start = groupStart;
   while (true) {
-    const end = bytes.indexOf(LF, start);
+    const end = feeds.next(start);
     if (end < 0) return undefined;
     ends.push(end);
     if (isTagged(bytes, start)) {
