@@ -238,8 +238,9 @@ export class Maintenance {
     if (this.#isClosing || this.#isStopped || this.#restTimer !== undefined) return;
     if (this.debtBytes() === 0) return;
     const { clock } = this.#options;
-    const leftMs = Math.max(0, this.#lastFlushMs + REST_AFTER_MS - clock.monotonicMs());
-    this.#restTimer = clock.setTimer(leftMs, () => {
+    const leftMs = this.#lastFlushMs + REST_AFTER_MS - clock.monotonicMs();
+    // A timer may be a little early: then this goes on, and not with nothing to wait for.
+    this.#restTimer = clock.setTimer(Math.max(1, leftMs), () => {
       this.#restTimer = undefined;
       this.compact();
     });

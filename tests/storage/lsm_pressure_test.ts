@@ -228,6 +228,26 @@ Deno.test("LsmStore: what compaction leaves lying under load is merged once noth
   await store.close();
 });
 
+/** A clock whose timers are a little early. */
+class EarlyClock extends InstantClock {
+  #timers = 0;
+
+  override setTimer(delayMs: number, callback: () => void): TimerID {
+    assert(++this.#timers < 1_000, "timers without end");
+    return super.setTimer(Math.max(0, delayMs - 0.25), callback);
+  }
+}
+
+Deno.test("LsmStore: where a timer is early, what is left lying is merged after the next", async () => {
+  const clock = new EarlyClock();
+  const store = await twoRuns(clock);
+  for (let i = 0; i < 10 && store.statistics().compactionsTotal === 0; i++) await turns();
+  assertEquals(store.statistics().tableCount, 1);
+  const nowMs = clock.monotonicMs();
+  assert(nowMs >= 5_000 && nowMs < 5_100, `${nowMs} ms`);
+  await store.close();
+});
+
 /** A clock on which what waits for seconds waits for ever. */
 class ImpatientClock extends InstantClock {
   override setTimer(delayMs: number, callback: () => void): TimerID {
