@@ -46,6 +46,14 @@ export interface Frozen {
   readonly nextLog: number;
 }
 
+/** Runs of a keyspace to be merged into one, and those older than them. */
+interface Merge {
+  readonly policy: CompactionPolicy;
+  readonly keyspace: Keyspace;
+  readonly merged: readonly Run[];
+  readonly older: readonly Run[];
+}
+
 export interface MaintenanceOptions extends LsmStoreOptions {
   catalog: TableCatalog;
   /** Called with what nothing can be done about: the store must stop. */
@@ -246,22 +254,28 @@ export class Maintenance {
     });
   }
 
-  #policy(): CompactionPolicy {
+  get #isAtRest(): boolean {
     const quietMs = this.#options.clock.monotonicMs() - this.#lastFlushMs;
-    return this.#settlers > 0 || quietMs >= REST_AFTER_MS ? AT_REST : UNDER_LOAD;
+    return this.#settlers > 0 || quietMs >= REST_AFTER_MS;
   }
 
   async #compactOne(): Promise<boolean> {
-    for (const [keyspace, runs] of this.#catalog.tables.keyspaces) {
-      const choice = pickCompaction(runs.map(({ bytes }) => bytes), this.#policy());
-      if (choice === undefined) continue;
-      await this.#mergeRuns(keyspace, runs.slice(choice.from, choice.to), runs.slice(choice.to));
-      return true;
-    }
-    return false;
+    const merge = this.#pick(UNDER_LOAD) ?? (this.#isAtRest ? this.#pick(AT_REST) : undefined);
+    if (merge !== undefined) await this.#mergeRuns(merge);
+    return merge !== undefined;
   }
 
-  async #mergeRuns(keyspace: Keyspace, merged: Run[], older: Run[]): Promise<void> {
+  #pick(policy: CompactionPolicy): Merge | undefined {
+    for (const [keyspace, runs] of this.#catalog.tables.keyspaces) {
+      const choice = pickCompaction(runs.map(({ bytes }) => bytes), policy);
+      if (choice === undefined) continue;
+      const { from, to } = choice;
+      return { policy, keyspace, merged: runs.slice(from, to), older: runs.slice(to) };
+    }
+    return undefined;
+  }
+
+  async #mergeRuns({ policy, keyspace, merged, older }: Merge): Promise<void> {
     const cursors: RunCursor[] = [];
     try {
       for (const { tables } of merged) {
@@ -271,7 +285,10 @@ export class Maintenance {
       for (const cursor of cursors) cursor.close();
       throw error;
     }
-    const isCancelled = () => this.#isClosing || this.#isStopped;
+    // What there was time for at rest, and may be long, gives way to what the next flushes need.
+    const isOvertaken = () =>
+      policy === AT_REST && !this.#isAtRest && this.#pick(UNDER_LOAD) !== undefined;
+    const isCancelled = () => this.#isClosing || this.#isStopped || isOvertaken();
     const flushesHurried = this.totals.flushes + FLUSHES_HURRIED;
     const pause = () => this.#pause(this.totals.flushes >= flushesHurried);
     const lane = { keyspace, older, pause, isCancelled };

@@ -6,6 +6,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import type { Cursor } from "./cursor.ts";
+import { tableName } from "./file_names.ts";
 import { lineFacts } from "./line_record.ts";
 import { TableWriter, type WrittenTable } from "./sstable_writer.ts";
 import { type Run, tableFor } from "./table_set.ts";
@@ -34,7 +35,7 @@ export interface BuildOptions {
 
 /**
  * Writes all lines of `source` into tables, durable and not yet named by a manifest. Closes the
- * source. None when there was nothing to keep, or undefined when cancelled.
+ * source. None when there was nothing to keep, or undefined when cancelled: then none is left.
  */
 export async function buildTables(
   source: Cursor,
@@ -43,6 +44,7 @@ export async function buildTables(
   const { pause } = options;
   const written: WrittenTable[] = [];
   const open: OpenTable = { writer: undefined };
+  let isComplete = false;
   const finish = async () => {
     if (open.writer !== undefined) written.push(await open.writer.finish(pause));
     open.writer = undefined;
@@ -57,10 +59,21 @@ export async function buildTables(
       if (options.isCancelled()) return undefined;
     }
     await finish();
+    isComplete = true;
     return written;
   } finally {
     open.writer?.abandon();
+    if (!isComplete) { for (const { number } of written) removeTable(number, options); }
     source.close();
+  }
+}
+
+/** Removes a table that no manifest will name. Never throws: a leftover is removed at the next start. */
+function removeTable(number: number, { disk, directory }: BuildOptions): void {
+  try {
+    disk.remove(`${directory}/${tableName(number)}`);
+  } catch {
+    // The disk is failing.
   }
 }
 

@@ -228,6 +228,49 @@ Deno.test("LsmStore: what compaction leaves lying under load is merged once noth
   await store.close();
 });
 
+/** A clock on which seconds pass only when it is told. */
+class HeldClock extends InstantClock {
+  #passedMs = 0;
+  #held: (() => void)[] = [];
+
+  override monotonicMs(): number {
+    return super.monotonicMs() + this.#passedMs;
+  }
+
+  override setTimer(delayMs: number, callback: () => void): TimerID {
+    if (delayMs < 1_000) return super.setTimer(delayMs, callback);
+    this.#held.push(callback);
+    return 0;
+  }
+
+  pass(ms: number): void {
+    this.#passedMs += ms;
+    for (const callback of this.#held.splice(0)) callback();
+  }
+}
+
+Deno.test("LsmStore: a merge that was begun at rest gives way to the one that load needs", async () => {
+  const clock = new HeldClock();
+  const subject = new VirtualStore();
+  const store = await subject.open({ clock, durability: { mode: "os" } });
+  const flush = async (name: string, keys: number) => {
+    await store.apply(Array.from({ length: keys }, (_, i) => put(`${name}.${i}`, 1)));
+    await store.flush();
+  };
+  await flush("first", 60_000);
+  await flush("second", 45_000);
+  clock.pass(5_000);
+  for (let i = 0; i < 100 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
+  assertEquals(subject.paths(".tmp").length, 1, "the merge of both has begun");
+  await flush("third", 20_000);
+  await turns();
+  // Of all three: had that of the first two gone on, the third would be too small to be merged with.
+  assertEquals(store.statistics().compactionsTotal, 1);
+  assertEquals(store.statistics().tableCount, 1);
+  assertEquals(scanAll(store).length, 125_000);
+  await store.close();
+});
+
 /** A clock whose timers are a little early. */
 class EarlyClock extends InstantClock {
   #timers = 0;
