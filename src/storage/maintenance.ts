@@ -35,6 +35,9 @@ const DISK_FULL_RETRY_MS = 1_000;
 const REST_MS = 4;
 const FILL_HURRIED = 0.5;
 const FLUSHES_HURRIED = 1;
+/** A rest that ends this much late tells of others who had the thread; another rest follows it. */
+const LATE_MS = 2;
+const BUSY_REST_MS = 50;
 
 /** Without a flush for this long, compaction does what it has left lying. */
 const REST_AFTER_MS = 5_000;
@@ -290,7 +293,9 @@ export class Maintenance {
       policy === AT_REST && !this.#isAtRest && this.#pick(UNDER_LOAD) !== undefined;
     const isCancelled = () => this.#isClosing || this.#isStopped || isOvertaken();
     const flushesHurried = this.totals.flushes + FLUSHES_HURRIED;
-    const pause = () => this.#pause(this.totals.flushes >= flushesHurried);
+    const pause = policy === AT_REST
+      ? () => this.#pauseAtRest()
+      : () => this.#pause(this.totals.flushes >= flushesHurried);
     const lane = { keyspace, older, pause, isCancelled };
     const add = await buildTables(new MergeCursor(cursors), this.#build(lane));
     if (add === undefined) return;
@@ -344,6 +349,15 @@ export class Maintenance {
   #pause(isBehind: boolean): Promise<void> {
     const isAwaited = this.#isClosing || this.#settlers > 0 || this.#waiters.length > 0;
     return delay(this.#options.clock, isBehind || isAwaited ? 0 : REST_MS);
+  }
+
+  /** What is done at rest never hurries, and hardly goes on while others keep the thread busy. */
+  async #pauseAtRest(): Promise<void> {
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    await this.#pause(false);
+    const lateMs = clock.monotonicMs() - startMs - REST_MS;
+    if (lateMs >= LATE_MS) await delay(clock, BUSY_REST_MS);
   }
 
   #announceProgress(): void {

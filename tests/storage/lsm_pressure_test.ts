@@ -271,6 +271,45 @@ Deno.test("LsmStore: a merge that was begun at rest gives way to the one that lo
   await store.close();
 });
 
+/** Virtual ms that the merge of two runs takes which was begun at rest, when `meanwhile` happens. */
+async function restMs(
+  clock: HeldClock,
+  meanwhile: (store: LsmStore) => Promise<unknown> = () => Promise.resolve(),
+): Promise<number> {
+  const store = await new VirtualStore().open({ clock, durability: { mode: "os" } });
+  for (const keys of [60_000, 45_000]) {
+    await store.apply(Array.from({ length: keys }, (_, i) => put(`key${keys}.${i}`, 1)));
+    await store.flush();
+  }
+  clock.pass(5_000);
+  const startMs = clock.monotonicMs();
+  await meanwhile(store);
+  for (let i = 0; i < 100 && store.statistics().compactionsTotal === 0; i++) await turns();
+  const tookMs = clock.monotonicMs() - startMs;
+  assertEquals(store.statistics().compactionsTotal, 1);
+  await store.close();
+  return tookMs;
+}
+
+/** A clock of a process whose thread is busy with something else. */
+class BusyClock extends HeldClock {
+  override setTimer(delayMs: number, callback: () => void): TimerID {
+    return super.setTimer(delayMs >= 1 ? delayMs + 3 : delayMs, callback);
+  }
+}
+
+Deno.test("LsmStore: a merge that was begun at rest does not hurry, and waits while the thread is busy", async () => {
+  const resting = await restMs(new HeldClock());
+  assert(resting >= 80, `${resting} ms`);
+  const flushed = await restMs(new HeldClock(), async (store) => {
+    await store.apply([put("more", 1)]);
+    await store.flush();
+  });
+  assert(flushed >= resting * 0.8, `${flushed} ms after a flush, ${resting} without`);
+  const busy = await restMs(new BusyClock());
+  assert(busy > resting * 5, `${busy} ms where the thread is busy, ${resting} where it is not`);
+});
+
 /** A clock whose timers are a little early. */
 class EarlyClock extends InstantClock {
   #timers = 0;
