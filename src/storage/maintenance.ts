@@ -288,9 +288,10 @@ export class Maintenance {
       for (const cursor of cursors) cursor.close();
       throw error;
     }
-    // What there was time for at rest, and may be long, gives way to what the next flushes need.
+    // What there was time for at rest, and may be long, gives way to repairs and to what flushes need.
     const isOvertaken = () =>
-      policy === AT_REST && !this.#isAtRest && this.#pick(UNDER_LOAD) !== undefined;
+      policy === AT_REST &&
+      (this.#damaged.size > 0 || (!this.#isAtRest && this.#pick(UNDER_LOAD) !== undefined));
     const isCancelled = () => this.#isClosing || this.#isStopped || isOvertaken();
     const flushesHurried = this.totals.flushes + FLUSHES_HURRIED;
     const pause = policy === AT_REST
@@ -346,9 +347,12 @@ export class Maintenance {
     return { disk, clock, directory, allocate: () => this.#catalog.allocate(), ...lane };
   }
 
+  get #isAwaited(): boolean {
+    return this.#isClosing || this.#settlers > 0 || this.#waiters.length > 0;
+  }
+
   #pause(isBehind: boolean): Promise<void> {
-    const isAwaited = this.#isClosing || this.#settlers > 0 || this.#waiters.length > 0;
-    return delay(this.#options.clock, isBehind || isAwaited ? 0 : REST_MS);
+    return delay(this.#options.clock, isBehind || this.#isAwaited ? 0 : REST_MS);
   }
 
   /** What is done at rest never hurries, and hardly goes on while others keep the thread busy. */
@@ -357,7 +361,7 @@ export class Maintenance {
     const startMs = clock.monotonicMs();
     await this.#pause(false);
     const lateMs = clock.monotonicMs() - startMs - REST_MS;
-    if (lateMs >= LATE_MS) await delay(clock, BUSY_REST_MS);
+    if (lateMs >= LATE_MS && !this.#isAwaited) await delay(clock, BUSY_REST_MS);
   }
 
   #announceProgress(): void {

@@ -271,6 +271,29 @@ Deno.test("LsmStore: a merge that was begun at rest gives way to the one that lo
   await store.close();
 });
 
+Deno.test("LsmStore: a merge that was begun at rest gives way to a repair", async () => {
+  const clock = new HeldClock();
+  const subject = new VirtualStore();
+  const store = await subject.open({ clock, durability: { mode: "os" } });
+  await store.apply([{ ...put("one", 1), keyspace: "other" }]);
+  await store.flush();
+  const [other] = subject.paths(".sst");
+  for (const keys of [60_000, 45_000]) {
+    await store.apply(Array.from({ length: keys }, (_, i) => put(`key${keys}.${i}`, 1)));
+    await store.flush();
+  }
+  clock.pass(5_000);
+  for (let i = 0; i < 100 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
+  subject.device.flipBit(other!, 12);
+  assertThrows(() => store.get("other", "one"), ConvergeError, "checksum");
+  for (let i = 0; i < 2_000 && subject.damage.length === 0; i++) await Promise.resolve();
+  assertEquals(subject.damage.length, 1);
+  assertEquals(store.statistics().compactionsTotal, 0, "the merge had not come to its end");
+  await store.settled();
+  assertEquals(scanAll(store).length, 105_000);
+  await store.close();
+});
+
 /** Virtual ms that the merge of two runs takes which was begun at rest, when `meanwhile` happens. */
 async function restMs(
   clock: HeldClock,
