@@ -21,7 +21,7 @@ function isPlain(byte: number): boolean {
   return byte >= 32 && byte <= 126 && byte !== QUOTE && byte !== BACKSLASH;
 }
 
-/** As far as whole words go, from the first one that is aligned; `start` when a byte before it is not plain. */
+/** The same from `start` on, at most some bytes of one word too early: whole words are looked at, aligned. */
 function plainWordsEnd(bytes: Uint8Array, start: number): number {
   let at = start;
   for (; ((bytes.byteOffset + at) & 3) !== 0; at++) {

@@ -16,7 +16,7 @@ export interface CompactionPolicy {
   readonly newerShareMax: number;
 }
 
-/** While memtables keep coming: a record is rewritten about half as often as at rest. */
+/** While memtables keep coming: a record is rewritten a third less often, or more. */
 export const UNDER_LOAD: CompactionPolicy = { fanIn: 6, newerShareMax: 1 };
 /** Once they have stopped. */
 export const AT_REST: CompactionPolicy = { fanIn: 4, newerShareMax: 0.4 };

@@ -13,6 +13,7 @@ import { latin1 } from "../record/latin1.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { FRAME_HEADER_BYTES, frameAround } from "../record/frame.ts";
 import { isCounter, isNodeID, type Version } from "../record/version.ts";
+import { LineFeeds } from "./line_feeds.ts";
 
 const LF = 10;
 const QUOTE = 34;
@@ -26,8 +27,6 @@ export const KEY_OFFSET = 6;
 
 /** So far a line feed is looked for byte by byte; beyond it the runtime's search in text is faster. */
 const LOOKED_AT_BYTES_MAX = 256;
-/** So much is made text at once. */
-const SEARCHED_BYTES = 8 * 1024;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -274,13 +273,8 @@ export function lineEnd(bytes: Uint8Array, position: number): number {
   for (let end = position; end < near; end++) {
     if (bytes[end] === LF) return end;
   }
-  for (let from = near; from < bytes.byteLength; from += SEARCHED_BYTES) {
-    const feed = latin1(bytes, from, Math.min(bytes.byteLength, from + SEARCHED_BYTES)).indexOf(
-      "\n",
-    );
-    if (feed >= 0) return from + feed;
-  }
-  return bytes.byteLength;
+  const feed = new LineFeeds(bytes).next(near);
+  return feed < 0 ? bytes.byteLength : feed;
 }
 
 /** Node IDs are few: the same string for the same bytes saves making it anew for every record. */

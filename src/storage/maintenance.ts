@@ -20,7 +20,7 @@ import { salvageTable } from "./salvage.ts";
 import { RunCursor, type TableReader } from "./sstable_reader.ts";
 import type { WrittenTable } from "./sstable_writer.ts";
 import type { Keyspace } from "./store.ts";
-import { type BuildOptions, buildTables } from "./table_builder.ts";
+import { type BuildOptions, buildTables, removeTables } from "./table_builder.ts";
 import type { TableCatalog } from "./table_catalog.ts";
 import type { Run } from "./table_set.ts";
 
@@ -204,14 +204,21 @@ export class Maintenance {
     const highestCounter = this.#options.highestCounter();
     const pause = () => this.#pause(this.#options.memtableFill() >= FILL_HURRIED);
     await memtable.sort(pause);
-    for (const keyspace of memtable.keyspaces.keys()) {
-      const source = new MergeCursor(memtable.cursor(keyspace, "", undefined));
-      const older = this.#catalog.tables.runs(keyspace);
-      const isCancelled = () => this.#isStopped;
-      const lane = { keyspace, older, pause, isCancelled };
-      const tables = await buildTables(source, this.#build(lane));
-      if (tables === undefined) return;
-      add.push(...tables);
+    let isComplete = false;
+    try {
+      for (const keyspace of memtable.keyspaces.keys()) {
+        const source = new MergeCursor(memtable.cursor(keyspace, "", undefined));
+        const older = this.#catalog.tables.runs(keyspace);
+        const isCancelled = () => this.#isStopped;
+        const lane = { keyspace, older, pause, isCancelled };
+        const tables = await buildTables(source, this.#build(lane));
+        if (tables === undefined) return;
+        add.push(...tables);
+      }
+      isComplete = true;
+    } finally {
+      // On a full disk they would take the room that is missing, each time that it is tried again.
+      if (!isComplete) removeTables(add, this.#options);
     }
     await this.#catalog.commit({ add, run, log: nextLog, highestCounter });
     this.#frozen.shift();

@@ -63,17 +63,22 @@ export async function buildTables(
     return written;
   } finally {
     open.writer?.abandon();
-    if (!isComplete) { for (const { number } of written) removeTable(number, options); }
+    if (!isComplete) removeTables(written, options);
     source.close();
   }
 }
 
-/** Removes a table that no manifest will name. Never throws: a leftover is removed at the next start. */
-function removeTable(number: number, { disk, directory }: BuildOptions): void {
-  try {
-    disk.remove(`${directory}/${tableName(number)}`);
-  } catch {
-    // The disk is failing.
+/** Removes tables that no manifest will name. Never throws: a leftover is removed at the next start. */
+export function removeTables(
+  tables: readonly WrittenTable[],
+  { disk, directory }: Pick<BuildOptions, "disk" | "directory">,
+): void {
+  for (const { number } of tables) {
+    try {
+      disk.remove(`${directory}/${tableName(number)}`);
+    } catch {
+      // The disk is failing.
+    }
   }
 }
 

@@ -177,19 +177,31 @@ Deno.test("LsmStore: a flush rests between slices, but not where somebody waits 
   assert(filled < resting / 2, `${filled} ms, ${resting} where there is time`);
 });
 
-/** Virtual ms that a merge of two runs takes when `meanwhile` happens as it begins. */
-async function compactionMs(meanwhile: (store: LsmStore) => Promise<unknown>): Promise<number> {
-  const subject = new VirtualStore();
-  const clock = new InstantClock();
+/** A store with runs of so many keys, the oldest first, each just flushed. */
+async function openWithRuns(
+  clock: InstantClock,
+  runs: readonly number[],
+  subject = new VirtualStore(),
+): Promise<LsmStore> {
   const store = await subject.open({ clock, durability: { mode: "os" } });
-  // The newer one is the larger, which is merged under load too.
-  for (const keys of [60_000, 65_000]) {
-    await store.apply(Array.from({ length: keys }, (_, i) => put(`key${keys}.${i}`, 1)));
-    await store.flush();
-  }
+  for (const [run, keys] of runs.entries()) await flushRun(store, `run${run}`, keys);
+  return store;
+}
+
+async function flushRun(store: LsmStore, name: string, keys: number): Promise<void> {
+  await store.apply(Array.from({ length: keys }, (_, i) => put(`${name}.${i}`, 1)));
+  await store.flush();
+}
+
+/** Virtual ms until the one merge is made that is to be made; closes the store. */
+async function compactionMs(
+  store: LsmStore,
+  clock: InstantClock,
+  meanwhile: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<number> {
   const startMs = clock.monotonicMs();
   assertEquals(store.statistics().compactionsTotal, 0);
-  await meanwhile(store);
+  await meanwhile();
   for (let i = 0; i < 100 && store.statistics().compactionsTotal === 0; i++) await turns();
   const tookMs = clock.monotonicMs() - startMs;
   assertEquals(store.statistics().compactionsTotal, 1);
@@ -198,27 +210,20 @@ async function compactionMs(meanwhile: (store: LsmStore) => Promise<unknown>): P
 }
 
 Deno.test("LsmStore: a compaction rests between slices until a memtable was flushed meanwhile", async () => {
-  const resting = await compactionMs(() => Promise.resolve());
-  const behind = await compactionMs(async (store) => {
-    await store.apply([put("more", 1)]);
-    await store.flush();
-  });
+  const clock = new InstantClock();
+  // The newer one is the larger, which is merged under load too.
+  const runs = [60_000, 65_000];
+  const resting = await compactionMs(await openWithRuns(clock, runs), clock);
+  const store = await openWithRuns(clock, runs);
+  const behind = await compactionMs(store, clock, () => flushRun(store, "more", 1));
   assert(resting >= 100 && behind < resting / 2, `${behind} ms, ${resting} where there is time`);
 });
 
-/** A store with two runs of one size, just flushed. */
-async function twoRuns(clock: InstantClock): Promise<LsmStore> {
-  const store = await new VirtualStore().open({ clock, durability: { mode: "os" } });
-  for (let run = 0; run < 2; run++) {
-    await store.apply(Array.from({ length: 100 }, (_, i) => put(`key${run}.${i}`, 1)));
-    await store.flush();
-  }
-  return store;
-}
+const TWO_SMALL = [100, 100];
 
 Deno.test("LsmStore: what compaction leaves lying under load is merged once nothing was flushed for some time", async () => {
   const clock = new InstantClock();
-  const store = await twoRuns(clock);
+  const store = await openWithRuns(clock, TWO_SMALL);
   assertEquals(store.statistics().compactionsTotal, 0);
   assert(store.statistics().compactionDebtBytes > 0);
   for (let i = 0; i < 10 && store.statistics().compactionsTotal === 0; i++) await turns();
@@ -249,20 +254,22 @@ class HeldClock extends InstantClock {
   }
 }
 
+/** Runs of which the newer one is too large a share of the older, but not under load. */
+const LEFT_LYING = [60_000, 45_000];
+
+/** Has the merge of what was left lying begin, on a store that was opened with it. */
+async function beginAtRest(clock: HeldClock, subject: VirtualStore): Promise<void> {
+  clock.pass(5_000);
+  for (let i = 0; i < 100 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
+  assertEquals(subject.paths(".tmp").length, 1, "the merge has begun");
+}
+
 Deno.test("LsmStore: a merge that was begun at rest gives way to the one that load needs", async () => {
   const clock = new HeldClock();
   const subject = new VirtualStore();
-  const store = await subject.open({ clock, durability: { mode: "os" } });
-  const flush = async (name: string, keys: number) => {
-    await store.apply(Array.from({ length: keys }, (_, i) => put(`${name}.${i}`, 1)));
-    await store.flush();
-  };
-  await flush("first", 60_000);
-  await flush("second", 45_000);
-  clock.pass(5_000);
-  for (let i = 0; i < 100 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
-  assertEquals(subject.paths(".tmp").length, 1, "the merge of both has begun");
-  await flush("third", 20_000);
+  const store = await openWithRuns(clock, LEFT_LYING, subject);
+  await beginAtRest(clock, subject);
+  await flushRun(store, "third", 20_000);
   await turns();
   // Of all three: had that of the first two gone on, the third would be too small to be merged with.
   assertEquals(store.statistics().compactionsTotal, 1);
@@ -274,16 +281,12 @@ Deno.test("LsmStore: a merge that was begun at rest gives way to the one that lo
 Deno.test("LsmStore: a merge that was begun at rest gives way to a repair", async () => {
   const clock = new HeldClock();
   const subject = new VirtualStore();
-  const store = await subject.open({ clock, durability: { mode: "os" } });
-  await store.apply([{ ...put("one", 1), keyspace: "other" }]);
-  await store.flush();
+  const first = await subject.open();
+  await first.apply([{ ...put("one", 1), keyspace: "other" }]);
+  await first.close();
   const [other] = subject.paths(".sst");
-  for (const keys of [60_000, 45_000]) {
-    await store.apply(Array.from({ length: keys }, (_, i) => put(`key${keys}.${i}`, 1)));
-    await store.flush();
-  }
-  clock.pass(5_000);
-  for (let i = 0; i < 100 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
+  const store = await openWithRuns(clock, LEFT_LYING, subject);
+  await beginAtRest(clock, subject);
   subject.device.flipBit(other!, 12);
   assertThrows(() => store.get("other", "one"), ConvergeError, "checksum");
   for (let i = 0; i < 2_000 && subject.damage.length === 0; i++) await Promise.resolve();
@@ -294,26 +297,6 @@ Deno.test("LsmStore: a merge that was begun at rest gives way to a repair", asyn
   await store.close();
 });
 
-/** Virtual ms that the merge of two runs takes which was begun at rest, when `meanwhile` happens. */
-async function restMs(
-  clock: HeldClock,
-  meanwhile: (store: LsmStore) => Promise<unknown> = () => Promise.resolve(),
-): Promise<number> {
-  const store = await new VirtualStore().open({ clock, durability: { mode: "os" } });
-  for (const keys of [60_000, 45_000]) {
-    await store.apply(Array.from({ length: keys }, (_, i) => put(`key${keys}.${i}`, 1)));
-    await store.flush();
-  }
-  clock.pass(5_000);
-  const startMs = clock.monotonicMs();
-  await meanwhile(store);
-  for (let i = 0; i < 100 && store.statistics().compactionsTotal === 0; i++) await turns();
-  const tookMs = clock.monotonicMs() - startMs;
-  assertEquals(store.statistics().compactionsTotal, 1);
-  await store.close();
-  return tookMs;
-}
-
 /** A clock of a process whose thread is busy with something else. */
 class BusyClock extends HeldClock {
   override setTimer(delayMs: number, callback: () => void): TimerID {
@@ -322,14 +305,16 @@ class BusyClock extends HeldClock {
 }
 
 Deno.test("LsmStore: a merge that was begun at rest does not hurry, and waits while the thread is busy", async () => {
-  const resting = await restMs(new HeldClock());
+  const mergeMs = async (clock: HeldClock, more: number): Promise<number> => {
+    const store = await openWithRuns(clock, LEFT_LYING);
+    clock.pass(5_000);
+    return await compactionMs(store, clock, () => flushRun(store, "more", more));
+  };
+  const resting = await mergeMs(new HeldClock(), 0);
   assert(resting >= 80, `${resting} ms`);
-  const flushed = await restMs(new HeldClock(), async (store) => {
-    await store.apply([put("more", 1)]);
-    await store.flush();
-  });
+  const flushed = await mergeMs(new HeldClock(), 1);
   assert(flushed >= resting * 0.8, `${flushed} ms after a flush, ${resting} without`);
-  const busy = await restMs(new BusyClock());
+  const busy = await mergeMs(new BusyClock(), 0);
   assert(busy > resting * 5, `${busy} ms where the thread is busy, ${resting} where it is not`);
 });
 
@@ -345,7 +330,7 @@ class EarlyClock extends InstantClock {
 
 Deno.test("LsmStore: where a timer is early, what is left lying is merged after the next", async () => {
   const clock = new EarlyClock();
-  const store = await twoRuns(clock);
+  const store = await openWithRuns(clock, TWO_SMALL);
   for (let i = 0; i < 10 && store.statistics().compactionsTotal === 0; i++) await turns();
   assertEquals(store.statistics().tableCount, 1);
   const nowMs = clock.monotonicMs();
@@ -361,10 +346,34 @@ class ImpatientClock extends InstantClock {
 }
 
 Deno.test("LsmStore: settled() does at once what is left lying", async () => {
-  const store = await twoRuns(new ImpatientClock());
+  const store = await openWithRuns(new ImpatientClock(), TWO_SMALL);
   for (let i = 0; i < 10; i++) await turns();
   assertEquals(store.statistics().tableCount, 2);
   await store.settled();
   assertEquals(store.statistics().tableCount, 1);
+  await store.close();
+});
+
+Deno.test("LsmStore: a flush that finds the disk full leaves no table behind, of any keyspace", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  let failures = 3;
+  let opened = 0;
+  const openAppend = disk.openAppend.bind(disk);
+  disk.openAppend = (path, options) => {
+    // The second table of each attempt.
+    if (path.endsWith(".sst.tmp") && ++opened % 2 === 0 && failures-- > 0) {
+      throw new ConvergeError("disk_full", "Cannot open: no space");
+    }
+    return openAppend(path, options);
+  };
+  const store = await subject.open({ disk, memtableBytes: 1 << 20 });
+  await store.apply([put("one", 1), { ...put("two", 1), keyspace: "other" }]);
+  const flushed = store.flush().catch(() => {});
+  for (let i = 0; i < 100 && store.statistics().flushesTotal === 0; i++) await turns();
+  await flushed;
+  assert(failures <= 0);
+  assertEquals(store.statistics().tableCount, 2);
+  assertEquals(subject.paths(".sst").length, 2);
   await store.close();
 });
