@@ -22,6 +22,11 @@ export interface NetworkRequest {
   timeoutMs: number;
   /** Bytes of answer to accept at most; a larger answer is a `timeout` error. */
   maxResponseBytes?: number;
+  /**
+   * May go over a connection that it shares with other requests under way: for small ones that come
+   * often, since a long one holds up what is behind it.
+   */
+  mayShare?: boolean;
 }
 
 /** A peer's whole answer. */

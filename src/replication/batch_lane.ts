@@ -1,25 +1,25 @@
 /**
  * A queue that sends what has gathered as one batch. While a batch is under way more gathers, so
- * batches grow with load by themselves and a lone request does not wait. Under load the next batch
- * also waits for a moment: what a batch costs beside its entries is then shared by more of them.
+ * batches grow with load by themselves and a lone request does not wait.
  */
 import type { Clock } from "../platform/clock.ts";
 
 /** Bounds of a lane. */
 export interface LaneLimits {
-  /** Batches under way at once. */
+  /**
+   * Batches under way at once. A second one leaves beside the first only where waiting would not
+   * make it larger, or where the first gets no answer.
+   */
   inFlightMax: number;
   /** Bytes and entries of one batch. */
   batchBytesMax: number;
   batchEntriesMax: number;
   /** Bytes waiting at most; more is refused. */
   queueBytesMax: number;
-  /** Milliseconds that a batch gathers when the one before had several entries; 0: it does not. */
-  windowMs: number;
 }
 
-/** Entries of a batch from which on the lane counts as busy. */
-const BUSY_ENTRIES = 4;
+/** Milliseconds after which a batch without an answer no longer holds up what is behind it. */
+export const PATIENCE_MS = 25;
 
 /** One lane. Invariants: `inFlight <= inFlightMax`; `queuedBytes <= queueBytesMax` (+ one entry). */
 export class BatchLane<Entry> {
@@ -32,7 +32,9 @@ export class BatchLane<Entry> {
   #queuedBytes = 0;
   #inFlight = 0;
   #scheduled = false;
-  #lastBatchEntries = 0;
+  /** When the newest batch left. */
+  #sentMs = 0;
+  #waitsForAnswer = false;
 
   constructor(
     clock: Clock,
@@ -74,21 +76,40 @@ export class BatchLane<Entry> {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#inFlight >= this.#limits.inFlightMax) return;
-    this.#scheduled = true;
-    const { windowMs } = this.#limits;
-    if (windowMs > 0 && this.#lastBatchEntries >= BUSY_ENTRIES) {
-      this.#clock.setTimer(windowMs, this.#pump);
-    } else {
+    if (this.#scheduled) return;
+    if (this.#inFlight === 0 || this.#isFull()) {
+      this.#scheduled = true;
       queueMicrotask(this.#pump);
+    } else if (this.#inFlight < this.#limits.inFlightMax && !this.#waitsForAnswer) {
+      this.#waitsForAnswer = true;
+      this.#clock.setTimer(PATIENCE_MS, this.#onLate);
     }
+  }
+
+  /** Whether as much waits as fits into a batch, and one may leave beside those under way. */
+  #isFull(): boolean {
+    const { inFlightMax, batchBytesMax, batchEntriesMax } = this.#limits;
+    return this.#inFlight < inFlightMax &&
+      (this.#queuedBytes >= batchBytesMax || this.#queue.length >= batchEntriesMax);
   }
 
   readonly #pump = (): void => {
     this.#scheduled = false;
-    while (this.#queue.length > 0 && this.#inFlight < this.#limits.inFlightMax) {
-      this.#inFlight++;
-      this.#send(this.#takeBatch()).then(this.#sent);
+    while (this.#queue.length > 0 && (this.#inFlight === 0 || this.#isFull())) this.#sendBatch();
+    if (this.#queue.length > 0) this.#schedule();
+  };
+
+  readonly #onLate = (): void => {
+    this.#waitsForAnswer = false;
+    const { inFlightMax } = this.#limits;
+    if (this.#queue.length === 0 || this.#inFlight === 0 || this.#inFlight >= inFlightMax) return;
+    const leftMs = this.#sentMs + PATIENCE_MS - this.#clock.monotonicMs();
+    if (leftMs <= 0) {
+      this.#sendBatch();
+    } else {
+      this.#waitsForAnswer = true;
+      // A timer may be a little early: not again at once.
+      this.#clock.setTimer(Math.max(1, leftMs), this.#onLate);
     }
   };
 
@@ -96,6 +117,12 @@ export class BatchLane<Entry> {
     this.#inFlight--;
     if (this.#queue.length > 0) this.#schedule();
   };
+
+  #sendBatch(): void {
+    this.#inFlight++;
+    if (this.#limits.inFlightMax > 1) this.#sentMs = this.#clock.monotonicMs();
+    this.#send(this.#takeBatch()).then(this.#sent);
+  }
 
   #takeBatch(): Entry[] {
     const { batchBytesMax, batchEntriesMax } = this.#limits;
@@ -108,7 +135,6 @@ export class BatchLane<Entry> {
       count++;
     }
     this.#queuedBytes -= bytes;
-    this.#lastBatchEntries = count;
     if (count === this.#queue.length) {
       const batch = this.#queue;
       this.#queue = [];

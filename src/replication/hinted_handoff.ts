@@ -85,7 +85,6 @@ export class HintedHandoff {
         batchBytesMax: 2 ** 20,
         batchEntriesMax: 1024,
         queueBytesMax: 2 ** 24,
-        windowMs: 1,
       },
       ({ record }) => sizeOf(record),
       (batch) => this.#store(batch),

@@ -50,7 +50,6 @@ const WRITE_LIMITS: LaneLimits = {
   batchBytesMax: 512 * 1024,
   batchEntriesMax: 1024,
   queueBytesMax: 16 * 1024 * 1024,
-  windowMs: 1,
 };
 
 const READ_LIMITS: LaneLimits = {
@@ -58,7 +57,6 @@ const READ_LIMITS: LaneLimits = {
   batchBytesMax: 64 * 1024,
   batchEntriesMax: 256,
   queueBytesMax: 4 * 1024 * 1024,
-  windowMs: 1,
 };
 
 const encoder = new TextEncoder();
@@ -177,7 +175,12 @@ export class PeerLink {
   async request(
     method: "GET" | "POST",
     path: string,
-    options: { body?: Uint8Array; timeoutMs?: number; headers?: Record<string, string> } = {},
+    options: {
+      body?: Uint8Array;
+      timeoutMs?: number;
+      headers?: Record<string, string>;
+      mayShare?: boolean;
+    } = {},
   ): Promise<NetworkResponse> {
     const { platform, lamport, selfName } = this.#context;
     const { origin, nodeID } = this.#context.member();
@@ -203,6 +206,7 @@ export class PeerLink {
         headers: this.#context.auth.signed(method, path, headers, options.body),
         ...(options.body === undefined ? {} : { body: options.body }),
         timeoutMs: options.timeoutMs ?? this.#context.timeoutMs,
+        mayShare: options.mayShare ?? false,
       });
     } catch (error) {
       this.#breaker.failed(platform.clock.monotonicMs(), startMs);
@@ -245,7 +249,7 @@ export class PeerLink {
     let failure: WriteAnswer = "timeout";
     try {
       const body = joinFrames(batch.map(({ record }) => record));
-      const response = await this.request("POST", "/internal/kv", { body });
+      const response = await this.request("POST", "/internal/kv", { body, mayShare: true });
       results = decodeApplyResults(response.body, batch.length);
     } catch (error) {
       failure = failureOf(error);
@@ -265,6 +269,7 @@ export class PeerLink {
       for (const question of batch) questions += encodeReadQuestion(question);
       const response = await this.request("POST", "/internal/read", {
         body: encoder.encode(questions),
+        mayShare: true,
       });
       replies = decodeReadReplies(response.body, batch.length);
     } catch (error) {

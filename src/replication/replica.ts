@@ -58,7 +58,6 @@ export class Replica {
         batchBytesMax: 2 ** 20,
         batchEntriesMax: 2048,
         queueBytesMax: 2 ** 25,
-        windowMs: 1,
       },
       ({ record }) => record.frame.byteLength,
       (batch) => this.#sendLocal(batch),

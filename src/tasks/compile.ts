@@ -19,7 +19,7 @@ const PERMISSIONS = [
   "--allow-net",
   "--allow-read=./data",
   "--allow-write=./data",
-  "--allow-env=CONVERGE_*",
+  "--allow-env=CONVERGE_*,WS_NO_*",
 ];
 
 /** What `deno compile` says where only its base runtime is missing. */

@@ -23,7 +23,7 @@ export function convergeCommand(args: string[]): [string, string[]] {
     "--allow-net",
     `--allow-read=./data,${main},${source}`,
     "--allow-write=./data",
-    "--allow-env=CONVERGE_*",
+    "--allow-env=CONVERGE_*,WS_NO_*",
     main,
     ...args,
   ]];

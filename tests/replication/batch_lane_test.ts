@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { BatchLane, type LaneLimits } from "../../src/replication/batch_lane.ts";
+import { BatchLane, type LaneLimits, PATIENCE_MS } from "../../src/replication/batch_lane.ts";
 import { drainMicrotasks } from "../../src/simulation/drain.ts";
 import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
 import { VirtualTime } from "../../src/simulation/virtual_time.ts";
@@ -10,7 +10,6 @@ const LIMITS: LaneLimits = {
   batchBytesMax: 10,
   batchEntriesMax: 4,
   queueBytesMax: 20,
-  windowMs: 0,
 };
 
 /** A lane of numbers that are their own size; batches stay under way until they are ended. */
@@ -25,6 +24,11 @@ function lane(limits: LaneLimits = LIMITS) {
   return { lane, batches, ends, time };
 }
 
+async function runUntil(time: VirtualTime, ms: number): Promise<void> {
+  time.schedule(ms - time.nowMs, () => {});
+  while (time.step(ms)) await drainMicrotasks();
+}
+
 Deno.test("BatchLane: what was pushed in one turn leaves as one batch", async () => {
   const { lane: queue, batches } = lane();
   for (const size of [1, 2, 3]) assert(queue.push(size));
@@ -35,8 +39,10 @@ Deno.test("BatchLane: what was pushed in one turn leaves as one batch", async ()
 });
 
 Deno.test("BatchLane: batches are bounded in bytes and entries, an entry too large goes alone", async () => {
-  const { lane: queue, batches } = lane({ ...LIMITS, inFlightMax: 9, queueBytesMax: 100 });
+  const { lane: queue, batches, ends } = lane({ ...LIMITS, inFlightMax: 9, queueBytesMax: 100 });
   for (const size of [1, 1, 1, 1, 1, 6, 6, 40, 1]) queue.push(size);
+  await drainMicrotasks();
+  for (const end of ends) end();
   await drainMicrotasks();
   assertEquals(batches, [[1, 1, 1, 1], [1, 6], [6], [40], [1]]);
 });
@@ -115,23 +121,59 @@ Deno.test("BatchLane: every entry leaves once, in order, within all bounds", asy
   );
 });
 
-Deno.test("BatchLane: a busy lane gathers for its window, an idle one does not wait", async () => {
-  const limits = { ...LIMITS, inFlightMax: 1, batchBytesMax: 100, batchEntriesMax: 100 };
-  const { lane: queue, batches, ends, time } = lane({ ...limits, windowMs: 1 });
-  for (const size of [1, 2, 3, 4]) queue.push(size);
-  await drainMicrotasks();
-  assertEquals(batches, [[1, 2, 3, 4]]);
+const ROOMY = { ...LIMITS, batchBytesMax: 100, batchEntriesMax: 100, queueBytesMax: 1_000 };
+
+Deno.test("BatchLane: while a batch is under way the next one gathers", async () => {
+  const { lane: queue, batches, ends } = lane(ROOMY);
+  for (const size of [1, 2, 3]) {
+    queue.push(size);
+    await drainMicrotasks();
+  }
+  assertEquals(batches, [[1]]);
   ends[0]!();
   await drainMicrotasks();
-  queue.push(5);
+  assertEquals(batches, [[1], [2, 3]]);
+});
+
+Deno.test("BatchLane: a batch without an answer holds up the next one for a moment only", async () => {
+  const { lane: queue, batches, time } = lane(ROOMY);
+  for (const size of [1, 2, 3]) {
+    queue.push(size);
+    await drainMicrotasks();
+  }
+  await runUntil(time, PATIENCE_MS - 1);
+  assertEquals(batches, [[1]]);
+  await runUntil(time, PATIENCE_MS);
+  assertEquals(batches, [[1], [2, 3]]);
+  queue.push(4);
   await drainMicrotasks();
-  queue.push(6);
-  assertEquals(batches.length, 1);
-  time.step(Infinity);
-  assertEquals(batches[1], [5, 6]);
-  ends[1]!();
+  await runUntil(time, 10 * PATIENCE_MS);
+  assertEquals(batches, [[1], [2, 3]], "no more than two");
+});
+
+Deno.test("BatchLane: patience counts from the batch that is under way", async () => {
+  const { lane: queue, batches, ends, time } = lane(ROOMY);
+  queue.push(1);
   await drainMicrotasks();
-  queue.push(7);
+  queue.push(2); // this one has the clock look after PATIENCE_MS
   await drainMicrotasks();
-  assertEquals(batches[2], [7]);
+  await runUntil(time, PATIENCE_MS - 5);
+  ends[0]!();
+  await drainMicrotasks();
+  assertEquals(batches, [[1], [2]]);
+  queue.push(3);
+  await drainMicrotasks();
+  await runUntil(time, 2 * PATIENCE_MS - 6);
+  assertEquals(batches, [[1], [2]]);
+  await runUntil(time, 2 * PATIENCE_MS - 5);
+  assertEquals(batches, [[1], [2], [3]]);
+});
+
+Deno.test("BatchLane: what fills a batch leaves beside one that is under way", async () => {
+  const { lane: queue, batches } = lane({ ...ROOMY, batchEntriesMax: 3 });
+  for (const size of [1, 2, 3, 4, 5, 6]) {
+    queue.push(size);
+    await drainMicrotasks();
+  }
+  assertEquals(batches, [[1], [2, 3, 4]]);
 });

@@ -1,6 +1,7 @@
-/** Calls between nodes over `fetch`. */
+/** Calls between nodes, over `fetch` and over connections that small ones share. */
 import { ConvergeError } from "../../errors.ts";
 import type { Network, NetworkRequest, NetworkResponse } from "../network.ts";
+import { PeerSocket } from "./peer_socket.ts";
 
 /** Answers accepted when a request does not say. */
 const RESPONSE_BYTES_MAX = 16 * 1024 * 1024;
@@ -11,6 +12,16 @@ const PEERS_MAX = 1024;
 /** Below the servers' own patience, so that a connection is seldom closed under a request. */
 const IDLE_MS = 60_000;
 
+/** Between two attempts to open a socket to a peer that has none, or knows of none. */
+const SOCKET_RETRY_MS = 1_000;
+
+/** The ways to one peer. */
+interface Ways {
+  readonly client: Deno.HttpClient;
+  socket: PeerSocket | undefined;
+  socketTriedMs: number;
+}
+
 /**
  * A {@linkcode Network} over `fetch`, with kept-alive connections.
  *
@@ -20,10 +31,18 @@ const IDLE_MS = 60_000;
  */
 export class DenoNetwork implements Network {
   /** Invariant: at most PEERS_MAX entries, the least recently added goes first. */
-  readonly #clients = new Map<string, Deno.HttpClient>();
+  readonly #ways = new Map<string, Ways>();
   #closed = false;
 
-  async request(request: NetworkRequest): Promise<NetworkResponse> {
+  request(request: NetworkRequest): Promise<NetworkResponse> {
+    if (request.mayShare === true && !this.#closed) {
+      const socket = socketOf(request.origin, this.#waysTo(request.origin));
+      if (socket.takes(request)) return socket.request(request);
+    }
+    return this.#fetch(request);
+  }
+
+  async #fetch(request: NetworkRequest): Promise<NetworkResponse> {
     const { origin, path, timeoutMs } = request;
     const limit = request.maxResponseBytes ?? RESPONSE_BYTES_MAX;
     // Not AbortSignal.timeout: its timer would outlive the request.
@@ -37,7 +56,7 @@ export class DenoNetwork implements Network {
         body: request.body as Uint8Array<ArrayBuffer> | undefined ?? null,
         redirect: "manual",
         signal: abort.signal,
-        client: this.#clientFor(origin),
+        client: this.#waysTo(origin).client,
       });
       const body = await readBounded(response, limit);
       return { status: response.status, headers: response.headers, body };
@@ -52,28 +71,45 @@ export class DenoNetwork implements Network {
   /** Closes every connection; requests under way fail. */
   close(): void {
     this.#closed = true;
-    for (const client of this.#clients.values()) client.close();
-    this.#clients.clear();
+    for (const ways of this.#ways.values()) closeWays(ways);
+    this.#ways.clear();
   }
 
-  #clientFor(origin: string): Deno.HttpClient {
+  #waysTo(origin: string): Ways {
     if (this.#closed) throw new ConvergeError("closed", `Cannot call ${origin}: network is closed`);
-    let client = this.#clients.get(origin);
-    if (client === undefined) {
-      if (this.#clients.size >= PEERS_MAX) this.#closeOldest();
-      client = Deno.createHttpClient(clientOptions(origin));
-      this.#clients.set(origin, client);
+    let ways = this.#ways.get(origin);
+    if (ways === undefined) {
+      if (this.#ways.size >= PEERS_MAX) this.#closeOldest();
+      const client = Deno.createHttpClient(clientOptions(origin));
+      ways = { client, socket: undefined, socketTriedMs: -Infinity };
+      this.#ways.set(origin, ways);
     }
-    return client;
+    return ways;
   }
 
   #closeOldest(): void {
-    for (const [origin, client] of this.#clients) {
-      client.close();
-      this.#clients.delete(origin);
+    for (const [origin, ways] of this.#ways) {
+      closeWays(ways);
+      this.#ways.delete(origin);
       return;
     }
   }
+}
+
+/** The socket to a peer: a new one, now and then, where there is none that is of use. */
+function socketOf(origin: string, ways: Ways): PeerSocket {
+  if (ways.socket !== undefined && !ways.socket.isOver) return ways.socket;
+  const nowMs = performance.now();
+  if (ways.socket === undefined || nowMs - ways.socketTriedMs >= SOCKET_RETRY_MS) {
+    ways.socketTriedMs = nowMs;
+    ways.socket = new PeerSocket(origin);
+  }
+  return ways.socket;
+}
+
+function closeWays({ client, socket }: Ways): void {
+  socket?.close();
+  client.close();
 }
 
 function clientOptions(origin: string): Deno.CreateHttpClientOptions {

@@ -1,6 +1,7 @@
 /** The listening side of a node: `Deno.serve` with its address known before the node is open. */
 import { ConvergeError } from "../../errors.ts";
 import type { Log } from "../log.ts";
+import { SocketServer } from "./socket_server.ts";
 
 /** What answers requests. */
 export type Handler = (request: Request) => Response | Promise<Response>;
@@ -23,18 +24,25 @@ export interface HttpServerOptions {
  */
 export class HttpServer {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #sockets: SocketServer;
   #handler: Handler = notReady;
 
   private constructor({ hostname, port, log }: HttpServerOptions) {
-    this.#server = Deno.serve({
-      hostname,
-      port,
-      onListen() {},
-      onError(error) {
-        log.error("request.crashed", { error });
-        return problem(500, "internal", "The node could not answer this request");
-      },
-    }, (request) => this.#handler(request));
+    const onError = (error: unknown): Response => {
+      log.error("request.crashed", { error });
+      return problem(500, "internal", "The node could not answer this request");
+    };
+    this.#sockets = new SocketServer(async (request) => {
+      try {
+        return await this.#handler(request);
+      } catch (error) {
+        return onError(error);
+      }
+    });
+    this.#server = Deno.serve(
+      { hostname, port, onListen() {}, onError },
+      (request) => this.#sockets.accept(request) ?? this.#handler(request),
+    );
   }
 
   /**
@@ -74,7 +82,8 @@ export class HttpServer {
   async close(graceMs: number): Promise<boolean> {
     const { promise: tooLate, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), graceMs);
-    const drained = this.#server.shutdown().then(() => true);
+    // A server that shuts down cuts its sockets, whatever is under way there.
+    const drained = this.#sockets.close().then(() => this.#server.shutdown()).then(() => true);
     const complete = await Promise.race([drained, tooLate]);
     clearTimeout(timer);
     return complete;

@@ -1,0 +1,283 @@
+/** Both ends of a shared connection, over a real one. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { DenoLog } from "../../src/platform/deno/deno_log.ts";
+import { DenoNetwork } from "../../src/platform/deno/deno_network.ts";
+import { type Handler, HttpServer } from "../../src/platform/deno/http_server.ts";
+import { PeerSocket } from "../../src/platform/deno/peer_socket.ts";
+import { SOCKET_BODY_BYTES_MAX, SOCKET_PATH } from "../../src/platform/deno/socket_message.ts";
+import type { NetworkRequest } from "../../src/platform/network.ts";
+import { until } from "../cluster/harness.ts";
+
+const lines: string[] = [];
+const log = new DenoLog({ readable: false, write: (line) => lines.push(line) });
+const text = new TextDecoder();
+const bytes = new TextEncoder();
+
+/** What `fetch` between nodes sends and a socket does not. */
+const FETCH_ONLY = "accept-encoding";
+
+function post(origin: string, more: Partial<NetworkRequest> = {}): NetworkRequest {
+  return { method: "POST", origin, path: "/internal/x", timeoutMs: 5_000, mayShare: true, ...more };
+}
+
+/** A server, an open socket to it, and the end of both. */
+async function withSocket(
+  handler: Handler,
+  use: (socket: PeerSocket, origin: string, server: HttpServer) => Promise<void>,
+): Promise<void> {
+  const server = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
+  server.handle(handler);
+  const origin = `http://127.0.0.1:${server.port}`;
+  const socket = new PeerSocket(origin);
+  try {
+    await until("the socket is open", () => Promise.resolve(socket.takes(post(origin))));
+    await use(socket, origin, server);
+  } finally {
+    socket.close();
+    await server.close(5_000);
+    await until("the socket is closed", () => Promise.resolve(socket.isOver));
+  }
+}
+
+async function assertTimeout(promise: Promise<unknown>): Promise<void> {
+  const error = await assertRejects(() => promise, ConvergeError);
+  assertEquals(error.code, "timeout", error.message);
+}
+
+Deno.test("PeerSocket.request() brings a request to the handler as one like any other", async () => {
+  const handler: Handler = async (request) => {
+    const { method, url, headers } = request;
+    const body = await request.bytes();
+    const facts = [
+      method,
+      new URL(url).pathname,
+      headers.get("x-a"),
+      headers.get("content-length"),
+    ];
+    return new Response(body.toReversed(), { status: 207, headers: { "x-facts": facts.join() } });
+  };
+  await withSocket(handler, async (socket, origin) => {
+    for (const length of [0, 1, 1_000, 70_000, SOCKET_BODY_BYTES_MAX]) {
+      const body = new Uint8Array(length).map((_, i) => i % 251);
+      const request = post(origin, { body, headers: { "x-a": "b" } });
+      assert(socket.takes(request));
+      const response = await socket.request(request);
+      assertEquals(response.status, 207);
+      assertEquals(response.headers.get("x-facts"), `POST,/internal/x,b,${length}`);
+      assertEquals(response.body, body.toReversed());
+    }
+  });
+});
+
+Deno.test("PeerSocket.request(): each gets its own answer, in whatever order they come", async () => {
+  const releases = new Map<string, () => void>();
+  const handler: Handler = async (request) => {
+    const name = await request.text();
+    await new Promise<void>((resolve) => releases.set(name, resolve));
+    return new Response(name);
+  };
+  await withSocket(handler, async (socket, origin) => {
+    const names = ["a", "b", "c"];
+    const answers = names.map((name) => socket.request(post(origin, { body: bytes.encode(name) })));
+    await until("all have arrived", () => Promise.resolve(releases.size === 3));
+    for (const name of ["c", "a", "b"]) releases.get(name)!();
+    const bodies = (await Promise.all(answers)).map(({ body }) => text.decode(body));
+    assertEquals(bodies, names);
+  });
+});
+
+Deno.test("PeerSocket.takes() small requests only, and none that is no POST", async () => {
+  await withSocket(() => new Response(), (socket, origin) => {
+    assert(socket.takes(post(origin, { body: new Uint8Array(SOCKET_BODY_BYTES_MAX) })));
+    assert(!socket.takes(post(origin, { body: new Uint8Array(SOCKET_BODY_BYTES_MAX + 1) })));
+    assert(!socket.takes(post(origin, { method: "GET" })));
+    return Promise.resolve();
+  });
+});
+
+Deno.test("PeerSocket: after a late answer it takes no more, and what is under way is still answered", async () => {
+  const releases: (() => void)[] = [];
+  const handler: Handler = async () => {
+    await new Promise<void>((resolve) => releases.push(resolve));
+    return new Response("late");
+  };
+  await withSocket(handler, async (socket, origin) => {
+    const late = socket.request(post(origin, { timeoutMs: 50 }));
+    const other = socket.request(post(origin));
+    await assertTimeout(late);
+    assert(!socket.takes(post(origin)));
+    assert(socket.isOver);
+    await until("both have arrived", () => Promise.resolve(releases.length === 2));
+    for (const release of releases) release();
+    assertEquals(text.decode((await other).body), "late");
+  });
+});
+
+Deno.test("PeerSocket.request() answers timeout when an answer is too large", async () => {
+  await withSocket(() => new Response("x".repeat(50)), async (socket, origin) => {
+    await assertTimeout(socket.request(post(origin, { maxResponseBytes: 49 })));
+    const { body } = await socket.request(post(origin, { maxResponseBytes: 50 }));
+    assertEquals(body.byteLength, 50);
+  });
+});
+
+Deno.test("PeerSocket.close() fails what is under way", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<Response>();
+  const handler: Handler = () => {
+    arrived.resolve();
+    return release.promise;
+  };
+  await withSocket(handler, async (socket, origin) => {
+    const answer = socket.request(post(origin));
+    await arrived.promise;
+    socket.close();
+    await assertTimeout(answer);
+    release.resolve(new Response());
+  });
+});
+
+Deno.test("HttpServer.close() answers what is under way on a socket, then closes it", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<Response>();
+  const handler: Handler = () => {
+    arrived.resolve();
+    return release.promise;
+  };
+  await withSocket(handler, async (socket, origin, server) => {
+    const answer = socket.request(post(origin));
+    await arrived.promise;
+    const closed = server.close(5_000);
+    release.resolve(new Response("done"));
+    assertEquals(text.decode((await answer).body), "done");
+    assertEquals(await closed, true);
+    await until("the socket is closed", () => Promise.resolve(socket.isOver));
+  });
+});
+
+Deno.test("HttpServer answers a handler that crashed over a socket with 500 and no stack trace", async () => {
+  const handler: Handler = () => {
+    throw new Error("secret detail");
+  };
+  await withSocket(handler, async (socket, origin) => {
+    const { status, body } = await socket.request(post(origin));
+    assertEquals(status, 500);
+    assert(!text.decode(body).includes("secret"));
+    assert(lines.some((line) => line.includes("request.crashed") && line.includes("secret")));
+  });
+});
+
+Deno.test("HttpServer opens no socket for a page, and none elsewhere", async () => {
+  await withSocket(() => new Response("plain"), async (_, origin) => {
+    const statusOf = async (path: string, headers: Record<string, string>) => {
+      const { hostname, port } = new URL(origin);
+      using connection = await Deno.connect({ hostname, port: Number(port) });
+      const head = {
+        host: `${hostname}:${port}`,
+        connection: "Upgrade",
+        upgrade: "websocket",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "sec-websocket-version": "13",
+        ...headers,
+      };
+      const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`);
+      await connection.write(bytes.encode(`GET ${path} HTTP/1.1\r\n${lines.join("")}\r\n`));
+      const buffer = new Uint8Array(4096);
+      const length = await connection.read(buffer) ?? 0;
+      return Number(text.decode(buffer.subarray(0, length)).split(" ")[1]);
+    };
+    assertEquals(await statusOf(SOCKET_PATH, {}), 101);
+    assertEquals(await statusOf(SOCKET_PATH, { origin: "http://evil.example" }), 403);
+    assertEquals(await statusOf(`/kv${SOCKET_PATH}`, {}), 200);
+    assertEquals(await statusOf(SOCKET_PATH, { upgrade: "h2c" }), 200);
+  });
+});
+
+Deno.test("HttpServer closes a socket that brings what it cannot use, and asks no handler", async () => {
+  let asked = 0;
+  const handler: Handler = () => {
+    asked++;
+    return new Response();
+  };
+  await withSocket(handler, async (_, origin) => {
+    const head = (path: string) => {
+      const json = JSON.stringify({ path, headers: {} });
+      return `\0\0\0\x01\0\0\0${String.fromCharCode(json.length)}${json}`;
+    };
+    const unusable: (string | Uint8Array<ArrayBuffer>)[] = [
+      "text",
+      bytes.encode("short"),
+      bytes.encode(head("/kv/greeting")),
+      bytes.encode(head("@evil.example/internal/x")),
+      bytes.encode(head("/internal/x") + "x".repeat(SOCKET_BODY_BYTES_MAX + 1)),
+    ];
+    for (const message of unusable) {
+      const socket = new WebSocket(origin.replace("http", "ws") + SOCKET_PATH);
+      const closed = new Promise((resolve) => socket.onclose = resolve);
+      socket.onopen = () => socket.send(message);
+      await closed;
+    }
+    assertEquals(asked, 0);
+  });
+});
+
+/** Sends requests that may share until one did. */
+async function untilShared(network: DenoNetwork, request: NetworkRequest): Promise<void> {
+  await until("a request shared", async () => {
+    const { body } = await network.request(request);
+    return text.decode(body) === "shared";
+  });
+}
+
+const tellsTheWay: Handler = (request) =>
+  new Response(request.headers.has(FETCH_ONLY) ? "alone" : "shared");
+
+Deno.test("DenoNetwork: requests that may share do once the socket is open, others never", async () => {
+  await withSocket(tellsTheWay, async (_, origin) => {
+    const network = new DenoNetwork();
+    const first = await network.request(post(origin));
+    assertEquals(text.decode(first.body), "alone", "nothing waits for a socket");
+    await untilShared(network, post(origin));
+    const alone = await network.request(post(origin, { mayShare: false }));
+    assertEquals(text.decode(alone.body), "alone");
+    network.close();
+  });
+});
+
+Deno.test("DenoNetwork: a peer that knows no sockets is asked by fetch", async () => {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    if (request.url.endsWith(SOCKET_PATH)) return new Response(null, { status: 404 });
+    return new Response("by fetch");
+  });
+  const network = new DenoNetwork();
+  for (let i = 0; i < 20; i++) {
+    const { body } = await network.request(post(`http://127.0.0.1:${server.addr.port}`));
+    assertEquals(text.decode(body), "by fetch");
+  }
+  network.close();
+  await server.shutdown();
+});
+
+Deno.test("DenoNetwork: a peer that ended is unreachable, and shares again once it is back", async () => {
+  const network = new DenoNetwork();
+  const first = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
+  first.handle(tellsTheWay);
+  const { port } = first;
+  const origin = `http://127.0.0.1:${port}`;
+  await untilShared(network, post(origin));
+  await first.close(5_000);
+  await until("it is unreachable", async () => {
+    try {
+      await network.request(post(origin));
+      return false;
+    } catch (error) {
+      return error instanceof ConvergeError && error.code === "unreachable";
+    }
+  });
+  const second = HttpServer.listen({ hostname: "127.0.0.1", port, log });
+  second.handle(tellsTheWay);
+  await untilShared(network, post(origin));
+  network.close();
+  await second.close(5_000);
+});
