@@ -315,15 +315,17 @@ export class AntiEntropy {
 
   /**
    * For a peer that asks: hashes that are a little old will do where all must be read to make new ones,
-   * so that under load both sides together spend a bounded share of their time on that; and hashes that
-   * take long to make are not waited for, since the peer would take this node for dead.
+   * so that under load both sides together spend a bounded share of their time on that, and so that a
+   * node whose hashes take long has some to show; and hashes that take long to make are not waited
+   * for, since the peer would take this node for dead.
    */
   async #recentTree(fingerprint: string, mustBeFresh: boolean): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, intervalMs } = this.#options;
     const tree = this.#keyTree;
     if (!mustBeFresh && tree?.fingerprint === fingerprint && !tree.isUpdating) {
       const ageMs = clock.monotonicMs() - this.#updatedAtMs;
-      if (tree.mustReadAll && ageMs < REST_SHARE * this.counts.lastTreeMs) return;
+      const ageMsMax = Math.max(intervalMs, REST_SHARE * this.counts.lastTreeMs);
+      if (tree.mustReadAll && ageMs < ageMsMax) return;
     }
     const fresh = this.#freshTree(fingerprint);
     const late = delay(clock, ANSWER_MS).then(() => "late" as const);
@@ -343,6 +345,7 @@ export class AntiEntropy {
     if (this.#keyTree?.fingerprint !== fingerprint) {
       this.#keyTree?.close();
       this.#keyTree = new KeyTree(this.#options, now);
+      this.#updatedAtMs = -Infinity;
     }
     const startMs = clock.monotonicMs();
     const worked = await this.#keyTree.update();

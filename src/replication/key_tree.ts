@@ -6,7 +6,7 @@
  * is made anew from all that is on the disk.
  */
 import { ConvergeError } from "../errors.ts";
-import { type Clock, delay } from "../platform/clock.ts";
+import { type Clock, giveWay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import { tokenOf } from "../ring/token.ts";
@@ -23,7 +23,7 @@ export interface KeyTreeOptions {
   keysUnderWay(): Iterable<Key>;
 }
 
-const SCAN_SLICE_RECORDS = 500;
+const SCAN_SLICE_RECORDS = 250;
 const UPDATE_SLICE_KEYS = 100;
 /** Touched keys to remember: with more, or more than a share of all, to scan everything is cheaper. */
 const TOUCHED_MAX = 20_000;
@@ -150,7 +150,7 @@ export class KeyTree {
       for (let page = scan.next(SCAN_SLICE_RECORDS); page.length > 0 && !this.#closed;) {
         records += page.length;
         for (const record of page) tree.add(this.#leafOf(record.key), record);
-        await delay(clock, 0);
+        await giveWay(clock);
         page = scan.next(SCAN_SLICE_RECORDS);
       }
       if (before !== undefined && forgotten === this.#forgotten) {
@@ -198,7 +198,7 @@ export class KeyTree {
       const leaf = this.#leafOf(key);
       if (before !== undefined) tree.remove(leaf, before);
       if (after !== undefined) tree.add(leaf, after);
-      if (++looked % UPDATE_SLICE_KEYS === 0) await delay(this.#options.clock, 0);
+      if (++looked % UPDATE_SLICE_KEYS === 0) await giveWay(this.#options.clock);
     }
   }
 

@@ -5,7 +5,7 @@
  * nothing old can come back afterwards.
  */
 import { isConvergeError } from "../errors.ts";
-import { type Clock, delay } from "../platform/clock.ts";
+import { type Clock, delay, giveWay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import { newest, type StoredRecord } from "../record/record.ts";
@@ -52,7 +52,7 @@ export interface TombstoneReport {
 
 /** A round may take 1 / (1 + this) of the time. */
 const REST_SHARE = 50;
-const SCAN_SLICE = 500;
+const SCAN_SLICE = 250;
 const BATCH = 256;
 /**
  * How much later than its expiry a record is collected: clocks may differ by so much without two
@@ -139,7 +139,7 @@ export class TombstoneCollector {
           due = [];
         }
         if (page.length === 0) break;
-        await delay(clock, 0);
+        await giveWay(clock);
       }
     } catch (error) {
       this.#worthLooking = true;
