@@ -19,6 +19,7 @@ import {
   type SavedMembership,
 } from "./replication/gossip_loop.ts";
 import { Horizon } from "./replication/horizon.ts";
+import { batchBytesMax } from "./replication/internal_protocol.ts";
 import { HintedHandoff } from "./replication/hinted_handoff.ts";
 import { KeyExchange } from "./replication/key_exchange.ts";
 import { LamportClock } from "./replication/lamport_clock.ts";
@@ -68,6 +69,8 @@ const IDENTITY_DOCUMENT = "identity";
 const TAG_DIGITS = 8;
 /** Milliseconds that a peer gets for an internal request, as a share of a client's deadline. */
 const PEER_TIMEOUT_SHARE = 0.75;
+/** What other answers than records may take; those may take more where values may. */
+const ANSWER_BYTES_MIN = 16 * 1024 * 1024;
 
 interface Identity {
   name: string;
@@ -397,6 +400,7 @@ export class ConvergeNode {
       auth: this.#auth,
       lamport: this.#lamport,
       timeoutMs: Math.ceil(this.#config.requestTimeoutMs * PEER_TIMEOUT_SHARE),
+      answerBytesMax: Math.max(ANSWER_BYTES_MIN, batchBytesMax(this.#config.maxValueBytes)),
       member: () => this.#gossip.member(name)!,
       onHeard: () => this.#onHeard(name),
     });

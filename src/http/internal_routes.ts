@@ -10,6 +10,7 @@ import { bodyChecksum, checkBody } from "../replication/body_checksum.ts";
 import type { AntiEntropy } from "../replication/anti_entropy.ts";
 import type { GossipLoop } from "../replication/gossip_loop.ts";
 import {
+  batchBytesMax,
   COUNTER_HEADER,
   decodeReadQuestions,
   encodeApplyResults,
@@ -60,11 +61,6 @@ export interface InternalRoutesOptions {
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
-
-/** What JSON and a batch add to the largest value: every byte of it may become an escape of six. */
-function batchBytesMax(maxValueBytes: number): number {
-  return maxValueBytes * 6 + 1024 * 1024;
-}
 
 /** Adds the routes. */
 export function internalRoutes(app: Hono, options: InternalRoutesOptions): void {

@@ -1,4 +1,4 @@
-/** How a node calls its peers: fetch in production, virtual delivery in simulation. */
+/** How a node calls its peers: over HTTP in production, by virtual delivery in simulation. */
 export interface Network {
   /**
    * Sends one request and waits for the whole answer. Never follows redirects.

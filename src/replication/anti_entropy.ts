@@ -207,7 +207,7 @@ export class AntiEntropy {
     topology: Topology,
     fresh: boolean,
   ): Promise<LeafSet | undefined> {
-    await this.#freshTree(topology.fingerprint);
+    await this.#freshTree(topology.fingerprint, fresh);
     const question = { ring: topology.fingerprint, ...(fresh ? { fresh } : {}) };
     const theirs = await ask<ArcHashes>(link, question);
     const mine = this.#hashesOfArcs(peerName, topology.fingerprint);
@@ -236,6 +236,7 @@ export class AntiEntropy {
     const { clock, log } = this.#options;
     while (!this.#stopped) {
       const startMs = clock.monotonicMs();
+      const givenMs = this.#keyTree?.givenMs ?? 0;
       const peer = this.#nextPeer();
       let failed = false;
       if (peer === undefined) {
@@ -261,7 +262,8 @@ export class AntiEntropy {
         }
       }
       if (this.#stopped) return;
-      const restMs = REST_SHARE * (clock.monotonicMs() - startMs);
+      const gaveMs = Math.max(0, (this.#keyTree?.givenMs ?? 0) - givenMs);
+      const restMs = REST_SHARE * (clock.monotonicMs() - startMs - gaveMs);
       // An urgent peer that cannot be reached is no reason to hurry: the wait would be no wait.
       const next = this.#nextPeer();
       const due = next !== undefined && this.#urgent.has(next);
@@ -327,7 +329,7 @@ export class AntiEntropy {
       const ageMsMax = Math.max(intervalMs, REST_SHARE * this.counts.lastTreeMs);
       if (tree.mustReadAll && ageMs < ageMsMax) return;
     }
-    const fresh = this.#freshTree(fingerprint);
+    const fresh = this.#freshTree(fingerprint, mustBeFresh);
     const late = delay(clock, ANSWER_MS).then(() => "late" as const);
     if (await Promise.race([fresh, late]) !== "late") return;
     fresh.catch(() => {}); // shows again to the next who asks
@@ -335,7 +337,7 @@ export class AntiEntropy {
   }
 
   /** Brings the tree up to date with the store, over the ring as it is now. */
-  async #freshTree(fingerprint: string): Promise<void> {
+  async #freshTree(fingerprint: string, isAwaited: boolean): Promise<void> {
     const { clock, topology } = this.#options;
     const now = topology();
     if (now.fingerprint !== fingerprint) {
@@ -347,10 +349,15 @@ export class AntiEntropy {
       this.#keyTree = new KeyTree(this.#options, now);
       this.#updatedAtMs = -Infinity;
     }
+    const keyTree = this.#keyTree;
+    const { givenMs } = keyTree;
     const startMs = clock.monotonicMs();
-    const worked = await this.#keyTree.update();
+    const worked = await keyTree.update(isAwaited);
+    if (keyTree !== this.#keyTree) return;
     this.#updatedAtMs = clock.monotonicMs();
-    if (worked) this.counts.lastTreeMs = this.#updatedAtMs - startMs;
+    // What it gave to others was no work.
+    const workedMs = this.#updatedAtMs - startMs - (keyTree.givenMs - givenMs);
+    if (worked) this.counts.lastTreeMs = workedMs;
   }
 }
 

@@ -18,8 +18,14 @@ export interface LaneLimits {
   queueBytesMax: number;
 }
 
-/** Milliseconds after which a batch without an answer no longer holds up what is behind it. */
+/** Milliseconds after which a batch without an answer is late, and holds up nothing behind it. */
 export const PATIENCE_MS = 25;
+
+/** A batch under way. */
+interface Flight {
+  readonly sentMs: number;
+  isLate: boolean;
+}
 
 /** One lane. Invariants: `inFlight <= inFlightMax`; `queuedBytes <= queueBytesMax` (+ one entry). */
 export class BatchLane<Entry> {
@@ -32,9 +38,10 @@ export class BatchLane<Entry> {
   #queuedBytes = 0;
   #inFlight = 0;
   #scheduled = false;
-  /** When the newest batch left. */
-  #sentMs = 0;
-  #waitsForAnswer = false;
+  /** Of those under way. */
+  #late = 0;
+  #newest: Flight | undefined;
+  #watchesNewest = false;
 
   constructor(
     clock: Clock,
@@ -77,51 +84,55 @@ export class BatchLane<Entry> {
 
   #schedule(): void {
     if (this.#scheduled) return;
-    if (this.#inFlight === 0 || this.#isFull()) {
+    if (this.#mayLeave()) {
       this.#scheduled = true;
       queueMicrotask(this.#pump);
-    } else if (this.#inFlight < this.#limits.inFlightMax && !this.#waitsForAnswer) {
-      this.#waitsForAnswer = true;
-      this.#clock.setTimer(PATIENCE_MS, this.#onLate);
+    } else if (this.#inFlight < this.#limits.inFlightMax && !this.#watchesNewest) {
+      this.#watchesNewest = true;
+      this.#clock.setTimer(PATIENCE_MS, this.#onPatienceOver);
     }
   }
 
-  /** Whether as much waits as fits into a batch, and one may leave beside those under way. */
-  #isFull(): boolean {
+  /** Whether a batch may leave: beside others where those are late, or where it is full. */
+  #mayLeave(): boolean {
     const { inFlightMax, batchBytesMax, batchEntriesMax } = this.#limits;
-    return this.#inFlight < inFlightMax &&
-      (this.#queuedBytes >= batchBytesMax || this.#queue.length >= batchEntriesMax);
+    if (this.#inFlight >= inFlightMax) return false;
+    return this.#inFlight === this.#late || this.#queuedBytes >= batchBytesMax ||
+      this.#queue.length >= batchEntriesMax;
   }
 
   readonly #pump = (): void => {
     this.#scheduled = false;
-    while (this.#queue.length > 0 && (this.#inFlight === 0 || this.#isFull())) this.#sendBatch();
+    while (this.#queue.length > 0 && this.#mayLeave()) this.#sendBatch();
     if (this.#queue.length > 0) this.#schedule();
   };
 
-  readonly #onLate = (): void => {
-    this.#waitsForAnswer = false;
-    const { inFlightMax } = this.#limits;
-    if (this.#queue.length === 0 || this.#inFlight === 0 || this.#inFlight >= inFlightMax) return;
-    const leftMs = this.#sentMs + PATIENCE_MS - this.#clock.monotonicMs();
+  readonly #onPatienceOver = (): void => {
+    this.#watchesNewest = false;
+    const newest = this.#newest;
+    if (this.#queue.length === 0 || newest === undefined || newest.isLate) return;
+    const leftMs = newest.sentMs + PATIENCE_MS - this.#clock.monotonicMs();
     if (leftMs <= 0) {
-      this.#sendBatch();
+      newest.isLate = true;
+      this.#late++;
+      this.#pump();
     } else {
-      this.#waitsForAnswer = true;
+      this.#watchesNewest = true;
       // A timer may be a little early: not again at once.
-      this.#clock.setTimer(Math.max(1, leftMs), this.#onLate);
+      this.#clock.setTimer(Math.max(1, leftMs), this.#onPatienceOver);
     }
   };
 
-  readonly #sent = (): void => {
-    this.#inFlight--;
-    if (this.#queue.length > 0) this.#schedule();
-  };
-
   #sendBatch(): void {
+    const flight = { sentMs: this.#clock.monotonicMs(), isLate: false };
+    this.#newest = flight;
     this.#inFlight++;
-    if (this.#limits.inFlightMax > 1) this.#sentMs = this.#clock.monotonicMs();
-    this.#send(this.#takeBatch()).then(this.#sent);
+    this.#send(this.#takeBatch()).then(() => {
+      this.#inFlight--;
+      if (flight.isLate) this.#late--;
+      if (this.#newest === flight) this.#newest = undefined;
+      if (this.#queue.length > 0) this.#schedule();
+    });
   }
 
   #takeBatch(): Entry[] {

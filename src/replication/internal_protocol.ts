@@ -47,6 +47,11 @@ export const LOCATE_HEADER = "converge-locate";
 /** Header of its answer: `memtable` or the name of a table. */
 export const LOCATED_HEADER = "converge-located";
 
+/** What JSON and a batch add to the largest value: every byte of it may become an escape of six. */
+export function batchBytesMax(maxValueBytes: number): number {
+  return maxValueBytes * 6 + 1024 * 1024;
+}
+
 /** A question for a key. */
 export interface ReadQuestion {
   readonly key: Key;

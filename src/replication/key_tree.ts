@@ -6,7 +6,7 @@
  * is made anew from all that is on the disk.
  */
 import { ConvergeError } from "../errors.ts";
-import { type Clock, giveWay } from "../platform/clock.ts";
+import { type Clock, delay, giveWay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import { tokenOf } from "../ring/token.ts";
@@ -45,6 +45,8 @@ export class KeyTree {
   /** Whether the sum is to be checked against the disk next time. */
   #doubted = false;
   #updating: Promise<void> | undefined;
+  #isHurried = false;
+  #givenMs = 0;
   #closed = false;
 
   constructor(options: KeyTreeOptions, topology: Topology) {
@@ -98,16 +100,26 @@ export class KeyTree {
     this.forget();
   }
 
+  /** Milliseconds that updates gave to others so far. */
+  get givenMs(): number {
+    return this.#givenMs;
+  }
+
   /**
    * Makes the tree the sum of what the store holds now, or later; tells whether that was any work.
    *
+   * @param isAwaited Somebody waits for it: it does not rest.
    * @throws As `Store.scan`.
    */
-  async update(): Promise<boolean> {
-    while (this.#updating !== undefined) await this.#updating;
+  async update(isAwaited = false): Promise<boolean> {
+    while (this.#updating !== undefined) {
+      if (isAwaited) this.#isHurried = true;
+      await this.#updating;
+    }
     if (this.#closed) return false;
     const keys = this.mustReadAll ? undefined : this.#takeTouched();
     if (keys?.size === 0) return false;
+    this.#isHurried = isAwaited;
     this.#updating = keys === undefined ? this.#readAll() : this.#follow(keys);
     try {
       await this.#updating;
@@ -137,7 +149,7 @@ export class KeyTree {
   }
 
   async #readAll(): Promise<void> {
-    const { store, clock } = this.#options;
+    const { store } = this.#options;
     const before = this.#base;
     const forgotten = this.#forgotten;
     const touched = this.#takeTouched();
@@ -150,7 +162,7 @@ export class KeyTree {
       for (let page = scan.next(SCAN_SLICE_RECORDS); page.length > 0 && !this.#closed;) {
         records += page.length;
         for (const record of page) tree.add(this.#leafOf(record.key), record);
-        await giveWay(clock);
+        await this.#endSlice();
         page = scan.next(SCAN_SLICE_RECORDS);
       }
       if (before !== undefined && forgotten === this.#forgotten) {
@@ -198,8 +210,13 @@ export class KeyTree {
       const leaf = this.#leafOf(key);
       if (before !== undefined) tree.remove(leaf, before);
       if (after !== undefined) tree.add(leaf, after);
-      if (++looked % UPDATE_SLICE_KEYS === 0) await giveWay(this.#options.clock);
+      if (++looked % UPDATE_SLICE_KEYS === 0) await this.#endSlice();
     }
+  }
+
+  async #endSlice(): Promise<void> {
+    if (this.#isHurried) await delay(this.#options.clock, 0);
+    else this.#givenMs += await giveWay(this.#options.clock);
   }
 
   /**

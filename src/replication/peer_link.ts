@@ -39,6 +39,8 @@ export interface LinkContext {
   readonly auth: MessageAuth;
   /** Milliseconds until a batch counts as unanswered. */
   readonly timeoutMs: number;
+  /** Bytes of an answer to accept at most. */
+  readonly answerBytesMax: number;
   /** The peer's entry as it is now. */
   member(): Member;
   /** The peer answered. */
@@ -206,6 +208,7 @@ export class PeerLink {
         headers: this.#context.auth.signed(method, path, headers, options.body),
         ...(options.body === undefined ? {} : { body: options.body }),
         timeoutMs: options.timeoutMs ?? this.#context.timeoutMs,
+        maxResponseBytes: this.#context.answerBytesMax,
         mayShare: options.mayShare ?? false,
       });
     } catch (error) {

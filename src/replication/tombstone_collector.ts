@@ -71,6 +71,8 @@ export class TombstoneCollector {
   /** Whether a round can find anything: an idle node need not look through all of its keys. */
   #worthLooking = true;
   #stopped = false;
+  /** Milliseconds of a round that others had the thread. */
+  #givenMs = 0;
 
   constructor(options: TombstoneCollectorOptions) {
     this.#options = options;
@@ -139,7 +141,7 @@ export class TombstoneCollector {
           due = [];
         }
         if (page.length === 0) break;
-        await giveWay(clock);
+        this.#givenMs += await giveWay(clock);
       }
     } catch (error) {
       this.#worthLooking = true;
@@ -161,9 +163,10 @@ export class TombstoneCollector {
       if (this.#stopped) return;
       if (!this.#worthLooking) continue;
       const startMs = clock.monotonicMs();
+      this.#givenMs = 0;
       try {
         await this.round();
-        tookMs = clock.monotonicMs() - startMs;
+        tookMs = clock.monotonicMs() - startMs - this.#givenMs;
       } catch (error) {
         if (this.#stopped) return;
         const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");

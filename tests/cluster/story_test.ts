@@ -21,6 +21,22 @@ Deno.test("cluster: remote reads answer, values come back raw with their type", 
   }
 });
 
+Deno.test("cluster: a value as large as --max-value allows is read through every node", async () => {
+  const quorums = ["--replication", "1", "--read-quorum", "1", "--write-quorum", "1"];
+  const args = [...quorums, "--max-value", "32MiB", "--request-timeout", "4s"];
+  await using cluster = await TestCluster.start(3, { args });
+  const bytes = new Uint8Array(20_000_000).map((_, i) => (i * 31) % 256);
+  const put = await cluster.three[0].fetch("/kv/large", { method: "PUT", body: bytes });
+  assertEquals(put.status, 204, put.text);
+  for (const node of cluster.nodes) {
+    const answer = await node.fetch("/kv/large");
+    assertEquals(answer.status, 200, `${node.name}: ${answer.text.slice(0, 300)}`);
+    assert(
+      answer.bytes.every((byte, i) => byte === bytes[i]) && answer.bytes.length === 20_000_000,
+    );
+  }
+});
+
 Deno.test("cluster: a missing key is 404 and DELETE works, everywhere", async () => {
   await using cluster = await TestCluster.start(3);
   const [node1, node2, node3] = cluster.three;

@@ -31,9 +31,9 @@ class CrowdedClock implements Clock {
 
 Deno.test("giveWay() takes a turn where nobody wants the thread, and a rest where somebody does", async () => {
   const alone = new CrowdedClock(0.01);
-  await giveWay(alone);
+  assertEquals(await giveWay(alone), 0.01);
   assertEquals(alone.delaysMs, [0]);
   const crowded = new CrowdedClock(1);
-  await giveWay(crowded);
+  assertEquals(await giveWay(crowded), 6);
   assertEquals(crowded.delaysMs, [0, 4]);
 });

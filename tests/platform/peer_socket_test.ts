@@ -5,7 +5,12 @@ import { DenoLog } from "../../src/platform/deno/deno_log.ts";
 import { DenoNetwork } from "../../src/platform/deno/deno_network.ts";
 import { type Handler, HttpServer } from "../../src/platform/deno/http_server.ts";
 import { PeerSocket } from "../../src/platform/deno/peer_socket.ts";
-import { SOCKET_BODY_BYTES_MAX, SOCKET_PATH } from "../../src/platform/deno/socket_message.ts";
+import {
+  encodeSocketMessage,
+  SOCKET_ANSWER_BYTES_MAX,
+  SOCKET_BODY_BYTES_MAX,
+  SOCKET_PATH,
+} from "../../src/platform/deno/socket_message.ts";
 import type { NetworkRequest } from "../../src/platform/network.ts";
 import { until } from "../cluster/harness.ts";
 
@@ -210,13 +215,13 @@ Deno.test("HttpServer closes a socket that brings what it cannot use, and asks n
       bytes.encode("short"),
       bytes.encode(head("/kv/greeting")),
       bytes.encode(head("@evil.example/internal/x")),
+      bytes.encode(head("/internal/../batch")),
       bytes.encode(head("/internal/x") + "x".repeat(SOCKET_BODY_BYTES_MAX + 1)),
     ];
     for (const message of unusable) {
       const socket = new WebSocket(origin.replace("http", "ws") + SOCKET_PATH);
-      const closed = new Promise((resolve) => socket.onclose = resolve);
       socket.onopen = () => socket.send(message);
-      await closed;
+      await until("it is closed", () => Promise.resolve(socket.readyState === WebSocket.CLOSED));
     }
     assertEquals(asked, 0);
   });
@@ -280,4 +285,91 @@ Deno.test("DenoNetwork: a peer that ended is unreachable, and shares again once 
   await untilShared(network, post(origin));
   network.close();
   await second.close(5_000);
+});
+
+Deno.test("DenoNetwork: an answer that is long for a socket comes by fetch", async () => {
+  let asked = 0;
+  const handler: Handler = (request) => {
+    asked++;
+    if (!request.headers.has("x-long")) return tellsTheWay(request);
+    return new Response(new Uint8Array(SOCKET_ANSWER_BYTES_MAX + 1));
+  };
+  await withSocket(handler, async (_, origin) => {
+    const network = new DenoNetwork();
+    await untilShared(network, post(origin));
+    const before = asked;
+    const { body } = await network.request(post(origin, { headers: { "x-long": "1" } }));
+    assertEquals(body.byteLength, SOCKET_ANSWER_BYTES_MAX + 1);
+    assertEquals(asked - before, 2, "once over the socket, once alone");
+    network.close();
+  });
+});
+
+Deno.test("DenoNetwork: what comes while a socket owes an answer for long goes another way", async () => {
+  const release = Promise.withResolvers<Response>();
+  const handler: Handler = (request) =>
+    request.headers.has("x-hang") ? release.promise : tellsTheWay(request);
+  await withSocket(handler, async (_, origin) => {
+    const network = new DenoNetwork();
+    await untilShared(network, post(origin));
+    const hanging = network.request(post(origin, { headers: { "x-hang": "1" } }));
+    await until("it goes alone", async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300)); // nothing may come meanwhile
+      return text.decode((await network.request(post(origin))).body) === "alone";
+    });
+    release.resolve(new Response("at last"));
+    assertEquals(text.decode((await hanging).body), "at last");
+    await untilShared(network, post(origin));
+    network.close();
+  });
+});
+
+Deno.test("PeerSocket: a peer that answers with what is no answer fails what is under way, nothing else", async () => {
+  const unusable: (string | Uint8Array<ArrayBuffer>)[] = [
+    "text",
+    bytes.encode("short"),
+    encodeSocketMessage(1, { status: 200, headers: { "a b": "x" } }, new Uint8Array()),
+    encodeSocketMessage(1, { path: "/x", headers: {} }, new Uint8Array()),
+  ];
+  for (const message of unusable) {
+    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+      const { socket, response } = Deno.upgradeWebSocket(request);
+      socket.onmessage = () => socket.send(message);
+      return response;
+    });
+    const origin = `http://127.0.0.1:${server.addr.port}`;
+    const ended = Promise.withResolvers<void>();
+    const socket = new PeerSocket(origin, ended.resolve);
+    await until("the socket is open", () => Promise.resolve(socket.takes(post(origin))));
+    await assertTimeout(socket.request(post(origin)));
+    assert(socket.isOver);
+    await ended.promise;
+    await server.shutdown();
+  }
+});
+
+Deno.test("HttpServer.close() waits for no peer that has stopped", async () => {
+  const server = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
+  const arrived = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<Response>();
+  server.handle(() => {
+    arrived.resolve();
+    return release.promise;
+  });
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  const head = `GET ${SOCKET_PATH} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n` +
+    "Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+    "Sec-WebSocket-Version: 13\r\n\r\n";
+  await connection.write(bytes.encode(head));
+  await connection.read(new Uint8Array(4096));
+  const request = encodeSocketMessage(1, { path: "/internal/x", headers: {} }, new Uint8Array());
+  // A masked binary frame, the mask all zeros (RFC 6455, section 5.2).
+  await connection.write(new Uint8Array([0x82, 0x80 | request.byteLength, 0, 0, 0, 0, ...request]));
+  await arrived.promise;
+  const closed = server.close(5_000);
+  release.resolve(new Response("nobody reads this"));
+  const began = performance.now();
+  assertEquals(await closed, true);
+  assert(performance.now() - began < 3_000, "by its own deadline, not by the last one");
+  connection.close();
 });

@@ -177,3 +177,19 @@ Deno.test("BatchLane: what fills a batch leaves beside one that is under way", a
   }
   assertEquals(batches, [[1], [2, 3, 4]]);
 });
+
+Deno.test("BatchLane: beside a batch that is late the others follow one another at once", async () => {
+  const { lane: queue, batches, ends, time } = lane(ROOMY);
+  queue.push(1); // never answered
+  await drainMicrotasks();
+  queue.push(2);
+  await runUntil(time, PATIENCE_MS);
+  for (const size of [3, 4, 5]) {
+    ends[batches.length - 1]!();
+    await drainMicrotasks();
+    queue.push(size);
+    await drainMicrotasks();
+  }
+  assertEquals(batches, [[1], [2], [3], [4], [5]]);
+  assertEquals(time.nowMs, PATIENCE_MS);
+});

@@ -43,6 +43,7 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
     selfName: "node1",
     lamport,
     timeoutMs: 1_000,
+    answerBytesMax: 1024 * 1024,
     member: () => member("node2"),
     onHeard() {},
   });

@@ -2,6 +2,7 @@
 import { ConvergeError } from "../../errors.ts";
 import type { Network, NetworkRequest, NetworkResponse } from "../network.ts";
 import { PeerSocket } from "./peer_socket.ts";
+import { ASK_ALONE } from "./socket_message.ts";
 
 /** Answers accepted when a request does not say. */
 const RESPONSE_BYTES_MAX = 16 * 1024 * 1024;
@@ -12,18 +13,23 @@ const PEERS_MAX = 1024;
 /** Below the servers' own patience, so that a connection is seldom closed under a request. */
 const IDLE_MS = 60_000;
 
-/** Between two attempts to open a socket to a peer that has none, or knows of none. */
-const SOCKET_RETRY_MS = 1_000;
+/** Between two attempts to open a socket to a peer: twice as long each time that it did not agree. */
+const SOCKET_RETRY_MS_MIN = 1_000;
+const SOCKET_RETRY_MS_MAX = 16_000;
 
 /** The ways to one peer. */
 interface Ways {
   readonly client: Deno.HttpClient;
   socket: PeerSocket | undefined;
+  /** All that have not ended: one that is replaced may still owe answers. */
+  readonly sockets: Set<PeerSocket>;
   socketTriedMs: number;
+  socketRetryMs: number;
 }
 
 /**
- * A {@linkcode Network} over `fetch`, with kept-alive connections.
+ * A {@linkcode Network} over `fetch`, with kept-alive connections, and over sockets for requests that
+ * may share one.
  *
  * Each peer has a client of its own that connects straight to the peer's socket: a proxy named in
  * the environment of the machine (`HTTP_PROXY`) must never see, delay or lose what nodes say to
@@ -37,9 +43,14 @@ export class DenoNetwork implements Network {
   request(request: NetworkRequest): Promise<NetworkResponse> {
     if (request.mayShare === true && !this.#closed) {
       const socket = socketOf(request.origin, this.#waysTo(request.origin));
-      if (socket.takes(request)) return socket.request(request);
+      if (socket.takes(request)) return this.#share(socket, request);
     }
     return this.#fetch(request);
+  }
+
+  async #share(socket: PeerSocket, request: NetworkRequest): Promise<NetworkResponse> {
+    const response = await socket.request(request);
+    return response.status === ASK_ALONE ? await this.#fetch(request) : response;
   }
 
   async #fetch(request: NetworkRequest): Promise<NetworkResponse> {
@@ -81,7 +92,13 @@ export class DenoNetwork implements Network {
     if (ways === undefined) {
       if (this.#ways.size >= PEERS_MAX) this.#closeOldest();
       const client = Deno.createHttpClient(clientOptions(origin));
-      ways = { client, socket: undefined, socketTriedMs: -Infinity };
+      ways = {
+        client,
+        socket: undefined,
+        sockets: new Set(),
+        socketTriedMs: -Infinity,
+        socketRetryMs: SOCKET_RETRY_MS_MIN,
+      };
       this.#ways.set(origin, ways);
     }
     return ways;
@@ -98,17 +115,24 @@ export class DenoNetwork implements Network {
 
 /** The socket to a peer: a new one, now and then, where there is none that is of use. */
 function socketOf(origin: string, ways: Ways): PeerSocket {
-  if (ways.socket !== undefined && !ways.socket.isOver) return ways.socket;
+  const { socket } = ways;
+  if (socket !== undefined && !socket.isOver) return socket;
   const nowMs = performance.now();
-  if (ways.socket === undefined || nowMs - ways.socketTriedMs >= SOCKET_RETRY_MS) {
-    ways.socketTriedMs = nowMs;
-    ways.socket = new PeerSocket(origin);
+  if (socket !== undefined) {
+    if (nowMs - ways.socketTriedMs < ways.socketRetryMs) return socket;
+    ways.socketRetryMs = socket.wasOpen
+      ? SOCKET_RETRY_MS_MIN
+      : Math.min(SOCKET_RETRY_MS_MAX, 2 * ways.socketRetryMs);
   }
-  return ways.socket;
+  ways.socketTriedMs = nowMs;
+  const opened = new PeerSocket(origin, () => ways.sockets.delete(opened));
+  ways.sockets.add(opened);
+  ways.socket = opened;
+  return opened;
 }
 
-function closeWays({ client, socket }: Ways): void {
-  socket?.close();
+function closeWays({ client, sockets }: Ways): void {
+  for (const socket of sockets) socket.close();
   client.close();
 }
 

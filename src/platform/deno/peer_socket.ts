@@ -7,6 +7,7 @@ import {
   decodeResponse,
   encodeSocketMessage,
   SOCKET_BODY_BYTES_MAX,
+  SOCKET_MESSAGE_BYTES_MAX,
   SOCKET_PATH,
 } from "./socket_message.ts";
 
@@ -15,8 +16,11 @@ const NOTHING = new Uint8Array();
 /** A peer that takes longer to agree is slower than what asks for it. */
 const HANDSHAKE_MS = 5_000;
 
-/** As for answers over `fetch`. */
-const RESPONSE_BYTES_MAX = 16 * 1024 * 1024;
+/**
+ * Milliseconds that a connection may owe an answer and bring nothing: what comes then goes another
+ * way, since a connection may be dead without anybody being told.
+ */
+const SILENCE_MS = 250;
 
 /** A request that waits for its answer. */
 interface Waiting {
@@ -24,6 +28,7 @@ interface Waiting {
   reject(error: ConvergeError): void;
   readonly timer: ReturnType<typeof setTimeout>;
   readonly request: NetworkRequest;
+  readonly sentMs: number;
 }
 
 /**
@@ -36,18 +41,23 @@ interface Waiting {
 export class PeerSocket {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #onOver: () => void;
   #lastNumber = 0;
+  #heardMs = -Infinity;
+  #wasOpen = false;
   /** A request got no answer in time: perhaps the connection is dead, and nobody told. */
   #isSilent = false;
 
-  constructor(origin: string) {
+  /** @param onOver Called once, when the connection has ended or never came about. */
+  constructor(origin: string, onOver: () => void = () => {}) {
+    this.#onOver = onOver;
     this.#socket = new WebSocket(origin.replace(/^http/, "ws") + SOCKET_PATH, {
       generateMask: withoutMask,
       perMessageDeflate: false,
       handshakeTimeout: HANDSHAKE_MS,
-      maxPayload: RESPONSE_BYTES_MAX,
+      maxPayload: SOCKET_MESSAGE_BYTES_MAX,
     });
-    this.#socket.binaryType = "arraybuffer";
+    this.#socket.on("open", () => this.#wasOpen = true);
     this.#socket.on("message", this.#onMessage);
     this.#socket.on("close", this.#onEnd);
     // What does not open, or breaks, closes too.
@@ -57,7 +67,12 @@ export class PeerSocket {
   /** Whether a request may be sent over it now. */
   takes({ method, body = NOTHING }: NetworkRequest): boolean {
     return this.#socket.readyState === WebSocket.OPEN && !this.#isSilent && method === "POST" &&
-      body.byteLength <= SOCKET_BODY_BYTES_MAX;
+      body.byteLength <= SOCKET_BODY_BYTES_MAX && !this.#owesForLong();
+  }
+
+  /** Whether the peer ever agreed to it. */
+  get wasOpen(): boolean {
+    return this.#wasOpen;
   }
 
   /** Whether it never will be of use again. */
@@ -74,10 +89,12 @@ export class PeerSocket {
     const { path, headers = {}, body = NOTHING, timeoutMs } = request;
     this.#lastNumber = (this.#lastNumber + 1) >>> 0;
     const number = this.#lastNumber;
+    const message = encodeSocketMessage(number, { path, headers }, body);
     const { promise, resolve, reject } = Promise.withResolvers<NetworkResponse>();
     const timer = setTimeout(() => this.#onTimeout(number), timeoutMs);
-    this.#waiting.set(number, { resolve, reject, timer, request });
-    this.#socket.send(encodeSocketMessage(number, { path, headers }, body));
+    const sentMs = performance.now();
+    this.#waiting.set(number, { resolve, reject, timer, request, sentMs });
+    this.#socket.send(message);
     return promise;
   }
 
@@ -88,23 +105,21 @@ export class PeerSocket {
   }
 
   readonly #onMessage = (data: unknown): void => {
-    let response;
-    try {
-      response = decodeResponse(data as ArrayBuffer);
-    } catch {
+    const answer = answerIn(data as Uint8Array<ArrayBuffer>);
+    if (answer === undefined) {
       // Whose answer this was is not known: they all fail.
       this.close();
       return;
     }
-    const waiting = this.#take(response.number);
+    this.#heardMs = performance.now();
+    const waiting = this.#take(answer.number);
     if (waiting === undefined) return; // its deadline has passed
-    const { status, headers } = response.head;
     const { maxResponseBytes = Infinity } = waiting.request;
-    if (response.body.byteLength > maxResponseBytes) {
+    if (answer.response.body.byteLength > maxResponseBytes) {
       waiting.reject(failed(waiting.request, `an answer over ${maxResponseBytes} bytes`));
-      return;
+    } else {
+      waiting.resolve(answer.response);
     }
-    waiting.resolve({ status, headers: new Headers(headers), body: response.body });
   };
 
   readonly #onEnd = (): void => {
@@ -112,7 +127,14 @@ export class PeerSocket {
       this.#take(number);
       reject(failed(request, "the connection broke"));
     }
+    this.#onOver();
   };
+
+  #owesForLong(): boolean {
+    if (this.#waiting.size === 0) return false;
+    const [oldest] = this.#waiting.values();
+    return performance.now() - Math.max(oldest!.sentMs, this.#heardMs) > SILENCE_MS;
+  }
 
   #onTimeout(number: number): void {
     this.#isSilent = true;
@@ -136,6 +158,19 @@ export class PeerSocket {
  */
 function withoutMask(mask: Uint8Array): void {
   mask.fill(0);
+}
+
+/** A peer's answer, undefined where it is none. */
+function answerIn(
+  { buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>,
+): { number: number; response: NetworkResponse } | undefined {
+  try {
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    const { number, head: { status, headers }, body } = decodeResponse(bytes);
+    return { number, response: { status, headers: new Headers(headers), body } };
+  } catch {
+    return undefined;
+  }
 }
 
 function failed({ method, origin, path }: NetworkRequest, why: string): ConvergeError {

@@ -1,13 +1,25 @@
 /** Connections that peers' requests share: the answering node's end of them. */
 import {
+  ASK_ALONE,
   decodeRequest,
   encodeSocketMessage,
+  SOCKET_ANSWER_BYTES_MAX,
   SOCKET_BODY_BYTES_MAX,
   SOCKET_PATH,
 } from "./socket_message.ts";
 
 /** Requests under way over one connection at most; a node has a few. */
-const UNDER_WAY_MAX = 256;
+const UNDER_WAY_MAX = 16;
+
+/**
+ * Bytes of answers that wait for a peer to take them, at most. The runtime bounds neither these nor a
+ * message that comes in: whoever reaches a node's port is trusted with its memory that far.
+ */
+const UNREAD_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Milliseconds that a peer gets to agree to the end of a connection. */
+const CLOSE_MS = 500;
+
 /** What may be asked: nothing that is for clients. */
 const PATHS = "/internal/";
 
@@ -32,10 +44,19 @@ export class SocketServer {
     if (headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined;
     // Only browsers say where they come from, and no page has any business here.
     if (headers.has("origin")) return new Response(null, { status: 403 });
-    const { socket, response } = Deno.upgradeWebSocket(request);
+    let upgrade;
+    try {
+      upgrade = Deno.upgradeWebSocket(request);
+    } catch {
+      return new Response(null, { status: 400 });
+    }
+    const { socket, response } = upgrade;
     socket.binaryType = "arraybuffer";
     const connection = new Connection(socket, origin, this.#handler);
-    this.#connections.add(connection);
+    socket.onopen = () => {
+      this.#connections.add(connection);
+      if (this.#isClosed) socket.close();
+    };
     socket.onmessage = ({ data }) => void connection.answer(data);
     socket.onerror = (event) => event.preventDefault();
     socket.onclose = () => {
@@ -46,9 +67,9 @@ export class SocketServer {
   }
 
   /**
-   * Takes no more connections, and closes each once what is under way there was answered.
+   * Takes no more requests, and closes each connection once what is under way there was answered.
    *
-   * @returns When every answer has arrived.
+   * @returns When every answer has arrived, or will not.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -63,6 +84,7 @@ class Connection {
   #underWay = 0;
   #isClosing = false;
   readonly #closed = Promise.withResolvers<void>();
+  #closeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     socket: WebSocket,
@@ -74,25 +96,29 @@ class Connection {
     this.#handler = handler;
   }
 
+  /** Never rejects. */
   async answer(message: ArrayBuffer | string): Promise<void> {
-    const asked = this.#underWay < UNDER_WAY_MAX ? this.#requestOf(message) : undefined;
+    if (this.#isClosing) return; // the peer learns by the end of the connection
+    const asked = this.#isOverloaded ? undefined : this.#requestOf(message);
     if (asked === undefined) {
+      this.#isClosing = true;
       this.#socket.close();
       return;
     }
     this.#underWay++;
-    const response = await this.#handler(asked.request);
-    const head = { status: response.status, headers: Object.fromEntries(response.headers) };
-    const body = await response.bytes();
-    this.#underWay--;
-    if (this.#socket.readyState === WebSocket.OPEN) {
-      this.#socket.send(encodeSocketMessage(asked.number, head, body));
+    try {
+      const response = await this.#handler(asked.request);
+      this.#send(asked.number, response, await response.bytes());
+    } catch {
+      this.#isClosing = true; // an answer that breaks off
     }
+    this.#underWay--;
     this.#closeIfAnswered();
   }
 
   /** The connection has ended, by whomever. */
   onClosed(): void {
+    clearTimeout(this.#closeTimer);
     this.#closed.resolve();
   }
 
@@ -104,21 +130,36 @@ class Connection {
     if (!isIdle) await this.#closed.promise;
   }
 
+  get #isOverloaded(): boolean {
+    return this.#underWay >= UNDER_WAY_MAX || this.#socket.bufferedAmount > UNREAD_BYTES_MAX;
+  }
+
+  #send(number: number, { status, headers }: Response, body: Uint8Array): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    const message = body.byteLength > SOCKET_ANSWER_BYTES_MAX
+      ? encodeSocketMessage(number, { status: ASK_ALONE, headers: {} }, new Uint8Array())
+      : encodeSocketMessage(number, { status, headers: Object.fromEntries(headers) }, body);
+    this.#socket.send(message);
+  }
+
   #closeIfAnswered(): void {
-    if (this.#isClosing && this.#underWay === 0) this.#socket.close();
+    if (!this.#isClosing || this.#underWay > 0) return;
+    this.#socket.close();
+    this.#closeTimer ??= setTimeout(() => this.#closed.resolve(), CLOSE_MS);
   }
 
   #requestOf(message: ArrayBuffer | string): { number: number; request: Request } | undefined {
     if (typeof message === "string") return undefined;
     try {
-      const { number, head: { path, headers }, body } = decodeRequest(message);
-      if (!path.startsWith(PATHS) || body.byteLength > SOCKET_BODY_BYTES_MAX) return undefined;
+      const { number, head: { path, headers }, body } = decodeRequest(new Uint8Array(message));
+      if (body.byteLength > SOCKET_BODY_BYTES_MAX) return undefined;
       const request = new Request(this.#origin + path, {
         method: "POST",
         headers: { ...headers, "content-length": String(body.byteLength) },
-        body,
+        body: body as Uint8Array<ArrayBuffer>,
       });
-      return { number, request };
+      // Only now: `..` may lead out again.
+      return request.url.startsWith(this.#origin + PATHS) ? { number, request } : undefined;
     } catch {
       return undefined;
     }
