@@ -123,12 +123,17 @@ export class Refill {
     else void this.#restartLater();
   }
 
+  /** Never rejects: a store that fails for good stops the node, and nobody waits here. */
   async #restartLater(): Promise<void> {
-    do {
-      await delay(this.#options.clock, RETRY_MS);
-      if (this.#stopped) return;
-    } while (!await this.#saveRestart());
-    this.start();
+    try {
+      do {
+        await delay(this.#options.clock, RETRY_MS);
+        if (this.#stopped) return;
+      } while (!await this.#saveRestart());
+      this.start();
+    } catch (error) {
+      this.#options.log.error("refill.failed", { why: String(error) });
+    }
   }
 
   /** False when the node's own documents cannot be written now: they may lie in the damaged table. */

@@ -99,3 +99,20 @@ Deno.test("Refill: a loss at the very end of it is not taken for an end", async 
     assertEquals([lost, runs, refill.progress().done], [true, 2, ["node2"]]);
   });
 });
+
+Deno.test("Refill: a disk that fails for good while a loss is to be written down rejects nothing unseen", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    let attempts = 0;
+    const store = new MemoryStore();
+    const { refill } = refillOf(clock, store, () => {});
+    store.apply = () => {
+      const code = ++attempts === 1 ? "disk_full" : "disk_failed";
+      return Promise.reject(new ConvergeError(code, "Cannot write"));
+    };
+    await refill.restart(7);
+    while (attempts < 2) await wait(10);
+    await wait(2_000); // a rejection that nobody took would have ended the test
+    assertEquals(attempts, 2, "what failed for good is not tried again");
+    refill.stop();
+  });
+});
