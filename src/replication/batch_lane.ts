@@ -21,13 +21,7 @@ export interface LaneLimits {
 /** Milliseconds after which a batch without an answer is late, and holds up nothing behind it. */
 export const PATIENCE_MS = 25;
 
-/** A batch under way. */
-interface Flight {
-  readonly sentMs: number;
-  isLate: boolean;
-}
-
-/** One lane. Invariants: `inFlight <= inFlightMax`; `queuedBytes <= queueBytesMax` (+ one entry). */
+/** One lane. Invariants: at most `inFlightMax` under way; `queuedBytes <= queueBytesMax` (+ one entry). */
 export class BatchLane<Entry> {
   readonly #clock: Clock;
   readonly #limits: LaneLimits;
@@ -36,12 +30,10 @@ export class BatchLane<Entry> {
   readonly #send: (batch: Entry[]) => Promise<void>;
   #queue: Entry[] = [];
   #queuedBytes = 0;
-  #inFlight = 0;
+  /** When the batches under way left, the oldest first: a few. */
+  readonly #sentMs: number[] = [];
   #scheduled = false;
-  /** Of those under way. */
-  #late = 0;
-  #newest: Flight | undefined;
-  #watchesNewest = false;
+  #watchesLate = false;
 
   constructor(
     clock: Clock,
@@ -87,18 +79,25 @@ export class BatchLane<Entry> {
     if (this.#mayLeave()) {
       this.#scheduled = true;
       queueMicrotask(this.#pump);
-    } else if (this.#inFlight < this.#limits.inFlightMax && !this.#watchesNewest) {
-      this.#watchesNewest = true;
-      this.#clock.setTimer(PATIENCE_MS, this.#onPatienceOver);
+    } else if (this.#sentMs.length < this.#limits.inFlightMax && !this.#watchesLate) {
+      this.#watchesLate = true;
+      // A timer may be a little early: not again at once.
+      this.#clock.setTimer(Math.max(1, this.#msUntilLate()), this.#onPatienceOver);
     }
   }
 
-  /** Whether a batch may leave: beside others where those are late, or where it is full. */
+  /** Whether a batch may leave: beside others where it is full, or where those are all late. */
   #mayLeave(): boolean {
     const { inFlightMax, batchBytesMax, batchEntriesMax } = this.#limits;
-    if (this.#inFlight >= inFlightMax) return false;
-    return this.#inFlight === this.#late || this.#queuedBytes >= batchBytesMax ||
-      this.#queue.length >= batchEntriesMax;
+    if (this.#sentMs.length === 0) return true;
+    if (this.#sentMs.length >= inFlightMax) return false;
+    return this.#queuedBytes >= batchBytesMax || this.#queue.length >= batchEntriesMax ||
+      this.#msUntilLate() <= 0;
+  }
+
+  /** Until the newest under way is late, and with it all. */
+  #msUntilLate(): number {
+    return this.#sentMs.at(-1)! + PATIENCE_MS - this.#clock.monotonicMs();
   }
 
   readonly #pump = (): void => {
@@ -108,29 +107,16 @@ export class BatchLane<Entry> {
   };
 
   readonly #onPatienceOver = (): void => {
-    this.#watchesNewest = false;
-    const newest = this.#newest;
-    if (this.#queue.length === 0 || newest === undefined || newest.isLate) return;
-    const leftMs = newest.sentMs + PATIENCE_MS - this.#clock.monotonicMs();
-    if (leftMs <= 0) {
-      newest.isLate = true;
-      this.#late++;
-      this.#pump();
-    } else {
-      this.#watchesNewest = true;
-      // A timer may be a little early: not again at once.
-      this.#clock.setTimer(Math.max(1, leftMs), this.#onPatienceOver);
-    }
+    this.#watchesLate = false;
+    this.#pump();
   };
 
   #sendBatch(): void {
-    const flight = { sentMs: this.#clock.monotonicMs(), isLate: false };
-    this.#newest = flight;
-    this.#inFlight++;
+    const sentMs = this.#clock.monotonicMs();
+    this.#sentMs.push(sentMs);
     this.#send(this.#takeBatch()).then(() => {
-      this.#inFlight--;
-      if (flight.isLate) this.#late--;
-      if (this.#newest === flight) this.#newest = undefined;
+      // Of several that left in the same moment any will do.
+      this.#sentMs.splice(this.#sentMs.indexOf(sentMs), 1);
       if (this.#queue.length > 0) this.#schedule();
     });
   }

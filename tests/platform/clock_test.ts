@@ -1,33 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { type Clock, giveWay, type TimerID } from "../../src/platform/clock.ts";
-
-/** A clock whose timers fire at once, each after others had the thread for `turnMs`. */
-class CrowdedClock implements Clock {
-  readonly delaysMs: number[] = [];
-  readonly #turnMs: number;
-  #nowMs = 0;
-
-  constructor(turnMs: number) {
-    this.#turnMs = turnMs;
-  }
-
-  monotonicMs(): number {
-    return this.#nowMs;
-  }
-
-  wallMs(): number {
-    return this.#nowMs;
-  }
-
-  setTimer(delayMs: number, callback: () => void): TimerID {
-    this.delaysMs.push(delayMs);
-    this.#nowMs += delayMs + this.#turnMs;
-    callback();
-    return this.delaysMs.length;
-  }
-
-  clearTimer(): void {}
-}
+import { giveWay } from "../../src/platform/clock.ts";
+import { CrowdedClock } from "../support/crowded_clock.ts";
 
 Deno.test("giveWay() takes a turn where nobody wants the thread, and a rest where somebody does", async () => {
   const alone = new CrowdedClock(0.01);

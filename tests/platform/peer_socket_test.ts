@@ -45,6 +45,17 @@ async function withSocket(
   }
 }
 
+/** A handler that answers when it is told to. */
+function held() {
+  const arrived = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<Response>();
+  const handler: Handler = () => {
+    arrived.resolve();
+    return release.promise;
+  };
+  return { arrived, release, handler };
+}
+
 async function assertTimeout(promise: Promise<unknown>): Promise<void> {
   const error = await assertRejects(() => promise, ConvergeError);
   assertEquals(error.code, "timeout", error.message);
@@ -128,12 +139,7 @@ Deno.test("PeerSocket.request() answers timeout when an answer is too large", as
 });
 
 Deno.test("PeerSocket.close() fails what is under way", async () => {
-  const arrived = Promise.withResolvers<void>();
-  const release = Promise.withResolvers<Response>();
-  const handler: Handler = () => {
-    arrived.resolve();
-    return release.promise;
-  };
+  const { arrived, release, handler } = held();
   await withSocket(handler, async (socket, origin) => {
     const answer = socket.request(post(origin));
     await arrived.promise;
@@ -144,12 +150,7 @@ Deno.test("PeerSocket.close() fails what is under way", async () => {
 });
 
 Deno.test("HttpServer.close() answers what is under way on a socket, then closes it", async () => {
-  const arrived = Promise.withResolvers<void>();
-  const release = Promise.withResolvers<Response>();
-  const handler: Handler = () => {
-    arrived.resolve();
-    return release.promise;
-  };
+  const { arrived, release, handler } = held();
   await withSocket(handler, async (socket, origin, server) => {
     const answer = socket.request(post(origin));
     await arrived.promise;
@@ -350,12 +351,8 @@ Deno.test("PeerSocket: a peer that answers with what is no answer fails what is 
 
 Deno.test("HttpServer.close() waits for no peer that has stopped", async () => {
   const server = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
-  const arrived = Promise.withResolvers<void>();
-  const release = Promise.withResolvers<Response>();
-  server.handle(() => {
-    arrived.resolve();
-    return release.promise;
-  });
+  const { arrived, release, handler } = held();
+  server.handle(handler);
   const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
   const head = `GET ${SOCKET_PATH} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n` +
     "Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +

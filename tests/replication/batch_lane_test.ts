@@ -193,3 +193,17 @@ Deno.test("BatchLane: beside a batch that is late the others follow one another 
   assertEquals(batches, [[1], [2], [3], [4], [5]]);
   assertEquals(time.nowMs, PATIENCE_MS);
 });
+
+Deno.test("BatchLane: an older batch is late too, though a newer one was answered", async () => {
+  const { lane: queue, batches, ends, time } = lane({ ...ROOMY, batchEntriesMax: 2 });
+  queue.push(1); // never answered
+  await drainMicrotasks();
+  for (const size of [2, 3, 4]) queue.push(size);
+  await drainMicrotasks();
+  assertEquals(batches, [[1], [2, 3]]);
+  ends[1]!();
+  await drainMicrotasks();
+  assertEquals(batches, [[1], [2, 3]]);
+  await runUntil(time, PATIENCE_MS);
+  assertEquals(batches, [[1], [2, 3], [4]]);
+});

@@ -21,6 +21,7 @@ import { VirtualDisk } from "../../src/simulation/virtual_disk.ts";
 import { LsmStore } from "../../src/storage/lsm_store.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { DATA, type Store } from "../../src/storage/store.ts";
+import { CrowdedClock } from "../support/crowded_clock.ts";
 import { type InWorld, inWorld } from "../support/in_world.ts";
 import { member } from "../support/members.ts";
 import { record } from "../support/records.ts";
@@ -172,4 +173,19 @@ Deno.test("KeyTree: a tree that is wrong is made right when it is doubted, and s
     assertEquals(errors, ["anti_entropy.tree_was_wrong"]);
     tree.close();
   });
+});
+
+Deno.test("KeyTree.update() rests where others want the thread, unless it is waited for", async () => {
+  for (const isAwaited of [false, true]) {
+    const store = new MemoryStore();
+    const clock = new CrowdedClock(1);
+    const { tree } = await treeOver(store, clock);
+    const records = Array.from({ length: 1_000 }, (_, i) => record(`k${i}`, i + 1));
+    await store.apply(records.map((record) => ({ keyspace: DATA, record })));
+    clock.delaysMs.length = 0;
+    await tree.update(isAwaited);
+    assertEquals(clock.delaysMs.filter((ms) => ms > 0).length, isAwaited ? 0 : 4);
+    assertEquals(tree.givenMs > 0, !isAwaited);
+    assert(tree.tree.equals(scanned(store)));
+  }
 });

@@ -75,8 +75,8 @@ export class HttpServer {
 
   /**
    * Answers what is under way on sockets, then accepts no more and waits for other requests under way,
-   * at most `graceMs` in all. What is left then ends
-   * with the process: Deno cannot cut the connections of a server that is shutting down.
+   * at most `graceMs` in all. What is left then ends with the process: Deno cannot cut the connections
+   * of a server that is shutting down.
    *
    * @returns Whether everything under way has ended.
    */
