@@ -52,8 +52,11 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     read.push(readLines(disk, { directory, number, previousBytes }));
   }
   const last = read.at(-1)!;
+  const { number, valid } = last;
+  // Where nothing is in it yet there is nothing to lose either: what is written next makes it durable.
+  const isFresh = last.lines.length === 0 && last.fileBytes === valid.byteLength;
   // The device takes its time; the lines are read meanwhile.
-  const copying = copySegment(disk, directory, { number: last.number, bytes: last.valid });
+  const copying = isFresh ? undefined : copySegment(disk, directory, { number, bytes: valid });
   const memtable = new Memtable();
   const highest = { counter: manifest.highestCounter };
   try {
@@ -61,8 +64,10 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   } finally {
     await copying;
   }
-  const bytes = last.valid.byteLength;
-  const log = LogWriter.resume(disk, directory, { number: last.number, bytes });
+  const bytes = valid.byteLength;
+  const log = isFresh
+    ? LogWriter.takeOver(disk, directory, { number, bytes })
+    : LogWriter.resume(disk, directory, { number, bytes });
   await disk.syncDirectory(directory);
   return {
     manifest,
@@ -95,6 +100,8 @@ interface ReadSegment {
   /** Start and end of each line, one after the other. */
   lines: number[];
   cutBytes: number;
+  /** With the room behind what was appended. */
+  fileBytes: number;
 }
 
 function readLines(
@@ -102,12 +109,14 @@ function readLines(
   segment: { directory: string; number: number; previousBytes: number },
 ): ReadSegment {
   const { directory, number } = segment;
-  const bytes = withoutRoom(readWhole(disk, `${directory}/${logName(number)}`));
+  const file = readWhole(disk, `${directory}/${logName(number)}`);
+  const bytes = withoutRoom(file);
   const lines: number[] = [];
   const findings = readSegment(bytes, (start, end) => void lines.push(start, end));
   checkSegment(findings, segment);
   const valid = bytes.subarray(0, findings.validBytes);
-  return { number, valid, lines, cutBytes: bytes.byteLength - findings.validBytes };
+  const cutBytes = bytes.byteLength - findings.validBytes;
+  return { number, valid, lines, cutBytes, fileBytes: file.byteLength };
 }
 
 /** Puts the lines of a segment into the memtable, in order. */

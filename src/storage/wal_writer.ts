@@ -78,6 +78,20 @@ export class LogWriter {
     return writer;
   }
 
+  /**
+   * Goes on with a recovered segment of `bytes` whole bytes in which nothing was written yet. Whether
+   * its header is durable is not known; it will be with the first group. The caller syncs the directory.
+   */
+  static takeOver(
+    disk: Disk,
+    directory: string,
+    { number, bytes }: { number: number; bytes: number },
+  ): LogWriter {
+    const writer = new LogWriter(disk, directory, number, bytes);
+    writer.#syncedBytes = 0;
+    return writer;
+  }
+
   /** Bytes of whole groups. */
   get bytes(): number {
     return this.#goodBytes;

@@ -114,3 +114,37 @@ Deno.test("LsmStore, interval: a failed fsync in the background ends all writing
   const error = await assertRejects(() => store.apply([put("b", 2)]), ConvergeError);
   assert(isConvergeError(error, "disk_failed"));
 });
+
+Deno.test("LsmStore: what a failed fsync left in the cache is copied before it is served", async () => {
+  const subject = new VirtualStore();
+  const clock = new HandClock();
+  const store = await subject.open({ clock, durability: { mode: "interval", ms: INTERVAL_MS } });
+  await store.apply([put("a", 1)]);
+  subject.device.faults.errorRate.sync = 1;
+  await clock.advance(INTERVAL_MS);
+  subject.device.faults.errorRate.sync = 0;
+  await store.close();
+  const served = await subject.open();
+  assertEquals(scanAll(served).length, 1);
+  await served.apply([put("b", 2)]);
+  subject.device.crash();
+  const again = await subject.open();
+  assertEquals(scanAll(again).length, 2);
+  await again.close();
+});
+
+Deno.test("LsmStore: a log in which nothing was written is gone on with as it is", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await store.apply([put("a", 1)]);
+  await store.close();
+  const { sync, rename } = subject.device.counts();
+  const again = await subject.open();
+  assertEquals(subject.device.counts().sync, sync);
+  assertEquals(subject.device.counts().rename, rename);
+  await again.apply([put("b", 2)]);
+  subject.device.crash();
+  const afterFailure = await subject.open();
+  assertEquals(scanAll(afterFailure).length, 2);
+  await afterFailure.close();
+});
