@@ -33,6 +33,7 @@ export function measuredDisk(disk: Disk, clock: Clock, latencies: SyncLatencies)
     rename: (from, to) => disk.rename(from, to),
     link: (from, to) => disk.link(from, to),
     remove: (path) => disk.remove(path),
+    discard: (path) => disk.discard(path),
     removeDirectory: (path) => disk.removeDirectory(path),
     syncDirectory: (path) => disk.syncDirectory(path),
     lock: (path) => disk.lock(path),

@@ -36,6 +36,11 @@ export interface Disk {
   link(from: string, to: string): void;
   /** Removes a file; fine if absent. */
   remove(path: string): void;
+  /**
+   * As `remove`, for a file that nothing names any more: to free what a large one took keeps a thread
+   * for milliseconds, which here is not the caller's.
+   */
+  discard(path: string): Promise<void>;
   /** Removes a directory and all in it; fine if absent. */
   removeDirectory(path: string): void;
   /** Makes the directory's entries durable. */

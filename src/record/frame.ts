@@ -82,11 +82,15 @@ export function frameAround(line: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** Joins the frames of records into one batch body. */
-export function joinFrames(records: readonly StoredRecord[]): Uint8Array<ArrayBuffer> {
+/** Joins the frames of records into one batch body, in `memory` where that is large enough. */
+export function joinFrames(
+  records: readonly StoredRecord[],
+  memory?: ArrayBuffer,
+): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const { frame } of records) length += frame.byteLength;
-  const body = new Uint8Array(length);
+  const fits = memory !== undefined && length <= memory.byteLength;
+  const body = fits ? new Uint8Array(memory, 0, length) : new Uint8Array(length);
   let offset = 0;
   for (const { frame } of records) {
     body.set(frame, offset);

@@ -45,6 +45,11 @@ export type ArcHashes = Record<string, string>;
 const REST_SHARE = 10;
 /** Rounds between two times that the whole tree is made anew from the disk. */
 const ROUNDS_PER_FULL_REBUILD = 360;
+/**
+ * Intervals for which rounds are put off while more is stored in each than hashes can follow: such a
+ * round reads all there is on both sides, and finds little but what was on its way in between.
+ */
+const FLOOD_INTERVALS = 10;
 /** Pause after a round that failed: the peer may be busy. */
 const BACKOFF_MS = 1_000;
 /** How long a peer that asks for hashes is kept waiting. */
@@ -68,6 +73,9 @@ export class AntiEntropy {
   readonly #options: AntiEntropyOptions;
   #keyTree: KeyTree | undefined;
   #updatedAtMs = -Infinity;
+  /** Records that were stored or erased since the last turn of the loop. */
+  #storedCount = 0;
+  #lastRoundEndMs = -Infinity;
   /** Peers to be compared with next, before the others have their turn. */
   readonly #urgent = new Set<string>();
   #lastPeer = "";
@@ -96,6 +104,7 @@ export class AntiEntropy {
 
   /** A record of this key was stored or erased. */
   onStored(key: Key): void {
+    this.#storedCount++;
     this.#keyTree?.touch(key);
   }
 
@@ -237,8 +246,14 @@ export class AntiEntropy {
     while (!this.#stopped) {
       const startMs = clock.monotonicMs();
       const givenMs = this.#keyTree?.givenMs ?? 0;
+      const isFlood = this.#storedCount > (this.#keyTree?.touchedMax ?? Infinity);
+      this.#storedCount = 0;
       const peer = this.#nextPeer();
       let failed = false;
+      if (peer !== undefined && isFlood && this.#mayPutOff(peer)) {
+        await this.#pause(this.#options.intervalMs);
+        continue;
+      }
       if (peer === undefined) {
         this.#keyTree?.forget(); // its snapshot holds memory and files, and nobody may come for long
       } else {
@@ -262,6 +277,7 @@ export class AntiEntropy {
         }
       }
       if (this.#stopped) return;
+      this.#lastRoundEndMs = clock.monotonicMs();
       const gaveMs = Math.max(0, (this.#keyTree?.givenMs ?? 0) - givenMs);
       const restMs = REST_SHARE * (clock.monotonicMs() - startMs - gaveMs);
       // An urgent peer that cannot be reached is no reason to hurry: the wait would be no wait.
@@ -273,6 +289,14 @@ export class AntiEntropy {
           : Math.max(this.#options.intervalMs, restMs),
       );
     }
+  }
+
+  /** Whether a round with this peer, which would read everything, may wait for a quieter time. */
+  #mayPutOff(peer: string): boolean {
+    const { clock, intervalMs } = this.#options;
+    const sinceMs = clock.monotonicMs() - this.#lastRoundEndMs;
+    return this.#keyTree?.mustReadAll === true && !this.#urgent.has(peer) &&
+      sinceMs < FLOOD_INTERVALS * intervalMs;
   }
 
   /** Waits, unless it is woken. */

@@ -75,6 +75,11 @@ export class KeyTree {
     return this.#base === undefined || this.#doubted;
   }
 
+  /** Keys that may be stored or erased between two updates before all must be read. */
+  get touchedMax(): number {
+    return this.#touchedMax;
+  }
+
   /** A record of this key was stored or erased. */
   touch(key: Key): void {
     if (this.#base === undefined && this.#updating === undefined) return; // all will be read anyway

@@ -73,6 +73,8 @@ export class PeerLink {
   readonly traffic = { sentBytes: 0, receivedBytes: 0 };
   /** When requests under way began, the oldest first: a few, looked at by every read. */
   readonly #underWayMs: number[] = [];
+  /** Of the body of a batch that was answered: the next one is put together there. */
+  #bodyMemory: ArrayBuffer | undefined;
   /** Exponentially weighted mean of a batch's round trip. */
   #latencyMs = 1;
 
@@ -250,9 +252,12 @@ export class PeerLink {
   async #sendWrites(batch: PendingWrite[]): Promise<void> {
     let results: WriteAnswer[] | undefined;
     let failure: WriteAnswer = "timeout";
+    const memory = this.#bodyMemory;
+    this.#bodyMemory = undefined;
     try {
-      const body = joinFrames(batch.map(({ record }) => record));
+      const body = joinFrames(batch.map(({ record }) => record), memory);
       const response = await this.request("POST", "/internal/kv", { body, mayShare: true });
+      this.#keepMemory(body.buffer);
       results = decodeApplyResults(response.body, batch.length);
     } catch (error) {
       failure = failureOf(error);
@@ -262,6 +267,12 @@ export class PeerLink {
       const { waiter, slot } = batch[i]!;
       waiter.onWriteAnswer(slot, results === undefined ? failure : results[i]!, nowMs);
     }
+  }
+
+  /** The larger it is the more often it will do; that of one long value is not worth having. */
+  #keepMemory(memory: ArrayBuffer): void {
+    if (memory.byteLength > WRITE_LIMITS.batchBytesMax) return;
+    if (memory.byteLength >= (this.#bodyMemory?.byteLength ?? 0)) this.#bodyMemory = memory;
   }
 
   async #sendReads(batch: PendingRead[]): Promise<void> {

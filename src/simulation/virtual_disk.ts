@@ -348,6 +348,14 @@ class MountedDisk implements Disk {
     this.#operate("remove", path, (share) => share > 0 && this.#delete(path));
   }
 
+  discard(path: string): Promise<void> {
+    if (this.#device.find(path) === undefined) return Promise.resolve();
+    const done = () => {
+      if (this.#device.find(path) !== undefined) this.#delete(path);
+    };
+    return this.#device.wait(this.#life, "remove", path, { done, failed: () => {} });
+  }
+
   removeDirectory(path: string): void {
     const entry = this.#device.find(path);
     if (!(entry instanceof VirtualDirectory)) return;

@@ -147,7 +147,6 @@ export class LsmStore implements Store {
       disk,
       directory,
       cache: this.#cache,
-      pause: () => delay(clock, 0),
       onDamage: (table, error) => this.#maintenance.repair(table, error),
     });
     this.#maintenance = new Maintenance({
@@ -328,7 +327,7 @@ export class LsmStore implements Store {
         if (this.#fatal === undefined && this.#log.hasUnsynced) await this.#log.sync();
       } finally {
         this.#log.close();
-        this.#catalog.close();
+        await this.#catalog.close();
         this.#lock.release();
       }
     }

@@ -30,8 +30,9 @@ import {
   type TableProperties,
 } from "./sstable_format.ts";
 
-/** Blocks that a cursor reads in one go at most. */
+/** Blocks that a cursor reads in one go at most, and bytes: those of long values are long. */
 const READ_AHEAD_BLOCKS = 64;
+const READ_AHEAD_BYTES = (READ_AHEAD_BLOCKS + 2) * BLOCK_BYTES;
 /** A larger block has memory of its own, for the time of one read. */
 const SCRATCH_BYTES_MAX = 64 * 1024;
 
@@ -113,6 +114,14 @@ export class TableReader {
     this.#check(number, bytes);
     this.#options.cache.put(this.#blocks, number, bytes);
     return bytes;
+  }
+
+  /** How many blocks from `number` on to read at once: at most `countMax`, and one at least. */
+  readAhead(number: number, countMax: number): number {
+    const { offsets } = this.index();
+    let count = Math.min(countMax, offsets.length - 1 - number);
+    while (count > 1 && offsets[number + count]! - offsets[number]! > READ_AHEAD_BYTES) count >>= 1;
+    return count;
   }
 
   /**
@@ -239,7 +248,7 @@ export class RunCursor implements Cursor {
     { isTransient = false } = {},
   ) {
     this.#endKey = end;
-    if (isTransient) this.#buffer = new Uint8Array((READ_AHEAD_BLOCKS + 2) * BLOCK_BYTES);
+    if (isTransient) this.#buffer = new Uint8Array(READ_AHEAD_BYTES);
     this.#tables = tables.filter(({ properties }) =>
       properties.last >= start && (end === undefined || properties.first < end)
     );
@@ -277,14 +286,13 @@ export class RunCursor implements Cursor {
     let block = this.#pending.pop();
     while (block === undefined && this.#table < this.#tables.length) {
       const table = this.#tables[this.#table]!;
-      const left = table.index().firstKeys.length - this.#nextBlock;
-      if (left <= 0) {
+      const count = table.readAhead(this.#nextBlock, this.#readAhead);
+      if (count <= 0) {
         this.#table++;
         this.#nextBlock = 0;
         table.release();
         continue;
       }
-      const count = Math.min(left, this.#readAhead);
       this.#pending = table.blocks(this.#nextBlock, count, this.#buffer).reverse();
       this.#nextBlock += count;
       this.#readAhead = Math.min(this.#readAhead * 2, READ_AHEAD_BLOCKS);

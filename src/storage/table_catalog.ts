@@ -28,8 +28,6 @@ export interface CatalogOptions {
   disk: Disk;
   directory: string;
   cache: BlockCache;
-  /** Lets others run: to remove a large file takes a millisecond or more. */
-  pause: () => Promise<void>;
   onDamage: NonNullable<TableReaderOptions["onDamage"]>;
 }
 
@@ -40,6 +38,8 @@ export class TableCatalog {
   #tables: TableSet;
   /** The edits under way, one after the other. */
   #tail: Promise<void> = Promise.resolve();
+  /** The removals under way, one after the other. */
+  #discarding: Promise<void> = Promise.resolve();
 
   constructor(manifest: Manifest, options: CatalogOptions) {
     this.#options = options;
@@ -76,14 +76,15 @@ export class TableCatalog {
     return done;
   }
 
-  /** Closes all tables. No edit may be under way. */
-  close(): void {
+  /** Closes all tables and ends removals. No edit may be under way. */
+  async close(): Promise<void> {
     for (const { table } of this.#tables.all()) table.close();
+    await this.#discarding;
   }
 
   async #commit(edit: CatalogEdit): Promise<void> {
     const { add = [], remove = [], run } = edit;
-    const { disk, directory, pause } = this.#options;
+    const { disk, directory } = this.#options;
     const removed = new Set(remove);
     const kept = [...this.#tables.all()].filter(({ table }) => !removed.has(table));
     const added = add.map((table) => {
@@ -110,14 +111,14 @@ export class TableCatalog {
     const logBefore = this.#manifest.log;
     this.#manifest = next;
     this.#tables = new TableSet(named);
-    const dispose = edit.dispose ?? (({ path }: TableReader) => disk.remove(path));
-    for (const table of removed) {
-      await pause();
-      table.retire(() => dispose(table));
-    }
-    for (let log = logBefore; log < next.log; log++) {
-      await pause();
-      disk.remove(`${directory}/${logName(log)}`);
-    }
+    const dispose = edit.dispose ?? (({ path }: TableReader) => this.#discard(path));
+    for (const table of removed) table.retire(() => dispose(table));
+    for (let log = logBefore; log < next.log; log++) this.#discard(`${directory}/${logName(log)}`);
+  }
+
+  /** Removes a file that the manifest does not name. One that is left is removed at the next start. */
+  #discard(path: string): void {
+    const { disk } = this.#options;
+    this.#discarding = this.#discarding.then(() => disk.discard(path)).catch(() => {});
   }
 }

@@ -81,6 +81,9 @@ Deno.test("DenoDisk: names", () =>
     await disk.syncDirectory(`${directory}/a`);
     disk.remove(`${directory}/a/g`);
     disk.remove(`${directory}/a/g`);
+    await disk.discard(`${directory}/a/h`);
+    await disk.discard(`${directory}/a/h`);
+    assertEquals(disk.list(`${directory}/a`), ["b"]);
     disk.removeDirectory(`${directory}/a`);
     disk.removeDirectory(`${directory}/a`);
     assertEquals(disk.list(directory), []);

@@ -6,6 +6,7 @@ import { AntiEntropy } from "../../src/replication/anti_entropy.ts";
 import type { KeyExchange } from "../../src/replication/key_exchange.ts";
 import type { PeerLink } from "../../src/replication/peer_link.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
+import { inWorld } from "../support/in_world.ts";
 import { topologyOf } from "../support/topologies.ts";
 
 const CLOCK: Clock = {
@@ -46,4 +47,55 @@ Deno.test("AntiEntropy.differing: a ring that grows under a comparison ends it, 
     );
     assertEquals([error.code, questions], ["not_ready", asked]);
   }
+});
+
+Deno.test("AntiEntropy: rounds are put off while more is stored than hashes can follow, not for ever", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const topology = topologyOf(2);
+    const side = (linkTo: () => PeerLink | undefined) =>
+      new AntiEntropy({
+        store: new MemoryStore(),
+        exchange: {} as KeyExchange,
+        clock,
+        log: LOG,
+        selfName: "node1",
+        topology: () => topology,
+        linkTo,
+        keysUnderWay: () => [],
+        intervalMs: 1_000,
+      });
+    const peer = side(() => undefined);
+    const link = {
+      isOpen: false,
+      request: async () => {
+        const hashes = await peer.arcHashes("node2", topology.fingerprint);
+        return { body: new TextEncoder().encode(JSON.stringify(hashes)) };
+      },
+    } as unknown as PeerLink;
+    const antiEntropy = side(() => link);
+    const { counts } = antiEntropy;
+    antiEntropy.start();
+    await wait(500);
+    let stored = 0;
+    const store = async (perSecond: number, seconds: number, keys = Infinity) => {
+      for (let tenth = 0; tenth < 10 * seconds; tenth++) {
+        for (let i = 0; i < perSecond / 10; i++) antiEntropy.onStored(`key${stored++ % keys}`);
+        await wait(100);
+      }
+    };
+    await store(4_000, 3, 10);
+    assertEquals([counts.rounds, counts.roundsEqual], [4, 4], "hashes follow a few keys");
+    await store(4_000, 9);
+    assertEquals(counts.rounds, 4, "put off");
+    await store(4_000, 3);
+    assertEquals(counts.rounds, 5, "but not for ever");
+    antiEntropy.urgent("node2");
+    await wait(1);
+    assertEquals(counts.rounds, 6, "and not where it is urgent");
+    await store(4_000, 2.5);
+    assertEquals(counts.rounds, 6, "put off again");
+    await store(500, 3);
+    assertEquals(counts.rounds, 8, "until hashes can follow");
+    antiEntropy.stop();
+  });
 });

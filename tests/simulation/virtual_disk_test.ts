@@ -83,6 +83,20 @@ Deno.test("VirtualDisk: a name without a directory sync is kept or lost", async 
   assertEquals(seen, new Set([undefined, "a"]));
 });
 
+Deno.test("VirtualDisk: a file that was discarded is there again or not, without a directory sync", async () => {
+  const seen = await fates(async (disk) => {
+    disk.makeDirectory("data");
+    const file = disk.openAppend("data/f");
+    file.append(text("a"));
+    await file.sync();
+    await disk.syncDirectory("data");
+    await disk.discard("data/f");
+    await disk.discard("data/f");
+    assertEquals(disk.list("data"), []);
+  });
+  assertEquals(seen, new Set([undefined, "a"]));
+});
+
 Deno.test("VirtualDisk: a rename without a directory sync shows the old file or the new", async () => {
   const seen = await fates(async (disk) => {
     disk.makeDirectory("data");

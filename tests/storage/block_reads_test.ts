@@ -42,6 +42,42 @@ Deno.test("LsmStore.get(): a damaged block is found out without the cache too", 
   await store.close();
 });
 
+Deno.test("LsmStore.scan(): reads ahead by bytes too, where values are long", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  const openRead = disk.openRead.bind(disk);
+  const lengths: number[] = [];
+  disk.openRead = (path) => {
+    const file = openRead(path);
+    const readInto = file.readInto.bind(file);
+    file.readInto = (offset, target) => {
+      lengths.push(target.byteLength);
+      readInto(offset, target);
+    };
+    return file;
+  };
+  const store = await subject.open({ disk, memtableBytes: 1 << 24 });
+  for (const [count, bytes] of [[200, 20], [200, 30_000], [2, 600_000]] as const) {
+    const puts = Array.from(
+      { length: count },
+      (_, i) => put(`${bytes}/${i}`, 1, { value: "x".repeat(bytes) }),
+    );
+    await store.apply(puts);
+    await store.flush();
+    lengths.length = 0;
+    const scan = store.scan(DATA, { start: `${bytes}/` });
+    let found = 0;
+    for (let page = scan.next(50); page.length > 0; page = scan.next(50)) {
+      found += page.filter(({ key }) => key.startsWith(`${bytes}/`)).length;
+    }
+    scan.close();
+    assertEquals(found, count);
+    const longest = Math.max(...lengths);
+    assert(longest <= Math.max(66 * 4096, bytes + 100), `${longest} for values of ${bytes}`);
+  }
+  await store.close();
+});
+
 Deno.test("BlockCache: full, it takes one missed block in a few", () => {
   const cache = new BlockCache(4096);
   assert(cache.admits(4096), "while there is room, everything");

@@ -38,7 +38,7 @@ function gatedDisk(disk: Disk, { tableBytesMin }: { tableBytesMin: number }) {
     const method = Reflect.get(disk, name) as (...args: unknown[]) => unknown;
     Object.defineProperty(gated, name, { value: method.bind(disk) });
   }
-  for (const name of ["makeDirectory", "removeDirectory", "syncDirectory", "lock"]) {
+  for (const name of ["makeDirectory", "removeDirectory", "syncDirectory", "lock", "discard"]) {
     const method = Reflect.get(disk, name) as (...args: unknown[]) => unknown;
     Object.defineProperty(gated, name, { value: method.bind(disk) });
   }
@@ -376,4 +376,27 @@ Deno.test("LsmStore: a flush that finds the disk full leaves no table behind, of
   assertEquals(store.statistics().tableCount, 2);
   assertEquals(subject.paths(".sst").length, 2);
   await store.close();
+});
+
+Deno.test("LsmStore.close() waits for the removal of what nothing names any more; writes do not", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  const discard = disk.discard.bind(disk);
+  const gate = Promise.withResolvers<void>();
+  disk.discard = (path) => gate.promise.then(() => discard(path));
+  const store = await subject.open({ disk });
+  for (let counter = 1; counter <= 3; counter++) {
+    await store.apply([put("a", counter, { value: "x".repeat(400) })]);
+    await store.flush();
+  }
+  await store.settled();
+  const { tableCount } = store.statistics();
+  assert(subject.paths(".sst").length + subject.paths(".log").length > tableCount + 1);
+  let isClosed = false;
+  const closed = store.close().then(() => isClosed = true);
+  await turns();
+  assert(!isClosed);
+  gate.resolve();
+  await closed;
+  assertEquals([subject.paths(".sst").length, subject.paths(".log").length], [tableCount, 1]);
 });

@@ -88,6 +88,16 @@ export class DenoDisk implements Disk {
     attempt("remove", path, () => fs.rmSync(path, { force: true }));
   }
 
+  async discard(path: string): Promise<void> {
+    await attemptAsync("remove", path, async () => {
+      try {
+        await Deno.remove(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    });
+  }
+
   removeDirectory(path: string): void {
     attempt("remove", path, () => fs.rmSync(path, { force: true, recursive: true }));
   }

@@ -6,12 +6,16 @@ import type { NetworkRequest, NetworkResponse } from "../network.ts";
 import {
   decodeResponse,
   encodeSocketMessage,
+  type RequestHead,
   SOCKET_BODY_BYTES_MAX,
   SOCKET_MESSAGE_BYTES_MAX,
   SOCKET_PATH,
 } from "./socket_message.ts";
 
 const NOTHING = new Uint8Array();
+
+/** A body so long is a fragment of its own: one more costs less than to copy it. */
+const APART_BYTES = 32 * 1024;
 
 /** A peer that takes longer to agree is slower than what asks for it. */
 const HANDSHAKE_MS = 5_000;
@@ -89,13 +93,21 @@ export class PeerSocket {
     const { path, headers = {}, body = NOTHING, timeoutMs } = request;
     this.#lastNumber = (this.#lastNumber + 1) >>> 0;
     const number = this.#lastNumber;
-    const message = encodeSocketMessage(number, { path, headers }, body);
     const { promise, resolve, reject } = Promise.withResolvers<NetworkResponse>();
     const timer = setTimeout(() => this.#onTimeout(number), timeoutMs);
     const sentMs = performance.now();
     this.#waiting.set(number, { resolve, reject, timer, request, sentMs });
-    this.#socket.send(message);
+    this.#send(number, { path, headers }, body);
     return promise;
+  }
+
+  #send(number: number, head: RequestHead, body: Uint8Array): void {
+    if (body.byteLength < APART_BYTES) {
+      this.#socket.send(encodeSocketMessage(number, head, body));
+    } else {
+      this.#socket.send(encodeSocketMessage(number, head, NOTHING), { fin: false });
+      this.#socket.send(body);
+    }
   }
 
   /** Cuts the connection; requests under way fail. */

@@ -34,6 +34,7 @@ function withDisk(ways: FaultyWays): NonNullable<Defect["platform"]> {
       rename: (from, to) => disk.rename(from, to),
       link: (from, to) => disk.link(from, to),
       remove: (path) => disk.remove(path),
+      discard: (path) => disk.discard(path),
       removeDirectory: (path) => disk.removeDirectory(path),
       syncDirectory: (path) => syncDirectory?.(disk, path) ?? disk.syncDirectory(path),
       lock: (path) => disk.lock(path),
