@@ -75,7 +75,8 @@ export class BatchLane<Entry> {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
+    // While one watches, the clock need not be asked for each entry.
+    if (this.#scheduled || (this.#watchesLate && !this.#hasTurn())) return;
     if (this.#mayLeave()) {
       this.#scheduled = true;
       queueMicrotask(this.#pump);
@@ -88,11 +89,16 @@ export class BatchLane<Entry> {
 
   /** Whether a batch may leave: beside others where it is full, or where those are all late. */
   #mayLeave(): boolean {
+    return this.#hasTurn() ||
+      (this.#sentMs.length < this.#limits.inFlightMax && this.#msUntilLate() <= 0);
+  }
+
+  /** Whether one may leave however long others have been under way. */
+  #hasTurn(): boolean {
     const { inFlightMax, batchBytesMax, batchEntriesMax } = this.#limits;
     if (this.#sentMs.length === 0) return true;
     if (this.#sentMs.length >= inFlightMax) return false;
-    return this.#queuedBytes >= batchBytesMax || this.#queue.length >= batchEntriesMax ||
-      this.#msUntilLate() <= 0;
+    return this.#queuedBytes >= batchBytesMax || this.#queue.length >= batchEntriesMax;
   }
 
   /** Until the newest under way is late, and with it all. */
