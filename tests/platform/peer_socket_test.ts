@@ -1,5 +1,7 @@
 /** Both ends of a shared connection, over a real one. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
+// @ts-types="@types/ws"
+import { WebSocket as PausableSocket } from "ws";
 import { ConvergeError } from "../../src/errors.ts";
 import { DenoLog } from "../../src/platform/deno/deno_log.ts";
 import { DenoNetwork } from "../../src/platform/deno/deno_network.ts";
@@ -238,6 +240,38 @@ async function untilShared(network: DenoNetwork, request: NetworkRequest): Promi
 
 const tellsTheWay: Handler = (request) =>
   new Response(request.headers.has(FETCH_ONLY) ? "alone" : "shared");
+
+Deno.test("HttpServer ends a socket whose peer asks and reads no answers", async () => {
+  const answer = new Uint8Array(1024 * 1024);
+  let asked = 0;
+  const handler: Handler = () => {
+    asked++;
+    return new Response(answer);
+  };
+  const server = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
+  server.handle(handler);
+  const peer = new PausableSocket(`ws://127.0.0.1:${server.port}${SOCKET_PATH}`);
+  try {
+    await new Promise((resolve) => peer.once("open", resolve));
+    const closed = new Promise((resolve) => peer.once("close", resolve));
+    peer.pause();
+    const question = encodeSocketMessage(1, { path: "/internal/x", headers: {} }, new Uint8Array());
+    // One after the other: many at once would be too many under way.
+    let isHeard = true;
+    while (isHeard && asked < 100) {
+      const before = asked;
+      peer.send(question);
+      isHeard = await until("it is asked", () => asked > before, { deadlineMs: 2_000 })
+        .catch(() => false);
+    }
+    assert(asked > 16 && asked < 100, `${asked} were answered`);
+    peer.resume();
+    await closed;
+  } finally {
+    peer.terminate();
+    await server.close(5_000);
+  }
+});
 
 Deno.test("DenoNetwork: requests that may share do once the socket is open, others never", async () => {
   await withSocket(tellsTheWay, async (_, origin) => {

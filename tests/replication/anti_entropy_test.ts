@@ -99,3 +99,43 @@ Deno.test("AntiEntropy: rounds are put off while more is stored than hashes can 
     antiEntropy.stop();
   });
 });
+
+Deno.test("AntiEntropy.arcHashes() of up to an interval ago will do where new ones mean to read all, unless fresh ones are asked for", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const store = new MemoryStore();
+    const scan = store.scan.bind(store);
+    let scans = 0;
+    store.scan = (...range) => {
+      scans++;
+      return scan(...range);
+    };
+    const topology = topologyOf(2);
+    const antiEntropy = new AntiEntropy({
+      store,
+      exchange: {} as KeyExchange,
+      clock,
+      log: LOG,
+      selfName: "node1",
+      topology: () => topology,
+      linkTo: () => undefined,
+      keysUnderWay: () => [],
+      intervalMs: 1_000,
+    });
+    const ask = async (fresh = false) => {
+      await antiEntropy.arcHashes("node2", topology.fingerprint, fresh);
+      return scans;
+    };
+    const flood = () => {
+      for (let i = 0; i < 2_000; i++) antiEntropy.onStored(`key${i}`);
+    };
+    assertEquals(await ask(), 1);
+    flood();
+    await wait(900);
+    assertEquals(await ask(), 1, "recent");
+    await wait(200);
+    assertEquals(await ask(), 2, "old");
+    flood();
+    assertEquals(await ask(true), 3, "fresh");
+    antiEntropy.stop();
+  });
+});
