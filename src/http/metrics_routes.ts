@@ -90,11 +90,13 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
     "Hints that wait for their owner.",
     () => Object.entries(options.hints.counts().waiting).map(([peer, count]) => [{ peer }, count]),
   );
-  counter("converge_anti_entropy_rounds_total", "Rounds of anti-entropy, by outcome.", () => {
-    const { rounds, roundsEqual, roundsFailed } = options.antiEntropy.counts;
+  const help = "Rounds of anti-entropy, by outcome; put_off: waited for fewer writes.";
+  counter("converge_anti_entropy_rounds_total", help, () => {
+    const { rounds, roundsEqual, roundsFailed, roundsPutOff } = options.antiEntropy.counts;
     return [
       [{ outcome: "done" }, rounds],
       [{ outcome: "equal" }, roundsEqual],
+      [{ outcome: "put_off" }, roundsPutOff],
       [{ outcome: "failed" }, roundsFailed],
     ];
   });

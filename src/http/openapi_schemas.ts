@@ -124,6 +124,7 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
     rounds: count,
     roundsFailed: count,
     roundsEqual: count,
+    roundsPutOff: count,
     lastRoundMs: ms,
     lastTreeMs: ms,
     pulled: count,

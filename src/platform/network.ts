@@ -17,7 +17,7 @@ export interface NetworkRequest {
   /** Path with query, beginning with a slash. */
   path: string;
   headers?: Record<string, string>;
-  /** The network's until there is an answer; where there is none, for ever. */
+  /** The network's until there is an answer of status 200; without one, for ever. */
   body?: Uint8Array;
   /** Milliseconds to wait for the whole answer. */
   timeoutMs: number;

@@ -33,6 +33,8 @@ export interface AntiEntropyCounts extends ExchangeCounts {
   rounds: number;
   roundsFailed: number;
   roundsEqual: number;
+  /** Turns that waited for a quieter time. */
+  roundsPutOff: number;
   /** Milliseconds that the last round took, and the last bringing up to date of the tree. */
   lastRoundMs: number;
   lastTreeMs: number;
@@ -64,6 +66,7 @@ export class AntiEntropy {
     rounds: 0,
     roundsFailed: 0,
     roundsEqual: 0,
+    roundsPutOff: 0,
     lastRoundMs: 0,
     lastTreeMs: 0,
     pulled: 0,
@@ -75,6 +78,9 @@ export class AntiEntropy {
   #updatedAtMs = -Infinity;
   /** Records that were stored or erased since the last turn of the loop. */
   #storedCount = 0;
+  /** Whether those were more than hashes can follow. */
+  #isFlooded = false;
+  /** When the last round ended that did not fail. */
   #lastRoundEndMs = -Infinity;
   /** Peers to be compared with next, before the others have their turn. */
   readonly #urgent = new Set<string>();
@@ -246,11 +252,12 @@ export class AntiEntropy {
     while (!this.#stopped) {
       const startMs = clock.monotonicMs();
       const givenMs = this.#keyTree?.givenMs ?? 0;
-      const isFlood = this.#storedCount > (this.#keyTree?.touchedMax ?? Infinity);
+      this.#isFlooded = this.#keyTree?.isOutrunBy(this.#storedCount) ?? false;
       this.#storedCount = 0;
       const peer = this.#nextPeer();
       let failed = false;
-      if (peer !== undefined && isFlood && this.#mayPutOff(peer)) {
+      if (peer !== undefined && this.#mayPutOff(peer)) {
+        this.counts.roundsPutOff++;
         await this.#pause(this.#options.intervalMs);
         continue;
       }
@@ -277,7 +284,7 @@ export class AntiEntropy {
         }
       }
       if (this.#stopped) return;
-      this.#lastRoundEndMs = clock.monotonicMs();
+      if (!failed) this.#lastRoundEndMs = clock.monotonicMs();
       const gaveMs = Math.max(0, (this.#keyTree?.givenMs ?? 0) - givenMs);
       const restMs = REST_SHARE * (clock.monotonicMs() - startMs - gaveMs);
       // An urgent peer that cannot be reached is no reason to hurry: the wait would be no wait.
@@ -295,7 +302,7 @@ export class AntiEntropy {
   #mayPutOff(peer: string): boolean {
     const { clock, intervalMs } = this.#options;
     const sinceMs = clock.monotonicMs() - this.#lastRoundEndMs;
-    return this.#keyTree?.mustReadAll === true && !this.#urgent.has(peer) &&
+    return this.#isFlooded && this.#keyTree?.mustReadAll === true && !this.#urgent.has(peer) &&
       sinceMs < FLOOD_INTERVALS * intervalMs;
   }
 
@@ -350,7 +357,9 @@ export class AntiEntropy {
     const tree = this.#keyTree;
     if (!mustBeFresh && tree?.fingerprint === fingerprint && !tree.isUpdating) {
       const ageMs = clock.monotonicMs() - this.#updatedAtMs;
-      const ageMsMax = Math.max(intervalMs, REST_SHARE * this.counts.lastTreeMs);
+      // Rounds that would have made new ones are put off under a flood.
+      const intervals = this.#isFlooded ? FLOOD_INTERVALS : 1;
+      const ageMsMax = Math.max(intervals * intervalMs, REST_SHARE * this.counts.lastTreeMs);
       if (tree.mustReadAll && ageMs < ageMsMax) return;
     }
     const fresh = this.#freshTree(fingerprint, mustBeFresh);

@@ -75,7 +75,8 @@ export class BatchLane<Entry> {
   }
 
   #schedule(): void {
-    // While one watches, the clock need not be asked for each entry.
+    // While one watches, the clock need not be asked for each entry: with two under way at most, what
+    // it watches is the oldest.
     if (this.#scheduled || (this.#watchesLate && !this.#hasTurn())) return;
     if (this.#mayLeave()) {
       this.#scheduled = true;

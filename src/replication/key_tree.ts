@@ -75,9 +75,12 @@ export class KeyTree {
     return this.#base === undefined || this.#doubted;
   }
 
-  /** Keys that may be stored or erased between two updates before all must be read. */
-  get touchedMax(): number {
-    return this.#touchedMax;
+  /**
+   * Whether so many stored or erased between two updates are more than it can follow, and reading
+   * everything instead takes long enough to matter.
+   */
+  isOutrunBy(count: number): boolean {
+    return this.#touchedMax > TOUCHED_MIN && count > this.#touchedMax;
   }
 
   /** A record of this key was stored or erased. */

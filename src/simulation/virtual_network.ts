@@ -162,14 +162,14 @@ export class VirtualNetwork {
       const exchange = new Exchange(life, resolve, reject, () => this.#inFlight--);
       this.#inFlight++;
       const sent = { ...request };
-      // The sender may reuse its buffer.
-      if (request.body !== undefined) sent.body = request.body.slice();
       exchange.deadline = this.#options.time.schedule(
         request.timeoutMs,
         () => exchange.fail("timeout", "no answer"),
       );
       this.#dispatch(from, sent, exchange);
       if (this.#strikes(this.#faultsOf(from, request.origin).duplicateRate, "message duplicated")) {
+        // One comes after the answer to the other, when the body is the sender's again.
+        if (sent.body !== undefined) sent.body = sent.body.slice();
         this.#dispatch(from, sent, exchange);
       }
     });
@@ -213,12 +213,14 @@ export class VirtualNetwork {
     const { time, random, replayRandom = random, onFault, onHandlerError } = this.#options;
     if (replayRandom.next() >= replays.share) return;
     const [min, max] = replays.delayMs;
+    const replayed = { ...request };
+    if (request.body !== undefined) replayed.body = request.body.slice();
     time.schedule(min + (max - min) * replayRandom.next(), () => {
       const host = this.#hosts.get(request.origin);
       if (host === undefined || this.#isCut(from, request.origin)) return;
       onFault?.("message replayed");
       host.life.enter(() =>
-        void this.#handle(host, request).catch((error) => onHandlerError?.(request.origin, error))
+        void this.#handle(host, replayed).catch((error) => onHandlerError?.(request.origin, error))
       );
     });
   }

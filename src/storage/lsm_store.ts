@@ -147,6 +147,7 @@ export class LsmStore implements Store {
       disk,
       directory,
       cache: this.#cache,
+      log: options.log,
       onDamage: (table, error) => this.#maintenance.repair(table, error),
     });
     this.#maintenance = new Maintenance({

@@ -16,6 +16,8 @@ import { mutationAt } from "./wal_format.ts";
 import { readSegment, type SegmentFindings, withoutRoom } from "./wal_reader.ts";
 import { copySegment, LogWriter } from "./wal_writer.ts";
 
+const LF = 10;
+
 /** What a directory held. */
 export interface Recovered {
   manifest: Manifest;
@@ -53,8 +55,9 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   }
   const last = read.at(-1)!;
   const { number, valid } = last;
-  // Where nothing is in it yet there is nothing to lose either: what is written next makes it durable.
-  const isFresh = last.lines.length === 0 && last.fileBytes === valid.byteLength;
+  // The manifest names a segment only once its header is durable: what is no more than that, with
+  // nothing behind it, needs no copy.
+  const isFresh = read.length === 1 && isHeaderAlone(valid) && last.fileBytes === valid.byteLength;
   // The device takes its time; the lines are read meanwhile.
   const copying = isFresh ? undefined : copySegment(disk, directory, { number, bytes: valid });
   const memtable = new Memtable();
@@ -102,6 +105,10 @@ interface ReadSegment {
   cutBytes: number;
   /** With the room behind what was appended. */
   fileBytes: number;
+}
+
+function isHeaderAlone(segment: Uint8Array): boolean {
+  return segment.indexOf(LF) === segment.byteLength - 1;
 }
 
 function readLines(

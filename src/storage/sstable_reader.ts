@@ -116,7 +116,7 @@ export class TableReader {
     return bytes;
   }
 
-  /** How many blocks from `number` on to read at once: at most `countMax`, and one at least. */
+  /** How many blocks from `number` on to read at once, at most `countMax`; 0 where none is left. */
   readAhead(number: number, countMax: number): number {
     const { offsets } = this.index();
     let count = Math.min(countMax, offsets.length - 1 - number);

@@ -1,6 +1,7 @@
 /** The tables that are open and the manifest that names them: every edit of both. */
 import { invariant } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
+import type { Log } from "../platform/log.ts";
 import type { BlockCache } from "./block_cache.ts";
 import { logName } from "./file_names.ts";
 import { type Manifest, writeManifest } from "./manifest.ts";
@@ -28,6 +29,7 @@ export interface CatalogOptions {
   disk: Disk;
   directory: string;
   cache: BlockCache;
+  log?: Log | undefined;
   onDamage: NonNullable<TableReaderOptions["onDamage"]>;
 }
 
@@ -118,7 +120,8 @@ export class TableCatalog {
 
   /** Removes a file that the manifest does not name. One that is left is removed at the next start. */
   #discard(path: string): void {
-    const { disk } = this.#options;
-    this.#discarding = this.#discarding.then(() => disk.discard(path)).catch(() => {});
+    const { disk, log } = this.#options;
+    this.#discarding = this.#discarding.then(() => disk.discard(path))
+      .catch((error) => log?.warn("storage.file_left", { path, reason: String(error) }));
   }
 }

@@ -78,18 +78,13 @@ export class LogWriter {
     return writer;
   }
 
-  /**
-   * Goes on with a recovered segment of `bytes` whole bytes in which nothing was written yet. Whether
-   * its header is durable is not known; it will be with the first group. The caller syncs the directory.
-   */
+  /** Goes on with a recovered segment that is a durable header of `bytes` and nothing else. */
   static takeOver(
     disk: Disk,
     directory: string,
     { number, bytes }: { number: number; bytes: number },
   ): LogWriter {
-    const writer = new LogWriter(disk, directory, number, bytes);
-    writer.#syncedBytes = 0;
-    return writer;
+    return new LogWriter(disk, directory, number, bytes);
   }
 
   /** Bytes of whole groups. */

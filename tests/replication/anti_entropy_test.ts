@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import type { Log } from "../../src/platform/log.ts";
@@ -6,7 +6,9 @@ import { AntiEntropy } from "../../src/replication/anti_entropy.ts";
 import type { KeyExchange } from "../../src/replication/key_exchange.ts";
 import type { PeerLink } from "../../src/replication/peer_link.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
-import { inWorld } from "../support/in_world.ts";
+import { DATA } from "../../src/storage/store.ts";
+import { type InWorld, inWorld } from "../support/in_world.ts";
+import { record } from "../support/records.ts";
 import { topologyOf } from "../support/topologies.ts";
 
 const CLOCK: Clock = {
@@ -49,56 +51,103 @@ Deno.test("AntiEntropy.differing: a ring that grows under a comparison ends it, 
   }
 });
 
-Deno.test("AntiEntropy: rounds are put off while more is stored than hashes can follow, not for ever", async () => {
-  await inWorld(async ({ clock, wait }) => {
-    const topology = topologyOf(2);
-    const side = (linkTo: () => PeerLink | undefined) =>
-      new AntiEntropy({
-        store: new MemoryStore(),
-        exchange: {} as KeyExchange,
-        clock,
-        log: LOG,
-        selfName: "node1",
-        topology: () => topology,
-        linkTo,
-        keysUnderWay: () => [],
-        intervalMs: 1_000,
-      });
-    const peer = side(() => undefined);
-    const link = {
-      isOpen: false,
-      request: async () => {
-        const hashes = await peer.arcHashes("node2", topology.fingerprint);
-        return { body: new TextEncoder().encode(JSON.stringify(hashes)) };
-      },
-    } as unknown as PeerLink;
-    const antiEntropy = side(() => link);
-    const { counts } = antiEntropy;
-    antiEntropy.start();
-    await wait(500);
-    let stored = 0;
-    const store = async (perSecond: number, seconds: number, keys = Infinity) => {
-      for (let tenth = 0; tenth < 10 * seconds; tenth++) {
-        for (let i = 0; i < perSecond / 10; i++) antiEntropy.onStored(`key${stored++ % keys}`);
-        await wait(100);
-      }
+/** A node that compares with a peer that holds the same, while a test says what is stored. */
+async function comparing({ clock, wait }: InWorld, records: number) {
+  const topology = topologyOf(2);
+  let scans = 0;
+  const side = async (linkTo: () => PeerLink | undefined) => {
+    const store = new MemoryStore();
+    const scan = store.scan.bind(store);
+    store.scan = (...range) => {
+      scans++;
+      return scan(...range);
     };
+    await store.apply(
+      Array.from({ length: records }, (_, i) => ({ keyspace: DATA, record: record(`k${i}`, 1) })),
+    );
+    return new AntiEntropy({
+      store,
+      exchange: {} as KeyExchange,
+      clock,
+      log: LOG,
+      selfName: "node1",
+      topology: () => topology,
+      linkTo,
+      keysUnderWay: () => [],
+      intervalMs: 1_000,
+    });
+  };
+  const peer = await side(() => undefined);
+  const state = { answers: true };
+  const link = {
+    isOpen: false,
+    request: async () => {
+      if (!state.answers) throw new ConvergeError("overloaded", "Not now");
+      const hashes = await peer.arcHashes("node2", topology.fingerprint);
+      return { body: new TextEncoder().encode(JSON.stringify(hashes)) };
+    },
+  } as unknown as PeerLink;
+  const antiEntropy = await side(() => link);
+  let stored = 0;
+  const store = async (perSecond: number, seconds: number, keys = Infinity) => {
+    for (let tenth = 0; tenth < 10 * seconds; tenth++) {
+      for (let i = 0; i < perSecond / 10; i++) antiEntropy.onStored(`key${stored++ % keys}`);
+      await wait(100);
+    }
+  };
+  antiEntropy.start();
+  await wait(500);
+  const isShownAsItIs = async () => {
+    const before = scans;
+    await antiEntropy.arcHashes("node2", topology.fingerprint);
+    return scans === before;
+  };
+  return { antiEntropy, counts: antiEntropy.counts, store, state, isShownAsItIs };
+}
+
+const MANY = 16_000;
+
+Deno.test("AntiEntropy: rounds are put off while more is stored than hashes can follow, not for ever", () =>
+  inWorld(async (world) => {
+    const { antiEntropy, counts, store, isShownAsItIs } = await comparing(world, MANY);
     await store(4_000, 3, 10);
     assertEquals([counts.rounds, counts.roundsEqual], [4, 4], "hashes follow a few keys");
     await store(4_000, 9);
-    assertEquals(counts.rounds, 4, "put off");
+    assertEquals([counts.rounds, counts.roundsPutOff], [4, 9], "put off");
+    assert(await isShownAsItIs(), "nor are hashes made for a peer");
     await store(4_000, 3);
     assertEquals(counts.rounds, 5, "but not for ever");
     antiEntropy.urgent("node2");
-    await wait(1);
+    await world.wait(100);
     assertEquals(counts.rounds, 6, "and not where it is urgent");
     await store(4_000, 2.5);
     assertEquals(counts.rounds, 6, "put off again");
     await store(500, 3);
     assertEquals(counts.rounds, 8, "until hashes can follow");
+    assertEquals(counts.roundsEqual, 8);
     antiEntropy.stop();
-  });
-});
+  }));
+
+Deno.test("AntiEntropy: a round that failed is tried again in the next interval, however much is stored", () =>
+  inWorld(async (world) => {
+    const { antiEntropy, counts, store, state } = await comparing(world, MANY);
+    state.answers = false;
+    await store(4_000, 14);
+    const { roundsFailed } = counts;
+    assert(roundsFailed >= 3, `${roundsFailed} failed`);
+    state.answers = true;
+    await store(4_000, 2);
+    assert(counts.roundsEqual >= 2, "tried again");
+    antiEntropy.stop();
+  }));
+
+Deno.test("AntiEntropy: rounds of a small store are not put off: to read it all takes no time", () =>
+  inWorld(async (world) => {
+    const { antiEntropy, counts, store } = await comparing(world, 4_000);
+    await store(4_000, 5);
+    assertEquals([counts.rounds, counts.roundsPutOff], [6, 0]);
+    antiEntropy.stop();
+  }));
 
 Deno.test("AntiEntropy.arcHashes() of up to an interval ago will do where new ones mean to read all, unless fresh ones are asked for", async () => {
   await inWorld(async ({ clock, wait }) => {

@@ -43,8 +43,10 @@ Deno.test("PeerLink: a batch is put together in memory of an answered one, never
       onHeard() {},
     });
     let answers = 0;
-    const send = async (key: string): Promise<UnderWay> => {
-      link.write(record(key, 1), { onWriteAnswer: () => answers++ }, 0);
+    const send = async (key: string, value?: string): Promise<UnderWay> => {
+      link.write(record(key, 1, value === undefined ? {} : { value }), {
+        onWriteAnswer: () => answers++,
+      }, 0);
       await wait(50); // an answer that is late holds up nothing
       const batch = sent.at(-1)!;
       assertEquals(decodeFrames(batch.body).map((found) => found.key), [key]);
@@ -67,6 +69,11 @@ Deno.test("PeerLink: a batch is put together in memory of an answered one, never
     assert(fourth.body.buffer !== third.body.buffer, "nobody knows whether it is still being sent");
     await answered(second);
     await answered(fourth);
-    assertEquals(answers, 4);
+    const long = await send("long", "x".repeat(600 * 1024));
+    await answered(long);
+    const last = await send("d");
+    assert(last.body.buffer !== long.body.buffer, "that of one long value is not kept");
+    await answered(last);
+    assertEquals(answers, 6);
   });
 });

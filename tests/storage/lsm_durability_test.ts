@@ -148,3 +148,47 @@ Deno.test("LsmStore: a log in which nothing was written is gone on with as it is
   assertEquals(scanAll(afterFailure).length, 2);
   await afterFailure.close();
 });
+
+Deno.test("LsmStore: a log that was closed without a group, or not closed, is copied before it is written on", async () => {
+  for (let seed = 1; seed <= 100; seed++) {
+    // Killed: the room of zeros is left.
+    const killed = new VirtualStore(seed);
+    await killed.open();
+    killed.device.crash({ power: false });
+    await (await killed.open()).apply([put("a", 1)]);
+    killed.device.crash();
+    assertEquals(scanAll(await killed.open()).length, 1, `killed, seed ${seed}`);
+
+    // A note without a group, of which the fsync failed as the store was closed.
+    const noted = new VirtualStore(seed);
+    await noted.open();
+    noted.device.crash({ power: false });
+    const store = await noted.open();
+    noted.device.faults.errorRate.sync = 1;
+    await store.close().catch(() => {});
+    noted.device.faults.errorRate.sync = 0;
+    await (await noted.open()).apply([put("b", 2)]);
+    noted.device.crash();
+    assertEquals(scanAll(await noted.open()).length, 1, `noted, seed ${seed}`);
+  }
+});
+
+Deno.test("LsmStore: a header that rots under an acknowledged group stops the start, be it of a second segment", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await store.apply([put("a", 1)]);
+  // The log is rotated; what was frozen finds no room for its table.
+  const [log] = subject.device.files().filter(({ path }) => path.endsWith(".log"));
+  subject.device.faults.capacityBytes = log!.sizeBytes + 600;
+  await store.close();
+  subject.device.faults.capacityBytes = Infinity;
+  const again = await subject.open();
+  const [first, second, ...others] = subject.paths(".log");
+  assert(first !== undefined && second !== undefined && others.length === 0);
+  assertEquals(again.statistics().tableCount, 0);
+  await again.apply([put("b", 2)]);
+  subject.device.crash({ power: false });
+  subject.device.flipBit(second, 12);
+  const error = await assertRejects(() => subject.open(), ConvergeError);
+  assert(isConvergeError(error, "corrupt_file"), error.message);
+});
