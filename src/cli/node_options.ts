@@ -241,7 +241,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     name: "anti-entropy-interval",
     value: "<time>",
     fallback: "10s",
-    about: "pause between two comparisons with a peer",
+    about: "pause between two comparisons with a peer; longer under many writes",
     read(settings, text, source) {
       settings.antiEntropyIntervalMs = parseDuration(source, text, {
         min: 100,
