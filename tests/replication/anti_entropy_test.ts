@@ -51,43 +51,47 @@ Deno.test("AntiEntropy.differing: a ring that grows under a comparison ends it, 
   }
 });
 
+const TWO = topologyOf(2);
+
+/** A node with some records, that counts how often all of them are read. */
+async function sideOf(clock: Clock, records: number, linkTo: () => PeerLink | undefined) {
+  const store = new MemoryStore();
+  const scan = store.scan.bind(store);
+  const reads = { count: 0 };
+  store.scan = (...range) => {
+    reads.count++;
+    return scan(...range);
+  };
+  await store.apply(
+    Array.from({ length: records }, (_, i) => ({ keyspace: DATA, record: record(`k${i}`, 1) })),
+  );
+  const antiEntropy = new AntiEntropy({
+    store,
+    exchange: {} as KeyExchange,
+    clock,
+    log: LOG,
+    selfName: "node1",
+    topology: () => TWO,
+    linkTo,
+    keysUnderWay: () => [],
+    intervalMs: 1_000,
+  });
+  return { antiEntropy, reads };
+}
+
 /** A node that compares with a peer that holds the same, while a test says what is stored. */
 async function comparing({ clock, wait }: InWorld, records: number) {
-  const topology = topologyOf(2);
-  let scans = 0;
-  const side = async (linkTo: () => PeerLink | undefined) => {
-    const store = new MemoryStore();
-    const scan = store.scan.bind(store);
-    store.scan = (...range) => {
-      scans++;
-      return scan(...range);
-    };
-    await store.apply(
-      Array.from({ length: records }, (_, i) => ({ keyspace: DATA, record: record(`k${i}`, 1) })),
-    );
-    return new AntiEntropy({
-      store,
-      exchange: {} as KeyExchange,
-      clock,
-      log: LOG,
-      selfName: "node1",
-      topology: () => topology,
-      linkTo,
-      keysUnderWay: () => [],
-      intervalMs: 1_000,
-    });
-  };
-  const peer = await side(() => undefined);
+  const { antiEntropy: peer } = await sideOf(clock, records, () => undefined);
   const state = { answers: true };
   const link = {
     isOpen: false,
     request: async () => {
       if (!state.answers) throw new ConvergeError("overloaded", "Not now");
-      const hashes = await peer.arcHashes("node2", topology.fingerprint);
+      const hashes = await peer.arcHashes("node2", TWO.fingerprint);
       return { body: new TextEncoder().encode(JSON.stringify(hashes)) };
     },
   } as unknown as PeerLink;
-  const antiEntropy = await side(() => link);
+  const { antiEntropy, reads } = await sideOf(clock, records, () => link);
   let stored = 0;
   const store = async (perSecond: number, seconds: number, keys = Infinity) => {
     for (let tenth = 0; tenth < 10 * seconds; tenth++) {
@@ -98,9 +102,9 @@ async function comparing({ clock, wait }: InWorld, records: number) {
   antiEntropy.start();
   await wait(500);
   const isShownAsItIs = async () => {
-    const before = scans;
-    await antiEntropy.arcHashes("node2", topology.fingerprint);
-    return scans === before;
+    const before = reads.count;
+    await antiEntropy.arcHashes("node2", TWO.fingerprint);
+    return reads.count === before;
   };
   return { antiEntropy, counts: antiEntropy.counts, store, state, isShownAsItIs };
 }
@@ -151,28 +155,10 @@ Deno.test("AntiEntropy: rounds of a small store are not put off: to read it all 
 
 Deno.test("AntiEntropy.arcHashes() of up to an interval ago will do where new ones mean to read all, unless fresh ones are asked for", async () => {
   await inWorld(async ({ clock, wait }) => {
-    const store = new MemoryStore();
-    const scan = store.scan.bind(store);
-    let scans = 0;
-    store.scan = (...range) => {
-      scans++;
-      return scan(...range);
-    };
-    const topology = topologyOf(2);
-    const antiEntropy = new AntiEntropy({
-      store,
-      exchange: {} as KeyExchange,
-      clock,
-      log: LOG,
-      selfName: "node1",
-      topology: () => topology,
-      linkTo: () => undefined,
-      keysUnderWay: () => [],
-      intervalMs: 1_000,
-    });
+    const { antiEntropy, reads } = await sideOf(clock, 0, () => undefined);
     const ask = async (fresh = false) => {
-      await antiEntropy.arcHashes("node2", topology.fingerprint, fresh);
-      return scans;
+      await antiEntropy.arcHashes("node2", TWO.fingerprint, fresh);
+      return reads.count;
     };
     const flood = () => {
       for (let i = 0; i < 2_000; i++) antiEntropy.onStored(`key${i}`);

@@ -1,16 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { Clock } from "../../src/platform/clock.ts";
-import type { NetworkRequest, NetworkResponse } from "../../src/platform/network.ts";
+import type { Network, NetworkRequest, NetworkResponse } from "../../src/platform/network.ts";
 import { decodeFrames } from "../../src/record/record_line.ts";
 import { HintedHandoff } from "../../src/replication/hinted_handoff.ts";
-import { LamportClock } from "../../src/replication/lamport_clock.ts";
-import { LocalState } from "../../src/replication/local_state.ts";
-import { MessageAuth } from "../../src/replication/message_auth.ts";
-import { PeerLink } from "../../src/replication/peer_link.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { inWorld } from "../support/in_world.ts";
-import { member } from "../support/members.ts";
+import { linkOver } from "../support/links.ts";
 import { bytesOf, record } from "../support/records.ts";
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -30,23 +26,8 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
       };
     },
   };
-  const lamport = await LamportClock.open(new LocalState(store), 0);
-  const link = new PeerLink({
-    auth: new MessageAuth(""),
-    platform: {
-      clock,
-      random: { next: () => 0.5 },
-      disk: undefined!,
-      log: { info() {}, warn() {}, error() {} },
-      network: { request: async (request) => peer.answer(request) },
-    },
-    selfName: "node1",
-    lamport,
-    timeoutMs: 1_000,
-    answerBytesMax: 1024 * 1024,
-    member: () => member("node2"),
-    onHeard() {},
-  });
+  const network: Network = { request: async (request) => peer.answer(request) };
+  const link = await linkOver(network, clock, store);
   const open = () =>
     new HintedHandoff({
       store,

@@ -1,14 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import type { NetworkRequest, NetworkResponse } from "../../src/platform/network.ts";
+import type { Network, NetworkResponse } from "../../src/platform/network.ts";
 import { decodeFrames } from "../../src/record/record_line.ts";
-import { LamportClock } from "../../src/replication/lamport_clock.ts";
-import { LocalState } from "../../src/replication/local_state.ts";
-import { MessageAuth } from "../../src/replication/message_auth.ts";
-import { PeerLink } from "../../src/replication/peer_link.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { inWorld } from "../support/in_world.ts";
-import { member } from "../support/members.ts";
+import { linkOver } from "../support/links.ts";
 import { bytesOf, record } from "../support/records.ts";
 
 /** A request under way, and how it ends. */
@@ -20,28 +16,14 @@ interface UnderWay {
 Deno.test("PeerLink: a batch is put together in memory of an answered one, never of one without an answer", async () => {
   await inWorld(async ({ clock, wait }) => {
     const sent: UnderWay[] = [];
-    const link = new PeerLink({
-      auth: new MessageAuth(""),
-      platform: {
-        clock,
-        random: { next: () => 0.5 },
-        disk: undefined!,
-        log: { info() {}, warn() {}, error() {} },
-        network: {
-          request({ body }: NetworkRequest) {
-            const end = Promise.withResolvers<NetworkResponse>();
-            sent.push({ body: body!, end });
-            return end.promise;
-          },
-        },
+    const network: Network = {
+      request({ body }) {
+        const end = Promise.withResolvers<NetworkResponse>();
+        sent.push({ body: body!, end });
+        return end.promise;
       },
-      selfName: "node1",
-      lamport: await LamportClock.open(new LocalState(new MemoryStore()), 0),
-      timeoutMs: 1_000,
-      answerBytesMax: 1024 * 1024,
-      member: () => member("node2"),
-      onHeard() {},
-    });
+    };
+    const link = await linkOver(network, clock, new MemoryStore());
     let answers = 0;
     const send = async (key: string, value?: string): Promise<UnderWay> => {
       link.write(record(key, 1, value === undefined ? {} : { value }), {

@@ -102,7 +102,8 @@ Deno.test("LsmStore, os and interval: a death of the process alone loses nothing
   }
 });
 
-Deno.test("LsmStore, interval: a failed fsync in the background ends all writing", async () => {
+/** A store that answered for a record of which the fsync failed afterwards. */
+async function failedInBackground() {
   const subject = new VirtualStore();
   const clock = new HandClock();
   const store = await subject.open({ clock, durability: { mode: "interval", ms: INTERVAL_MS } });
@@ -110,19 +111,18 @@ Deno.test("LsmStore, interval: a failed fsync in the background ends all writing
   subject.device.faults.errorRate.sync = 1;
   await clock.advance(INTERVAL_MS);
   subject.device.faults.errorRate.sync = 0;
+  return { subject, store };
+}
+
+Deno.test("LsmStore, interval: a failed fsync in the background ends all writing", async () => {
+  const { subject, store } = await failedInBackground();
   assertEquals(subject.fatal.length, 1);
   const error = await assertRejects(() => store.apply([put("b", 2)]), ConvergeError);
   assert(isConvergeError(error, "disk_failed"));
 });
 
 Deno.test("LsmStore: what a failed fsync left in the cache is copied before it is served", async () => {
-  const subject = new VirtualStore();
-  const clock = new HandClock();
-  const store = await subject.open({ clock, durability: { mode: "interval", ms: INTERVAL_MS } });
-  await store.apply([put("a", 1)]);
-  subject.device.faults.errorRate.sync = 1;
-  await clock.advance(INTERVAL_MS);
-  subject.device.faults.errorRate.sync = 0;
+  const { subject, store } = await failedInBackground();
   await store.close();
   const served = await subject.open();
   assertEquals(scanAll(served).length, 1);

@@ -89,13 +89,7 @@ export class DenoDisk implements Disk {
   }
 
   async discard(path: string): Promise<void> {
-    await attemptAsync("remove", path, async () => {
-      try {
-        await Deno.remove(path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
-    });
+    await attemptAsync("remove", path, () => fs.promises.rm(path, { force: true }));
   }
 
   removeDirectory(path: string): void {
