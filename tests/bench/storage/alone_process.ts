@@ -17,7 +17,7 @@ const SLICE_MS = 2;
 
 const [directory, keys, valueBytes] = Deno.args;
 const dataset = new Dataset(Number(keys), Number(valueBytes));
-const engine = new ConvergeEngine(directory!, dataset);
+const engine = new ConvergeEngine(directory!);
 
 /** Gaps between turns of the event loop, beyond what a timer takes anyway. */
 function watchLoop(): () => Alone["stallMs"] {
@@ -59,7 +59,7 @@ const sum = new Sum();
 const stopLoad = watchLoop();
 await sum.measure(async () => {
   for (let i = 0; i < dataset.keys; i += BATCH) {
-    await engine.putBatch(i, Math.min(BATCH, dataset.keys - i));
+    await engine.putBatch(dataset.entries(i, BATCH));
   }
   return dataset.keys;
 });
@@ -70,7 +70,7 @@ await sum.measure(async () => {
 });
 // The total of flushed bytes is not counted by the store; each record is flushed once, about as long
 // as it is in the log.
-const recordBytes = engine.mutation(0).record.frame.byteLength;
+const recordBytes = engine.mutation(dataset.entry(0)).record.frame.byteLength;
 const { compactedBytesTotal } = engine.store.statistics();
 const putBytes = dataset.keys * recordBytes;
 const space = directoryBytes(directory!);
@@ -81,7 +81,7 @@ const stopDurable = watchLoop();
 let left = Math.min(DURABLE_PUTS, dataset.keys * 2);
 await Promise.all(Array.from({ length: WAITING }, async () => {
   while (left-- > 0) {
-    await engine.put(dataset.pick());
+    await engine.put(dataset.entry(dataset.pick()));
     engine.get(dataset.key(dataset.pick()));
   }
 }));

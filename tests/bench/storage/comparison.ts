@@ -1,10 +1,11 @@
 /**
  * Both engines in this process, phase by phase, rounds alternating. Each figure is the best of its
- * rounds, since what else the machine does only makes it worse.
+ * rounds, since what else the machine does only makes it worse. Keys and values are made before the
+ * clock begins: it is about engines, and to make them takes as long as some of what is measured.
  */
 import process from "node:process";
 import { ConvergeEngine } from "./converge_engine.ts";
-import type { Dataset } from "./dataset.ts";
+import type { Dataset, Entry } from "./dataset.ts";
 import { directoryBytes, type Engine } from "./engine.ts";
 import { killedRows } from "./killed.ts";
 import { LevelEngine } from "./level_engine.ts";
@@ -37,8 +38,8 @@ export interface Comparison {
   space: { ours: number; theirs: number };
 }
 
-/** Operations done. */
-type Phase = (engine: Engine) => Promise<number> | number;
+/** Does the work of a phase with what was made for it before the clock began; answers how much it was. */
+type Phase<Input> = (engine: Engine, input: Input) => Promise<number> | number;
 
 /** Runs every phase. @param directory Empty; both engines' files go into it. */
 export async function compare(
@@ -46,8 +47,8 @@ export async function compare(
   dataset: Dataset,
   rounds: number,
 ): Promise<Comparison> {
-  const ours = new ConvergeEngine(`${directory}/converge`, dataset, dataset.cacheBytes);
-  const theirs = new LevelEngine(`${directory}/level`, dataset);
+  const ours = new ConvergeEngine(`${directory}/converge`, dataset.cacheBytes);
+  const theirs = new LevelEngine(`${directory}/level`, dataset.cacheBytes);
   const engines: [Engine, Engine] = [ours, theirs];
   const table = new Rows(engines, rounds);
   for (const engine of engines) await engine.open(false);
@@ -69,16 +70,18 @@ export async function compare(
 }
 
 /** Each key once, in scattered order, the engines taking turns; all turns count. */
-async function load(table: Rows, { keys }: Dataset): Promise<void> {
-  const turn = Math.ceil(keys / LOAD_TURNS);
+async function load(table: Rows, dataset: Dataset): Promise<void> {
+  const turn = Math.ceil(dataset.keys / LOAD_TURNS);
   const sums = table.engines.map(() => new Sum());
-  for (let from = 0; from < keys; from += turn) {
-    const to = Math.min(keys, from + turn);
+  for (let from = 0; from < dataset.keys; from += turn) {
+    const batches: Entry[][] = [];
+    const to = Math.min(dataset.keys, from + turn);
+    for (let at = from; at < to; at += BATCH) {
+      batches.push(dataset.entries(at, Math.min(BATCH, to - at)));
+    }
     for (const [i, engine] of table.engines.entries()) {
       await sums[i]!.measure(async () => {
-        for (let at = from; at < to; at += BATCH) {
-          await engine.putBatch(at, Math.min(BATCH, to - at));
-        }
+        for (const batch of batches) await engine.putBatch(batch);
         return to - from;
       });
     }
@@ -105,55 +108,98 @@ async function reads(table: Rows, dataset: Dataset): Promise<void> {
   const { keys, valueBytes } = dataset;
   const gets = Math.min(Math.max(keys, 20_000), 100_000);
   const hot = Array.from({ length: 100 }, (_, i) => dataset.key(i));
-  const expect = (found: number | undefined, expected: number | undefined) => {
-    if (found !== expected) throw new Error(`found ${found} bytes instead of ${expected}`);
-  };
-  await table.measure("get of a hot key, against `getSync`", 1, (engine) => {
-    for (let i = 0; i < 2 * gets; i++) expect(engine.get(hot[i % 100]!), valueBytes);
-    return 2 * gets;
+  const repeated = (count: number) => () => Array.from({ length: count }, (_, i) => hot[i % 100]!);
+  const any = (count: number) => () =>
+    Array.from({ length: count }, () => dataset.key(dataset.pick()));
+  // What a filter answers takes so little that fewer would be over before anything can be measured.
+  const absent = 5 * gets;
+  const outside = () => Array.from({ length: absent }, (_, i) => dataset.absentKey(i));
+  const between = () => any(absent)().map((key) => flat(key + "x"));
+  await table.measure("get of a hot key, against `getSync`", 1, {
+    prepare: repeated(2 * gets),
+    run: (engine, asked) => getAll(engine, asked, valueBytes),
   });
-  await table.measure("get of a hot key, against async `get`", 3, async (engine) => {
-    for (let i = 0; i < gets / 2; i++) expect(await engine.getAsync(hot[i % 100]!), valueBytes);
-    return gets / 2;
+  await table.measure("get of a hot key, against async `get`", 3, {
+    prepare: repeated(gets / 2),
+    async run(engine, asked) {
+      for (const key of asked) expect(await engine.getAsync(key), valueBytes);
+      return asked.length;
+    },
   });
-  await table.measure("get uniformly random, cache 1/10", 1, (engine) => {
-    for (let i = 0; i < gets; i++) expect(engine.get(dataset.key(dataset.pick())), valueBytes);
-    return gets;
+  await table.measure("get uniformly random, cache 1/10", 1, {
+    prepare: any(gets),
+    run: (engine, asked) => getAll(engine, asked, valueBytes),
   });
-  await table.measure("get of an absent key, outside the range", 2, (engine) => {
-    for (let i = 0; i < gets; i++) expect(engine.get(dataset.absentKey(i)), undefined);
-    return gets;
+  await table.measure("get of an absent key, outside the range", 2, {
+    prepare: outside,
+    run: (engine, asked) => getAll(engine, asked, undefined),
   });
-  await table.measure("get of an absent key, between present ones", 2, (engine) => {
-    for (let i = 0; i < gets; i++) expect(engine.get(dataset.key(dataset.pick()) + "x"), undefined);
-    return gets;
+  await table.measure("get of an absent key, between present ones", 2, {
+    prepare: between,
+    run: (engine, asked) => getAll(engine, asked, undefined),
   });
-  await table.measure("ordered scan of everything", 0.5, (engine) => engine.scan("", keys));
-  await table.measure("ordered scan of 100", 0.5, async (engine) => {
-    let found = 0;
-    for (let i = 0; i < 500; i++) found += await engine.scan(dataset.key(dataset.pick()), 100);
-    return found;
+  await table.measure("ordered scan of everything", 0.5, {
+    prepare: nothing,
+    run: (engine) => engine.scan("", keys),
+  });
+  await table.measure("ordered scan of 100", 0.5, {
+    prepare: any(500),
+    async run(engine, starts) {
+      let found = 0;
+      for (const start of starts) found += await engine.scan(start, 100);
+      return found;
+    },
   });
 }
 
+function getAll(engine: Engine, asked: readonly string[], expected: number | undefined): number {
+  for (const key of asked) expect(engine.get(key), expected);
+  return asked.length;
+}
+
+function expect(found: number | undefined, expected: number | undefined): void {
+  if (found !== expected) throw new Error(`found ${found} bytes instead of ${expected}`);
+}
+
+/** A string that is put together is kept in its parts until somebody looks into it: that is done here. */
+function flat(key: string): string {
+  key.charCodeAt(key.length - 1);
+  return key;
+}
+
+function nothing(): void {}
+
 async function reopen(table: Rows): Promise<void> {
-  await table.measure("reopen after a clean close", 1, async (engine) => {
-    await engine.open(false);
-    return 1;
-  }, { rounds: Math.max(7, table.rounds), before: (engine) => engine.close() });
+  await table.measure("reopen after a clean close", 1, {
+    rounds: Math.max(7, table.rounds),
+    prepare: (engine) => engine.close(),
+    async run(engine) {
+      await engine.open(false);
+      return 1;
+    },
+  });
 }
 
 async function durablePuts(table: Rows, dataset: Dataset): Promise<void> {
-  await table.measure("durable put, 1 writer", 1, async (engine) => {
-    for (let i = 0; i < 1_000; i++) await engine.put(dataset.pick());
-    return 1_000;
+  const any = (count: number) => () =>
+    Array.from({ length: count }, () => dataset.entry(dataset.pick()));
+  await table.measure("durable put, 1 writer", 1, {
+    prepare: any(1_000),
+    async run(engine, entries) {
+      for (const entry of entries) await engine.put(entry);
+      return entries.length;
+    },
   });
-  await table.measure("durable put, 100 waiting", 4, async (engine) => {
-    const writer = async () => {
-      for (let i = 0; i < 200; i++) await engine.put(dataset.pick());
-    };
-    await Promise.all(Array.from({ length: 100 }, writer));
-    return 20_000;
+  await table.measure("durable put, 100 waiting", 4, {
+    prepare: any(20_000),
+    async run(engine, entries) {
+      let next = 0;
+      const writer = async () => {
+        while (next < entries.length) await engine.put(entries[next++]!);
+      };
+      await Promise.all(Array.from({ length: 100 }, writer));
+      return entries.length;
+    },
   });
 }
 
@@ -173,21 +219,22 @@ class Rows {
     console.error(rowLine(row));
   }
 
-  async measure(
+  async measure<Input>(
     name: string,
     target: number,
-    phase: Phase,
-    { rounds = this.rounds, before }: {
+    { prepare, run, rounds = this.rounds }: {
+      /** Makes what a round is given, for one engine. Its time does not count. */
+      prepare: (engine: Engine) => Promise<Input> | Input;
+      run: Phase<Input>;
       rounds?: number;
-      before?: (engine: Engine) => Promise<void>;
-    } = {},
+    },
   ): Promise<void> {
     const best: Measured[] = this.engines.map(() => NOTHING);
     for (let round = 0; round < rounds; round++) {
       for (const [i, engine] of this.engines.entries()) {
-        await before?.(engine);
+        const input = await prepare(engine);
         const sum = new Sum();
-        await sum.measure(() => phase(engine));
+        await sum.measure(() => run(engine, input));
         best[i] = better(best[i]!, sum.measured);
       }
     }

@@ -4,7 +4,7 @@ import { DenoDisk } from "../../../src/platform/deno/deno_disk.ts";
 import { encodeRecord, valueOf } from "../../../src/record/record_line.ts";
 import { LsmStore } from "../../../src/storage/lsm_store.ts";
 import { DATA, type Mutation } from "../../../src/storage/store.ts";
-import type { Dataset } from "./dataset.ts";
+import type { Entry } from "./dataset.ts";
 import type { Engine } from "./engine.ts";
 
 const NODE_ID = "node1.4f2a";
@@ -14,15 +14,13 @@ const PAGE_RECORDS = 1000;
 
 export class ConvergeEngine implements Engine {
   readonly directory: string;
-  readonly #dataset: Dataset;
   /** Default: the store's own. */
   readonly #cacheBytes: number | undefined;
   #store!: LsmStore;
   #counter = 0;
 
-  constructor(directory: string, dataset: Dataset, cacheBytes?: number) {
+  constructor(directory: string, cacheBytes?: number) {
     this.directory = directory;
-    this.#dataset = dataset;
     this.#cacheBytes = cacheBytes;
   }
 
@@ -41,24 +39,17 @@ export class ConvergeEngine implements Engine {
     this.#counter = this.#store.highestCounter();
   }
 
-  put(i: number): Promise<unknown> {
-    return this.#store.apply([this.mutation(i)]);
+  put(entry: Entry): Promise<unknown> {
+    return this.#store.apply([this.mutation(entry)]);
   }
 
-  putBatch(from: number, count: number): Promise<unknown> {
-    const mutations: Mutation[] = [];
-    for (let i = from; i < from + count; i++) mutations.push(this.mutation(i));
-    return this.#store.apply(mutations);
+  putBatch(entries: readonly Entry[]): Promise<unknown> {
+    return this.#store.apply(entries.map((entry) => this.mutation(entry)));
   }
 
-  /** The next version of key number `i`. */
-  mutation(i: number): Mutation {
-    const record = encodeRecord({
-      key: this.#dataset.key(i),
-      value: this.#dataset.value(i),
-      counter: ++this.#counter,
-      nodeID: NODE_ID,
-    });
+  /** The next version of a key. */
+  mutation({ key, value }: Entry): Mutation {
+    const record = encodeRecord({ key, value, counter: ++this.#counter, nodeID: NODE_ID });
     return { keyspace: DATA, record };
   }
 

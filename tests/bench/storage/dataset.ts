@@ -5,6 +5,12 @@ const encoder = new TextEncoder();
 /** Where values are cut from: text of which about one half compresses away, as leveldb's bench has. */
 const POOL_CHARACTERS = 65_536;
 
+/** What one put is given. */
+export interface Entry {
+  readonly key: string;
+  readonly value: Uint8Array<ArrayBuffer>;
+}
+
 /** Keys of 16 bytes and values of one size. */
 export class Dataset {
   readonly keys: number;
@@ -46,6 +52,17 @@ export class Dataset {
     const start = (Math.imul(i + 1, 0x9e3779b1) >>> 0) % POOL_CHARACTERS;
     const noise = this.#pool.slice(start, start + half);
     return encoder.encode((noise + noise).slice(0, this.valueBytes));
+  }
+
+  /** Key number `i` with its value. */
+  entry(i: number): Entry {
+    return { key: this.key(i), value: this.value(i) };
+  }
+
+  /** Keys from number `from` on, at most `count`, with their values. */
+  entries(from: number, count: number): Entry[] {
+    const length = Math.max(0, Math.min(count, this.keys - from));
+    return Array.from({ length }, (_, i) => this.entry(from + i));
   }
 
   /** The number of any key, uniformly. */

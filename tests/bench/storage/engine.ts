@@ -1,10 +1,12 @@
+import type { Entry } from "./dataset.ts";
+
 /** One engine under test. */
 export interface Engine {
   readonly directory: string;
   /** @param sync Whether a put waits for the device. */
   open(sync: boolean): Promise<void>;
-  put(i: number): Promise<unknown>;
-  putBatch(from: number, count: number): Promise<unknown>;
+  put(entry: Entry): Promise<unknown>;
+  putBatch(entries: readonly Entry[]): Promise<unknown>;
   /** Bytes of the value, undefined when absent. */
   get(key: string): number | undefined;
   getAsync(key: string): Promise<number | undefined>;

@@ -7,12 +7,10 @@ const BATCH = 100;
 
 const [kind, directory, records, valueBytes] = Deno.args;
 const dataset = new Dataset(Number(records), Number(valueBytes));
-const engine = kind === "converge"
-  ? new ConvergeEngine(directory!, dataset)
-  : new LevelEngine(directory!, dataset);
+const engine = kind === "converge" ? new ConvergeEngine(directory!) : new LevelEngine(directory!);
 await engine.open(false);
 for (let i = 0; i < dataset.keys; i += BATCH) {
-  await engine.putBatch(i, Math.min(BATCH, dataset.keys - i));
+  await engine.putBatch(dataset.entries(i, BATCH));
 }
 await Deno.stdout.write(new TextEncoder().encode("full\n"));
 // Longer than anybody waits; a timer keeps the process alive.

@@ -34,8 +34,8 @@ export async function killedRows(directory: string, dataset: Dataset): Promise<R
         const path = `${directory}/killed-${kind}`;
         await fillAndKill(kind, { path, records: records[i]!, valueBytes });
         const engine: Engine = kind === "converge"
-          ? new ConvergeEngine(path, dataset, dataset.cacheBytes)
-          : new LevelEngine(path, dataset);
+          ? new ConvergeEngine(path, dataset.cacheBytes)
+          : new LevelEngine(path, dataset.cacheBytes);
         const sum = new Sum();
         await sum.measure(async () => {
           await engine.open(false);

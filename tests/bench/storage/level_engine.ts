@@ -1,20 +1,20 @@
 /** `classic-level` (native LevelDB) under test. */
 import type { ClassicLevel } from "classic-level";
-import type { Dataset } from "./dataset.ts";
+import type { Entry } from "./dataset.ts";
 import type { Engine } from "./engine.ts";
 
 const PAGE_RECORDS = 1000;
 
 export class LevelEngine implements Engine {
   readonly directory: string;
-  readonly #dataset: Dataset;
+  readonly #cacheBytes: number | undefined;
   #db!: ClassicLevel<string, Uint8Array>;
   /** Not among the options that its types know, though it takes it. */
   #options = { sync: false } as object;
 
-  constructor(directory: string, dataset: Dataset) {
+  constructor(directory: string, cacheBytes?: number) {
     this.directory = directory;
-    this.#dataset = dataset;
+    this.#cacheBytes = cacheBytes;
   }
 
   async open(sync: boolean): Promise<void> {
@@ -24,21 +24,20 @@ export class LevelEngine implements Engine {
     this.#db = new ClassicLevel(this.directory, {
       keyEncoding: "utf8",
       valueEncoding: "view",
-      cacheSize: this.#dataset.cacheBytes,
+      ...(this.#cacheBytes === undefined ? {} : { cacheSize: this.#cacheBytes }),
     });
     await this.#db.open();
   }
 
-  put(i: number): Promise<unknown> {
-    return this.#db.put(this.#dataset.key(i), this.#dataset.value(i), this.#options);
+  put({ key, value }: Entry): Promise<unknown> {
+    return this.#db.put(key, value, this.#options);
   }
 
-  putBatch(from: number, count: number): Promise<unknown> {
-    const batch: { type: "put"; key: string; value: Uint8Array }[] = [];
-    for (let i = from; i < from + count; i++) {
-      batch.push({ type: "put", key: this.#dataset.key(i), value: this.#dataset.value(i) });
-    }
-    return this.#db.batch(batch, this.#options);
+  putBatch(entries: readonly Entry[]): Promise<unknown> {
+    return this.#db.batch(
+      entries.map(({ key, value }) => ({ type: "put", key, value })),
+      this.#options,
+    );
   }
 
   get(key: string): number | undefined {
