@@ -4,7 +4,9 @@ import { ConvergeNode } from "../node.ts";
 import { DenoLog } from "../platform/deno/deno_log.ts";
 import { denoPlatform } from "../platform/deno/deno_platform.ts";
 import { type Handler, HttpServer } from "../platform/deno/http_server.ts";
+import { SOCKET_PATH } from "../platform/deno/socket_message.ts";
 import type { Network } from "../platform/network.ts";
+import { MessageAuth, SIGNATURE_HEADER } from "../replication/message_auth.ts";
 import { nodeConfig, originOf } from "./node_config.ts";
 import type { NodeSettings } from "./node_options.ts";
 
@@ -48,14 +50,20 @@ export async function runNode(
   nodeConfig(settings, settings.port);
   const deadline = performance.now() + (options.patienceMs ?? 0);
   const startLog = new DenoLog({ node: settings.id, level: settings.logLevel });
+  const sockets = socketAdmission(settings.clusterSecret);
+  const { host: hostname, port } = settings;
   const server = await patiently(
     deadline,
-    () => HttpServer.listen({ hostname: settings.host, port: settings.port, log: startLog }),
+    () => HttpServer.listen({ hostname, port, log: startLog, admits: sockets.admits }),
   );
   try {
     const config = nodeConfig(settings, server.port);
     const log = new DenoLog({ node: config.name, level: settings.logLevel });
-    const platform = denoPlatform({ log, traceRatio: settings.traceRatio });
+    const platform = denoPlatform({
+      log,
+      traceRatio: settings.traceRatio,
+      socketHeaders: sockets.headers,
+    });
     const network = options.network?.(platform.network) ?? platform.network;
     const node = await patiently(
       deadline,
@@ -79,6 +87,18 @@ export async function runNode(
     await server.close(DRAIN_MS);
     throw error;
   }
+}
+
+/** What this node opens sockets to its peers with, and whom it lets open one: the same for all nodes. */
+function socketAdmission(
+  secret: string,
+): { headers: Record<string, string>; admits: (headers: Headers) => boolean } {
+  const auth = new MessageAuth(secret);
+  const opening = { method: "GET", path: SOCKET_PATH, body: undefined };
+  return {
+    headers: auth.signed(opening.method, opening.path, {}, opening.body),
+    admits: (headers) => auth.holds({ ...opening, headers }, headers.get(SIGNATURE_HEADER)),
+  };
 }
 
 /** A killed Worker lets go of its socket and its lock a moment after it was told to end. */

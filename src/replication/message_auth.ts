@@ -47,10 +47,15 @@ export class MessageAuth {
     return { ...headers, [SIGNATURE_HEADER]: proofOf(this.#key, message) };
   }
 
+  /** Whether there is no secret, or the proof holds. */
+  holds(message: SignedMessage, proof: string | null): boolean {
+    if (this.#key === undefined) return true;
+    return proof !== null && isEqual(proof, proofOf(this.#key, message));
+  }
+
   /** @throws {ConvergeError} `forged_message` when there is a secret and the proof does not hold. */
   check(message: SignedMessage, proof: string | null): void {
-    if (this.#key === undefined) return;
-    if (proof !== null && isEqual(proof, proofOf(this.#key, message))) return;
+    if (this.holds(message, proof)) return;
     throw new ConvergeError("forged_message", "Cannot take a message without this cluster's proof");
   }
 }

@@ -3,6 +3,8 @@
 /** Forwards a port to another. */
 export class BlockableProxy implements AsyncDisposable {
   readonly port: number;
+  /** What each connection began with: what was asked, and what was answered. */
+  readonly begun: { asked: string; answered: string }[] = [];
   readonly #listener: Deno.TcpListener;
   readonly #targetPort: number;
   readonly #open = new Set<Deno.TcpConn>();
@@ -49,9 +51,13 @@ export class BlockableProxy implements AsyncDisposable {
       return;
     }
     this.#open.add(outgoing);
+    const begun = { asked: "", answered: "" };
+    this.begun.push(begun);
     await Promise.allSettled([
-      incoming.readable.pipeTo(outgoing.writable),
-      outgoing.readable.pipeTo(incoming.writable),
+      incoming.readable.pipeThrough(firstOf((text) => begun.asked = text))
+        .pipeTo(outgoing.writable),
+      outgoing.readable.pipeThrough(firstOf((text) => begun.answered = text))
+        .pipeTo(incoming.writable),
     ]);
     this.#close(incoming);
     this.#close(outgoing);
@@ -69,4 +75,18 @@ export class BlockableProxy implements AsyncDisposable {
       // The other side was quicker.
     }
   }
+}
+
+/** Lets everything through and tells of the first piece. */
+function firstOf(
+  tell: (text: string) => void,
+): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+  let isFirst = true;
+  return new TransformStream({
+    transform(chunk, controller) {
+      if (isFirst) tell(new TextDecoder().decode(chunk));
+      isFirst = false;
+      controller.enqueue(chunk);
+    },
+  });
 }

@@ -21,6 +21,9 @@ const log = new DenoLog({ readable: false, write: (line) => lines.push(line) });
 const text = new TextDecoder();
 const bytes = new TextEncoder();
 
+/** A server that opens sockets for everybody. */
+const LOCAL = { hostname: "127.0.0.1", log, admits: () => true };
+
 /** What `fetch` between nodes sends and a socket does not. */
 const FETCH_ONLY = "accept-encoding";
 
@@ -33,7 +36,7 @@ async function withSocket(
   handler: Handler,
   use: (socket: PeerSocket, origin: string, server: HttpServer) => Promise<void>,
 ): Promise<void> {
-  const server = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
+  const server = HttpServer.listen({ ...LOCAL, port: 0 });
   server.handle(handler);
   const origin = `http://127.0.0.1:${server.port}`;
   const socket = new PeerSocket(origin);
@@ -248,7 +251,7 @@ Deno.test("HttpServer ends a socket whose peer asks and reads no answers", async
     asked++;
     return new Response(answer);
   };
-  const server = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
+  const server = HttpServer.listen({ ...LOCAL, port: 0 });
   server.handle(handler);
   const peer = new PausableSocket(`ws://127.0.0.1:${server.port}${SOCKET_PATH}`);
   try {
@@ -285,6 +288,30 @@ Deno.test("DenoNetwork: requests that may share do once the socket is open, othe
   });
 });
 
+Deno.test("HttpServer opens sockets for whom it admits, and for nobody where it was not told", async () => {
+  const isRight = (headers: Headers) => headers.get("x-pass") === "right";
+  const strict = HttpServer.listen({ ...LOCAL, port: 0, admits: isRight });
+  const closed = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
+  const originOf = ({ port }: HttpServer) => `http://127.0.0.1:${port}`;
+  const isOpened = async (server: HttpServer, headers: Record<string, string>) => {
+    const origin = originOf(server);
+    const socket = new PeerSocket(origin, { headers });
+    await until("it is decided", () => socket.takes(post(origin)) || socket.isOver);
+    socket.close();
+    return socket.wasOpen;
+  };
+  assert(await isOpened(strict, { "x-pass": "right" }));
+  assert(!await isOpened(strict, { "x-pass": "wrong" }));
+  assert(!await isOpened(strict, {}));
+  assert(!await isOpened(closed, { "x-pass": "right" }));
+  strict.handle(tellsTheWay);
+  const network = new DenoNetwork({ "x-pass": "right" });
+  await untilShared(network, post(originOf(strict)));
+  network.close();
+  await strict.close(5_000);
+  await closed.close(5_000);
+});
+
 Deno.test("DenoNetwork: a peer that knows no sockets is asked by fetch", async () => {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
     if (request.url.endsWith(SOCKET_PATH)) return new Response(null, { status: 404 });
@@ -301,7 +328,7 @@ Deno.test("DenoNetwork: a peer that knows no sockets is asked by fetch", async (
 
 Deno.test("DenoNetwork: a peer that ended is unreachable, and shares again once it is back", async () => {
   const network = new DenoNetwork();
-  const first = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
+  const first = HttpServer.listen({ ...LOCAL, port: 0 });
   first.handle(tellsTheWay);
   const { port } = first;
   const origin = `http://127.0.0.1:${port}`;
@@ -315,7 +342,7 @@ Deno.test("DenoNetwork: a peer that ended is unreachable, and shares again once 
       return error instanceof ConvergeError && error.code === "unreachable";
     }
   });
-  const second = HttpServer.listen({ hostname: "127.0.0.1", port, log });
+  const second = HttpServer.listen({ ...LOCAL, port });
   second.handle(tellsTheWay);
   await untilShared(network, post(origin));
   network.close();
@@ -374,7 +401,7 @@ Deno.test("PeerSocket: a peer that answers with what is no answer fails what is 
     });
     const origin = `http://127.0.0.1:${server.addr.port}`;
     const ended = Promise.withResolvers<void>();
-    const socket = new PeerSocket(origin, ended.resolve);
+    const socket = new PeerSocket(origin, { onOver: ended.resolve });
     await until("the socket is open", () => Promise.resolve(socket.takes(post(origin))));
     await assertTimeout(socket.request(post(origin)));
     assert(socket.isOver);
@@ -384,7 +411,7 @@ Deno.test("PeerSocket: a peer that answers with what is no answer fails what is 
 });
 
 Deno.test("HttpServer.close() waits for no peer that has stopped", async () => {
-  const server = HttpServer.listen({ hostname: "127.0.0.1", port: 0, log });
+  const server = HttpServer.listen({ ...LOCAL, port: 0 });
   const { arrived, release, handler } = held();
   server.handle(handler);
   const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });

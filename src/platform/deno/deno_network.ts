@@ -38,11 +38,17 @@ interface Ways {
 export class DenoNetwork implements Network {
   /** Invariant: at most PEERS_MAX entries, the least recently added goes first. */
   readonly #ways = new Map<string, Ways>();
+  readonly #socketHeaders: Readonly<Record<string, string>>;
   #closed = false;
+
+  /** @param socketHeaders What peers admit this node's sockets by. */
+  constructor(socketHeaders: Readonly<Record<string, string>> = {}) {
+    this.#socketHeaders = socketHeaders;
+  }
 
   request(request: NetworkRequest): Promise<NetworkResponse> {
     if (request.mayShare === true && !this.#closed) {
-      const socket = socketOf(request.origin, this.#waysTo(request.origin));
+      const socket = this.#socketTo(request.origin);
       if (socket.takes(request)) return this.#share(socket, request);
     }
     return this.#fetch(request);
@@ -104,6 +110,28 @@ export class DenoNetwork implements Network {
     return ways;
   }
 
+  /** The socket to a peer: a new one, now and then, where there is none that is of use. */
+  #socketTo(origin: string): PeerSocket {
+    const ways = this.#waysTo(origin);
+    const { socket } = ways;
+    if (socket !== undefined && !socket.isOver) return socket;
+    const nowMs = performance.now();
+    if (socket !== undefined) {
+      if (nowMs - ways.socketTriedMs < ways.socketRetryMs) return socket;
+      ways.socketRetryMs = socket.wasOpen
+        ? SOCKET_RETRY_MS_MIN
+        : Math.min(SOCKET_RETRY_MS_MAX, 2 * ways.socketRetryMs);
+    }
+    ways.socketTriedMs = nowMs;
+    const opened = new PeerSocket(origin, {
+      headers: this.#socketHeaders,
+      onOver: () => ways.sockets.delete(opened),
+    });
+    ways.sockets.add(opened);
+    ways.socket = opened;
+    return opened;
+  }
+
   #closeOldest(): void {
     for (const [origin, ways] of this.#ways) {
       closeWays(ways);
@@ -111,24 +139,6 @@ export class DenoNetwork implements Network {
       return;
     }
   }
-}
-
-/** The socket to a peer: a new one, now and then, where there is none that is of use. */
-function socketOf(origin: string, ways: Ways): PeerSocket {
-  const { socket } = ways;
-  if (socket !== undefined && !socket.isOver) return socket;
-  const nowMs = performance.now();
-  if (socket !== undefined) {
-    if (nowMs - ways.socketTriedMs < ways.socketRetryMs) return socket;
-    ways.socketRetryMs = socket.wasOpen
-      ? SOCKET_RETRY_MS_MIN
-      : Math.min(SOCKET_RETRY_MS_MAX, 2 * ways.socketRetryMs);
-  }
-  ways.socketTriedMs = nowMs;
-  const opened = new PeerSocket(origin, () => ways.sockets.delete(opened));
-  ways.sockets.add(opened);
-  ways.socket = opened;
-  return opened;
 }
 
 function closeWays({ client, sockets }: Ways): void {

@@ -20,16 +20,20 @@ export interface DenoPlatformOptions {
   log: Log;
   /** Share of the requests that are traced, where traces are exported. */
   traceRatio: number;
+  /** What peers admit this node's sockets by. */
+  socketHeaders: Readonly<Record<string, string>>;
 }
 
 /** Assembles the real parts. */
-export function denoPlatform({ log, traceRatio }: DenoPlatformOptions): DenoPlatform {
+export function denoPlatform(
+  { log, traceRatio, socketHeaders }: DenoPlatformOptions,
+): DenoPlatform {
   const tracing = denoTracing(traceRatio);
   return {
     clock: new DenoClock(),
     random: new DenoRandom(),
     disk: new DenoDisk(),
-    network: new DenoNetwork(),
+    network: new DenoNetwork(socketHeaders),
     log,
     tracer: tracing?.tracer,
     around: (handler) => tracing?.around(handler) ?? handler,

@@ -12,6 +12,8 @@ export interface HttpServerOptions {
   /** 0 = any free port. */
   port: number;
   log: Log;
+  /** Whether who asks with these headers for a connection that requests share may have one; default: nobody. */
+  admits?: (headers: Headers) => boolean;
 }
 
 /**
@@ -27,7 +29,7 @@ export class HttpServer {
   readonly #sockets: SocketServer;
   #handler: Handler = notReady;
 
-  private constructor({ hostname, port, log }: HttpServerOptions) {
+  private constructor({ hostname, port, log, admits = () => false }: HttpServerOptions) {
     const onError = (error: unknown): Response => {
       log.error("request.crashed", { error });
       return problem(500, "internal", "The node could not answer this request");
@@ -38,7 +40,7 @@ export class HttpServer {
       } catch (error) {
         return onError(error);
       }
-    });
+    }, admits);
     this.#server = Deno.serve(
       { hostname, port, onListen() {}, onError },
       (request) => this.#sockets.accept(request) ?? this.#handler(request),

@@ -52,10 +52,20 @@ export class PeerSocket {
   /** A request got no answer in time: perhaps the connection is dead, and nobody told. */
   #isSilent = false;
 
-  /** @param onOver Called once, when the connection has ended or never came about. */
-  constructor(origin: string, onOver: () => void = () => {}) {
+  /**
+   * @param headers What the peer admits this node by.
+   * @param onOver Called once, when the connection has ended or never came about.
+   */
+  constructor(
+    origin: string,
+    { headers = {}, onOver = () => {} }: {
+      headers?: Readonly<Record<string, string>>;
+      onOver?: () => void;
+    } = {},
+  ) {
     this.#onOver = onOver;
     this.#socket = new WebSocket(origin.replace(/^http/, "ws") + SOCKET_PATH, {
+      headers,
       generateMask: withoutMask,
       perMessageDeflate: false,
       handshakeTimeout: HANDSHAKE_MS,

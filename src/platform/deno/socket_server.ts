@@ -13,7 +13,7 @@ const UNDER_WAY_MAX = 16;
 
 /**
  * Bytes of answers that wait for a peer to take them, at most. The runtime bounds neither these nor a
- * message that comes in: whoever reaches a node's port is trusted with its memory that far.
+ * message that comes in: who is admitted is trusted with the node's memory that far.
  */
 const UNREAD_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -26,12 +26,20 @@ const PATHS = "/internal/";
 /** Takes connections, and gives what comes over them to a handler as requests like any other. */
 export class SocketServer {
   readonly #handler: (request: Request) => Promise<Response>;
+  readonly #admits: (headers: Headers) => boolean;
   readonly #connections = new Set<Connection>();
   #isClosed = false;
 
-  /** @param handler Never rejects. */
-  constructor(handler: (request: Request) => Promise<Response>) {
+  /**
+   * @param handler Never rejects.
+   * @param admits Whether who asks for a connection with these headers may have one.
+   */
+  constructor(
+    handler: (request: Request) => Promise<Response>,
+    admits: (headers: Headers) => boolean,
+  ) {
     this.#handler = handler;
+    this.#admits = admits;
   }
 
   /** Opens a connection, if that is what a request is for. */
@@ -43,7 +51,7 @@ export class SocketServer {
     const { headers } = request;
     if (headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined;
     // Only browsers say where they come from, and no page has any business here.
-    if (headers.has("origin")) return new Response(null, { status: 403 });
+    if (headers.has("origin") || !this.#admits(headers)) return new Response(null, { status: 403 });
     let upgrade;
     try {
       upgrade = Deno.upgradeWebSocket(request);
