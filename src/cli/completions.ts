@@ -4,6 +4,11 @@ import type { Command } from "commander";
 /** Shells with a completion script. */
 export const COMPLETION_SHELLS = ["bash", "zsh", "fish"] as const;
 
+/** What lets zsh take bash's script, whether or not it completes anything yet. */
+const ZSH_SETUP = `(( \$+functions[compdef] )) || { autoload -U compinit && compinit; }
+autoload -U +X bashcompinit && bashcompinit
+`;
+
 /** The script for `shell`, complete for every command and option of `program`. */
 export function completionScript(shell: string, program: Command): string {
   const commands = program.commands.map((command) => ({
@@ -13,7 +18,7 @@ export function completionScript(shell: string, program: Command): string {
   }));
   if (shell === "fish") return fishScript(commands);
   const bash = bashScript(commands);
-  return shell === "zsh" ? `autoload -U +X bashcompinit && bashcompinit\n${bash}` : bash;
+  return shell === "zsh" ? ZSH_SETUP + bash : bash;
 }
 
 interface CommandWords {
@@ -45,10 +50,22 @@ function bashScript(commands: CommandWords[]): string {
 }
 
 function fishScript(commands: CommandWords[]): string {
-  return commands.flatMap(({ name, about, options }) => [
-    `complete -c converge -n __fish_use_subcommand -f -a ${name} -d '${about.replaceAll("'", "")}'`,
-    ...options.map((option) =>
-      `complete -c converge -n '__fish_seen_subcommand_from ${name}' -l ${option.slice(2)}`
+  const serve = commands.find(({ name }) => name === "serve")?.options ?? [];
+  const complete = (condition: string, what: string) =>
+    `complete -c converge -n '${condition}' ${what}`;
+  return [
+    ...["--version", "--help", ...serve].map((option) =>
+      complete("__fish_use_subcommand", longOption(option))
     ),
-  ]).join("\n");
+    ...commands.flatMap(({ name, about, options }) => [
+      complete("__fish_use_subcommand", `-f -a ${name} -d '${about.replaceAll("'", "\\'")}'`),
+      ...["--help", ...options].map((option) =>
+        complete(`__fish_seen_subcommand_from ${name}`, longOption(option))
+      ),
+    ]),
+  ].join("\n");
+}
+
+function longOption(option: string): string {
+  return `-l ${option.slice(2)}`;
 }

@@ -102,13 +102,29 @@ Deno.test("converge sim --json: one line per seed, the plan with a single one", 
   assertEquals(lines[0].hash, verdict.hash);
 });
 
+/** Whether a shell takes a script without a word; true, with a word about it, where it is not there. */
+async function isAccepted(shell: string, script: string): Promise<boolean> {
+  try {
+    const { code, stderr } = await new Deno.Command(shell, { args: ["-c", script] }).output();
+    return code === 0 && stderr.byteLength === 0;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log(`${shell} is not installed: its script was not run.`);
+    return true;
+  }
+}
+
 Deno.test("converge completions: scripts that their shells accept, with every command", async () => {
   const commands = buildProgram("file:///main.ts").commands.map((command) => command.name());
   for (const shell of ["bash", "zsh", "fish"]) {
     const { code, stdout } = await runConverge(["completions", shell]);
     assertEquals(code, 0);
     for (const name of commands) assert(stdout.includes(name), `${shell}: ${name}`);
+    assertEquals(await isAccepted(shell, stdout), true, shell);
   }
+  const { stdout: fish } = await runConverge(["completions", "fish"]);
+  assert(fish.includes("-d 'write a key\\'s value to standard output'"), "apostrophes stay");
+  assert(fish.includes("__fish_use_subcommand' -l port"), "options of serve without its name");
   const { stdout } = await runConverge(["completions", "bash"]);
   // Each command completes to exactly its options; bash itself says so.
   const asks = commands.map((name) =>
