@@ -86,7 +86,11 @@ export function readManifest(disk: Disk, directory: string): Manifest | undefine
   }
 }
 
-/** Replaces the manifest, atomically and durably. */
+/**
+ * Replaces the manifest, atomically and durably.
+ *
+ * @throws {ConvergeError} `disk_full` (nothing changed); `disk_failed` (unknown).
+ */
 export async function writeManifest(
   disk: Disk,
   directory: string,
@@ -103,7 +107,12 @@ export async function writeManifest(
     file.close();
   }
   disk.rename(temporary, path);
-  await disk.syncDirectory(directory);
+  try {
+    await disk.syncDirectory(directory);
+  } catch (cause) {
+    // Whatever the reason: the new one is there, and may be the one that stays.
+    throw new ConvergeError("disk_failed", `Cannot make ${path} durable`, { cause });
+  }
 }
 
 function tableToJson({ number, run, bytes, properties }: ManifestTable): Record<string, unknown> {

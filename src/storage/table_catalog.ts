@@ -1,5 +1,5 @@
 /** The tables that are open and the manifest that names them: every edit of both. */
-import { invariant } from "../errors.ts";
+import { invariant, isConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Log } from "../platform/log.ts";
 import type { BlockCache } from "./block_cache.ts";
@@ -7,6 +7,7 @@ import { logName } from "./file_names.ts";
 import { type Manifest, writeManifest } from "./manifest.ts";
 import { TableReader, type TableReaderOptions } from "./sstable_reader.ts";
 import type { WrittenTable } from "./sstable_writer.ts";
+import { removeTables } from "./table_builder.ts";
 import { TableSet } from "./table_set.ts";
 
 /** What one edit changes. */
@@ -70,10 +71,11 @@ export class TableCatalog {
   /**
    * Makes an edit, durably; readers see it when this resolves.
    *
-   * @throws {ConvergeError} `disk_full` (nothing changed); `disk_failed` (unknown).
+   * @throws {ConvergeError} `disk_full` (nothing changed, the added tables are removed); `disk_failed`
+   * (unknown).
    */
   commit(edit: CatalogEdit): Promise<void> {
-    const done = this.#tail.then(() => this.#commit(edit));
+    const done = this.#tail.then(() => this.#commitOrRemove(edit));
     this.#tail = done.catch(() => {});
     return done;
   }
@@ -82,6 +84,16 @@ export class TableCatalog {
   async close(): Promise<void> {
     for (const { table } of this.#tables.all()) table.close();
     await this.#discarding;
+  }
+
+  async #commitOrRemove(edit: CatalogEdit): Promise<void> {
+    try {
+      await this.#commit(edit);
+    } catch (error) {
+      // They would take the room that is missing, and more of it each time that it is tried again.
+      if (isConvergeError(error, "disk_full")) removeTables(edit.add ?? [], this.#options);
+      throw error;
+    }
   }
 
   async #commit(edit: CatalogEdit): Promise<void> {

@@ -1,6 +1,8 @@
 /** Faults of the disk: failing syncs, no space, rot, two processes, torn and damaged logs. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
+import type { Disk } from "../../src/platform/disk.ts";
+import { MANIFEST_NAME } from "../../src/storage/file_names.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
@@ -104,6 +106,51 @@ Deno.test("LsmStore: a full disk refuses writes, serves reads, and recovers with
     assertEquals(textOf(again.get(DATA, "c")), "c@20");
     await again.close();
   }
+});
+
+Deno.test("LsmStore: a manifest that finds the disk full leaves no table behind, however often", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  let fullFor = 0;
+  const openAppend: Disk["openAppend"] = (path, options) => {
+    const file = disk.openAppend(path, options);
+    if (!path.includes(MANIFEST_NAME) || fullFor === 0) return file;
+    fullFor--;
+    const append = () => {
+      throw new ConvergeError("disk_full", "no space");
+    };
+    return forwarding(file, { append });
+  };
+  const store = await subject.open({ disk: forwarding(disk, { openAppend }) });
+  await applyAll(store, 1);
+  fullFor = 3; // each attempt builds the table anew
+  await assertRejects(() => store.flush(), ConvergeError, "no space");
+  await store.settled();
+  assertEquals([fullFor, subject.paths(".sst").length], [0, 1]);
+  assertEquals(textOf(store.get(DATA, "a")), "a@1");
+  await store.close();
+  assertEquals(subject.fatal, []);
+});
+
+Deno.test("LsmStore: a manifest of which nobody knows whether it is durable ends all writing", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  let syncs = 0;
+  let failing = -1;
+  const syncDirectory = async (path: string) => {
+    if (++syncs === failing) throw new ConvergeError("disk_full", "no space");
+    await disk.syncDirectory(path);
+  };
+  const store = await subject.open({ disk: forwarding(disk, { syncDirectory }) });
+  await store.apply([put("a", 1)]);
+  failing = syncs + 3; // after the log's new segment and the table, the manifest that names it
+  await assertRejects(() => store.flush(), ConvergeError, "durable");
+  assertEquals(syncs, failing);
+  assertEquals(subject.fatal.length, 1, "no matter what the reason is called");
+  await store.close();
+  const again = await subject.open();
+  assertEquals(textOf(again.get(DATA, "a")), "a@1");
+  await again.close();
 });
 
 Deno.test("LsmStore: nothing is readable before its fsync resolved", async () => {
