@@ -89,7 +89,7 @@ export async function runNode(
   }
 }
 
-/** What this node opens sockets to its peers with, and whom it lets open one: the same for all nodes. */
+/** What this node opens sockets to peers with, and whom it lets open one: the same for all nodes. */
 function socketAdmission(
   secret: string,
 ): { headers: Record<string, string>; admits: (headers: Headers) => boolean } {

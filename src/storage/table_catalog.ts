@@ -71,11 +71,11 @@ export class TableCatalog {
   /**
    * Makes an edit, durably; readers see it when this resolves.
    *
-   * @throws {ConvergeError} `disk_full` (nothing changed, the added tables are removed); `disk_failed`
-   * (unknown).
+   * @throws {ConvergeError} `disk_full` (nothing changed and the added tables are removed, or all is
+   * done but for the files that are not named any more); `disk_failed` (unknown).
    */
   commit(edit: CatalogEdit): Promise<void> {
-    const done = this.#tail.then(() => this.#commitOrRemove(edit));
+    const done = this.#tail.then(() => this.#commit(edit));
     this.#tail = done.catch(() => {});
     return done;
   }
@@ -84,16 +84,6 @@ export class TableCatalog {
   async close(): Promise<void> {
     for (const { table } of this.#tables.all()) table.close();
     await this.#discarding;
-  }
-
-  async #commitOrRemove(edit: CatalogEdit): Promise<void> {
-    try {
-      await this.#commit(edit);
-    } catch (error) {
-      // They would take the room that is missing, and more of it each time that it is tried again.
-      if (isConvergeError(error, "disk_full")) removeTables(edit.add ?? [], this.#options);
-      throw error;
-    }
   }
 
   async #commit(edit: CatalogEdit): Promise<void> {
@@ -118,9 +108,15 @@ export class TableCatalog {
         properties,
       })),
     };
-    // The tables' names must be durable before a manifest that relies on them can be.
-    if (added.length > 0) await disk.syncDirectory(directory);
-    await writeManifest(disk, directory, next);
+    try {
+      // The tables' names must be durable before a manifest that relies on them can be.
+      if (added.length > 0) await disk.syncDirectory(directory);
+      await writeManifest(disk, directory, next);
+    } catch (error) {
+      // They would take the room that is missing, and more of it each time that it is tried again.
+      if (isConvergeError(error, "disk_full")) removeTables(add, this.#options);
+      throw error;
+    }
     next.next = this.#manifest.next;
     const logBefore = this.#manifest.log;
     this.#manifest = next;

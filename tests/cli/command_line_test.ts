@@ -120,11 +120,14 @@ Deno.test("converge completions: scripts that their shells accept, with every co
     const { code, stdout } = await runConverge(["completions", shell]);
     assertEquals(code, 0);
     for (const name of commands) assert(stdout.includes(name), `${shell}: ${name}`);
-    assertEquals(await isAccepted(shell, stdout), true, shell);
+    assert(await isAccepted(shell, stdout), shell);
   }
   const { stdout: fish } = await runConverge(["completions", "fish"]);
   assert(fish.includes("-d 'write a key\\'s value to standard output'"), "apostrophes stay");
   assert(fish.includes("__fish_use_subcommand' -l port"), "options of serve without its name");
+  for (const name of commands) {
+    assert(fish.includes(`__fish_seen_subcommand_from ${name}' -l help`), name);
+  }
   const { stdout } = await runConverge(["completions", "bash"]);
   // Each command completes to exactly its options; bash itself says so.
   const asks = commands.map((name) =>

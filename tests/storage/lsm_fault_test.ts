@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
-import { MANIFEST_NAME } from "../../src/storage/file_names.ts";
+import { DAMAGED_NAME, MANIFEST_NAME } from "../../src/storage/file_names.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
@@ -233,6 +233,32 @@ Deno.test("LsmStore: every flipped bit of a table is detected, nothing wrong is 
     await store.close();
   }
   assert(kept > 0, "blocks that hold are kept");
+});
+
+Deno.test("LsmStore: what was kept of a damaged table stays, though the disk is too full to set that aside", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  let refused = 0;
+  const rename: Disk["rename"] = (from, to) => {
+    if (to.includes(`/${DAMAGED_NAME}/`) && refused++ === 0) {
+      throw new ConvergeError("disk_full", "no space");
+    }
+    disk.rename(from, to);
+  };
+  const store = await subject.open({ disk: forwarding(disk, { rename }) });
+  await applyAll(store, 3, "x".repeat(550)); // two blocks
+  await store.flush();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 10);
+  assertThrows(() => store.get(DATA, "a"), ConvergeError);
+  await store.settled();
+  assertEquals(refused, 1);
+  const kept = scanAll(store).map(({ key }) => key);
+  assert(kept.length > 0 && kept.length < KEYS.length, `${kept.length} were kept`);
+  await store.close();
+  assertEquals(subject.fatal, []);
+  const again = await subject.open();
+  assertEquals(scanAll(again).map(({ key }) => key), kept);
+  await again.close();
 });
 
 Deno.test("LsmStore: every flipped bit of a log is detected, no answered write is dropped", async () => {

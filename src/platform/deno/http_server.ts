@@ -12,7 +12,7 @@ export interface HttpServerOptions {
   /** 0 = any free port. */
   port: number;
   log: Log;
-  /** Whether who asks with these headers for a connection that requests share may have one; default: nobody. */
+  /** Who, by the headers of the request, may open a connection that requests share; default: nobody. */
   admits?: (headers: Headers) => boolean;
 }
 
