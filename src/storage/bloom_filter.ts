@@ -11,7 +11,10 @@ import type { Key } from "../record/key.ts";
 export const BITS_PER_KEY = 10;
 export const PROBES = 7;
 
-/** The two hashes of a key, made once per look-up and used on every table. */
+/**
+ * The two hashes of a key, made once per look-up and used on every table. Signed: an unsigned one of 32
+ * bits would be an object of its own half of the time.
+ */
 export interface KeyHash {
   a: number;
   b: number;
@@ -28,8 +31,8 @@ export function hashKey(key: Key, target: KeyHash = { a: 0, b: 0 }): KeyHash {
     a = (a << 13) | (a >>> 19);
     b = (b << 15) | (b >>> 17);
   }
-  target.a = mix(a ^ key.length ^ b) >>> 0;
-  target.b = (mix(b ^ a) | 1) >>> 0;
+  target.a = mix(a ^ key.length ^ b);
+  target.b = mix(b ^ a) | 1;
   return target;
 }
 

@@ -21,7 +21,7 @@ const PLACES_MIN = 512;
 export class SlotTable {
   /** The key of each slot. */
   readonly #keys: readonly Key[];
-  #places = new Uint32Array(PLACES_MIN * FIELDS);
+  #places = new Int32Array(PLACES_MIN * FIELDS);
   #size = 0;
 
   /** @param keys By slot; those of added slots stay. */
@@ -90,7 +90,7 @@ export class SlotTable {
 
   #grow(): void {
     const before = this.#places;
-    this.#places = new Uint32Array(before.length * 2);
+    this.#places = new Int32Array(before.length * 2);
     for (let at = 0; at < before.length; at += FIELDS) {
       if (before[at + SLOT] !== 0) this.#place(before[at + HASH]!, before[at + SLOT]!);
     }

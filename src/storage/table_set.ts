@@ -66,14 +66,16 @@ export function findInRuns(
 /** The table of a run that could hold `key`. */
 export function tableFor({ tables }: Run, key: Key): TableReader | undefined {
   let low = 0;
-  let high = tables.length;
+  let high = tables.length - 1;
+  // Behind the last table there is nothing to search for.
+  if (tables[high]!.properties.last < key) return undefined;
   while (low < high) {
     const middle = (low + high) >>> 1;
     if (tables[middle]!.properties.last < key) low = middle + 1;
     else high = middle;
   }
-  const table = tables[low];
-  return table !== undefined && table.properties.first <= key ? table : undefined;
+  const table = tables[low]!;
+  return table.properties.first <= key ? table : undefined;
 }
 
 function sortedRuns(keyspace: Keyspace, byID: Map<number, TableReader[]>): Run[] {

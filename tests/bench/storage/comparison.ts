@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { ConvergeEngine } from "./converge_engine.ts";
-import type { Dataset, Entry } from "./dataset.ts";
+import { type Dataset, type Entry, flat } from "./dataset.ts";
 import { directoryBytes, type Engine } from "./engine.ts";
 import { killedRows } from "./killed.ts";
 import { LevelEngine } from "./level_engine.ts";
@@ -159,12 +159,6 @@ function getAll(engine: Engine, asked: readonly string[], expected: number | und
 
 function expect(found: number | undefined, expected: number | undefined): void {
   if (found !== expected) throw new Error(`found ${found} bytes instead of ${expected}`);
-}
-
-/** A string that is put together is kept in its parts until somebody looks into it: that is done here. */
-function flat(key: string): string {
-  key.charCodeAt(key.length - 1);
-  return key;
 }
 
 function nothing(): void {}
