@@ -8,68 +8,32 @@
  * @module
  */
 import { compare, type Comparison } from "./cluster/comparison.ts";
-import { type Section, writeSections } from "./cluster/document.ts";
 import { grow, growthTable } from "./cluster/growth.ts";
 import { latencyTable } from "./cluster/latency.ts";
 import { isWrkInstalled } from "./cluster/load.ts";
 import { machineFacts } from "./cluster/machine.ts";
-import { type Options, parseOptions, USAGE } from "./cluster/options.ts";
+import { parseOptions, USAGE } from "./cluster/options.ts";
 import { comparisonPlot, growthPlot } from "./cluster/plots.ts";
 import { idleTable, startTable } from "./cluster/rest.ts";
-import { killServers } from "./cluster/server_process.ts";
 import { stressTable } from "./cluster/stress.ts";
-import { figure, judged, markdown, mebibytes, type Table } from "./cluster/table.ts";
-import { say, type Workspace } from "./cluster/workspace.ts";
+import { figure, judged, mebibytes, type Table } from "./cluster/table.ts";
+import type { Workspace } from "./cluster/workspace.ts";
+import { type Publish, runBenchmark } from "./program.ts";
 
-async function main(args: string[]): Promise<number> {
-  if (args.includes("--help")) {
-    say(USAGE);
-    return 0;
-  }
-  let options: Options;
-  try {
-    options = parseOptions(args);
-  } catch (error) {
-    console.error((error as Error).message);
-    return 2;
-  }
-  const facts = await machineFacts();
-  say(facts.join("\n"));
+async function run(workspace: Workspace, publish: Publish): Promise<void> {
+  const { parts } = workspace.options;
   isWrkInstalled();
-  const directory = await Deno.makeTempDir({ prefix: "converge-bench-" });
-  const breakOff = (): never => {
-    killServers();
-    Deno.removeSync(directory, { recursive: true });
-    Deno.exit(130);
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, breakOff);
-  try {
-    await run({ options, directory }, preambleOf(args, facts));
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-  return 0;
-}
-
-/** Runs the chosen parts; what a part found is written before the next one begins. */
-async function run(workspace: Workspace, preamble: string): Promise<void> {
-  const { parts, write } = workspace.options;
-  const publish = async (section: Section, tables: readonly Table[]): Promise<void> => {
-    say(`\n${tables.map(markdown).join("\n\n")}`);
-    const body = `${preamble}\n\n${tables.map(markdown).join("\n\n")}\n\n${section.body}`;
-    if (write) await writeSections([{ ...section, body }]);
-  };
   const comparisons = await compare(workspace);
   if (comparisons.length > 0) {
     await publish({
       name: "cluster-comparison",
       title: "Cluster: beside the floor and etcd",
-      body: NOTES,
+      notes: NOTES,
       plot: comparisonPlot(comparisons),
     }, [ratioTable(comparisons), detailTable(comparisons)]);
   }
   const simple = async (name: string, title: string, table: Table): Promise<void> =>
-    await publish({ name, title, body: "" }, [table]);
+    await publish({ name, title }, [table]);
   if (parts.has("latency")) {
     await simple("cluster-latency", "Cluster: one client", await latencyTable(workspace));
   }
@@ -81,7 +45,6 @@ async function run(workspace: Workspace, preamble: string): Promise<void> {
     await publish({
       name: "cluster-growth",
       title: "Cluster: growth",
-      body: "",
       plot: growthPlot(growths),
     }, growths.map(growthTable));
   }
@@ -98,11 +61,6 @@ const NOTES =
   "or answers bytes. etcd runs three nodes behind its HTTP gateway with base64 in JSON. Converge " +
   "runs three nodes, N = 3, W = 2, R = 2. Both stores wait for fsync. Ratios are of throughput, " +
   "the median over the rounds; errors are over all rounds; CPU is of all server processes.";
-
-function preambleOf(args: readonly string[], facts: readonly string[]): string {
-  const command = ["deno task bench:cluster", ...args].join(" ");
-  return [`\`${command}\``, "", ...facts.map((fact) => `- ${fact}`)].join("\n");
-}
 
 function ratioTable(comparisons: readonly Comparison[]): Table {
   return {
@@ -142,4 +100,14 @@ function detailTable(comparisons: readonly Comparison[]): Table {
   };
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  Deno.exit(
+    await runBenchmark(Deno.args, {
+      task: "bench:cluster",
+      usage: USAGE,
+      parse: parseOptions,
+      facts: machineFacts,
+      run,
+    }),
+  );
+}
