@@ -18,6 +18,7 @@ import { lineOf } from "../record/frame.ts";
 import { formatVersion } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import { readBody } from "./body.ts";
+import { checkedContentType } from "./content_type.ts";
 import { expiryOf } from "./expiry.ts";
 import { methodNotAllowed, problemOf } from "./problem.ts";
 
@@ -29,6 +30,8 @@ export interface BatchRoutesOptions {
 }
 
 const OPERATIONS_MAX = 1_000;
+const MEMBERS = ["op", "k", "kb", "r", "w"];
+const PUT_MEMBERS = [...MEMBERS, "v", "b", "t", "ttl"];
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
@@ -63,21 +66,36 @@ function linesOf(body: Uint8Array): string[] {
 async function runAll(lines: string[], options: BatchRoutesOptions): Promise<Line[]> {
   const lastOfKey = new Map<Key, Promise<Line>>();
   const answers = lines.map((line): Promise<Line> => {
-    let parsed: { json: Line; key: Key };
+    let operation: Operation;
     try {
-      parsed = parseLine(line);
+      operation = operationOf(line, options);
     } catch (error) {
       return Promise.resolve(problemLine(error));
     }
-    const before = lastOfKey.get(parsed.key);
-    const answer = run(parsed.json, parsed.key, before, options).catch(problemLine);
-    lastOfKey.set(parsed.key, answer);
+    const before = lastOfKey.get(operation.key);
+    const answer = run(operation, before, options).catch(problemLine);
+    lastOfKey.set(operation.key, answer);
     return answer;
   });
   return await Promise.all(answers);
 }
 
-function parseLine(line: string): { json: Line; key: Key } {
+/** One line, checked: whatever is refused for what it says is refused before it has a turn. */
+interface Operation {
+  readonly op: "put" | "get" | "delete";
+  readonly key: Key;
+  /** Undefined for what is no put. */
+  readonly value: Uint8Array | undefined;
+  readonly contentType: string | undefined;
+  readonly expiresAtMs: number;
+  readonly w: number | undefined;
+  readonly r: number | undefined;
+}
+
+function operationOf(
+  line: string,
+  { coordinator, clock, maxValueBytes }: BatchRoutesOptions,
+): Operation {
   let json: Line | null;
   try {
     json = JSON.parse(line);
@@ -85,34 +103,44 @@ function parseLine(line: string): { json: Line; key: Key } {
     throw new ConvergeError("bad_request", "Cannot read the line: not JSON", { cause });
   }
   const key = json === null || typeof json !== "object" ? undefined : keyFromJson(json);
-  if (key === undefined || key.length === 0 || key.length > KEY_BYTES_MAX) {
+  if (json === null || key === undefined || key.length === 0 || key.length > KEY_BYTES_MAX) {
     throw new ConvergeError("bad_request", "Cannot read the line: its key is missing or unusable");
   }
-  return { json: json!, key };
+  const { op } = json;
+  if (op !== "put" && op !== "get" && op !== "delete") {
+    throw new ConvergeError("bad_request", "Cannot read the line: op is put, get or delete");
+  }
+  const known = op === "put" ? PUT_MEMBERS : MEMBERS;
+  const unknown = Object.keys(json).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new ConvergeError(
+      "bad_request",
+      `Cannot use ${JSON.stringify(unknown)} in a ${op}: known there are ${known.join(", ")}`,
+    );
+  }
+  return {
+    op,
+    key,
+    value: op === "put" ? valueMember(json, maxValueBytes) : undefined,
+    contentType: checkedContentType(json.t),
+    expiresAtMs: expiryOf(integerMember(json, "ttl"), clock),
+    w: coordinator.checkedQuorum("w", integerMember(json, "w")),
+    r: coordinator.checkedQuorum("r", integerMember(json, "r")),
+  };
 }
 
 async function run(
-  json: Line,
-  key: Key,
+  { op, key, value, contentType, expiresAtMs, w, r }: Operation,
   before: Promise<Line> | undefined,
-  { coordinator, clock, maxValueBytes }: BatchRoutesOptions,
+  { coordinator, clock }: BatchRoutesOptions,
 ): Promise<Line> {
-  const w = integerMember(json, "w");
-  const r = integerMember(json, "r");
-  const ttl = integerMember(json, "ttl");
-  const contentType = typeof json.t === "string" ? json.t : undefined;
-  const value = json.op === "put" ? valueMember(json, maxValueBytes) : undefined;
-  if (json.op !== "put" && json.op !== "get" && json.op !== "delete") {
-    throw new ConvergeError("bad_request", "Cannot read the line: op is put, get or delete");
-  }
   await before;
-  if (json.op === "get") {
+  if (op === "get") {
     const { record } = await coordinator.read(key, { r });
     if (!isLive(record, clock.wallMs())) return { status: 404, ...keyToJson(key) };
     const { c: _c, n: _n, ...members } = JSON.parse(decoder.decode(lineOf(record.frame)));
     return { status: 200, ...members, etag: `"${formatVersion(record)}"` };
   }
-  const expiresAtMs = expiryOf(ttl, clock);
   const { record } = await coordinator.write(key, value, { w, contentType, expiresAtMs });
   return { status: 204, etag: `"${formatVersion(record)}"` };
 }
@@ -125,16 +153,25 @@ function integerMember(json: Line, name: string): number | undefined {
 }
 
 function valueMember({ v, b }: Line, bytesMax: number): Uint8Array {
-  const value = typeof v === "string" && b === undefined
-    ? encoder.encode(v)
-    : typeof b === "string" && v === undefined
-    ? new Uint8Array(Buffer.from(b, "base64"))
-    : undefined;
-  if (value === undefined) throw new ConvergeError("bad_request", "Cannot put: v or b is missing");
+  const value = v === undefined ? bytesOfBase64(b) : b === undefined ? bytesOfText(v) : undefined;
+  if (value === undefined) {
+    throw new ConvergeError("bad_request", "Cannot put: a v of text or a b of base64 is needed");
+  }
   if (value.byteLength > bytesMax) {
     throw new ConvergeError("value_too_large", `Cannot take a value over ${bytesMax} bytes`);
   }
   return value;
+}
+
+function bytesOfText(text: unknown): Uint8Array | undefined {
+  return typeof text === "string" && text.isWellFormed() ? encoder.encode(text) : undefined;
+}
+
+/** Only where it says what it was made of: half of it would be stored else. */
+function bytesOfBase64(base64: unknown): Uint8Array | undefined {
+  if (typeof base64 !== "string") return undefined;
+  const bytes = Buffer.from(base64, "base64");
+  return bytes.toString("base64") === base64 ? new Uint8Array(bytes) : undefined;
 }
 
 function problemLine(error: unknown): Line {

@@ -1,16 +1,16 @@
 /** `/kv/{key}`: what clients use. */
 import type { Hono } from "hono";
 import { ifNoneMatch } from "@std/http";
-import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
 import { isLive, type StoredRecord } from "../record/record.ts";
-import { answerBodyOf, CONTENT_TYPE_LENGTH_MAX } from "../record/record_line.ts";
+import { answerBodyOf } from "../record/record_line.ts";
 import { formatVersion, type Version } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import type { ReadResult } from "../replication/read_operation.ts";
 import type { WriteResult } from "../replication/write_operation.ts";
 import { readBody } from "./body.ts";
+import { checkedContentType } from "./content_type.ts";
 import { expiryOf } from "./expiry.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { flagParameter, integerParameter, queryOf, rawPathAfter } from "./raw_url.ts";
@@ -63,7 +63,7 @@ async function put(request: Request, options: KvRoutesOptions): Promise<Response
   const { key, query } = target(request, WRITE_PARAMETERS);
   const { w } = quorumParameters(query, options);
   const expiresAtMs = expiryOf(integerParameter(query, "ttl"), options.clock);
-  const contentType = contentTypeOf(request);
+  const contentType = checkedContentType(request.headers.get("content-type") ?? undefined);
   const explained = explainedFrom(query, options);
   const value = await readBody(request, options.maxValueBytes);
   const explain = explained !== undefined;
@@ -161,15 +161,4 @@ function target(
 
 function etagOf(version: Version): string {
   return `"${formatVersion(version)}"`;
-}
-
-function contentTypeOf(request: Request): string | undefined {
-  const contentType = request.headers.get("content-type") ?? undefined;
-  if (contentType !== undefined && contentType.length > CONTENT_TYPE_LENGTH_MAX) {
-    throw new ConvergeError(
-      "bad_request",
-      `Cannot keep a content type over ${CONTENT_TYPE_LENGTH_MAX} characters`,
-    );
-  }
-  return contentType;
 }

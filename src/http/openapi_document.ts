@@ -207,7 +207,11 @@ export const ROUTES: readonly RouteConfig[] = [
   }),
   get("health", "/healthz", "Liveness", { 200: json(HealthSchema, "The node runs.") }),
   get("readiness", "/readyz", "Readiness", {
-    200: json(ReadinessSchema, "The node counts, and quorums can be reached."),
+    200: json(
+      ReadinessSchema,
+      "The owners of keys are known, enough of them count for quorums, and this node's data is complete. " +
+        "Whether they answer now is not asked.",
+    ),
     503: json(ReadinessSchema, "Not yet."),
   }),
   get("metrics", "/metrics", "Prometheus metrics", {

@@ -29,20 +29,30 @@ export function queryOf(url: string, known: readonly string[]): Map<string, stri
   const query = new Map<string, string>();
   if (start < 0) return query;
   const text = url.slice(start + 1);
-  // What has no escapes is split here: `URLSearchParams` costs as much as a read.
-  if (text.includes("%") || text.includes("+")) {
-    for (const [name, value] of new URLSearchParams(text)) take(query, name, value, known);
-    return query;
-  }
   for (let at = 0; at < text.length;) {
     let end = text.indexOf("&", at);
     if (end < 0) end = text.length;
     let equals = text.indexOf("=", at);
     if (equals < 0 || equals > end) equals = end;
-    if (end > at) take(query, text.slice(at, equals), text.slice(equals + 1, end), known);
+    if (end > at) take(query, decoded(text, at, equals), decoded(text, equals + 1, end), known);
     at = end + 1;
   }
   return query;
+}
+
+/** Strictly: replaced by U+FFFD, what is not UTF-8 would be the prefix of other keys. */
+function decoded(text: string, start: number, end: number): string {
+  const part = text.slice(start, end);
+  if (!part.includes("%") && !part.includes("+")) return part;
+  try {
+    return decodeURIComponent(part.replaceAll("+", " "));
+  } catch (cause) {
+    throw new ConvergeError(
+      "bad_request",
+      `Cannot decode the query: ${part} is not UTF-8 in percent escapes`,
+      { cause },
+    );
+  }
 }
 
 function take(

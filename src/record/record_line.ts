@@ -41,6 +41,11 @@ export interface RecordFields extends Version {
 export function encodeRecord(fields: RecordFields): StoredRecord {
   const { key, value, contentType, expiresAtMs = 0, counter, nodeID } = fields;
   invariant(isCounter(counter), `counter ${counter} is out of range`);
+  // Where nobody could read it, it would be refused with all that stands in one batch with it.
+  invariant(
+    contentType === undefined || isContentType(contentType),
+    "the content type is unusable",
+  );
   let tail = "";
   if (contentType !== undefined) tail += `,"t":${JSON.stringify(contentType)}`;
   if (expiresAtMs !== 0) tail += `,"x":${expiresAtMs}`;

@@ -92,6 +92,19 @@ Deno.test("bad input: a body that breaks off or is packed is 400, and nothing is
   });
 });
 
+Deno.test("bad input: a query that is not UTF-8 names no other keys", () =>
+  InProcessCluster.run({ nodes: 1 }, async (cluster) => {
+    const put = await cluster.call(1, "PUT", "/kv/%EF%BF%BDkeep", { body: "x" });
+    assertEquals(put.status, 204);
+    for (const prefix of ["%FF", "%ED%A0%80", "%zz", "%4", "a%"]) {
+      for (const method of ["GET", "DELETE"]) {
+        const answer = await cluster.call(1, method, `/kv?prefix=${prefix}`);
+        assertEquals(answer.status, 400, `${method} ${prefix}`);
+      }
+    }
+    assertEquals((await cluster.call(1, "GET", "/kv/%EF%BF%BDkeep")).status, 200);
+  }));
+
 Deno.test("bad input: a content type that cannot be kept is 400", async () => {
   await InProcessCluster.run({}, async (cluster) => {
     const answer = await cluster.call(1, "PUT", "/kv/k", {

@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
+import { Hono } from "hono";
+import { batchRoutes } from "../../src/http/batch_routes.ts";
+import { DenoClock } from "../../src/platform/deno/deno_clock.ts";
+import type { Coordinator } from "../../src/replication/coordinator.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { record } from "../support/records.ts";
 
 async function batch(
   cluster: InProcessCluster,
@@ -42,6 +47,54 @@ Deno.test("POST /batch carries out operations on one key in their order", () =>
     const lines = Array.from({ length: 20 }, (_, i) => ({ op: "put", k: "k", v: String(i) }));
     await batch(cluster, 2, lines);
     assertEquals(await cluster.get(3, "k"), "19");
+  }));
+
+Deno.test("POST /batch: a line that is refused takes nobody's place in the order of its key", async () => {
+  const events: string[] = [];
+  const { promise: stored, resolve: store } = Promise.withResolvers<void>();
+  const coordinator = {
+    checkedQuorum: (_name: string, quorum: number | undefined) => quorum,
+    async write() {
+      await stored;
+      events.push("written");
+      return { record: record("q", 1) };
+    },
+    read() {
+      events.push("read");
+      return { record: undefined };
+    },
+  };
+  const app = new Hono();
+  const options = { clock: new DenoClock(), maxValueBytes: 100 };
+  batchRoutes(app, { ...options, coordinator: coordinator as unknown as Coordinator });
+  const body = '{"op":"put","k":"q","v":"1"}\n{"op":"put","k":"q"}\n{"op":"get","k":"q"}';
+  const headers = { "content-length": `${body.length}` };
+  const answer = app.fetch(new Request("http://n/batch", { method: "POST", body, headers }));
+  setTimeout(store, 5);
+  const lines = (await (await answer).text()).trimEnd().split("\n");
+  assertEquals(lines.map((line) => JSON.parse(line).status), [204, 400, 404]);
+  assertEquals(events, ["written", "read"]);
+});
+
+Deno.test("POST /batch refuses what it cannot keep as it was sent, and only that line", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const put = { op: "put", k: "bad", v: "x" };
+    const refused = [
+      ...["a\nb", "\u0000", "€", "x".repeat(256), 7].map((t) => ({ ...put, t })),
+      ...["!!!", "not base64!", "QUJ", 7].map((b) => ({ op: "put", k: "bad", b })),
+      '{"op":"put","k":"bad","v":"\\ud800"}',
+      { ...put, b: "QUJD" },
+      { ...put, TTL: 5 },
+      { ...put, w: 4 },
+      { op: "get", k: "bad", ttl: 5 },
+      { op: "delete", k: "bad", ttl: 5 },
+    ];
+    const good = Array.from({ length: 20 }, (_, i) => ({ op: "put", k: `good${i}`, v: "x" }));
+    const answers = await batch(cluster, 1, [...refused, ...good, { op: "get", k: "bad" }]);
+    assertEquals(
+      answers.map(({ status }) => status),
+      [...refused.map(() => 400), ...good.map(() => 204), 404],
+    );
   }));
 
 Deno.test("POST /batch tells of a lost quorum in the line that it concerns", () =>
