@@ -58,6 +58,8 @@ interface Saved {
 const DOCUMENT = "refill";
 const STEP_MS = 50;
 const RETRY_MS = 500;
+/** Failures in a row, of a kind that passes by itself, for each line in the log: half a minute. */
+const FAILURES_PER_WARNING = 60;
 const PAGES_PER_SAVE = 20;
 const TREE_ATTEMPTS_MAX = 5;
 
@@ -156,14 +158,18 @@ export class Refill {
 
   async #loop(): Promise<void> {
     const { gossip, clock, log } = this.#options;
+    let failures = 0;
     while (!this.#stopped && gossip.self.status !== "normal") {
       try {
         await this.#step();
+        failures = 0;
         await delay(clock, STEP_MS);
       } catch (error) {
         if (this.#stopped) return;
         const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
-        if (!usual) log.warn("refill.failed", { why: String(error) });
+        // What passes by itself is no news, unless it does not pass.
+        const lasts = ++failures % FAILURES_PER_WARNING === 0;
+        if (!usual || lasts) log.warn("refill.failed", { why: String(error) });
         await delay(clock, RETRY_MS);
       }
     }

@@ -171,6 +171,18 @@ Deno.test("a wiped node is sent each record about once, and what one peer alone 
     assert(received > 302 * 2_000, `${received} bytes`);
   }));
 
+Deno.test("a refill that cannot go on says so in the log, after a while", () =>
+  InProcessCluster.run({ config: NO_HINTS }, async (cluster) => {
+    for (const key of KEYS) await cluster.put(1, key, "v");
+    cluster.kill(2);
+    cluster.kill(3);
+    cluster.wipe(3);
+    await cluster.start(3);
+    const { warnings } = cluster.node(3);
+    await cluster.until("it is said", () => Promise.resolve(warnings.includes("refill.failed")));
+    assertEquals((await cluster.view(3)).refill.done, ["node1"]);
+  }));
+
 Deno.test("a refill that is interrupted goes on where it was, and shows its progress", () =>
   InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
     const count = 600;

@@ -58,6 +58,8 @@ export class TestNode {
   readonly name: string;
   readonly origin: string;
   readonly config: NodeConfig;
+  /** Events that it has logged as warnings. */
+  readonly warnings: string[] = [];
   /** What is on its disk. */
   memory = new MemoryStore();
   /** What its store says of lost data. */
@@ -138,7 +140,11 @@ export class InProcessCluster {
       random: streams.stream(`node${i} ${++node.starts}`),
       disk: new VirtualDisk({ random: streams.stream("disk"), time, onFault() {} }).mount(life),
       network: network.client(node.origin, life),
-      log: { info() {}, warn() {}, error: (event, fields) => this.world.note(event, fields) },
+      log: {
+        info() {},
+        warn: (event) => void node.warnings.push(event),
+        error: (event, fields) => this.world.note(event, fields),
+      },
     };
     const process = await ConvergeNode.open(node.config, platform, {
       openStore: () => Promise.resolve(new SurvivingStore(node.memory, () => node.lastLoss)),
