@@ -12,6 +12,7 @@ export type ErrorCode =
   | "forged_message" // an internal message without the cluster's proof; nothing was done
   | "misdirected" // an internal message for another node, or for an earlier life of this one
   | "value_too_large" // value over `maxValueBytes`
+  | "slow_body" // a request's body did not come in time; nothing was begun
   | "quorum_unreachable" // too few owners answered in time; details tell each owner's outcome
   | "overloaded" // a queue is at its bound; try again later
   | "not_ready" // the node does not yet know who owns what

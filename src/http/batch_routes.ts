@@ -17,7 +17,7 @@ import { isLive } from "../record/record.ts";
 import { lineOf } from "../record/frame.ts";
 import { formatVersion } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
-import { readBody } from "./body.ts";
+import { BodyReader } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
 import { expiryOf } from "./expiry.ts";
 import { methodNotAllowed, problemOf } from "./problem.ts";
@@ -39,8 +39,9 @@ type Line = Record<string, unknown>;
 
 /** Adds the route. */
 export function batchRoutes(app: Hono, options: BatchRoutesOptions): void {
+  const bodies = new BodyReader(options.clock, options.maxValueBytes * 6 + 1024 * 1024);
   app.post("/batch", async ({ req }) => {
-    const body = await readBody(req.raw, options.maxValueBytes * 6 + 1024 * 1024);
+    const body = await bodies.read(req.raw);
     const answers = await runAll(linesOf(body), options);
     const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");
     return new Response(text, { headers: { "content-type": "application/x-ndjson" } });

@@ -1,5 +1,7 @@
-/** Bodies of requests, read up to a bound. */
+/** Bodies of requests. */
 import { ConvergeError } from "../errors.ts";
+import type { Clock } from "../platform/clock.ts";
+import { type Deadlined, DeadlineQueue } from "../replication/deadline_queue.ts";
 
 /**
  * Of a body that is too large, as much again as would have been allowed is read and thrown away, and
@@ -7,15 +9,82 @@ import { ConvergeError } from "../errors.ts";
  */
 const DISCARD_BYTES_MIN = 64 * 1024;
 
-/**
- * Reads a whole body.
- *
- * @throws {ConvergeError} `value_too_large` when it is over `bytesMax`: nothing of it
- * is kept; `bad_request` when it breaks off or has a content coding.
- */
-export function readBody(request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+/** Milliseconds in which a whole body must come: a megabyte of one over a slow line does. */
+export const BODY_TIMEOUT_MS = 30_000;
+
+/** Bytes that bodies under way may announce together; a single one is always taken. */
+export const UNDER_WAY_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Reads bodies: each up to a bound and for a limited time, all together up to another bound. */
+export class BodyReader {
+  readonly #clock: Clock;
+  readonly #deadlines: DeadlineQueue;
+  readonly #bytesMax: number;
+  #underWayBytes = 0;
+
+  /** @param bytesMax Of one body. */
+  constructor(clock: Clock, bytesMax: number) {
+    this.#clock = clock;
+    this.#deadlines = new DeadlineQueue(clock, BODY_TIMEOUT_MS);
+    this.#bytesMax = bytesMax;
+  }
+
+  /**
+   * Reads a whole body.
+   *
+   * @throws {ConvergeError} `value_too_large` when it is over the bound: nothing of it is kept;
+   * `bad_request` when it breaks off or has a content coding; `slow_body`; `overloaded`. After the last
+   * two the connection ends with the answer.
+   */
+  read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+    const announced = request.headers.get("content-length");
+    const bytes = announced === null ? this.#bytesMax : Math.min(this.#bytesMax, Number(announced));
+    if (this.#underWayBytes > 0 && this.#underWayBytes + bytes > UNDER_WAY_BYTES_MAX) {
+      return Promise.reject(overloaded(this.#underWayBytes));
+    }
+    this.#underWayBytes += bytes;
+    return new Promise((resolve, reject) => {
+      const item = new BodyUnderWay(reject);
+      this.#deadlines.add(item, this.#clock.monotonicMs());
+      const end = () => {
+        this.#deadlines.remove(item);
+        this.#underWayBytes -= bytes;
+      };
+      readBody(request, announced, this.#bytesMax).then((body) => {
+        end();
+        resolve(body);
+      }, (error) => {
+        end();
+        reject(error);
+      });
+    });
+  }
+}
+
+/** A body that somebody waits for. */
+class BodyUnderWay implements Deadlined {
+  deadlineMs = 0;
+  previous: Deadlined | undefined;
+  next: Deadlined | undefined;
+  readonly #reject: (error: ConvergeError) => void;
+
+  constructor(reject: (error: ConvergeError) => void) {
+    this.#reject = reject;
+  }
+
+  onDeadline(): void {
+    this.#reject(
+      new ConvergeError("slow_body", `Cannot wait for the body over ${BODY_TIMEOUT_MS} ms`),
+    );
+  }
+}
+
+function readBody(
+  request: Request,
+  announced: string | null,
+  bytesMax: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   const coding = request.headers.get("content-encoding");
-  const announced = request.headers.get("content-length");
   if (coding === null && announced !== null && Number(announced) <= bytesMax) {
     return request.bytes().catch(brokeOff);
   }
@@ -87,6 +156,13 @@ async function discard(
     allowance -= value.byteLength;
   }
   await reader.cancel().catch(() => {});
+}
+
+function overloaded(underWayBytes: number): ConvergeError {
+  return new ConvergeError(
+    "overloaded",
+    `Cannot take a body: bodies of ${underWayBytes} bytes are under way`,
+  );
 }
 
 function tooLarge(bytesMax: number): ConvergeError {

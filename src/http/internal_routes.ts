@@ -35,7 +35,7 @@ import { SIGNATURE_HEADER } from "../replication/message_auth.ts";
 import type { Replica } from "../replication/replica.ts";
 import type { Topology } from "../replication/topology.ts";
 import { DATA, type Store } from "../storage/store.ts";
-import { readBody } from "./body.ts";
+import { BodyReader } from "./body.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { rawPathAfter } from "./raw_url.ts";
 
@@ -64,10 +64,10 @@ const encoder = new TextEncoder();
 
 /** Adds the routes. */
 export function internalRoutes(app: Hono, options: InternalRoutesOptions): void {
-  const bytesMax = batchBytesMax(options.maxValueBytes);
+  const bodies = new BodyReader(options.clock, batchBytesMax(options.maxValueBytes));
 
   app.post("/internal/kv", async (c) => {
-    const { body } = await receive(c, options, bytesMax);
+    const { body } = await receive(c, options, bodies);
     const { headers } = c.req.raw;
     // A hint may be older than what was collected elsewhere while this node had no data.
     if (headers.has(HINT_HEADER) && options.status() !== "normal") {
@@ -83,13 +83,13 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   });
 
   app.post("/internal/collect", async (c) => {
-    const { body } = await receive(c, options, bytesMax);
+    const { body } = await receive(c, options, bodies);
     await options.replica.collect(decodeFrames(body));
     return answer(options, "");
   });
 
   app.post("/internal/read", async (c) => {
-    const { body } = await receive(c, options, bytesMax);
+    const { body } = await receive(c, options, bodies);
     // Who asks takes this node for one whose answer counts.
     const isForCount = !c.req.raw.headers.has(UNCOUNTED_HEADER);
     if (isForCount && options.status() !== "normal") {
@@ -104,12 +104,12 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   });
 
   app.post("/internal/gossip", async (c) => {
-    const { body } = await receive(c, options, bytesMax);
+    const { body } = await receive(c, options, bodies);
     return checkedAnswer(options, options.gossipLoop.receive(body));
   });
 
   app.post("/internal/tree", async (c) => {
-    const { from, body } = await receive(c, options, bytesMax);
+    const { from, body } = await receive(c, options, bodies);
     const { ring, arcs, fresh } = decodeTreeQuestion(body);
     const hashes = arcs === undefined
       ? await options.antiEntropy.arcHashes(from, ring, fresh)
@@ -118,7 +118,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   });
 
   app.post("/internal/range", async (c) => {
-    const { body: asked } = await receive(c, options, bytesMax);
+    const { body: asked } = await receive(c, options, bodies);
     const request = decodeRangeRequest(decoder.decode(asked));
     const topology = options.topology();
     if (request.ring !== topology.fingerprint) {
@@ -135,7 +135,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   });
 
   app.post("/internal/list", async (c) => {
-    const { body } = await receive(c, options, bytesMax);
+    const { body } = await receive(c, options, bodies);
     const request = decodeListRequest(body);
     const page = listPage(options.store, request);
     const headers = page.through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(page.through) };
@@ -168,10 +168,10 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 async function receive(
   { req }: Context,
   options: InternalRoutesOptions,
-  bytesMax: number,
+  bodies: BodyReader,
 ): Promise<{ from: string; body: Uint8Array<ArrayBuffer> }> {
   const { method, headers, url } = req.raw;
-  const body = await readBody(req.raw, bytesMax);
+  const body = await bodies.read(req.raw);
   const path = rawPathAfter(url, "");
   options.auth.check({ method, path, headers, body }, headers.get(SIGNATURE_HEADER));
   checkBody(headers, body);

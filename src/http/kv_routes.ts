@@ -9,7 +9,7 @@ import { formatVersion, type Version } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import type { ReadResult } from "../replication/read_operation.ts";
 import type { WriteResult } from "../replication/write_operation.ts";
-import { readBody } from "./body.ts";
+import { BodyReader } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
 import { expiryOf } from "./expiry.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
@@ -39,13 +39,14 @@ const NO_QUERY: Map<string, string> = new Map();
 
 /** One handler for all methods: where several match, hono composes a chain of promises. */
 export function keyHandler(options: KvRoutesOptions): KeyHandler {
+  const bodies = new BodyReader(options.clock, options.maxValueBytes);
   return (request) => {
     switch (request.method) {
       case "GET":
       case "HEAD":
         return get(request, options);
       case "PUT":
-        return put(request, options);
+        return put(request, bodies, options);
       case "DELETE":
         return remove(request, options);
       default:
@@ -59,13 +60,17 @@ export function kvRoutes(app: Hono, handler: KeyHandler): void {
   app.all("/kv/*", ({ req }) => handler(req.raw));
 }
 
-async function put(request: Request, options: KvRoutesOptions): Promise<Response> {
+async function put(
+  request: Request,
+  bodies: BodyReader,
+  options: KvRoutesOptions,
+): Promise<Response> {
   const { key, query } = target(request, WRITE_PARAMETERS);
   const { w } = quorumParameters(query, options);
   const expiresAtMs = expiryOf(integerParameter(query, "ttl"), options.clock);
   const contentType = checkedContentType(request.headers.get("content-type") ?? undefined);
   const explained = explainedFrom(query, options);
-  const value = await readBody(request, options.maxValueBytes);
+  const value = await bodies.read(request);
   const explain = explained !== undefined;
   const wanted = { w, contentType, expiresAtMs, explain };
   const result = await options.coordinator.write(key, value, wanted);

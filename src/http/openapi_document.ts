@@ -31,10 +31,11 @@ const etag = {
 };
 
 /** Problems by status, with what each means. */
-function problems(...statuses: (400 | 404 | 413 | 503)[]): Responses {
+function problems(...statuses: (400 | 404 | 408 | 413 | 503)[]): Responses {
   const meaning = {
     400: "A key, parameter or body that cannot be used.",
     404: "No value under this key.",
+    408: "The body did not come in time; the connection ends.",
     413: "The value is over the limit; the connection stays usable.",
     503:
       "Too few owners answered within the deadline (the details are a receipt; `indeterminate` tells whether the write may be stored), or a queue is full.",
@@ -94,7 +95,7 @@ export const ROUTES: readonly RouteConfig[] = [
     responses: {
       204: { description: "It is on the disks of W owners.", headers: etag },
       200: json(ReceiptSchema, "The receipt, with `explain=1`."),
-      ...problems(400, 413, 503),
+      ...problems(400, 408, 413, 503),
     },
   }),
   get("get", "/kv/{key}", "Read a value", {
@@ -180,7 +181,7 @@ export const ROUTES: readonly RouteConfig[] = [
     },
     responses: {
       200: json(BatchLineSchema, "One such line per operation.", "application/x-ndjson"),
-      ...problems(400, 413, 503),
+      ...problems(400, 408, 413, 503),
     },
   }),
   get("copies", "/copies/{key}", "What each owner of a key holds, without quorum", {

@@ -7,6 +7,7 @@ const STATUS: Record<ErrorCode, number> = {
   forged_message: 401,
   misdirected: 421,
   value_too_large: 413,
+  slow_body: 408,
   quorum_unreachable: 503,
   overloaded: 503,
   not_ready: 503,

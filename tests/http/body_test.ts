@@ -1,0 +1,72 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { BODY_TIMEOUT_MS, BodyReader, UNDER_WAY_BYTES_MAX } from "../../src/http/body.ts";
+import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
+import { VirtualTime } from "../../src/simulation/virtual_time.ts";
+
+const MIB = 1024 * 1024;
+
+function world(bytesMax: number) {
+  const time = new VirtualTime();
+  const bodies = new BodyReader(new VirtualClock(time), bytesMax);
+  const at = (ms: number) => {
+    time.schedule(ms - time.nowMs, () => {});
+    while (time.step(ms));
+  };
+  return { bodies, at };
+}
+
+/** A request that announces so many bytes; they come when `send` is called, or never. */
+function request(bytes: number): { request: Request; send(): void } {
+  let send = () => {};
+  const body = new ReadableStream({
+    start(controller) {
+      send = () => {
+        controller.enqueue(new Uint8Array(bytes));
+        controller.close();
+      };
+    },
+  });
+  const headers = { "content-length": `${bytes}` };
+  return { request: new Request("http://n/kv/k", { method: "PUT", body, headers }), send };
+}
+
+const codeOf = async (body: Promise<unknown>): Promise<string> =>
+  (await assertRejects(() => body, ConvergeError)).code;
+
+Deno.test("BodyReader: a body that does not come whole is waited for no longer than its time", async () => {
+  const { bodies, at } = world(MIB);
+  const slow = request(10);
+  const slowBody = codeOf(bodies.read(slow.request));
+  at(BODY_TIMEOUT_MS - 1);
+  const quick = request(20);
+  const quickBody = bodies.read(quick.request);
+  quick.send();
+  assertEquals((await quickBody).byteLength, 20);
+  at(BODY_TIMEOUT_MS + 10);
+  assertEquals(await slowBody, "slow_body");
+  slow.send();
+});
+
+Deno.test("BodyReader: bodies under way have a bound together, and give their room back", async () => {
+  const { bodies } = world(64 * MIB);
+  const room = UNDER_WAY_BYTES_MAX / (64 * MIB);
+  const held = Array.from({ length: room }, () => request(64 * MIB));
+  const reads = held.map(({ request }) => bodies.read(request));
+  const small = request(10);
+  assertEquals(await codeOf(bodies.read(small.request)), "overloaded");
+  held[0]!.send();
+  assertEquals((await reads[0]!).byteLength, 64 * MIB);
+  const next = request(10);
+  const nextBody = bodies.read(next.request);
+  next.send();
+  assertEquals((await nextBody).byteLength, 10);
+});
+
+Deno.test("BodyReader: one body is taken however large it may be", async () => {
+  const { bodies } = world(2 * UNDER_WAY_BYTES_MAX);
+  const lone = request(UNDER_WAY_BYTES_MAX + 1);
+  const body = bodies.read(lone.request);
+  lone.send();
+  assertEquals((await body).byteLength, UNDER_WAY_BYTES_MAX + 1);
+});
