@@ -15,6 +15,9 @@ export const BODY_TIMEOUT_MS = 30_000;
 /** Bytes that bodies under way may announce together; a single one is always taken. */
 export const UNDER_WAY_BYTES_MAX = 256 * 1024 * 1024;
 
+/** A body up to so many bytes is read by the runtime in one go, which is quicker and cannot be given up. */
+const WHOLE_BYTES_MAX = 64 * 1024;
+
 /** Reads bodies: each up to a bound and for a limited time, all together up to another bound. */
 export class BodyReader {
   readonly #clock: Clock;
@@ -33,26 +36,26 @@ export class BodyReader {
    * Reads a whole body.
    *
    * @throws {ConvergeError} `value_too_large` when it is over the bound: nothing of it is kept;
-   * `bad_request` when it breaks off or has a content coding; `slow_body`; `overloaded`. After the last
-   * two the connection ends with the answer.
+   * `bad_request` when it breaks off or has a content coding; `slow_body`; `overloaded`.
    */
   read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     const announced = request.headers.get("content-length");
     const bytes = announced === null ? this.#bytesMax : Math.min(this.#bytesMax, Number(announced));
     if (this.#underWayBytes > 0 && this.#underWayBytes + bytes > UNDER_WAY_BYTES_MAX) {
+      request.body?.cancel().catch(() => {});
       return Promise.reject(overloaded(this.#underWayBytes));
     }
     this.#underWayBytes += bytes;
     return new Promise((resolve, reject) => {
-      const item = new BodyUnderWay(reject);
-      this.#deadlines.add(item, this.#clock.monotonicMs());
+      const body = new BodyUnderWay(request, this.#bytesMax, reject);
+      this.#deadlines.add(body, this.#clock.monotonicMs());
       const end = () => {
-        this.#deadlines.remove(item);
+        this.#deadlines.remove(body);
         this.#underWayBytes -= bytes;
       };
-      readBody(request, announced, this.#bytesMax).then((body) => {
+      body.read(announced).then((read) => {
         end();
-        resolve(body);
+        resolve(read);
       }, (error) => {
         end();
         reject(error);
@@ -66,65 +69,61 @@ class BodyUnderWay implements Deadlined {
   deadlineMs = 0;
   previous: Deadlined | undefined;
   next: Deadlined | undefined;
+  readonly #request: Request;
+  readonly #bytesMax: number;
   readonly #reject: (error: ConvergeError) => void;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 
-  constructor(reject: (error: ConvergeError) => void) {
+  constructor(request: Request, bytesMax: number, reject: (error: ConvergeError) => void) {
+    this.#request = request;
+    this.#bytesMax = bytesMax;
     this.#reject = reject;
   }
 
+  read(announced: string | null): Promise<Uint8Array<ArrayBuffer>> {
+    const { headers } = this.#request;
+    const coding = headers.get("content-encoding");
+    const length = announced === null ? Infinity : Number(announced);
+    if (coding === null && length <= Math.min(this.#bytesMax, WHOLE_BYTES_MAX)) {
+      return this.#request.bytes().catch(brokeOff);
+    }
+    return this.#readInPieces(coding, length).catch(brokeOff);
+  }
+
+  /** Lets go of what has come, where it can be let go of. */
   onDeadline(): void {
     this.#reject(
       new ConvergeError("slow_body", `Cannot wait for the body over ${BODY_TIMEOUT_MS} ms`),
     );
+    this.#reader?.cancel().catch(() => {});
   }
-}
 
-function readBody(
-  request: Request,
-  announced: string | null,
-  bytesMax: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const coding = request.headers.get("content-encoding");
-  if (coding === null && announced !== null && Number(announced) <= bytesMax) {
-    return request.bytes().catch(brokeOff);
-  }
-  return readUnusualBody(request, bytesMax);
-}
-
-async function readUnusualBody(
-  request: Request,
-  bytesMax: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  // Kept as it is, it would be given back without its coding; unpacked, it would have no bound.
-  const coding = request.headers.get("content-encoding") ?? "identity";
-  if (coding.toLowerCase() !== "identity") {
-    throw new ConvergeError("bad_request", `Cannot take a body with content coding ${coding}`);
-  }
-  const announced = request.headers.get("content-length");
-  try {
-    if (announced !== null && Number(announced) > bytesMax) {
-      if (request.body !== null) await discard(request.body.getReader(), bytesMax);
-      throw tooLarge(bytesMax);
+  async #readInPieces(coding: string | null, announced: number): Promise<Uint8Array<ArrayBuffer>> {
+    // Kept as it is, it would be given back without its coding; unpacked, it would have no bound.
+    if (coding !== null && coding.toLowerCase() !== "identity") {
+      throw new ConvergeError("bad_request", `Cannot take a body with content coding ${coding}`);
     }
-    if (announced !== null) return await request.bytes();
-    return request.body === null ? new Uint8Array() : await readStream(request.body, bytesMax);
-  } catch (cause) {
-    if (cause instanceof ConvergeError) throw cause;
-    return brokeOff(cause);
+    if (this.#request.body === null) return new Uint8Array();
+    const reader = this.#reader = this.#request.body.getReader();
+    if (announced === Infinity || announced <= this.#bytesMax) {
+      return await readAll(reader, this.#bytesMax);
+    }
+    await discard(reader, this.#bytesMax);
+    throw tooLarge(this.#bytesMax);
   }
 }
 
 function brokeOff(cause: unknown): never {
+  if (cause instanceof ConvergeError) throw cause;
   throw new ConvergeError("bad_request", "Cannot read the body: it broke off", { cause });
 }
 
-async function readStream(
-  stream: ReadableStream<Uint8Array>,
+async function readAll(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
   bytesMax: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  const reader = stream.getReader();
   while (true) {
     const { done, value } = await reader.read();
     if (done) break;

@@ -35,7 +35,7 @@ function problems(...statuses: (400 | 404 | 408 | 413 | 503)[]): Responses {
   const meaning = {
     400: "A key, parameter or body that cannot be used.",
     404: "No value under this key.",
-    408: "The body did not come in time; the connection ends.",
+    408: "The body did not come in time; nothing was begun.",
     413: "The value is over the limit; the connection stays usable.",
     503:
       "Too few owners answered within the deadline (the details are a receipt; `indeterminate` tells whether the write may be stored), or a queue is full.",
