@@ -71,6 +71,8 @@ const TAG_DIGITS = 8;
 const PEER_TIMEOUT_SHARE = 0.75;
 /** What other answers than records may take; those may take more where values may. */
 const ANSWER_BYTES_MIN = 16 * 1024 * 1024;
+/** Bytes of records after which none follows in an answer: the last may be as large as any. */
+const ANSWER_BYTES_BEFORE = 1024 * 1024;
 
 interface Identity {
   name: string;
@@ -400,7 +402,10 @@ export class ConvergeNode {
       auth: this.#auth,
       lamport: this.#lamport,
       timeoutMs: Math.ceil(this.#config.requestTimeoutMs * PEER_TIMEOUT_SHARE),
-      answerBytesMax: Math.max(ANSWER_BYTES_MIN, batchBytesMax(this.#config.maxValueBytes)),
+      answerBytesMax: Math.max(
+        ANSWER_BYTES_MIN,
+        batchBytesMax(this.#config.maxValueBytes) + ANSWER_BYTES_BEFORE,
+      ),
       member: () => this.#gossip.member(name)!,
       onHeard: () => this.#onHeard(name),
     });

@@ -138,7 +138,9 @@ export const ROUTES: readonly RouteConfig[] = [
       ...prefix,
       after: z.string().optional().openapi({ description: "`next` of the page before." }),
       afterb: z.string().optional().openapi({ description: "`nextb` of the page before." }),
-      limit: z.coerce.number().int().min(1).optional().openapi({ description: "Default 100." }),
+      limit: z.coerce.number().int().min(1).optional().openapi({
+        description: "Keys at most, default 100; with values=1 a page ends after some MiB too.",
+      }),
       values: z.enum(["0", "1"]).optional().openapi({
         description: "1: with each key its value, type and version.",
       }),

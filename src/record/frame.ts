@@ -99,6 +99,25 @@ export function joinFrames(
   return body;
 }
 
+/** Cuts records into batches of at most so many bytes of frames; a longer one is alone in its batch. */
+export function* batchesOf(
+  records: readonly StoredRecord[],
+  bytesMax: number,
+): Iterable<StoredRecord[]> {
+  let batch: StoredRecord[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    if (batch.length > 0 && bytes + record.frame.byteLength > bytesMax) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(record);
+    bytes += record.frame.byteLength;
+  }
+  if (batch.length > 0) yield batch;
+}
+
 /**
  * The JSON of the frame that begins at `start` and ends with the line feed at `end - 1`.
  *

@@ -7,6 +7,7 @@ import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { delay } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
+import { batchesOf } from "../record/frame.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { decodeFrames } from "../record/record_line.ts";
 import { compareVersions } from "../record/version.ts";
@@ -222,22 +223,6 @@ async function askAbout(
     headers,
   });
   return decodeReadReplies(response.body, keys.length);
-}
-
-/** Cuts records into batches of about so many bytes. */
-function* batchesOf(records: readonly StoredRecord[], bytesMax: number): Iterable<StoredRecord[]> {
-  let batch: StoredRecord[] = [];
-  let bytes = 0;
-  for (const record of records) {
-    if (batch.length > 0 && bytes + record.frame.byteLength > bytesMax) {
-      yield batch;
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(record);
-    bytes += record.frame.byteLength;
-  }
-  if (batch.length > 0) yield batch;
 }
 
 /** Merges two sorted lists: what the other side has newer, and what this side has newer. */

@@ -14,7 +14,7 @@ import { decodeFrames, sizeOf } from "../record/record_line.ts";
 import { isCounter, isNodeID, type Version } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
 
-/** Records of one page at most, and bytes after which a page ends. */
+/** Records of one page at most, and bytes after which a page ends: the next record is in another. */
 export const LIST_LIMIT_MAX = 1_000;
 const PAGE_BYTES = 1024 * 1024;
 
@@ -62,6 +62,7 @@ export function listPage(store: Store, request: ListRequest): ListPage {
       for (const record of some) {
         records.push(record);
         bytes += sizeOf(record);
+        if (bytes >= PAGE_BYTES) break;
       }
     }
     return { records, through: records.at(-1)!.key };
@@ -126,16 +127,16 @@ export function encodeListPage(page: ListPage, values: boolean): Uint8Array<Arra
 
 /** @throws {ConvergeError} `corrupt_message`. */
 export function decodeListPage(body: Uint8Array, values: boolean): ListedKey[] {
-  if (values) return decodeFrames(body).map(listedRecord);
+  if (values) return decodeFrames(body).map((record) => listedRecord(record, true));
   const lines = decoder.decode(body).split("\n");
   if (lines.pop() !== "") throw new ConvergeError("corrupt_message", "Cannot read a cut-off line");
   return lines.map(decodeListedKey);
 }
 
-/** What is known of a key from its record. */
-export function listedRecord(record: StoredRecord): ListedKey {
+/** What is known of a key from its record, which is kept only where its value was asked for. */
+export function listedRecord(record: StoredRecord, values: boolean): ListedKey {
   const { key, counter, nodeID, tombstone, expiresAtMs } = record;
-  return { key, counter, nodeID, tombstone, expiresAtMs, record };
+  return { key, counter, nodeID, tombstone, expiresAtMs, record: values ? record : undefined };
 }
 
 function decodeListedKey(line: string): ListedKey {

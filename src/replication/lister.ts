@@ -8,6 +8,7 @@ import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
 import { isLive } from "../record/record.ts";
+import { sizeOf } from "../record/record_line.ts";
 import { compareVersions } from "../record/version.ts";
 import type { Store } from "../storage/store.ts";
 import type { Coordinator } from "./coordinator.ts";
@@ -51,6 +52,20 @@ interface Answer {
 /** Listings under way at most: each holds a page of every member in memory. */
 const LISTINGS_MAX = 32;
 
+/**
+ * Bytes of values after which a listing ends, whatever its limit: it lies in memory, as records and as
+ * the text that a client gets.
+ */
+const VALUES_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Keys that members are asked for beyond those that are wanted: one shows whether there are more, the
+ * others make up for tombstones and expired values. And how many times as many they are asked for
+ * next, where that did not do.
+ */
+const ASKED_BEYOND = 16;
+const ASKED_GROWTH = 4;
+
 /** Lists keys. Invariant: no more than `LISTINGS_MAX` at once. */
 export class Lister {
   readonly #options: ListerOptions;
@@ -61,7 +76,7 @@ export class Lister {
   }
 
   /**
-   * One page of live keys with a prefix.
+   * One page of live keys with a prefix; with values it ends early where those are large.
    *
    * @param request `limit` is of live keys; 1 to `LIST_LIMIT_MAX`.
    * @throws {ConvergeError} `quorum_unreachable`, `not_ready`, `overloaded`.
@@ -83,12 +98,17 @@ export class Lister {
 
   async #list(request: ListRequest): Promise<Listing> {
     const entries: ListedKey[] = [];
+    let bytes = 0;
     let after = request.after;
+    let limit = request.limit + ASKED_BEYOND;
     while (true) {
-      const page = await this.#mergedPage({ ...request, after });
+      limit = Math.min(limit, LIST_LIMIT_MAX);
+      const wanted = request.limit - entries.length;
+      const page = await this.#mergedPage({ ...request, after, limit }, wanted);
       for (const entry of page.entries) {
         entries.push(entry);
-        if (entries.length === request.limit) {
+        if (entry.record !== undefined) bytes += sizeOf(entry.record);
+        if (entries.length === request.limit || bytes >= VALUES_BYTES) {
           const more = page.next !== undefined || entry !== page.entries.at(-1);
           return { entries, next: more ? entry.key : undefined };
         }
@@ -96,13 +116,14 @@ export class Lister {
       // A page of nothing but tombstones says nothing about what comes behind it.
       if (page.next === undefined) return { entries, next: undefined };
       after = page.next;
+      limit *= ASKED_GROWTH;
     }
   }
 
-  /** Live keys up to where all answers reach. */
-  async #mergedPage(request: ListRequest): Promise<Listing> {
+  /** Live keys up to where all answers reach; hardly more than are wanted. */
+  async #mergedPage(request: ListRequest, wanted: number): Promise<Listing> {
     const topology = this.#options.topology();
-    const answers = await this.#askAll({ ...request, limit: LIST_LIMIT_MAX }, topology);
+    const answers = await this.#askAll(request, topology);
     this.#requireQuorums(topology, new Set(answers.map(({ name }) => name)));
     const through = answers.reduce<Key | undefined>(
       (least, answer) => leastOf(least, answer.through),
@@ -121,7 +142,7 @@ export class Lister {
     for (const key of [...byKey.keys()].sort(byBytes)) {
       const entry = await this.#settled(topology, key, byKey.get(key)!, request.values);
       if (entry !== undefined) entries.push(entry);
-      if (entries.length > request.limit) return { entries, next: key };
+      if (entries.length > wanted) return { entries, next: key };
     }
     return { entries, next: through };
   }
@@ -151,7 +172,7 @@ export class Lister {
       return live ? newest : undefined;
     }
     const { record } = await this.#options.coordinator.read(key);
-    return isLive(record, nowMs) ? listedRecord(record) : undefined;
+    return isLive(record, nowMs) ? listedRecord(record, values) : undefined;
   }
 
   async #askAll(request: ListRequest, topology: Topology): Promise<Answer[]> {
@@ -181,7 +202,11 @@ export class Lister {
   #ownAnswer(request: ListRequest): Answer | undefined {
     try {
       const { records, through } = listPage(this.#options.store, request);
-      return { name: this.#options.selfName, keys: records.map(listedRecord), through };
+      return {
+        name: this.#options.selfName,
+        keys: records.map((record) => listedRecord(record, request.values)),
+        through,
+      };
     } catch (error) {
       if (isConvergeError(error, "corrupt_file", "disk_failed", "closed")) return undefined;
       throw error;

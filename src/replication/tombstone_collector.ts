@@ -1,15 +1,20 @@
 /**
  * Collects tombstones and expired records, and only those that cannot be missed: when *every* owner
  * has confirmed that it holds that very version. The first owner of a key asks the others; with all
- * confirmations (the deletion certificate) all owners are told to forget. `horizon.ts` says why
- * nothing old can come back afterwards.
+ * confirmations (the deletion certificate) all owners are told to forget, itself the last: were its
+ * own copy gone while another owner keeps one, anti-entropy would only bring it back. `horizon.ts`
+ * says why nothing old can come back afterwards.
+ *
+ * What travels, and what is kept meanwhile, is keys and versions: an expired value may be as large as
+ * any, and to forget it nobody needs it.
  */
 import { isConvergeError } from "../errors.ts";
 import { type Clock, delay, giveWay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import { newest, type StoredRecord } from "../record/record.ts";
-import { joinFrames } from "../record/frame.ts";
+import { batchesOf, joinFrames } from "../record/frame.ts";
+import { encodeRecord } from "../record/record_line.ts";
 import { compareVersions, formatVersion } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
 import {
@@ -38,6 +43,7 @@ export interface TombstoneCollectorOptions {
 export interface CollectorCounts {
   /** Tombstones and expired records that the last round found, of which this node is an owner. */
   tombstones: number;
+  /** Of which this node is the first owner, and that every owner has forgotten. */
   collected: number;
   /** Confirmations that an owner did not give, in the last round. */
   unconfirmed: number;
@@ -54,6 +60,8 @@ export interface TombstoneReport {
 const REST_SHARE = 50;
 const SCAN_SLICE = 250;
 const BATCH = 256;
+/** Bytes of keys and versions in one message; with the longest keys 256 of them are 3 MiB. */
+const MESSAGE_BYTES = 512 * 1024;
 /**
  * How much later than its expiry a record is collected: clocks may differ by so much without two
  * nodes disagreeing on whether a record that one has collected is still readable on the other.
@@ -134,7 +142,7 @@ export class TombstoneCollector {
           if (!this.#isCollectable(record, CLOCK_SKEW_MS_MAX)) continue;
           tombstones++;
           seen.set(record.key, record.counter);
-          if (this.#seen.get(record.key) === record.counter) due.push(record);
+          if (this.#seen.get(record.key) === record.counter) due.push(withoutValue(record));
         }
         if (due.length >= BATCH || page.length === 0) {
           await this.#collect(due);
@@ -178,13 +186,12 @@ export class TombstoneCollector {
   /** Collects those of which this node is the first owner and that every owner confirms. */
   async #collect(records: readonly StoredRecord[]): Promise<void> {
     for (const { owners, records: ours } of this.#byOwners(records)) {
-      const confirmed = await this.#confirmedByAll(owners, ours);
-      if (confirmed.length === 0) continue;
-      for (const owner of owners) {
-        if (!owner.isSelf) await this.#tellToCollect(owner, confirmed);
+      for (const batch of batchesOf(ours, MESSAGE_BYTES)) {
+        const confirmed = await this.#confirmedByAll(owners, batch);
+        if (confirmed.length === 0 || !await this.#othersCollect(owners, confirmed)) continue;
+        await this.#options.replica.collect(confirmed);
+        this.counts.collected += confirmed.length;
       }
-      await this.#options.replica.collect(confirmed);
-      this.counts.collected += confirmed.length;
     }
   }
 
@@ -239,13 +246,26 @@ export class TombstoneCollector {
     }
   }
 
-  async #tellToCollect(owner: Owner, records: readonly StoredRecord[]): Promise<void> {
-    try {
-      const body = joinFrames(records);
-      await this.#options.linkTo(owner.name)?.request("POST", "/internal/collect", { body });
-    } catch {
-      // It keeps its tombstones, which harms nobody: a later round finds them again.
+  /**
+   * Has the other owners forget, one after the other up to the first that fails. Those before it get
+   * the records back from one that keeps them, which harms nobody, and a later round tries again.
+   */
+  async #othersCollect(
+    owners: readonly Owner[],
+    records: readonly StoredRecord[],
+  ): Promise<boolean> {
+    const body = joinFrames(records);
+    for (const { isSelf, name } of owners) {
+      if (isSelf) continue;
+      const link = this.#options.linkTo(name);
+      if (link === undefined) return false;
+      try {
+        await link.request("POST", "/internal/collect", { body });
+      } catch {
+        return false;
+      }
     }
+    return true;
   }
 
   /** @param marginMs Time that must have passed since the expiry. */
@@ -254,6 +274,12 @@ export class TombstoneCollector {
     return record.expiresAtMs !== 0 &&
       this.#options.clock.wallMs() >= record.expiresAtMs + marginMs;
   }
+}
+
+/** The tombstone of that very version: all that counts where a record is erased, see `Mutation`. */
+function withoutValue(record: StoredRecord): StoredRecord {
+  const { key, counter, nodeID } = record;
+  return encodeRecord({ key, value: undefined, counter, nodeID });
 }
 
 function confirms(reply: ReadReply | undefined, record: StoredRecord): boolean {

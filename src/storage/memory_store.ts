@@ -2,6 +2,7 @@
 import { ConvergeError, invariant } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
+import { sizeOf } from "../record/record_line.ts";
 import { compareVersions } from "../record/version.ts";
 import {
   type ApplyResult,
@@ -10,6 +11,7 @@ import {
   KEYSPACE_NAME,
   type Mutation,
   type Scan,
+  SCAN_STEP_BYTES,
   type ScanOptions,
   type Snapshot,
   type Store,
@@ -58,9 +60,12 @@ export class MemoryStore implements Store {
       next: (recordsMax, looksMax = Infinity) => {
         const page: StoredRecord[] = [];
         const end = Math.min(snapshot.length, position + looksMax);
-        while (position < end && page.length < recordsMax) {
+        let bytes = 0;
+        while (position < end && page.length < recordsMax && bytes < SCAN_STEP_BYTES) {
           const record = snapshot[position++]!;
-          if (isWanted(record.key)) page.push(record);
+          if (!isWanted(record.key)) continue;
+          page.push(record);
+          bytes += sizeOf(record);
         }
         return page;
       },

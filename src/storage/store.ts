@@ -48,6 +48,9 @@ export interface ScanOptions {
   isWanted?: (key: Key) => boolean;
 }
 
+/** Bytes of records after which a step of a scan ends, however many records it was asked for. */
+export const SCAN_STEP_BYTES = 1024 * 1024;
+
 /** A scan under way. Holds resources until it is exhausted or closed. */
 export interface Scan {
   /** The last key that was looked at, wanted or not; undefined before the first. */
@@ -55,7 +58,8 @@ export interface Scan {
   /** Whether there is nothing left to look at. */
   readonly isDone: boolean;
   /**
-   * Up to `recordsMax` next records, tombstones and expired ones too; empty at the end.
+   * Up to `recordsMax` next records, tombstones and expired ones too; empty at the end. Fewer where
+   * they are large: none comes after those that are `SCAN_STEP_BYTES` together.
    *
    * @param looksMax Keys to look at, at most: where few are wanted, fewer records may come, or none.
    * @throws {ConvergeError} `corrupt_file`; `closed`.

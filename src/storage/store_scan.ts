@@ -3,7 +3,7 @@ import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import type { Cursor } from "./cursor.ts";
 import { lineRecord } from "./line_record.ts";
-import type { Scan } from "./store.ts";
+import { type Scan, SCAN_STEP_BYTES } from "./store.ts";
 
 export class StoreScan implements Scan {
   lastKey: Key | undefined;
@@ -22,14 +22,19 @@ export class StoreScan implements Scan {
   next(recordsMax: number, looksMax = Infinity): StoredRecord[] {
     const records: StoredRecord[] = [];
     const source = this.#source;
+    let bytes = 0;
     try {
       for (let looks = 0; looks < looksMax && records.length < recordsMax; looks++) {
+        if (bytes >= SCAN_STEP_BYTES) break;
         const { key } = source;
         if (key === undefined) break;
         this.lastKey = key;
         if (this.#isWanted(key)) {
           const record = lineRecord(key, source.bytes, source.start, source.end);
-          if (!record.erase) records.push(record);
+          if (!record.erase) {
+            records.push(record);
+            bytes += record.end - record.start;
+          }
         }
         source.next();
       }

@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { assert, assertEquals } from "@std/assert";
+import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 
 interface Page {
   keys: Record<string, unknown>[];
@@ -41,6 +41,66 @@ Deno.test("GET /kv with values=1 gives values, and keys that are no text as base
     assertEquals([page.keys[0]!.k, page.keys[0]!.v, page.next], ["b/a", "text", "b/a"]);
     const last = await list(cluster, 2, `prefix=b/&values=1&after=${page.next}`);
     assertEquals([last.keys[0]!.kb, last.keys[0]!.v, last.next], ["Yi//", "binary key", undefined]);
+  }));
+
+/** All keys of a listing, page by page; and the most bytes that a page took. */
+async function listAll(
+  cluster: InProcessCluster,
+  i: number,
+  query: string,
+): Promise<{ keys: unknown[]; bytesMax: number; pages: number }> {
+  const keys: unknown[] = [];
+  let bytesMax = 0;
+  let after = "";
+  for (let pages = 1;; pages++) {
+    const response = await cluster.call(i, "GET", `/kv?${query}${after}`);
+    assertEquals(response.status, 200);
+    const text = await response.text();
+    bytesMax = Math.max(bytesMax, text.length);
+    const page: Page = JSON.parse(text);
+    keys.push(...page.keys.map(({ k }) => k));
+    if (page.next === undefined) return { keys, bytesMax, pages };
+    after = `&after=${encodeURIComponent(page.next)}`;
+  }
+}
+
+Deno.test("GET /kv with values=1 lists large values, in pages of some MiB whatever the limit", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const expected = Array.from({ length: 20 }, (_, i) => `bin/${String(i).padStart(2, "0")}`);
+    const body = new Uint8Array(2 ** 20).fill(0xff); // no text: 1.4 MB of base64
+    for (const key of expected) await cluster.call(1, "PUT", `/kv/${key}`, { body });
+    for (const i of [1, 2, 3]) {
+      const { keys, bytesMax } = await listAll(cluster, i, "prefix=bin/&values=1&limit=1000");
+      assertEquals(keys, expected);
+      assert(bytesMax < 8 * 2 ** 20, `${bytesMax} bytes in a page`);
+    }
+    const single = await list(cluster, 2, "prefix=bin/&values=1&limit=1");
+    assertEquals([single.keys.map(({ k }) => k), single.next], [["bin/00"], "bin/00"]);
+  }));
+
+Deno.test("GET /kv asks peers for about as many keys as are wanted, and for more where most are deleted", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const keys = Array.from({ length: 400 }, (_, i) => `k${String(i).padStart(3, "0")}`);
+    await Promise.all(keys.map((key) => cluster.put(1, key, "v")));
+    await Promise.all(keys.slice(100, 390).map((key) => cluster.call(1, "DELETE", `/kv/${key}`)));
+    const asked: number[] = [];
+    const { life, process } = cluster.node(2);
+    cluster.world.network.listen(originOf(2), life!, async (request) => {
+      if (new URL(request.url).pathname === "/internal/list") {
+        asked.push((await request.clone().json()).limit);
+      }
+      return process!.app.fetch(request);
+    });
+    assertEquals((await list(cluster, 1, "limit=1")).keys, [{ k: "k000" }]);
+    assert(asked.length === 1 && asked[0]! < 50, `asked for ${asked}`);
+    asked.length = 0;
+    assertEquals((await list(cluster, 1, "limit=2&after=k098")).keys, [{ k: "k099" }, {
+      k: "k390",
+    }]);
+    assert(asked.length > 1 && asked.length < 8, `asked for ${asked}`);
+    asked.length = 0;
+    assertEquals((await list(cluster, 1, "limit=1000")).keys.length, 110);
+    assertEquals(asked, [1_000]);
   }));
 
 Deno.test("GET /kv: the cursor survives changes between pages", () =>

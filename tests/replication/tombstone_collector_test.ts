@@ -1,12 +1,18 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { recordFromLine } from "../../src/record/record_line.ts";
-import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { DATA } from "../../src/storage/store.ts";
+import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 
 const QUICK = { config: { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000 } };
 
 async function isForgotten(cluster: InProcessCluster, key: string): Promise<boolean> {
   const copies = await Promise.all([1, 2, 3].map((i) => cluster.copy(i, key)));
   return copies.every((copy) => copy === undefined);
+}
+
+/** Whether no node holds anything of the clients' any more. */
+function isAllForgotten(cluster: InProcessCluster): boolean {
+  return [1, 2, 3].every((i) => cluster.store(i).scan(DATA).next(1).length === 0);
 }
 
 /** The frame of a record line, as a peer would send it. */
@@ -117,6 +123,73 @@ Deno.test("TombstoneCollector: an expired value reads as absent, and is collecte
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
     await cluster.wait(60_000);
     await cluster.until("the record is gone", () => isForgotten(cluster, "k"));
+  }));
+
+/** Has a node answer everything but the end of a deletion, or that too. */
+function refuseToCollect(cluster: InProcessCluster, i: number, refuses: boolean): void {
+  const { life, process } = cluster.node(i);
+  cluster.world.network.listen(originOf(i), life!, (request) => {
+    const isRefused = refuses && new URL(request.url).pathname === "/internal/collect";
+    return isRefused ? new Response(null, { status: 413 }) : process!.app.fetch(request);
+  });
+}
+
+/** What one node has collected as the first owner, since its start. */
+async function collectedBy(cluster: InProcessCluster, i: number): Promise<number> {
+  const text = await (await cluster.call(i, "GET", "/metrics")).text();
+  return Number(/^converge_tombstones_collected_total(?:\{.*\})? (\d+)/m.exec(text)?.[1]);
+}
+
+Deno.test("TombstoneCollector: expired values that fill no one body together are collected, once each", () =>
+  InProcessCluster.run(
+    { config: { ...QUICK.config, maxValueBytes: 200_000 } }, // a body between nodes: 2.1 MiB
+    async (cluster) => {
+      const keys = Array.from({ length: 60 }, (_, i) => `large/${i}`);
+      for (const key of keys) {
+        await cluster.call(1, "PUT", `/kv/${key}?ttl=1`, { body: "v".repeat(200_000) });
+      }
+      await cluster.wait(62_000);
+      await cluster.until("all records are gone", () => isAllForgotten(cluster));
+      await cluster.wait(20_000);
+      const collected = await Promise.all([1, 2, 3].map((i) => collectedBy(cluster, i)));
+      assertEquals(collected.reduce((sum, count) => sum + count), keys.length);
+    },
+  ));
+
+Deno.test("TombstoneCollector: an expired value longer than any message of keys is collected", () =>
+  InProcessCluster.run(
+    { config: { ...QUICK.config, maxValueBytes: 300_000 } },
+    async (cluster) => {
+      // Each byte becomes an escape of six: 1.8 MB.
+      await cluster.call(1, "PUT", "/kv/k?ttl=1", { body: "\x01".repeat(300_000) });
+      await cluster.wait(62_000);
+      await cluster.until("the record is gone", () => isForgotten(cluster, "k"));
+    },
+  ));
+
+Deno.test("TombstoneCollector: the longest keys are asked about and collected in several bodies", () =>
+  InProcessCluster.run(
+    { config: { ...QUICK.config, maxValueBytes: 1_000 } }, // a body between nodes: 1 MiB
+    async (cluster) => {
+      // A key of so many control characters is 12 KiB of JSON.
+      const keys = Array.from({ length: 500 }, (_, i) => "%01".repeat(2_040) + i);
+      await Promise.all(keys.map((key) => cluster.call(1, "DELETE", `/kv/${key}`)));
+      await cluster.until("all tombstones are gone", () => isAllForgotten(cluster));
+    },
+  ));
+
+Deno.test("TombstoneCollector: what a peer refuses to collect is not erased here either", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    const [first, second, third] = cluster.ownersOf("k") as [number, number, number];
+    refuseToCollect(cluster, third, true);
+    await cluster.put(first, "k", "v");
+    await cluster.call(second, "DELETE", "/kv/k");
+    await cluster.wait(20_000);
+    assertStringIncludes(await cluster.copy(first, "k") ?? "nothing", `"d":1`);
+    assertEquals(await collectedBy(cluster, first), 0);
+    refuseToCollect(cluster, third, false);
+    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    assertEquals(await collectedBy(cluster, first), 1);
   }));
 
 Deno.test("GET /tombstones/{key}: any node tells who has not confirmed, owner or not", () =>

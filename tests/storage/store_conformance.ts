@@ -193,6 +193,27 @@ export function testStore(name: string, makeHarness: () => StoreHarness): void {
     },
   );
 
+  test(
+    "scan() reads large records a few at a time, however many are asked for",
+    async (store, harness) => {
+      const sizes = [300_000, 300_000, 500_000, 10, 3_000_000, 10, 900_000, 900_000];
+      for (const [i, size] of sizes.entries()) {
+        const value = new Uint8Array(size).fill(97);
+        const one = encodeRecord({ key: `k${i}`, value, counter: i + 1, nodeID: "n1.aa" });
+        await store.apply([{ keyspace: DATA, record: one }]);
+        if (i === 4) store = await harness.disturb(store);
+      }
+      const scan = store.scan(DATA);
+      const pages: string[] = [];
+      for (let page; (page = scan.next(100)).length > 0;) {
+        pages.push(page.map(({ key }) => key.slice(1)).join(""));
+      }
+      scan.close();
+      assertEquals(pages, ["012", "34", "567"]);
+      await store.close();
+    },
+  );
+
   test("scan() is a snapshot", async (store, harness) => {
     const keys = Array.from({ length: 50 }, (_, i) => `key${String(i).padStart(2, "0")}`);
     await store.apply(keys.slice(0, 30).map((key) => put(key, 1)));

@@ -1,0 +1,28 @@
+import { assertEquals } from "@std/assert";
+import { listPage } from "../../src/replication/key_listing.ts";
+import { MemoryStore } from "../../src/storage/memory_store.ts";
+import { DATA } from "../../src/storage/store.ts";
+import { record } from "../support/records.ts";
+
+async function storeOf(sizes: readonly number[]): Promise<MemoryStore> {
+  const store = new MemoryStore();
+  for (const [i, size] of sizes.entries()) {
+    await store.apply([{
+      keyspace: DATA,
+      record: record(`k${i}`, i + 1, { value: "v".repeat(size) }),
+    }]);
+  }
+  return store;
+}
+
+Deno.test("listPage: a page ends with the record that fills it, and the next one goes on behind it", async () => {
+  const store = await storeOf([10, 600_000, 600_000, 600_000, 3_000_000, 10]);
+  const pages: string[] = [];
+  let after: string | undefined;
+  do {
+    const page = listPage(store, { prefix: "k", after, limit: 1_000, values: true });
+    pages.push(page.records.map(({ key }) => key.slice(1)).join(""));
+    after = page.through;
+  } while (after !== undefined);
+  assertEquals(pages, ["012", "34", "5"]);
+});
