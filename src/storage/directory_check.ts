@@ -6,7 +6,14 @@ import type { Key } from "../record/key.ts";
 import { recordFromLine } from "../record/record_line.ts";
 import { hashKey, mayContain } from "./bloom_filter.ts";
 import { logName, MANIFEST_NAME, parseName, tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
-import { lineEnd, lineFacts, lineKey } from "./line_record.ts";
+import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
+import {
+  isUnbegun,
+  type LogProblem,
+  missingSegments,
+  segmentNumbers,
+  segmentProblem,
+} from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
 import { FOOTER_BYTES, parseFooter, parseTail, type TableProperties } from "./sstable_format.ts";
 import { isChecked, isTagged, mutationAt } from "./wal_format.ts";
@@ -100,17 +107,15 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TablePropert
     for (let start = from; start < to;) {
       const end = lineEnd(bytes, start);
       try {
-        const key = lineKey(bytes, start, end);
-        const facts = lineFacts(bytes, start, end);
-        if (facts.erase !== true) recordFromLine(bytes.subarray(start, end));
+        const { key, counter, tombstone, erase } = checkedRecord(bytes, start, end);
         if (previous !== undefined && key <= previous) damage("keys are out of order", start);
         if (!mayContain(index.filter, hashKey(key))) damage("the filter misses a key", start);
         if (start === from && key !== index.firstKeys[block]) damage("the index is wrong", start);
         previous = key;
         seen.records++;
-        if (facts.tombstone) seen.tombstones++;
-        if (facts.erase === true) seen.erases++;
-        seen.maxCounter = Math.max(seen.maxCounter, facts.counter);
+        if (tombstone) seen.tombstones++;
+        if (erase) seen.erases++;
+        seen.maxCounter = Math.max(seen.maxCounter, counter);
       } catch (error) {
         damage(messageOf(error), start);
       }
@@ -175,49 +180,44 @@ function checkManifest(
 
 function checkLog(disk: Disk, report: DirectoryReport, names: readonly string[]): void {
   const { directory, manifest, findings } = report;
-  const numbers = segmentNumbers(names).filter((number) => number >= (manifest?.log ?? 0));
+  const damage = (found: LogProblem) => void findings.push({ severity: "damage", ...found });
+  const numbers = segmentNumbers(names, manifest?.log);
+  missingSegments(numbers, manifest?.log).forEach(damage);
   let previous: { number: number; bytes: number } | undefined;
-  if (manifest !== undefined && numbers[0] !== manifest.log) {
-    findings.push({ severity: "damage", file: logName(manifest.log), problem: "it is missing" });
-  }
-  for (const [i, number] of numbers.entries()) {
+  for (const number of numbers) {
     const file = logName(number);
-    const isLast = i === numbers.length - 1;
     const bytes = withoutRoom(readWhole(disk, `${directory}/${file}`));
     report.segments++;
-    let found: ReturnType<typeof readSegment>;
-    try {
-      found = readSegment(bytes, (start, end) => {
-        report.records++;
-        const { jsonStart } = mutationAt(bytes, start, end);
-        lineKey(bytes, jsonStart, end);
-      });
-    } catch (error) {
-      findings.push({ severity: "damage", file, problem: messageOf(error) });
-      continue;
-    }
-    const { damage, validBytes, header } = found;
-    if (damage !== undefined) {
-      findings.push({ severity: "damage", file, offset: damage.offset, problem: damage.reason });
-    } else if (validBytes < bytes.byteLength || header === undefined) {
+    const found = readSegment(bytes, (start, end) => {
+      report.records++;
+      try {
+        checkedRecord(bytes, mutationAt(bytes, start, end).jsonStart, end);
+      } catch (error) {
+        damage({ file, offset: start, problem: messageOf(error) });
+      }
+    });
+    const { validBytes } = found;
+    const isForgotten = previous !== undefined && number === numbers.at(-1) && isUnbegun(found);
+    const previousBytes = previous?.number === number - 1 ? previous.bytes : 0;
+    const problem = isForgotten ? undefined : segmentProblem(found, { number, previousBytes });
+    if (problem !== undefined) damage(problem);
+    if (isForgotten || (found.damage === undefined && validBytes < bytes.byteLength)) {
       findings.push({
-        severity: header === undefined && !isLast ? "damage" : "note",
+        severity: "note",
         file,
         offset: validBytes,
-        problem: header === undefined && !isLast
-          ? "it has no header"
-          : "a torn tail that was never answered for; ignored at the next start",
+        problem: "a torn tail that was never answered for; ignored at the next start",
       });
-    }
-    if (previous !== undefined && previous.number !== number - 1) {
-      const problem = "it is missing";
-      findings.push({ severity: "damage", file: logName(previous.number + 1), problem });
-    } else if (previous !== undefined && header && header.previousBytes !== previous.bytes) {
-      const problem = `it has ${previous.bytes} bytes and had ${header.previousBytes}`;
-      findings.push({ severity: "damage", file: logName(previous.number), problem });
     }
     previous = { number, bytes: validBytes };
   }
+}
+
+/** The record of the line [start, end) with all that it says checked, or an erase marker. @throws */
+export function checkedRecord(bytes: Uint8Array, start: number, end: number): LineRecord {
+  const record = lineRecord(lineKey(bytes, start, end), bytes, start, end);
+  if (!record.erase) recordFromLine(record.line);
+  return record;
 }
 
 /** Start and end of every line of a segment whose own checksum holds. */
@@ -229,11 +229,6 @@ export function goodLines(bytes: Uint8Array): { start: number; end: number }[] {
     start = end + 1;
   }
   return lines;
-}
-
-export function segmentNumbers(names: readonly string[]): number[] {
-  return names.map(parseName).filter((file) => file?.kind === "log").map((file) => file!.number)
-    .sort((a, b) => a - b);
 }
 
 export function readWhole(disk: Disk, path: string): Uint8Array {

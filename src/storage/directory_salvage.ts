@@ -7,9 +7,10 @@
  */
 import type { Disk } from "../platform/disk.ts";
 import { compareVersions } from "../record/version.ts";
-import { type DirectoryReport, goodLines, readWhole, segmentNumbers } from "./directory_check.ts";
+import { type DirectoryReport, goodLines, readWhole } from "./directory_check.ts";
 import { DAMAGED_NAME, MANIFEST_NAME, parseName } from "./file_names.ts";
 import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
+import { segmentNumbers } from "./log_segments.ts";
 import { type ManifestTable, writeManifest } from "./manifest.ts";
 import { goodBlocks, type LostRange } from "./salvage.ts";
 import { propertiesFromJson } from "./sstable_format.ts";

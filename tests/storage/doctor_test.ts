@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
-import { ConvergeError } from "../../src/errors.ts";
+import { ConvergeError, isConvergeError } from "../../src/errors.ts";
+import { logName } from "../../src/storage/file_names.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { put, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
@@ -171,3 +172,45 @@ Deno.test("runDoctor: no --salvage says of a new loss what an earlier one was ca
     await salvaged.close();
   }
 });
+
+/** What `--salvage` must do for a directory that no node starts with. Returns what is kept. */
+async function salvaged(subject: VirtualStore, what: string): Promise<string> {
+  const refusal = await subject.open().catch((error) => error);
+  assert(isConvergeError(refusal, "corrupt_file"), `${what}: ${refusal}`);
+  assert(refusal.message.includes("--salvage"), refusal.message);
+  const found = await doctor(subject);
+  assertEquals(found.code, 1, `${what}: ${found.text}`);
+  assertEquals((await doctor(subject, { salvage: true })).code, 0, what);
+  const again = await doctor(subject, { json: true });
+  assertEquals([again.code, JSON.parse(again.text).findings], [0, []], what);
+  const store = await subject.open();
+  const kept = scanAll(store).map(({ key, counter }) => `${key}@${counter}`).join(" ");
+  assert(store.lastLoss() > 0, what);
+  await store.close();
+  return kept;
+}
+
+const IN_TABLES = "key00@2 key01@2 key02@2 key03@2 key04@1 key05@1 key06@1 key07@1";
+const IN_LOG = "key08@3 key09@3 key10@3 key11@3";
+
+Deno.test("runDoctor: a log that was cut before the end of its header is damage", async () => {
+  for (const bytes of [0, 20, 50]) {
+    const subject = await prepared();
+    subject.device.mount().truncate(subject.paths(".log")[0]!, bytes);
+    assertEquals(await salvaged(subject, `cut to ${bytes}`), IN_TABLES);
+  }
+});
+
+Deno.test("runDoctor: a log under the number of another is damage", async () => {
+  const subject = await prepared();
+  const [path] = subject.paths(".log");
+  const number = Number(path!.slice(-10, -4));
+  copyFile(subject, path!, `${DIRECTORY}/${logName(number + 1)}`);
+  assertEquals(await salvaged(subject, "copied"), `${IN_TABLES} ${IN_LOG}`);
+});
+
+function copyFile(subject: VirtualStore, from: string, to: string): void {
+  const disk = subject.device.mount();
+  const file = disk.openAppend(to);
+  file.append(disk.openRead(from).readAt(0, subject.size(from)));
+}
