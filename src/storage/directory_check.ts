@@ -15,7 +15,7 @@ import {
   segmentProblem,
 } from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
-import { FOOTER_BYTES, parseFooter, parseTail, type TableProperties } from "./sstable_format.ts";
+import { isSameProperties, parseTable, type TableProperties } from "./sstable_format.ts";
 import { isChecked, isTagged, mutationAt } from "./wal_format.ts";
 import { readSegment, withoutRoom } from "./wal_reader.ts";
 
@@ -84,11 +84,9 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TablePropert
       problem,
       ...(offset === undefined ? {} : { offset }),
     });
-  let parsed: ReturnType<typeof parseTail>;
+  let parsed: ReturnType<typeof parseTable>;
   try {
-    const footerAt = Math.max(0, bytes.byteLength - FOOTER_BYTES);
-    const footer = parseFooter(bytes.subarray(footerAt));
-    parsed = parseTail(bytes.subarray(footer.index, footerAt), footer);
+    parsed = parseTable(bytes);
   } catch (error) {
     damage(messageOf(error));
     return findings;
@@ -129,7 +127,7 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TablePropert
     }
     if (previous !== properties.last) damage("its last key is wrong");
   }
-  if (known !== undefined && JSON.stringify(known) !== JSON.stringify(properties)) {
+  if (known !== undefined && !isSameProperties(known, properties)) {
     damage("its properties are not those that the manifest has");
   }
   return findings;

@@ -12,8 +12,8 @@ import { DAMAGED_NAME, MANIFEST_NAME, parseName } from "./file_names.ts";
 import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
 import { segmentNumbers } from "./log_segments.ts";
 import { type ManifestTable, writeManifest } from "./manifest.ts";
-import { goodBlocks, type LostRange } from "./salvage.ts";
-import { propertiesFromJson } from "./sstable_format.ts";
+import { goodBlocks, type LostRange, ownProperties } from "./salvage.ts";
+import { isSameProperties, propertiesFromJson } from "./sstable_format.ts";
 import { TableWriter } from "./sstable_writer.ts";
 import { DATA, type Keyspace } from "./store.ts";
 import { TABLE_BYTES } from "./table_builder.ts";
@@ -138,12 +138,18 @@ function takeTable(
   take: Take,
   result: SalvageReport,
 ): void {
-  const properties = known?.properties ?? findProperties(bytes);
+  const own = ownProperties(bytes);
+  const properties = own ?? known?.properties ?? findProperties(bytes);
   if (properties === undefined) {
     result.lost.push({ keyspace: DATA, file, start: "", end: undefined });
     return;
   }
   const { keyspace } = properties;
+  // The file of another table, which versions put in its place; what became of this one is not known.
+  if (known !== undefined && !isSameProperties(properties, known.properties)) {
+    const { keyspace, first, last } = known.properties;
+    result.lost.push({ keyspace, file, start: first, end: last + "\0" });
+  }
   let expectedAt = 0;
   let last = properties.first;
   for (const { key: first, at, length } of goodBlocks(bytes)) {

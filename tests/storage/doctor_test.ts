@@ -3,8 +3,8 @@ import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import { logName } from "../../src/storage/file_names.ts";
-import { DATA } from "../../src/storage/store.ts";
-import { put, scanAll, textOf } from "./store_conformance.ts";
+import { DATA, META } from "../../src/storage/store.ts";
+import { put, record, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
 const KEYS = Array.from({ length: 12 }, (_, i) => `key${String(i).padStart(2, "0")}`);
@@ -171,6 +171,24 @@ Deno.test("runDoctor: no --salvage says of a new loss what an earlier one was ca
     assert(salvaged.lastLoss() !== noted, `${salvaged.lastLoss()} after ${noted}`);
     await salvaged.close();
   }
+});
+
+Deno.test("runDoctor: --salvage keeps what is in tables whose files were swapped", async () => {
+  const subject = new VirtualStore();
+  const written = await subject.open();
+  await written.apply([put("a", 1), { keyspace: META, record: record("m", 2) }]);
+  await written.close();
+  const disk = subject.device.mount();
+  const [one, two] = subject.paths(".sst");
+  disk.rename(one!, `${DIRECTORY}/aside`);
+  disk.rename(two!, one!);
+  disk.rename(`${DIRECTORY}/aside`, two!);
+  assertEquals((await doctor(subject)).code, 1);
+  assertEquals((await doctor(subject, { salvage: true })).code, 0);
+  const store = await subject.open();
+  assertEquals(scanAll(store).map(({ key }) => key), ["a"]);
+  assertEquals(scanAll(store, META).map(({ key }) => key), ["m"]);
+  await store.close();
 });
 
 /** What `--salvage` must do for a directory that no node starts with. Returns what is kept. */
