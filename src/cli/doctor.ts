@@ -66,10 +66,11 @@ function advice(
       `converge doctor --data ${directory} --salvage`,
     ];
   }
-  const { kept, movedAside, lost } = salvaged;
+  const { kept, movedAside, lost, refused } = salvaged;
   return [
     `Kept ${kept} records. Moved ${movedAside.length} files to ${directory}/damaged.`,
     ...lost.map(({ keyspace, file }) => `A part of ${keyspace} was lost with ${file}.`),
+    ...refused.map(({ file, lines }) => `Left ${lines} lines of ${file} out: they are no records.`),
     "The other replicas fill in what is missing once the node is back.",
   ];
 }

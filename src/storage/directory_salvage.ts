@@ -7,9 +7,9 @@
  */
 import type { Disk } from "../platform/disk.ts";
 import { compareVersions } from "../record/version.ts";
-import { type DirectoryReport, goodLines, readWhole } from "./directory_check.ts";
+import { checkedRecord, type DirectoryReport, goodLines, readWhole } from "./directory_check.ts";
 import { DAMAGED_NAME, MANIFEST_NAME, parseName } from "./file_names.ts";
-import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
+import { lineEnd, type LineRecord } from "./line_record.ts";
 import { segmentNumbers } from "./log_segments.ts";
 import { type ManifestTable, writeManifest } from "./manifest.ts";
 import { goodBlocks, type LostRange, ownProperties } from "./salvage.ts";
@@ -28,6 +28,8 @@ export interface SalvageReport {
   movedAside: string[];
   /** Ranges of tables of which nothing could be read. */
   lost: ({ keyspace: Keyspace; file: string } & LostRange)[];
+  /** Lines under checksums that hold which are no records: they are left in the files moved aside. */
+  refused: { file: string; lines: number }[];
 }
 
 /**
@@ -45,7 +47,7 @@ export async function salvageDirectory(
 ): Promise<SalvageReport> {
   const { directory, manifest } = report;
   const names = disk.list(directory);
-  const result: SalvageReport = { kept: 0, movedAside: [], lost: [] };
+  const result: SalvageReport = { kept: 0, movedAside: [], lost: [], refused: [] };
   const newestOf = new Map<Keyspace, Map<string, LineRecord>>();
   let highestCounter = manifest?.highestCounter ?? 0;
   const take = (keyspace: Keyspace, record: LineRecord) => {
@@ -66,12 +68,11 @@ export async function salvageDirectory(
         : manifest.tables.some((table) => table.number === number));
     if (!isCounted) continue;
     const bytes = readWhole(disk, `${directory}/${name}`);
-    if (kind === "log") {
-      takeSegment(bytes, take);
-    } else {
-      const known = manifest?.tables.find((table) => table.number === number);
-      takeTable(bytes, name, known, take, result);
-    }
+    const known = manifest?.tables.find((table) => table.number === number);
+    const lines = kind === "log"
+      ? takeSegment(bytes, take)
+      : takeTable(bytes, name, known, take, result);
+    if (lines > 0) result.refused.push({ file: name, lines });
   }
   const aside = `${directory}/${DAMAGED_NAME}`;
   const numbers = [...names, ...disk.list(aside)].map((name) => parseName(name)?.number ?? 0);
@@ -123,26 +124,33 @@ export async function salvageDirectory(
 
 type Take = (keyspace: Keyspace, record: LineRecord) => void;
 
-function takeSegment(bytes: Uint8Array, take: Take): void {
+/** Returns how many lines are no records. */
+function takeSegment(bytes: Uint8Array, take: Take): number {
+  let refused = 0;
   for (const { start, end } of goodLines(bytes)) {
-    const { keyspace, jsonStart } = mutationAt(bytes, start, end);
-    const key = lineKey(bytes, jsonStart, end);
-    take(keyspace === "" ? DATA : keyspace, lineRecord(key, bytes, jsonStart, end));
+    try {
+      const { keyspace, jsonStart } = mutationAt(bytes, start, end);
+      take(keyspace === "" ? DATA : keyspace, checkedRecord(bytes, jsonStart, end));
+    } catch {
+      refused++;
+    }
   }
+  return refused;
 }
 
+/** Returns how many lines are no records. */
 function takeTable(
   bytes: Uint8Array,
   file: string,
   known: ManifestTable | undefined,
   take: Take,
   result: SalvageReport,
-): void {
+): number {
   const own = ownProperties(bytes);
   const properties = own ?? known?.properties ?? findProperties(bytes);
   if (properties === undefined) {
     result.lost.push({ keyspace: DATA, file, start: "", end: undefined });
-    return;
+    return 0;
   }
   const { keyspace } = properties;
   // The file of another table, which versions put in its place; what became of this one is not known.
@@ -150,14 +158,20 @@ function takeTable(
     const { keyspace, first, last } = known.properties;
     result.lost.push({ keyspace, file, start: first, end: last + "\0" });
   }
+  let refused = 0;
   let expectedAt = 0;
   let last = properties.first;
   for (const { key: first, at, length } of goodBlocks(bytes)) {
     if (at !== expectedAt) result.lost.push({ keyspace, file, start: last, end: first });
     for (let start = at; start < at + length;) {
       const end = lineEnd(bytes, start);
-      const key = last = lineKey(bytes, start, end);
-      take(keyspace, lineRecord(key, bytes, start, end));
+      try {
+        const record = checkedRecord(bytes, start, end);
+        last = record.key;
+        take(keyspace, record);
+      } catch {
+        refused++;
+      }
       start = end + 1;
     }
     expectedAt = at + length;
@@ -165,6 +179,7 @@ function takeTable(
   if (last < properties.last || expectedAt === 0) {
     result.lost.push({ keyspace, file, start: last, end: properties.last + "\0" });
   }
+  return refused;
 }
 
 /** The properties of a table that no manifest describes, from its own line. */

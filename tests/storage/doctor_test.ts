@@ -1,9 +1,13 @@
+import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import { logName } from "../../src/storage/file_names.ts";
+import { CONTENT_TYPE_LENGTH_MAX, encodeRecord } from "../../src/record/record_line.ts";
 import { DATA, META } from "../../src/storage/store.ts";
+import { checkedLine, commitLine, headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
+import { withoutRoom } from "../../src/storage/wal_reader.ts";
 import { put, record, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
@@ -199,8 +203,9 @@ async function salvaged(subject: VirtualStore, what: string): Promise<string> {
   const found = await doctor(subject);
   assertEquals(found.code, 1, `${what}: ${found.text}`);
   assertEquals((await doctor(subject, { salvage: true })).code, 0, what);
-  const again = await doctor(subject, { json: true });
-  assertEquals([again.code, JSON.parse(again.text).findings], [0, []], what);
+  const again = await doctor(subject);
+  assertEquals(again.code, 0, `${what}: ${again.text}`);
+  assert(again.text.endsWith("Nothing is damaged."), again.text);
   const store = await subject.open();
   const kept = scanAll(store).map(({ key, counter }) => `${key}@${counter}`).join(" ");
   assert(store.lastLoss() > 0, what);
@@ -227,8 +232,63 @@ Deno.test("runDoctor: a log under the number of another is damage", async () => 
   assertEquals(await salvaged(subject, "copied"), `${IN_TABLES} ${IN_LOG}`);
 });
 
+Deno.test("runDoctor: a line of a log that is no record is damage, and nothing is missing behind it", async () => {
+  const subject = await prepared();
+  const [path] = subject.paths(".log");
+  const number = Number(path!.slice(-10, -4));
+  const previousBytes = await appendGroup(subject, path!, '{"k":"a","v":"no version"}');
+  const file = subject.device.mount().openAppend(`${DIRECTORY}/${logName(number + 1)}`);
+  file.append(headerLine({ format: LOG_FORMAT, segment: number + 1, previousBytes }));
+  const { text } = await doctor(subject, { json: true });
+  const { findings } = JSON.parse(text);
+  assertEquals(findings.map(({ file }: { file: string }) => file), [logName(number)], text);
+  assertEquals(await salvaged(subject, "no record"), `${IN_TABLES} ${IN_LOG}`);
+});
+
+Deno.test("runDoctor: --salvage leaves lines out that are no records, and says so", async () => {
+  const types = ["a\nb", "x".repeat(CONTENT_TYPE_LENGTH_MAX + 1), "\u0100"];
+  for (const isInTable of [true, false]) {
+    const subject = new VirtualStore();
+    const written = await subject.open({ memtableBytes: 1 << 20 });
+    await written.apply([put("a", 1), put("key0", 1)]);
+    await written.flush();
+    const value = new TextEncoder().encode("v");
+    for (const [i, contentType] of types.entries()) {
+      const fields = { key: `key${i}`, value, contentType, counter: 5, nodeID: "n1.aa" };
+      await written.apply([{ keyspace: DATA, record: encodeRecord(fields) }, put(`z${i}`, 2)]);
+    }
+    if (isInTable) await written.flush();
+    await written.settled();
+    subject.device.crash({ power: false });
+    const found = JSON.parse((await doctor(subject, { json: true })).text).findings;
+    assertEquals(found.length, types.length, JSON.stringify(found));
+    const { code, text } = await doctor(subject, { salvage: true });
+    assertEquals(code, 0);
+    assertEquals(JSON.parse((await doctor(subject, { json: true })).text).findings, []);
+    assert(text.includes(`Left ${types.length} lines of ${found[0].file} out`), text);
+    const store = await subject.open();
+    // A compaction has taken the older version of the first away; behind a line of the log it is left.
+    const expected = ["a", ...(isInTable ? [] : ["key0"]), "z0", "z1", "z2"];
+    assertEquals(scanAll(store).map(({ key }) => key), expected);
+    await store.close();
+  }
+});
+
 function copyFile(subject: VirtualStore, from: string, to: string): void {
   const disk = subject.device.mount();
   const file = disk.openAppend(to);
   file.append(disk.openRead(from).readAt(0, subject.size(from)));
+}
+
+/** Puts a whole group of one line behind a log. Returns how long that is then. */
+async function appendGroup(subject: VirtualStore, path: string, text: string): Promise<number> {
+  const disk = subject.device.mount();
+  const bytes = withoutRoom(disk.openRead(path).readAt(0, subject.size(path))).byteLength;
+  disk.truncate(path, bytes);
+  const file = disk.openAppend(path);
+  const line = checkedLine(text);
+  file.append(line);
+  file.append(commitLine({ lines: 1, bytes: line.byteLength, crc: crc32(line), synced: bytes }));
+  await file.sync();
+  return file.sizeBytes;
 }
