@@ -21,7 +21,8 @@ export interface DoctorOptions {
  *
  * @returns The exit code: 0 nothing damaged (any more), 1 damage was found and is still there.
  * @throws {CommandError} When there is nothing to check.
- * @throws {ConvergeError} `data_locked` while a node has the directory; `disk_full`; `disk_failed`.
+ * @throws {ConvergeError} `data_locked` while a node has the directory; `wrong_data` for a format from
+ * the future; `disk_full`; `disk_failed`.
  */
 export async function runDoctor(options: DoctorOptions): Promise<number> {
   const { disk, directory, salvage = false, json = false, print } = options;

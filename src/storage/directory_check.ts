@@ -1,11 +1,18 @@
 /** Checks a data directory offline: every checksum and every invariant. Changes nothing. */
 import { crc32 } from "node:zlib";
-import { ConvergeError } from "../errors.ts";
+import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import { recordFromLine } from "../record/record_line.ts";
 import { hashKey, mayContain } from "./bloom_filter.ts";
-import { logName, MANIFEST_NAME, parseName, tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import {
+  logName,
+  MANIFEST_NAME,
+  namesOfNoFile,
+  parseName,
+  tableName,
+  TEMPORARY_SUFFIX,
+} from "./file_names.ts";
 import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
 import {
   isUnbegun,
@@ -39,7 +46,11 @@ export interface DirectoryReport {
   findings: Finding[];
 }
 
-/** Checks everything. Does not take the lock: the caller does. */
+/**
+ * Checks everything. Does not take the lock: the caller does.
+ *
+ * @throws {ConvergeError} `wrong_data` for a manifest or log of an unknown format.
+ */
 export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
   const report: DirectoryReport = {
     directory,
@@ -49,18 +60,26 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
     records: 0,
     findings: [],
   };
-  const names = disk.list(directory);
-  report.manifest = checkManifest(disk, directory, report.findings);
+  const listed = disk.list(directory);
+  const noFiles = new Set(namesOfNoFile(disk, directory, listed));
+  for (const file of noFiles) {
+    report.findings.push({ severity: "damage", file, problem: "it is no file" });
+  }
+  const names = listed.filter((name) => !noFiles.has(name));
+  if (!noFiles.has(MANIFEST_NAME)) {
+    report.manifest = checkManifest(disk, directory, report.findings);
+  }
   const { manifest } = report;
   if (manifest !== undefined) {
     for (const table of manifest.tables) {
       report.tables++;
+      if (noFiles.has(tableName(table.number))) continue;
       report.records += table.properties.records;
       report.findings.push(...checkNamedTable(disk, directory, table));
     }
     report.findings.push(...checkRuns(manifest));
   }
-  checkLog(disk, report, names);
+  checkLog(disk, report, { names, noFiles });
   for (const name of names) {
     const isLeftover = manifest !== undefined && isUnnamed(name, manifest);
     if (isLeftover || name.endsWith(TEMPORARY_SUFFIX)) {
@@ -171,16 +190,21 @@ function checkManifest(
     if (manifest !== undefined) return manifest;
     findings.push({ severity: "damage", file: MANIFEST_NAME, problem: "it is missing" });
   } catch (error) {
+    if (isConvergeError(error, "wrong_data")) throw error;
     findings.push({ severity: "damage", file: MANIFEST_NAME, problem: messageOf(error) });
   }
   return undefined;
 }
 
-function checkLog(disk: Disk, report: DirectoryReport, names: readonly string[]): void {
+function checkLog(
+  disk: Disk,
+  report: DirectoryReport,
+  { names, noFiles }: { names: readonly string[]; noFiles: ReadonlySet<string> },
+): void {
   const { directory, manifest, findings } = report;
   const damage = (found: LogProblem) => void findings.push({ severity: "damage", ...found });
   const numbers = segmentNumbers(names, manifest?.log);
-  missingSegments(numbers, manifest?.log).forEach(damage);
+  missingSegments(numbers, manifest?.log).filter(({ file }) => !noFiles.has(file)).forEach(damage);
   let previous: { number: number; bytes: number } | undefined;
   for (const number of numbers) {
     const file = logName(number);

@@ -8,7 +8,13 @@
 import type { Disk } from "../platform/disk.ts";
 import { compareVersions } from "../record/version.ts";
 import { checkedRecord, type DirectoryReport, goodLines, readWhole } from "./directory_check.ts";
-import { DAMAGED_NAME, MANIFEST_NAME, parseName } from "./file_names.ts";
+import {
+  DAMAGED_NAME,
+  MANIFEST_NAME,
+  namesOfNoFile,
+  parseName,
+  TEMPORARY_SUFFIX,
+} from "./file_names.ts";
 import { lineEnd, type LineRecord } from "./line_record.ts";
 import { segmentNumbers } from "./log_segments.ts";
 import { type ManifestTable, writeManifest } from "./manifest.ts";
@@ -59,6 +65,14 @@ export async function salvageDirectory(
     const order = known === undefined ? 1 : compareVersions(record, known);
     if (order > 0 || (order === 0 && record.erase)) records.set(record.key, record);
   };
+  const aside = `${directory}/${DAMAGED_NAME}`;
+  const inAside = disk.list(aside);
+  const noFiles = new Set(namesOfNoFile(disk, directory, names));
+  const setAside = (name: string) => {
+    const free = freeName(name, [...inAside, ...result.movedAside]);
+    disk.rename(`${directory}/${name}`, `${aside}/${free}`);
+    result.movedAside.push(free);
+  };
   const files = names.filter((name) => parseName(name) !== undefined);
   for (const name of files) {
     const { kind, number } = parseName(name)!;
@@ -67,20 +81,30 @@ export async function salvageDirectory(
         ? number >= manifest.log
         : manifest.tables.some((table) => table.number === number));
     if (!isCounted) continue;
+    const known = kind === "sst"
+      ? manifest?.tables.find((table) => table.number === number)
+      : undefined;
+    if (noFiles.has(name)) {
+      if (known !== undefined) result.lost.push(allOf(name, known));
+      continue;
+    }
     const bytes = readWhole(disk, `${directory}/${name}`);
-    const known = manifest?.tables.find((table) => table.number === number);
     const lines = kind === "log"
       ? takeSegment(bytes, take)
       : takeTable(bytes, name, known, take, result);
     if (lines > 0) result.refused.push({ file: name, lines });
   }
-  const aside = `${directory}/${DAMAGED_NAME}`;
-  const numbers = [...names, ...disk.list(aside)].map((name) => parseName(name)?.number ?? 0);
+  const numbers = [...names, ...inAside].map((name) => parseName(name)?.number ?? 0);
   const last = Math.max(0, ...numbers);
   let next = manifest === undefined
     ? last + NUMBERS_WITHOUT_FILE
     : Math.max(manifest.next, last + 1);
   const lastLoss = next;
+  disk.makeDirectory(aside);
+  // In the way of what is written now.
+  for (const name of noFiles) {
+    if (name.endsWith(TEMPORARY_SUFFIX)) setAside(name);
+  }
   const tables: ManifestTable[] = [];
   for (const [keyspace, records] of newestOf) {
     const sorted = [...records.values()].filter(({ erase }) => !erase)
@@ -99,11 +123,12 @@ export async function salvageDirectory(
   }
   const log = (segmentNumbers(names).at(-1) ?? 0) + 1;
   (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
-  disk.makeDirectory(aside);
-  if (disk.fileSize(`${directory}/${MANIFEST_NAME}`) !== undefined) {
-    disk.remove(`${aside}/${MANIFEST_NAME}`);
-    disk.link(`${directory}/${MANIFEST_NAME}`, `${aside}/${MANIFEST_NAME}`);
-    result.movedAside.push(MANIFEST_NAME);
+  if (noFiles.has(MANIFEST_NAME)) setAside(MANIFEST_NAME);
+  else if (names.includes(MANIFEST_NAME)) {
+    // Stays until the new one takes its place.
+    const free = freeName(MANIFEST_NAME, inAside);
+    disk.link(`${directory}/${MANIFEST_NAME}`, `${aside}/${free}`);
+    result.movedAside.push(free);
   }
   await disk.syncDirectory(directory);
   await writeManifest(disk, directory, {
@@ -113,13 +138,17 @@ export async function salvageDirectory(
     lastLoss,
     tables,
   });
-  for (const name of files) {
-    disk.rename(`${directory}/${name}`, `${aside}/${name}`);
-    result.movedAside.push(name);
-  }
+  for (const name of files) setAside(name);
   await disk.syncDirectory(aside);
   await disk.syncDirectory(directory);
   return result;
+}
+
+/** `name`, with a number behind it where that is taken. */
+function freeName(name: string, taken: readonly string[]): string {
+  let free = name;
+  for (let i = 2; taken.includes(free); i++) free = `${name}.${i}`;
+  return free;
 }
 
 type Take = (keyspace: Keyspace, record: LineRecord) => void;
@@ -155,8 +184,7 @@ function takeTable(
   const { keyspace } = properties;
   // The file of another table, which versions put in its place; what became of this one is not known.
   if (known !== undefined && !isSameProperties(properties, known.properties)) {
-    const { keyspace, first, last } = known.properties;
-    result.lost.push({ keyspace, file, start: first, end: last + "\0" });
+    result.lost.push(allOf(file, known));
   }
   let refused = 0;
   let expectedAt = 0;
@@ -180,6 +208,12 @@ function takeTable(
     result.lost.push({ keyspace, file, start: last, end: properties.last + "\0" });
   }
   return refused;
+}
+
+/** All of a table, as lost. */
+function allOf(file: string, { properties }: ManifestTable): SalvageReport["lost"][number] {
+  const { keyspace, first, last } = properties;
+  return { keyspace, file, start: first, end: last + "\0" };
 }
 
 /** The properties of a table that no manifest describes, from its own line. */

@@ -6,7 +6,14 @@
  */
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import { logName, MANIFEST_NAME, parseName, tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import {
+  logName,
+  MANIFEST_NAME,
+  namesOfNoFile,
+  parseName,
+  tableName,
+  TEMPORARY_SUFFIX,
+} from "./file_names.ts";
 import { lineFacts, lineKey } from "./line_record.ts";
 import {
   isUnbegun,
@@ -43,6 +50,8 @@ export interface Recovered {
  * @throws {ConvergeError} `corrupt_file`, `wrong_data`, `disk_full`, `disk_failed`.
  */
 export async function recover(disk: Disk, directory: string): Promise<Recovered> {
+  const [noFile] = namesOfNoFile(disk, directory, disk.list(directory));
+  if (noFile !== undefined) throw damaged(directory, noFile, "it is no file", {});
   const manifest = readManifestOrStop(disk, directory) ?? await createManifest(disk, directory);
   const names = disk.list(directory);
   checkTables(disk, directory, manifest, names);

@@ -1,12 +1,19 @@
 import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { DenoDisk } from "../../src/platform/deno/deno_disk.ts";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import { logName } from "../../src/storage/file_names.ts";
 import { CONTENT_TYPE_LENGTH_MAX, encodeRecord } from "../../src/record/record_line.ts";
 import { DATA, META } from "../../src/storage/store.ts";
-import { checkedLine, commitLine, headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
+import {
+  checkedLine,
+  commitLine,
+  headerLine,
+  hex,
+  LOG_FORMAT,
+} from "../../src/storage/wal_format.ts";
 import { withoutRoom } from "../../src/storage/wal_reader.ts";
 import { put, record, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
@@ -271,6 +278,80 @@ Deno.test("runDoctor: --salvage leaves lines out that are no records, and says s
     const expected = ["a", ...(isInTable ? [] : ["key0"]), "z0", "z1", "z2"];
     assertEquals(scanAll(store).map(({ key }) => key), expected);
     await store.close();
+  }
+});
+
+Deno.test("runDoctor: what is no file in the place of one is set aside, and the rest is kept", async () => {
+  const extra = ["000099.log", "000099.sst", "000099.sst.tmp", "manifest.jsonl.tmp"];
+  for (const ending of [".sst", ".log", "manifest.jsonl", ...extra]) {
+    for (const isLink of [false, true]) {
+      const directory = Deno.makeTempDirSync({ prefix: "converge-doctor-" });
+      try {
+        await keepWithout({ directory, ending, isLink });
+      } finally {
+        Deno.removeSync(directory, { recursive: true });
+      }
+    }
+  }
+});
+
+/** Puts a directory or a link to nothing in the place of a file, and has the rest kept; twice. */
+async function keepWithout(
+  { directory, ending, isLink }: { directory: string; ending: string; isLink: boolean },
+): Promise<void> {
+  const disk = new DenoDisk();
+  const subject = new VirtualStore();
+  const what = `${isLink ? "link" : "directory"} ${ending}`;
+  const written = await subject.open({ disk, directory });
+  await written.apply([put("a", 1), put("b", 1), { keyspace: META, record: record("m", 1) }]);
+  await written.close();
+  for (let round = 0; round < 2; round++) {
+    const name = disk.list(directory).find((name) => name.endsWith(ending)) ?? ending;
+    disk.remove(`${directory}/${name}`);
+    if (isLink) Deno.symlinkSync("./absent", `${directory}/${name}`);
+    else Deno.mkdirSync(`${directory}/${name}/inside`, { recursive: true });
+    const refusal = await subject.open({ disk, directory }).catch((error) => error);
+    assert(isConvergeError(refusal, "corrupt_file"), `${what}: ${refusal}`);
+    assert(refusal.message.includes("--salvage"), refusal.message);
+    const found = await doctor(subject, { disk, directory });
+    assertEquals(found.code, 1, what);
+    assert(found.text.includes(`damage: ${name}: it is no file`), `${what}: ${found.text}`);
+    const { code, text } = await doctor(subject, { disk, directory, salvage: true });
+    assertEquals(code, 0, `${what}: ${text}`);
+    const after = await doctor(subject, { disk, directory });
+    assertEquals(after.text.split("\n").slice(1), ["Nothing is damaged."], what);
+    const store = await subject.open({ disk, directory });
+    const kept = scanAll(store).length + scanAll(store, META).length;
+    // The first table holds two of the three, the one left then the other.
+    assertEquals(kept, ending === ".sst" ? 1 - round : 3, what);
+    await store.close();
+  }
+}
+
+Deno.test("runDoctor: a manifest or log of a format that it does not know is refused as at a start", async () => {
+  for (const file of ["manifest.jsonl", ".log"]) {
+    const subject = await prepared();
+    const [path] = subject.paths(file);
+    const disk = subject.device.mount();
+    const text = new TextDecoder().decode(disk.openRead(path!).readAt(0, subject.size(path!)));
+    disk.remove(path!);
+    const known = text.split("\n");
+    if (file === ".log") {
+      const header = { format: LOG_FORMAT + 1, segment: Number(path!.slice(-10, -4)) };
+      disk.openAppend(path!).append(headerLine({ ...header, previousBytes: 0 }));
+    } else {
+      known[0] = known[0]!.replace('"format":1', '"format":2');
+      const body = known.slice(0, -2).join("\n") + "\n";
+      const end = `{"end":{"tables":${known.length - 3},"crc":"${hex(crc32(body))}"}}\n`;
+      disk.openAppend(path!).append(new TextEncoder().encode(body + end));
+    }
+    const files = subject.device.files();
+    const refusal = await assertRejects(() => subject.open(), ConvergeError, "its format is 2");
+    for (const salvage of [false, true]) {
+      const error = await assertRejects(() => doctor(subject, { salvage }), ConvergeError);
+      assertEquals([error.code, error.message], ["wrong_data", refusal.message]);
+    }
+    assertEquals(subject.device.files(), files);
   }
 });
 
