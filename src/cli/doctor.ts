@@ -21,7 +21,8 @@ export interface DoctorOptions {
  *
  * @returns The exit code: 0 nothing damaged (any more), 1 damage was found and is still there.
  * @throws {CommandError} When there is nothing to check.
- * @throws {ConvergeError} `data_locked` while a node has the directory; `disk_full`; `disk_failed`.
+ * @throws {ConvergeError} `data_locked` while a node has the directory; `wrong_data` for a format from
+ * the future; `disk_full`; `disk_failed`.
  */
 export async function runDoctor(options: DoctorOptions): Promise<number> {
   const { disk, directory, salvage = false, json = false, print } = options;
@@ -66,10 +67,11 @@ function advice(
       `converge doctor --data ${directory} --salvage`,
     ];
   }
-  const { kept, movedAside, lost } = salvaged;
+  const { kept, movedAside, lost, refused } = salvaged;
   return [
     `Kept ${kept} records. Moved ${movedAside.length} files to ${directory}/damaged.`,
     ...lost.map(({ keyspace, file }) => `A part of ${keyspace} was lost with ${file}.`),
+    ...refused.map(({ file, lines }) => `Left ${lines} lines of ${file} out: they are no records.`),
     "The other replicas fill in what is missing once the node is back.",
   ];
 }

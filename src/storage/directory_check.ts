@@ -1,14 +1,28 @@
 /** Checks a data directory offline: every checksum and every invariant. Changes nothing. */
 import { crc32 } from "node:zlib";
-import { ConvergeError } from "../errors.ts";
+import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import { recordFromLine } from "../record/record_line.ts";
 import { hashKey, mayContain } from "./bloom_filter.ts";
-import { logName, MANIFEST_NAME, parseName, tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
-import { lineEnd, lineFacts, lineKey } from "./line_record.ts";
+import {
+  logName,
+  MANIFEST_NAME,
+  namesOfNoFile,
+  parseName,
+  tableName,
+  TEMPORARY_SUFFIX,
+} from "./file_names.ts";
+import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
+import {
+  isUnbegun,
+  type LogProblem,
+  missingSegments,
+  segmentNumbers,
+  segmentProblem,
+} from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
-import { FOOTER_BYTES, parseFooter, parseTail, type TableProperties } from "./sstable_format.ts";
+import { isSameProperties, parseTable, type TableProperties } from "./sstable_format.ts";
 import { isChecked, isTagged, mutationAt } from "./wal_format.ts";
 import { readSegment, withoutRoom } from "./wal_reader.ts";
 
@@ -32,7 +46,11 @@ export interface DirectoryReport {
   findings: Finding[];
 }
 
-/** Checks everything. Does not take the lock: the caller does. */
+/**
+ * Checks everything. Does not take the lock: the caller does.
+ *
+ * @throws {ConvergeError} `wrong_data` for a manifest or log of an unknown format.
+ */
 export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
   const report: DirectoryReport = {
     directory,
@@ -42,18 +60,26 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
     records: 0,
     findings: [],
   };
-  const names = disk.list(directory);
-  report.manifest = checkManifest(disk, directory, report.findings);
+  const listed = disk.list(directory);
+  const noFiles = new Set(namesOfNoFile(disk, directory, listed));
+  for (const file of noFiles) {
+    report.findings.push({ severity: "damage", file, problem: "it is no file" });
+  }
+  const names = listed.filter((name) => !noFiles.has(name));
+  if (!noFiles.has(MANIFEST_NAME)) {
+    report.manifest = checkManifest(disk, directory, report.findings);
+  }
   const { manifest } = report;
   if (manifest !== undefined) {
     for (const table of manifest.tables) {
       report.tables++;
+      if (noFiles.has(tableName(table.number))) continue;
       report.records += table.properties.records;
       report.findings.push(...checkNamedTable(disk, directory, table));
     }
     report.findings.push(...checkRuns(manifest));
   }
-  checkLog(disk, report, names);
+  checkLog(disk, report, { names, noFiles });
   for (const name of names) {
     const isLeftover = manifest !== undefined && isUnnamed(name, manifest);
     if (isLeftover || name.endsWith(TEMPORARY_SUFFIX)) {
@@ -77,11 +103,9 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TablePropert
       problem,
       ...(offset === undefined ? {} : { offset }),
     });
-  let parsed: ReturnType<typeof parseTail>;
+  let parsed: ReturnType<typeof parseTable>;
   try {
-    const footerAt = Math.max(0, bytes.byteLength - FOOTER_BYTES);
-    const footer = parseFooter(bytes.subarray(footerAt));
-    parsed = parseTail(bytes.subarray(footer.index, footerAt), footer);
+    parsed = parseTable(bytes);
   } catch (error) {
     damage(messageOf(error));
     return findings;
@@ -100,17 +124,15 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TablePropert
     for (let start = from; start < to;) {
       const end = lineEnd(bytes, start);
       try {
-        const key = lineKey(bytes, start, end);
-        const facts = lineFacts(bytes, start, end);
-        if (facts.erase !== true) recordFromLine(bytes.subarray(start, end));
+        const { key, counter, tombstone, erase } = checkedRecord(bytes, start, end);
         if (previous !== undefined && key <= previous) damage("keys are out of order", start);
         if (!mayContain(index.filter, hashKey(key))) damage("the filter misses a key", start);
         if (start === from && key !== index.firstKeys[block]) damage("the index is wrong", start);
         previous = key;
         seen.records++;
-        if (facts.tombstone) seen.tombstones++;
-        if (facts.erase === true) seen.erases++;
-        seen.maxCounter = Math.max(seen.maxCounter, facts.counter);
+        if (tombstone) seen.tombstones++;
+        if (erase) seen.erases++;
+        seen.maxCounter = Math.max(seen.maxCounter, counter);
       } catch (error) {
         damage(messageOf(error), start);
       }
@@ -124,7 +146,7 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TablePropert
     }
     if (previous !== properties.last) damage("its last key is wrong");
   }
-  if (known !== undefined && JSON.stringify(known) !== JSON.stringify(properties)) {
+  if (known !== undefined && !isSameProperties(known, properties)) {
     damage("its properties are not those that the manifest has");
   }
   return findings;
@@ -168,56 +190,56 @@ function checkManifest(
     if (manifest !== undefined) return manifest;
     findings.push({ severity: "damage", file: MANIFEST_NAME, problem: "it is missing" });
   } catch (error) {
+    if (isConvergeError(error, "wrong_data")) throw error;
     findings.push({ severity: "damage", file: MANIFEST_NAME, problem: messageOf(error) });
   }
   return undefined;
 }
 
-function checkLog(disk: Disk, report: DirectoryReport, names: readonly string[]): void {
+function checkLog(
+  disk: Disk,
+  report: DirectoryReport,
+  { names, noFiles }: { names: readonly string[]; noFiles: ReadonlySet<string> },
+): void {
   const { directory, manifest, findings } = report;
-  const numbers = segmentNumbers(names).filter((number) => number >= (manifest?.log ?? 0));
+  const damage = (found: LogProblem) => void findings.push({ severity: "damage", ...found });
+  const numbers = segmentNumbers(names, manifest?.log);
+  missingSegments(numbers, manifest?.log).filter(({ file }) => !noFiles.has(file)).forEach(damage);
   let previous: { number: number; bytes: number } | undefined;
-  if (manifest !== undefined && numbers[0] !== manifest.log) {
-    findings.push({ severity: "damage", file: logName(manifest.log), problem: "it is missing" });
-  }
-  for (const [i, number] of numbers.entries()) {
+  for (const number of numbers) {
     const file = logName(number);
-    const isLast = i === numbers.length - 1;
     const bytes = withoutRoom(readWhole(disk, `${directory}/${file}`));
     report.segments++;
-    let found: ReturnType<typeof readSegment>;
-    try {
-      found = readSegment(bytes, (start, end) => {
-        report.records++;
-        const { jsonStart } = mutationAt(bytes, start, end);
-        lineKey(bytes, jsonStart, end);
-      });
-    } catch (error) {
-      findings.push({ severity: "damage", file, problem: messageOf(error) });
-      continue;
-    }
-    const { damage, validBytes, header } = found;
-    if (damage !== undefined) {
-      findings.push({ severity: "damage", file, offset: damage.offset, problem: damage.reason });
-    } else if (validBytes < bytes.byteLength || header === undefined) {
+    const found = readSegment(bytes, (start, end) => {
+      report.records++;
+      try {
+        checkedRecord(bytes, mutationAt(bytes, start, end).jsonStart, end);
+      } catch (error) {
+        damage({ file, offset: start, problem: messageOf(error) });
+      }
+    });
+    const { validBytes } = found;
+    const isForgotten = previous !== undefined && number === numbers.at(-1) && isUnbegun(found);
+    const previousBytes = previous?.number === number - 1 ? previous.bytes : 0;
+    const problem = isForgotten ? undefined : segmentProblem(found, { number, previousBytes });
+    if (problem !== undefined) damage(problem);
+    if (isForgotten || (found.damage === undefined && validBytes < bytes.byteLength)) {
       findings.push({
-        severity: header === undefined && !isLast ? "damage" : "note",
+        severity: "note",
         file,
         offset: validBytes,
-        problem: header === undefined && !isLast
-          ? "it has no header"
-          : "a torn tail that was never answered for; ignored at the next start",
+        problem: "a torn tail that was never answered for; ignored at the next start",
       });
-    }
-    if (previous !== undefined && previous.number !== number - 1) {
-      const problem = "it is missing";
-      findings.push({ severity: "damage", file: logName(previous.number + 1), problem });
-    } else if (previous !== undefined && header && header.previousBytes !== previous.bytes) {
-      const problem = `it has ${previous.bytes} bytes and had ${header.previousBytes}`;
-      findings.push({ severity: "damage", file: logName(previous.number), problem });
     }
     previous = { number, bytes: validBytes };
   }
+}
+
+/** The record of the line [start, end) with all that it says checked, or an erase marker. @throws */
+export function checkedRecord(bytes: Uint8Array, start: number, end: number): LineRecord {
+  const record = lineRecord(lineKey(bytes, start, end), bytes, start, end);
+  if (!record.erase) recordFromLine(record.line);
+  return record;
 }
 
 /** Start and end of every line of a segment whose own checksum holds. */
@@ -229,11 +251,6 @@ export function goodLines(bytes: Uint8Array): { start: number; end: number }[] {
     start = end + 1;
   }
   return lines;
-}
-
-export function segmentNumbers(names: readonly string[]): number[] {
-  return names.map(parseName).filter((file) => file?.kind === "log").map((file) => file!.number)
-    .sort((a, b) => a - b);
 }
 
 export function readWhole(disk: Disk, path: string): Uint8Array {

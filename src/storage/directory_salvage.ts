@@ -7,12 +7,19 @@
  */
 import type { Disk } from "../platform/disk.ts";
 import { compareVersions } from "../record/version.ts";
-import { type DirectoryReport, goodLines, readWhole, segmentNumbers } from "./directory_check.ts";
-import { DAMAGED_NAME, MANIFEST_NAME, parseName } from "./file_names.ts";
-import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
+import { checkedRecord, type DirectoryReport, goodLines, readWhole } from "./directory_check.ts";
+import {
+  DAMAGED_NAME,
+  MANIFEST_NAME,
+  namesOfNoFile,
+  parseName,
+  TEMPORARY_SUFFIX,
+} from "./file_names.ts";
+import { lineEnd, type LineRecord } from "./line_record.ts";
+import { segmentNumbers } from "./log_segments.ts";
 import { type ManifestTable, writeManifest } from "./manifest.ts";
-import { goodBlocks, type LostRange } from "./salvage.ts";
-import { propertiesFromJson } from "./sstable_format.ts";
+import { goodBlocks, type LostRange, ownProperties } from "./salvage.ts";
+import { isSameProperties, propertiesFromJson } from "./sstable_format.ts";
 import { TableWriter } from "./sstable_writer.ts";
 import { DATA, type Keyspace } from "./store.ts";
 import { TABLE_BYTES } from "./table_builder.ts";
@@ -27,6 +34,8 @@ export interface SalvageReport {
   movedAside: string[];
   /** Ranges of tables of which nothing could be read. */
   lost: ({ keyspace: Keyspace; file: string } & LostRange)[];
+  /** Lines under checksums that hold which are no records: they are left in the files moved aside. */
+  refused: { file: string; lines: number }[];
 }
 
 /**
@@ -44,7 +53,7 @@ export async function salvageDirectory(
 ): Promise<SalvageReport> {
   const { directory, manifest } = report;
   const names = disk.list(directory);
-  const result: SalvageReport = { kept: 0, movedAside: [], lost: [] };
+  const result: SalvageReport = { kept: 0, movedAside: [], lost: [], refused: [] };
   const newestOf = new Map<Keyspace, Map<string, LineRecord>>();
   let highestCounter = manifest?.highestCounter ?? 0;
   const take = (keyspace: Keyspace, record: LineRecord) => {
@@ -56,6 +65,14 @@ export async function salvageDirectory(
     const order = known === undefined ? 1 : compareVersions(record, known);
     if (order > 0 || (order === 0 && record.erase)) records.set(record.key, record);
   };
+  const aside = `${directory}/${DAMAGED_NAME}`;
+  const inAside = disk.list(aside);
+  const noFiles = new Set(namesOfNoFile(disk, directory, names));
+  const setAside = (name: string) => {
+    const free = freeName(name, [...inAside, ...result.movedAside]);
+    disk.rename(`${directory}/${name}`, `${aside}/${free}`);
+    result.movedAside.push(free);
+  };
   const files = names.filter((name) => parseName(name) !== undefined);
   for (const name of files) {
     const { kind, number } = parseName(name)!;
@@ -64,21 +81,30 @@ export async function salvageDirectory(
         ? number >= manifest.log
         : manifest.tables.some((table) => table.number === number));
     if (!isCounted) continue;
-    const bytes = readWhole(disk, `${directory}/${name}`);
-    if (kind === "log") {
-      takeSegment(bytes, take);
-    } else {
-      const known = manifest?.tables.find((table) => table.number === number);
-      takeTable(bytes, name, known, take, result);
+    const known = kind === "sst"
+      ? manifest?.tables.find((table) => table.number === number)
+      : undefined;
+    if (noFiles.has(name)) {
+      if (known !== undefined) result.lost.push(allOf(name, known));
+      continue;
     }
+    const bytes = readWhole(disk, `${directory}/${name}`);
+    const lines = kind === "log"
+      ? takeSegment(bytes, take)
+      : takeTable(bytes, name, known, take, result);
+    if (lines > 0) result.refused.push({ file: name, lines });
   }
-  const aside = `${directory}/${DAMAGED_NAME}`;
-  const numbers = [...names, ...disk.list(aside)].map((name) => parseName(name)?.number ?? 0);
+  const numbers = [...names, ...inAside].map((name) => parseName(name)?.number ?? 0);
   const last = Math.max(0, ...numbers);
   let next = manifest === undefined
     ? last + NUMBERS_WITHOUT_FILE
     : Math.max(manifest.next, last + 1);
   const lastLoss = next;
+  disk.makeDirectory(aside);
+  // In the way of what is written now.
+  for (const name of noFiles) {
+    if (name.endsWith(TEMPORARY_SUFFIX)) setAside(name);
+  }
   const tables: ManifestTable[] = [];
   for (const [keyspace, records] of newestOf) {
     const sorted = [...records.values()].filter(({ erase }) => !erase)
@@ -97,11 +123,12 @@ export async function salvageDirectory(
   }
   const log = (segmentNumbers(names).at(-1) ?? 0) + 1;
   (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
-  disk.makeDirectory(aside);
-  if (disk.fileSize(`${directory}/${MANIFEST_NAME}`) !== undefined) {
-    disk.remove(`${aside}/${MANIFEST_NAME}`);
-    disk.link(`${directory}/${MANIFEST_NAME}`, `${aside}/${MANIFEST_NAME}`);
-    result.movedAside.push(MANIFEST_NAME);
+  if (noFiles.has(MANIFEST_NAME)) setAside(MANIFEST_NAME);
+  else if (names.includes(MANIFEST_NAME)) {
+    // Stays until the new one takes its place.
+    const free = freeName(MANIFEST_NAME, inAside);
+    disk.link(`${directory}/${MANIFEST_NAME}`, `${aside}/${free}`);
+    result.movedAside.push(free);
   }
   await disk.syncDirectory(directory);
   await writeManifest(disk, directory, {
@@ -111,46 +138,68 @@ export async function salvageDirectory(
     lastLoss,
     tables,
   });
-  for (const name of files) {
-    disk.rename(`${directory}/${name}`, `${aside}/${name}`);
-    result.movedAside.push(name);
-  }
+  for (const name of files) setAside(name);
   await disk.syncDirectory(aside);
   await disk.syncDirectory(directory);
   return result;
 }
 
-type Take = (keyspace: Keyspace, record: LineRecord) => void;
-
-function takeSegment(bytes: Uint8Array, take: Take): void {
-  for (const { start, end } of goodLines(bytes)) {
-    const { keyspace, jsonStart } = mutationAt(bytes, start, end);
-    const key = lineKey(bytes, jsonStart, end);
-    take(keyspace === "" ? DATA : keyspace, lineRecord(key, bytes, jsonStart, end));
-  }
+/** `name`, with a number behind it where that is taken. */
+function freeName(name: string, taken: readonly string[]): string {
+  let free = name;
+  for (let i = 2; taken.includes(free); i++) free = `${name}.${i}`;
+  return free;
 }
 
+type Take = (keyspace: Keyspace, record: LineRecord) => void;
+
+/** Returns how many lines are no records. */
+function takeSegment(bytes: Uint8Array, take: Take): number {
+  let refused = 0;
+  for (const { start, end } of goodLines(bytes)) {
+    try {
+      const { keyspace, jsonStart } = mutationAt(bytes, start, end);
+      take(keyspace === "" ? DATA : keyspace, checkedRecord(bytes, jsonStart, end));
+    } catch {
+      refused++;
+    }
+  }
+  return refused;
+}
+
+/** Returns how many lines are no records. */
 function takeTable(
   bytes: Uint8Array,
   file: string,
   known: ManifestTable | undefined,
   take: Take,
   result: SalvageReport,
-): void {
-  const properties = known?.properties ?? findProperties(bytes);
+): number {
+  const own = ownProperties(bytes);
+  const properties = own ?? known?.properties ?? findProperties(bytes);
   if (properties === undefined) {
     result.lost.push({ keyspace: DATA, file, start: "", end: undefined });
-    return;
+    return 0;
   }
   const { keyspace } = properties;
+  // The file of another table, which versions put in its place; what became of this one is not known.
+  if (known !== undefined && !isSameProperties(properties, known.properties)) {
+    result.lost.push(allOf(file, known));
+  }
+  let refused = 0;
   let expectedAt = 0;
   let last = properties.first;
   for (const { key: first, at, length } of goodBlocks(bytes)) {
     if (at !== expectedAt) result.lost.push({ keyspace, file, start: last, end: first });
     for (let start = at; start < at + length;) {
       const end = lineEnd(bytes, start);
-      const key = last = lineKey(bytes, start, end);
-      take(keyspace, lineRecord(key, bytes, start, end));
+      try {
+        const record = checkedRecord(bytes, start, end);
+        last = record.key;
+        take(keyspace, record);
+      } catch {
+        refused++;
+      }
       start = end + 1;
     }
     expectedAt = at + length;
@@ -158,6 +207,13 @@ function takeTable(
   if (last < properties.last || expectedAt === 0) {
     result.lost.push({ keyspace, file, start: last, end: properties.last + "\0" });
   }
+  return refused;
+}
+
+/** All of a table, as lost. */
+function allOf(file: string, { properties }: ManifestTable): SalvageReport["lost"][number] {
+  const { keyspace, first, last } = properties;
+  return { keyspace, file, start: first, end: last + "\0" };
 }
 
 /** The properties of a table that no manifest describes, from its own line. */

@@ -6,14 +6,28 @@
  */
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import { logName, MANIFEST_NAME, parseName, tableName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import {
+  logName,
+  MANIFEST_NAME,
+  namesOfNoFile,
+  parseName,
+  tableName,
+  TEMPORARY_SUFFIX,
+} from "./file_names.ts";
 import { lineFacts, lineKey } from "./line_record.ts";
+import {
+  isUnbegun,
+  type LogProblem,
+  missingSegments,
+  segmentNumbers,
+  segmentProblem,
+} from "./log_segments.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { marksOf, Memtable } from "./memtable.ts";
 import { NO_SLOT } from "./slot_table.ts";
 import { DATA } from "./store.ts";
 import { mutationAt } from "./wal_format.ts";
-import { readSegment, type SegmentFindings, withoutRoom } from "./wal_reader.ts";
+import { readSegment, withoutRoom } from "./wal_reader.ts";
 import { copySegment, LogWriter } from "./wal_writer.ts";
 
 const LF = 10;
@@ -36,10 +50,13 @@ export interface Recovered {
  * @throws {ConvergeError} `corrupt_file`, `wrong_data`, `disk_full`, `disk_failed`.
  */
 export async function recover(disk: Disk, directory: string): Promise<Recovered> {
+  const [noFile] = namesOfNoFile(disk, directory, disk.list(directory));
+  if (noFile !== undefined) throw damaged(directory, noFile, "it is no file", {});
   const manifest = readManifestOrStop(disk, directory) ?? await createManifest(disk, directory);
   const names = disk.list(directory);
   checkTables(disk, directory, manifest, names);
-  const segments = checkSegments(directory, manifest, names);
+  const segments = segmentNumbers(names, manifest.log);
+  stopAt(directory, missingSegments(segments, manifest.log)[0]);
   const leftovers = leftoversOf(manifest, names);
   if (leftovers.length > 0) {
     // The manifest that was read may not be durable yet, and without it what looks left over is needed.
@@ -82,15 +99,11 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   };
 }
 
-/**
- * A last segment whose header was never durable held nothing, and the one before it may have been
- * written on: forget it.
- */
+/** Forgets a last segment that never held anything. */
 function dropUnbegunSegment(disk: Disk, directory: string, segments: number[]): void {
   if (segments.length < 2) return;
   const path = `${directory}/${logName(segments.at(-1)!)}`;
-  const { header, damage } = readSegment(readWhole(disk, path), () => {});
-  if (header !== undefined || damage !== undefined) return;
+  if (!isUnbegun(readSegment(readWhole(disk, path), () => {}))) return;
   disk.remove(path);
   segments.pop();
 }
@@ -120,7 +133,7 @@ function readLines(
   const bytes = withoutRoom(file);
   const lines: number[] = [];
   const findings = readSegment(bytes, (start, end) => void lines.push(start, end));
-  checkSegment(findings, segment);
+  stopAt(directory, segmentProblem(findings, segment));
   const valid = bytes.subarray(0, findings.validBytes);
   const cutBytes = bytes.byteLength - findings.validBytes;
   return { number, valid, lines, cutBytes, fileBytes: file.byteLength };
@@ -157,33 +170,6 @@ function replay(
     throw damaged(directory, logName(number), reason, {});
   }
   memtable.logBytes += valid.byteLength;
-}
-
-function checkSegment(
-  { header, damage, validBytes }: SegmentFindings,
-  segment: { directory: string; number: number; previousBytes: number },
-): void {
-  const { directory, number, previousBytes } = segment;
-  const name = logName(number);
-  if (damage !== undefined) {
-    throw damaged(directory, name, damage.reason, { offset: damage.offset });
-  }
-  // What a full disk took of a group that was given up may stand behind the last whole one; whether
-  // a whole one is missing, the next segment tells, which knows how long this one was.
-  if (header === undefined) {
-    throw damaged(directory, name, "it has no header", { offset: validBytes });
-  }
-  if (header.segment !== number) {
-    throw damaged(directory, name, `it says that it is segment ${header.segment}`, { offset: 0 });
-  }
-  if (previousBytes !== 0 && header.previousBytes !== previousBytes) {
-    throw damaged(
-      directory,
-      logName(number - 1),
-      `it has ${previousBytes} bytes and had ${header.previousBytes}`,
-      { offset: previousBytes },
-    );
-  }
 }
 
 async function createManifest(disk: Disk, directory: string): Promise<Manifest> {
@@ -232,30 +218,6 @@ function checkTables(
   }
 }
 
-/** Numbers of the segments that count. @throws when the first or one in between is missing. */
-function checkSegments(
-  directory: string,
-  manifest: Manifest,
-  names: readonly string[],
-): number[] {
-  const numbers: number[] = [];
-  for (const name of names) {
-    const file = parseName(name);
-    if (file?.kind === "log" && file.number >= manifest.log) numbers.push(file.number);
-  }
-  numbers.sort((a, b) => a - b);
-  // Segments have numbers of their own, without gaps.
-  let expected = manifest.log;
-  for (const number of numbers) {
-    if (number !== expected) break;
-    expected++;
-  }
-  if (numbers.length === 0 || expected !== numbers.at(-1)! + 1) {
-    throw damaged(directory, logName(expected), "it is missing", {});
-  }
-  return numbers;
-}
-
 /** What no manifest needs: of interrupted work, or not removed before the end. */
 function leftoversOf({ tables, log }: Manifest, names: readonly string[]): string[] {
   const named = new Set(tables.map(({ number }) => number));
@@ -273,6 +235,12 @@ function readWhole(disk: Disk, path: string): Uint8Array {
   } finally {
     file.close();
   }
+}
+
+function stopAt(directory: string, found: LogProblem | undefined): void {
+  if (found === undefined) return;
+  const { file, problem, ...where } = found;
+  throw damaged(directory, file, problem, where);
 }
 
 function damaged(

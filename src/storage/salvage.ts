@@ -5,7 +5,7 @@ import { type Key, keyFromJson } from "../record/key.ts";
 import type { IndexEntry } from "./index_lines.ts";
 import { lineEnd, lineKey } from "./line_record.ts";
 import { TableWriter, type TableWriterOptions, type WrittenTable } from "./sstable_writer.ts";
-import type { TableProperties } from "./sstable_format.ts";
+import { isSameProperties, parseTable, type TableProperties } from "./sstable_format.ts";
 
 const LF = 10;
 const decoder = new TextDecoder();
@@ -39,6 +39,11 @@ export async function salvageTable(
   target: TableWriterOptions,
 ): Promise<SalvagedTable> {
   const bytes = readAll(disk, path);
+  const own = ownProperties(bytes);
+  // The file of another table: what it has of a key need not be of this keyspace, or of this age.
+  if (own !== undefined && !isSameProperties(own, known)) {
+    return { table: undefined, lost: [{ start: known.first, end: after(known.last) }] };
+  }
   const lost: LostRange[] = [];
   let writer: TableWriter | undefined;
   let expectedAt = 0;
@@ -62,6 +67,15 @@ export async function salvageTable(
     lost.push({ start: lostFrom, end: after(known.last) });
   }
   return { table: await writer?.finish(), lost };
+}
+
+/** What a table says of itself, where the checksum over that holds. */
+export function ownProperties(bytes: Uint8Array): TableProperties | undefined {
+  try {
+    return parseTable(bytes).properties;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The blocks of a table, in key order, that some index line describes and that hold. */

@@ -98,6 +98,13 @@ export function propertiesFromJson(json: unknown): TableProperties | undefined {
   };
 }
 
+/** Whether two descriptions are of the same table, as far as they tell. */
+export function isSameProperties(a: TableProperties, b: TableProperties): boolean {
+  return a.keyspace === b.keyspace && a.first === b.first && a.last === b.last &&
+    a.records === b.records && a.tombstones === b.tombstones && a.erases === b.erases &&
+    a.maxCounter === b.maxCounter;
+}
+
 export function footerLine({ index, filter, properties, tail }: Footer): Uint8Array {
   const checked = `{"converge":"sstable","format":${TABLE_FORMAT},"index":${index},` +
     `"filter":${filter},"properties":${properties},"tail":"${hex(tail)}"`;
@@ -157,6 +164,13 @@ export function parseTail(
   const filter = new Uint8Array(Buffer.from(JSON.parse(filterText).filter, "base64"));
   const search = new KeySearch(lines.firstKeys);
   return { index: { ...lines, search, filter }, properties };
+}
+
+/** Index and properties from all bytes of a table. @throws as `parseFooter` and `parseTail`. */
+export function parseTable(bytes: Uint8Array): ReturnType<typeof parseTail> {
+  const footerAt = Math.max(0, bytes.byteLength - FOOTER_BYTES);
+  const footer = parseFooter(bytes.subarray(footerAt));
+  return parseTail(bytes.subarray(footer.index, footerAt), footer);
 }
 
 function footerCrcHolds(bytes: Uint8Array): boolean {

@@ -24,6 +24,7 @@ import {
 import {
   BLOCK_BYTES,
   FOOTER_BYTES,
+  isSameProperties,
   parseFooter,
   parseTail,
   type TableIndex,
@@ -193,7 +194,16 @@ export class TableReader {
       }
       const footerAt = sizeBytes - FOOTER_BYTES;
       const footer = parseFooter(this.#file.readAt(footerAt, FOOTER_BYTES));
-      return parseTail(this.#file.readAt(footer.index, footerAt - footer.index), footer).index;
+      const tail = this.#file.readAt(footer.index, footerAt - footer.index);
+      const { index, properties } = parseTail(tail, footer);
+      // The file of another table: every checksum in it holds, and its filter knows none of the keys.
+      if (!isSameProperties(properties, this.properties)) {
+        throw new ConvergeError(
+          "corrupt_file",
+          "Cannot read a table: its properties are not those that the manifest has",
+        );
+      }
+      return index;
     } catch (error) {
       if (error instanceof ConvergeError && error.code === "disk_failed") throw error;
       throw this.#damage(error instanceof Error ? error.message : String(error), {});

@@ -261,6 +261,29 @@ Deno.test("LsmStore: what was kept of a damaged table stays, though the disk is 
   await again.close();
 });
 
+Deno.test("LsmStore: tables whose files were swapped are damaged, and neither is taken for the other", async () => {
+  const subject = new VirtualStore();
+  const written = await subject.open();
+  await written.apply([put("a", 1), { keyspace: META, record: record("m", 1) }]);
+  await written.close();
+  const disk = subject.device.mount();
+  const [one, two] = subject.paths(".sst");
+  assertEquals(subject.size(one!), subject.size(two!));
+  disk.rename(one!, `${DIRECTORY}/aside`);
+  disk.rename(two!, one!);
+  disk.rename(`${DIRECTORY}/aside`, two!);
+  const store = await subject.open();
+  for (const [keyspace, key] of [[DATA, "a"], [META, "m"]] as const) {
+    assertThrows(() => store.get(keyspace, key), ConvergeError, "the manifest");
+    await store.settled();
+    const report = subject.damage.at(-1)!;
+    assertEquals([report.keyspace, report.lost], [keyspace, [{ start: key, end: `${key}\0` }]]);
+    assertEquals(scanAll(store, keyspace).length, 0);
+  }
+  assertEquals(subject.damage.length, 2);
+  await store.close();
+});
+
 Deno.test("LsmStore: every flipped bit of a log is detected, no answered write is dropped", async () => {
   const subject = new VirtualStore();
   const prepare = async () => {
