@@ -7,7 +7,7 @@ export const ONLY_DATA = "this program may only use what is below ./data of wher
 
 /** The next step after a request that was not answered as hoped; empty where the words say it all. */
 export function nextStep({ status, problem }: ClientError): string {
-  if (status === undefined) {
+  if (status === undefined || problem === undefined && (status === 404 || status < 300)) {
     return "; name a node that runs with --url or CONVERGE_URL, or start some: converge cluster";
   }
   if (problem?.["indeterminate"] === true) {

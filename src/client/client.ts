@@ -51,6 +51,9 @@ export interface Quorum {
 
 const TIMEOUT_MS = 10_000;
 
+/** The `type` by which a node says that there is nothing; any server may answer 404. */
+const NOT_FOUND = "urn:converge:problem:not-found";
+
 /** Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}. */
 export class ConvergeClient {
   readonly url: string;
@@ -65,7 +68,11 @@ export class ConvergeClient {
   /** The value under a key, or undefined. */
   async get(key: ClientKey, quorum: Quorum = {}): Promise<ClientValue | undefined> {
     const response = await this.#send("GET", keyPath(key) + queryOf(quorum));
-    if (response.status === 404) return void await response.body?.cancel();
+    if (response.status === 404) {
+      const error = await this.#errorOf(response);
+      if (error.problem?.type === NOT_FOUND) return undefined;
+      throw error;
+    }
     await this.#check(response);
     return {
       bytes: await response.bytes(),
@@ -108,7 +115,7 @@ export class ConvergeClient {
   ): Promise<Receipt> {
     const path = `${keyPath(key)}?explain=1`;
     const response = await this.#send(method, path, body === undefined ? {} : { body });
-    return await (await this.#check(response)).json();
+    return await this.#json(response);
   }
 
   /** One page of the keys that begin with `prefix`, in byte order. */
@@ -118,8 +125,9 @@ export class ConvergeClient {
       ...keyParameter("after", after),
       limit,
     });
-    const response = await this.#check(await this.#send("GET", `/kv${query}`));
-    const page: { keys: KeyJson[]; next?: string; nextb?: string } = await response.json();
+    const page: { keys: KeyJson[]; next?: string; nextb?: string } = await this.#json(
+      await this.#send("GET", `/kv${query}`),
+    );
     const next = page.nextb === undefined ? page.next : Uint8Array.fromBase64(page.nextb);
     return { keys: page.keys.map(keyOf), next };
   }
@@ -136,12 +144,13 @@ export class ConvergeClient {
 
   /** Members, states, ring ownership, quorums. */
   async cluster(): Promise<ClusterView> {
-    return await (await this.#check(await this.#send("GET", "/cluster"))).json();
+    return await this.#json(await this.#send("GET", "/cluster"));
   }
 
   /** Whether the node lives (`healthz`) or can serve (`readyz`). */
   async probe(path: "/healthz" | "/readyz"): Promise<boolean> {
     const response = await this.#send("GET", path);
+    if (response.status === 404) throw await this.#errorOf(response);
     await response.body?.cancel();
     return response.ok;
   }
@@ -178,13 +187,30 @@ export class ConvergeClient {
 
   async #check(response: Response): Promise<Response> {
     if (response.ok) return response;
+    throw await this.#errorOf(response);
+  }
+
+  async #json<T>(response: Response): Promise<T> {
+    await this.#check(response);
+    try {
+      return await response.json();
+    } catch (cause) {
+      const why = `Cannot use ${this.url}: it is no node of Converge: its answer is no JSON`;
+      throw new ClientError(why, { status: response.status, cause });
+    }
+  }
+
+  async #errorOf(response: Response): Promise<ClientError> {
+    const { status } = response;
     const text = await response.text();
     const problem = problemOf(text);
     const said = problem?.detail ?? problem?.title ?? text.slice(0, 200);
-    throw new ClientError(said === "" ? `${this.url} answers ${response.status}` : said, {
-      status: response.status,
-      problem,
-    });
+    let words = said === "" ? `${this.url} answers ${status}` : said;
+    if (status === 404 && problem?.type !== NOT_FOUND) {
+      const answer = problem === undefined ? "it answers 404" : said;
+      words = `Cannot use ${this.url}: it is no node of Converge: ${answer}`;
+    }
+    return new ClientError(words, { status, problem });
   }
 }
 
