@@ -2,7 +2,16 @@
 import type { Command } from "commander";
 import { ownPrefix, runBench } from "./bench.ts";
 import { COMPLETION_SHELLS, completionScript } from "./completions.ts";
-import { duration, type Flags, integer, size, urlOf, withExamples, withUrl } from "./flags.ts";
+import {
+  duration,
+  type Flags,
+  integer,
+  KEY_ARGUMENT,
+  size,
+  urlOf,
+  withExamples,
+  withUrl,
+} from "./flags.ts";
 import { runHealth } from "./health.ts";
 import { runRing, runStatus, type StatusSettings } from "./status.ts";
 import { printLine } from "./terminal.ts";
@@ -33,7 +42,7 @@ export function addOperations(program: Command): void {
     program.command("ring").description("show who owns the ring, or a key's place on it"),
   );
   withExamples(ring, ["converge ring", "converge ring greeting --url http://127.0.0.1:8082"]);
-  ring.argument("[key]")
+  ring.argument("[key]", KEY_ARGUMENT)
     .action((key: string | undefined, flags: Flags) => runRing(key, viewSettings(flags)));
 
   const top = withUrl(program.command("top").description("show live what every node is doing"));

@@ -92,10 +92,9 @@ export class ConvergeClient {
     options: Quorum & { contentType?: string | undefined } = {},
   ): Promise<string> {
     const { contentType, ...quorum } = options;
-    const headers: Record<string, string> = {};
-    if (contentType !== undefined) headers["content-type"] = contentType;
     const path = keyPath(key) + queryOf(quorum);
-    const response = await this.#check(await this.#send("PUT", path, { body: bytes, headers }));
+    const sent = await this.#send("PUT", path, bodyOf({ bytes, contentType }));
+    const response = await this.#check(sent);
     await response.body?.cancel();
     return versionOf(response);
   }
@@ -111,10 +110,10 @@ export class ConvergeClient {
   async explain(
     method: "GET" | "PUT" | "DELETE",
     key: ClientKey,
-    body?: Uint8Array,
+    options: { bytes?: Uint8Array; contentType?: string | undefined } = {},
   ): Promise<Receipt> {
     const path = `${keyPath(key)}?explain=1`;
-    const response = await this.#send(method, path, body === undefined ? {} : { body });
+    const response = await this.#send(method, path, bodyOf(options));
     return await this.#json(response);
   }
 
@@ -158,7 +157,7 @@ export class ConvergeClient {
   async #send(
     method: string,
     path: string,
-    { body, headers = {} }: { body?: Uint8Array; headers?: Record<string, string> } = {},
+    { body, headers = {} }: RequestBody = {},
   ): Promise<Response> {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), this.#timeoutMs);
@@ -212,6 +211,21 @@ export class ConvergeClient {
     }
     return new ClientError(words, { status, problem });
   }
+}
+
+/** What goes along with a request. */
+interface RequestBody {
+  body?: Uint8Array;
+  headers?: Record<string, string>;
+}
+
+function bodyOf(
+  { bytes, contentType }: { bytes?: Uint8Array; contentType?: string | undefined },
+): RequestBody {
+  return {
+    ...(bytes === undefined ? {} : { body: bytes }),
+    headers: contentType === undefined ? {} : { "content-type": contentType },
+  };
 }
 
 /** A key in a list: base64 where its bytes are not UTF-8. */
