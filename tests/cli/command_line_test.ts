@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { buildProgram } from "../../src/cli/program.ts";
 import { VERSION } from "../../src/cli/version.ts";
-import { freePorts, runConverge } from "../cluster/harness.ts";
+import { convergeCommand, freePorts, runConverge } from "../cluster/harness.ts";
 
 Deno.test("converge --version is the version of deno.json", async () => {
   const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
@@ -89,6 +89,29 @@ Deno.test("converge: what is not below ./data is refused in one line that says s
     assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
     assert(stderr.includes("below ./data"), stderr);
   }
+});
+
+Deno.test({
+  name: "converge: standard output that is full is told in one line",
+  ignore: Deno.build.os !== "linux", // the only one with a /dev/full
+  async fn() {
+    await using node = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+      const isPage = new URL(request.url).pathname === "/kv";
+      return isPage ? Response.json({ keys: [{ k: "k" }] }) : new Response("value");
+    });
+    const url = `http://127.0.0.1:${node.addr.port}`;
+    for (const args of [["get", "k"], ["list"], ["export"], ["put", "k", "v"], ["--help"]]) {
+      const at = args[0] === "--help" ? [] : ["--url", url];
+      const [command, words] = convergeCommand([...args, ...at]);
+      const { code, stderr } = await new Deno.Command("sh", {
+        args: ["-c", 'exec "$0" "$@" > /dev/full', command, ...words],
+        env: { NO_COLOR: "1" },
+      }).output();
+      const told = new TextDecoder().decode(stderr);
+      assertEquals(code, 1, `${args}: ${told}`);
+      assert(/^converge: Cannot write to standard output: No space.*\n$/.test(told), told);
+    }
+  },
 });
 
 Deno.test("converge sim --json: one line per seed, the plan with a single one", async () => {
