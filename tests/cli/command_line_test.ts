@@ -39,6 +39,8 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     [["bench", "--duration", "soon"], "soon"],
     [["sim", "--defect", "none"], "write-to-one"],
     [["sim", "--plan", "./data/absent.json"], "./data/absent.json"],
+    [["sim", "--seeds", "2", "--trace", "./data/trace.jsonl"], "--trace"],
+    [["sim", "--seeds", "2", "--plan", "./data/plan.json"], "--plan"],
     [["doctor"], "--data"],
   ];
   for (const [args, named] of cases) {
@@ -112,6 +114,35 @@ Deno.test({
       assert(/^converge: Cannot write to standard output: No space.*\n$/.test(told), told);
     }
   },
+});
+
+Deno.test("converge sim --plan: what is no plan is told in one line", async () => {
+  const cwd = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${cwd}/data`);
+    for (const text of ["{}", "[]", "null", "no JSON"]) {
+      await Deno.writeTextFile(`${cwd}/data/plan.json`, text);
+      const { code, stdout, stderr } = await runConverge(
+        ["sim", "--plan", "./data/plan.json"],
+        { cwd },
+      );
+      assertEquals([code, stdout], [2, ""], `${text}: ${stderr}`);
+      assert(/^converge: Cannot read a plan from .*\n$/.test(stderr), `${text}: ${stderr}`);
+    }
+  } finally {
+    await Deno.remove(cwd, { recursive: true });
+  }
+});
+
+Deno.test("deno task sim: reads below ./data and writes the history there, as its help says", async () => {
+  const config = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
+  const words: string[] = config.tasks.sim.command.split(" ");
+  const allowed = (name: string) =>
+    words.find((word) => word.startsWith(`--allow-${name}=`))?.split("=")[1]?.split(",") ?? [];
+  for (const path of ["./data", "./tests/simulation/plans"]) {
+    assert(allowed("read").includes(path), path);
+  }
+  assertEquals(allowed("write"), ["./data"]);
 });
 
 Deno.test("converge sim --json: one line per seed, the plan with a single one", async () => {
