@@ -5,7 +5,7 @@
 import type { ClusterView } from "../http/cluster_routes.ts";
 import type { Receipt } from "../replication/receipt.ts";
 import { ClientError, type Problem } from "./client_error.ts";
-import { isFolded, keyPath } from "./key_path.ts";
+import { isFolded, keyPath, wellFormed } from "./key_path.ts";
 import { rawRequest } from "./raw_request.ts";
 
 /** A key: text, or any bytes. */
@@ -222,10 +222,21 @@ interface RequestBody {
 function bodyOf(
   { bytes, contentType }: { bytes?: Uint8Array; contentType?: string | undefined },
 ): RequestBody {
+  if (contentType !== undefined) checkContentType(contentType);
   return {
     ...(bytes === undefined ? {} : { body: bytes }),
     headers: contentType === undefined ? {} : { "content-type": contentType },
   };
+}
+
+/** A header takes no such text, which would look like a node that does not answer. */
+function checkContentType(contentType: string): void {
+  try {
+    new Headers({ "content-type": contentType });
+  } catch (cause) {
+    const why = `Cannot send content type ${JSON.stringify(contentType)}: no header can hold it`;
+    throw new ClientError(why, { passing: false, cause });
+  }
 }
 
 /** A key in a list: base64 where its bytes are not UTF-8. */
@@ -238,7 +249,7 @@ function keyOf(json: KeyJson): ClientKey {
 /** Text as it is, bytes in base64 under the name with a `b` behind it. */
 function keyParameter(name: string, key: ClientKey | undefined): Record<string, string> {
   if (key === undefined) return {};
-  return typeof key === "string" ? { [name]: key } : { [`${name}b`]: key.toBase64() };
+  return typeof key === "string" ? { [name]: wellFormed(key) } : { [`${name}b`]: key.toBase64() };
 }
 
 function queryOf(parameters: object): string {

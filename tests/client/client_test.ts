@@ -50,6 +50,35 @@ Deno.test("ConvergeClient: what is no JSON is no answer of a node", async () => 
   });
 });
 
+Deno.test("ConvergeClient: what cannot be sent as it is is refused, and nobody is asked", async () => {
+  let requests = 0;
+  const counting = () => {
+    requests += 1;
+    return new Response(null, { status: 204 });
+  };
+  await withServer(counting, async (client) => {
+    const value = new Uint8Array();
+    const calls: [() => Promise<unknown>, string][] = [
+      [() => client.put("k", value, { contentType: "ü€" }), '"ü€"'],
+      [() => client.put(".", value, { contentType: "a\nb" }), '"a\\nb"'],
+      [() => client.explain("PUT", "k", { bytes: value, contentType: "ü€" }), '"ü€"'],
+      [() => client.put("\ud800", value), '"\\ud800"'],
+      [() => client.get("a\udc00"), '"a\\udc00"'],
+      [() => client.delete("\ud800"), '"\\ud800"'],
+      [() => client.list({ prefix: "\ud800" }), '"\\ud800"'],
+      [() => client.list({ after: "\ud800" }), '"\\ud800"'],
+    ];
+    for (const [call, named] of calls) {
+      const error = await assertRejects(call, ClientError, named, String(call));
+      assert(!error.message.includes("Cannot reach"), error.message);
+      assertEquals([error.passing, nextStep(error)], [false, ""], error.message);
+    }
+    assertEquals(requests, 0);
+    await client.put("k", value, { contentType: "text/plain; x=ü" });
+    assertEquals(requests, 1);
+  });
+});
+
 Deno.test("clusterControl(): what it does not know is answered with where the nodes are", async () => {
   const nodes = [1, 2].map((number) => ({ id: `node${number}`, host: "127.0.0.1", port: number }));
   const cluster = new LocalCluster({
