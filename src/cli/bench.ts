@@ -3,6 +3,7 @@ import { ConvergeClient } from "../client/client.ts";
 import { type LoadResult, runLoad } from "./bench_load.ts";
 import { CommandError } from "./command_error.ts";
 import { startProgress } from "./progress.ts";
+import { untilSignal } from "./signals.ts";
 import { tableLines } from "./table.ts";
 import { printError, printLine } from "./terminal.ts";
 
@@ -18,7 +19,7 @@ export interface BenchSettings {
   /** Different keys. */
   keys: number;
   valueBytes: number;
-  /** What the keys begin with. */
+  /** What all its keys and no others begin with: {@linkcode ownPrefix}. */
   prefix: string;
   /** Leave the keys where they are. */
   keep: boolean;
@@ -33,19 +34,44 @@ export interface BenchReport {
 
 const DELETIONS_AT_ONCE = 32;
 
+/** Below `prefix` a part that nobody else has: what is written and removed is nobody else's. */
+export function ownPrefix(prefix: string): string {
+  return `${prefix}bench-${crypto.randomUUID().slice(0, 8)}/`;
+}
+
 /**
  * Puts values under `<prefix><number>`, then gets them, and prints figures of both.
  *
  * @throws {ClientError} When the node cannot be reached.
- * @throws {CommandError} When not one put succeeded.
+ * @throws {CommandError} When not one put succeeded, or a signal ended it.
  */
 export async function runBench(settings: BenchSettings): Promise<void> {
   const { keep, json, ...rest } = settings;
   await new ConvergeClient(settings.url).cluster(); // fails with one line rather than in a table
-  const report = await measure(rest);
-  if (!keep) await removeKeys(rest, Math.min(settings.keys, total(report.puts)));
+  const begin = JSON.stringify(rest.prefix);
+  const interrupt = new AbortController();
+  const signal = untilSignal();
+  signal.received.then((name) => {
+    interrupt.abort(name);
+    printError(
+      keep
+        ? `${name}: keys that begin with ${begin} stay`
+        : `${name}: removing the keys that begin with ${begin}; once more Ctrl-C leaves them there`,
+    );
+  });
+  let report: BenchReport;
+  try {
+    report = await measure(rest, interrupt.signal);
+    if (!keep) await removeKeys(rest, Math.min(settings.keys, total(report.puts)));
+  } finally {
+    signal.forget();
+  }
+  if (interrupt.signal.aborted) {
+    throw new CommandError("Cannot measure to the end: a signal interrupted it");
+  }
   if (json) printLine(JSON.stringify(report));
   else for (const line of reportLines(report)) printLine(line);
+  if (keep && !json) printLine(`Its keys stay: they begin with ${begin}`);
   if (report.puts.ok === 0) {
     throw new CommandError(
       `Cannot measure ${settings.url}: not one put succeeded; see converge status --url ${settings.url}`,
@@ -53,8 +79,12 @@ export async function runBench(settings: BenchSettings): Promise<void> {
   }
 }
 
-async function measure(settings: BenchReport["settings"]): Promise<BenchReport> {
+async function measure(
+  settings: BenchReport["settings"],
+  signal: AbortSignal,
+): Promise<BenchReport> {
   const { url, keys } = settings;
+  const bounds = { ...settings, signal };
   const client = new ConvergeClient(url);
   const value = randomBytes(settings.valueBytes);
   const progress = startProgress(2 * settings.durationMs);
@@ -66,13 +96,13 @@ async function measure(settings: BenchReport["settings"]): Promise<BenchReport> 
   try {
     const puts = await runLoad(
       (i) => shown(client.put(keyOf(settings, i % keys), value), `${i + 1} puts`),
-      settings,
+      bounds,
     );
     // Gets of keys that were never put would measure something else.
     const stored = Math.max(1, Math.min(keys, total(puts)));
     const gets = await runLoad(
       (i) => shown(client.get(keyOf(settings, i % stored)), `${i + 1} gets`),
-      settings,
+      bounds,
     );
     return { settings, puts, gets };
   } finally {
@@ -88,7 +118,7 @@ async function removeKeys(settings: BenchReport["settings"], count: number): Pro
     requests: count,
   });
   if (failed === 0) return;
-  const prefix = encodeURIComponent(settings.prefix);
+  const prefix = encodeURIComponent(settings.prefix).replaceAll("'", "%27"); // quoted below
   printError(
     `${failed} keys were left behind; remove them: curl -X DELETE '${settings.url}/kv?prefix=${prefix}'`,
   );

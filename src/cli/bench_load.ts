@@ -13,6 +13,8 @@ export interface LoadBounds {
   durationMs: number;
   /** Requests in all, at most. */
   requests: number;
+  /** No request begins once this is aborted. */
+  signal?: AbortSignal;
 }
 
 /** What became of it. */
@@ -50,7 +52,10 @@ export async function runLoad(
   let next = 0;
   let failed = 0;
   const worker = async () => {
-    while (next < bounds.requests && nowMs() - startMs < bounds.durationMs) {
+    while (
+      next < bounds.requests && nowMs() - startMs < bounds.durationMs &&
+      bounds.signal?.aborted !== true
+    ) {
       const index = next++;
       const beganMs = nowMs();
       try {

@@ -36,7 +36,13 @@ async function answer(cluster: LocalCluster, request: Request): Promise<Response
   const steps = new URL(request.url).pathname.slice(1).split("/");
   const isStatus = steps.length === 1 && steps[0] === "";
   const order = isStatus ? undefined : orderOf(cluster, steps);
-  if (!isStatus && order === undefined) return problem(404, "There is no such control");
+  if (!isStatus && order === undefined) {
+    const urls = cluster.status().nodes.map((node) => node.url);
+    return problem(
+      404,
+      `There is no such control; keys are at the nodes: name one with --url, ${urls.join(" or ")}`,
+    );
+  }
   const method = isStatus ? "GET" : "POST";
   if (request.method === "OPTIONS") {
     return new Response(null, { status: 204, headers: { "access-control-allow-methods": method } });

@@ -3,7 +3,7 @@ import { CommandError } from "./command_error.ts";
 import type { Disk } from "../platform/disk.ts";
 import { checkDirectory, type Finding } from "../storage/directory_check.ts";
 import { salvageDirectory, type SalvageReport } from "../storage/directory_salvage.ts";
-import { LOCK_NAME } from "../storage/file_names.ts";
+import { LOCK_NAME, MANIFEST_NAME, parseName } from "../storage/file_names.ts";
 
 /** What to check and how to tell. */
 export interface DoctorOptions {
@@ -26,11 +26,7 @@ export interface DoctorOptions {
  */
 export async function runDoctor(options: DoctorOptions): Promise<number> {
   const { disk, directory, salvage = false, json = false, print } = options;
-  if (disk.list(directory).length === 0) {
-    throw new CommandError(
-      `Cannot check ${directory}: there is nothing in it; name the directory of a node with --data`,
-    );
-  }
+  refuseOther(disk, directory);
   const lock = disk.lock(`${directory}/${LOCK_NAME}`);
   try {
     const report = checkDirectory(disk, directory);
@@ -48,6 +44,20 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
   } finally {
     lock.release();
   }
+}
+
+/** A directory that is no node's has no damage either, and nothing that a salvage could keep. */
+function refuseOther(disk: Disk, directory: string): void {
+  const names = disk.list(directory);
+  if (names.some((name) => name === MANIFEST_NAME || parseName(name) !== undefined)) return;
+  const nodes = names.map((name) => `${directory}/${name}`)
+    .filter((path) => disk.fileSize(path) === undefined) // below a file nothing can be looked at
+    .filter((path) => disk.fileSize(`${path}/${MANIFEST_NAME}`) !== undefined);
+  const why = names.length === 0 ? "there is nothing in it" : "it is no node's directory";
+  const which = nodes.length === 0 ? "" : `, like ${nodes.join(" or ")}`;
+  throw new CommandError(
+    `Cannot check ${directory}: ${why}; name the directory of a node with --data${which}`,
+  );
 }
 
 function findingLine({ severity, file, offset, problem }: Finding): string {

@@ -21,6 +21,9 @@ export function withUrl(command: Command, { json = true } = {}): Command {
   return json ? command.option("--json", "print JSON") : command;
 }
 
+/** What an argument that names a key may be. */
+export const KEY_ARGUMENT = "text, or base64:… as list prints what is not UTF-8 or begins like it";
+
 /** Adds examples behind the help, one command line each. */
 export function withExamples(command: Command, examples: readonly string[]): Command {
   return command.addHelpText(

@@ -29,7 +29,7 @@ export function runInspect({ disk, file, json = false, print }: InspectOptions):
   const facts = file.endsWith(".sst")
     ? tableFacts(bytes, file)
     : file.endsWith(".log")
-    ? logFacts(bytes)
+    ? logFacts(bytes, file)
     : file.endsWith(MANIFEST_NAME)
     ? manifestFacts(bytes)
     : undefined;
@@ -90,16 +90,19 @@ function tableFacts(bytes: Uint8Array, file: string): Facts {
   };
 }
 
-function logFacts(segment: Uint8Array): Facts {
+function logFacts(segment: Uint8Array, file: string): Facts {
   const bytes = withoutRoom(segment);
   const lines: Record<string, number> = {};
   const { header, validBytes, damage } = readSegment(bytes, (start, end) => {
     const keyspace = mutationAt(bytes, start, end).keyspace || "data";
     lines[keyspace] = (lines[keyspace] ?? 0) + 1;
   });
+  if (header === undefined && bytes.byteLength > 0) {
+    throw new ConvergeError("corrupt_file", `Cannot inspect ${file}: it does not begin as a log`);
+  }
   return {
     kind: "log",
-    header,
+    header: header ?? null, // made, and not written yet
     lines,
     validBytes,
     tornBytes: bytes.byteLength - validBytes,

@@ -1,7 +1,15 @@
 /** The commands about keys and values. */
 import { type Command, Option } from "commander";
 import { runExport } from "./export.ts";
-import { type Flags, integer, textsOf, urlOf, withExamples, withUrl } from "./flags.ts";
+import {
+  type Flags,
+  integer,
+  KEY_ARGUMENT,
+  textsOf,
+  urlOf,
+  withExamples,
+  withUrl,
+} from "./flags.ts";
 import { runImport } from "./import.ts";
 import { IMPORT_FORMATS, type ImportFormat } from "./import_source.ts";
 import { runDelete, runGet, runList, runPut } from "./keys.ts";
@@ -15,9 +23,10 @@ export function addKeys(program: Command): void {
   withExamples(get, [
     "converge get greeting --url http://127.0.0.1:8082",
     "converge get photo > photo.jpg",
+    "converge get base64:/wA=",
     "converge get greeting --explain",
   ]);
-  get.argument("<key>").addOption(explain())
+  get.argument("<key>", KEY_ARGUMENT).addOption(explain())
     .action((key: string, flags: Flags) => runGet(key, keySettings(flags)));
 
   const put = withUrl(
@@ -27,7 +36,7 @@ export function addKeys(program: Command): void {
     "converge put greeting hello",
     "converge put photo --type image/jpeg < photo.jpg",
   ]);
-  put.argument("<key>").argument("[value]").addOption(explain())
+  put.argument("<key>", KEY_ARGUMENT).argument("[value]").addOption(explain())
     .option("--type <type>", "content type")
     .action((key: string, value: string | undefined, flags: Flags) =>
       runPut(key, value, { ...keySettings(flags), type: textsOf(flags)["type"] })
@@ -35,7 +44,7 @@ export function addKeys(program: Command): void {
 
   const remove = withUrl(program.command("delete").description("remove a key"));
   withExamples(remove, ["converge delete greeting", "converge delete greeting --explain"]);
-  remove.argument("<key>").addOption(explain())
+  remove.argument("<key>", KEY_ARGUMENT).addOption(explain())
     .action((key: string, flags: Flags) => runDelete(key, keySettings(flags)));
 
   const list = withUrl(program.command("list").description("list keys in byte order"));

@@ -3,6 +3,9 @@ import { type ClientKey, ConvergeClient } from "../client/client.ts";
 import { CommandError } from "./command_error.ts";
 import { printBytes, printLine, readInput } from "./terminal.ts";
 
+/** What keys that are not UTF-8 begin with, for people. */
+const BASE64 = "base64:";
+
 /** What each of these commands is told. */
 export interface KeySettings {
   url: string;
@@ -16,18 +19,21 @@ export interface KeySettings {
  *
  * @throws {CommandError} When there is no such key.
  */
-export async function runGet(key: string, settings: KeySettings): Promise<void> {
+export async function runGet(argument: string, settings: KeySettings): Promise<void> {
+  const key = keyOfArgument(argument);
   const client = new ConvergeClient(settings.url);
   if (settings.explain) return printJson(await client.explain("GET", key));
   const value = await client.get(key);
   if (value === undefined) {
     throw new CommandError(
-      `Cannot find key ${JSON.stringify(key)}; see which there are: converge list`,
+      `Cannot find key ${JSON.stringify(argument)}; see which there are: converge list`,
     );
   }
   if (settings.json) {
     const { bytes, contentType, version } = value;
-    return printLine(JSON.stringify({ key, version, contentType, value: textOrBase64(bytes) }));
+    return printLine(
+      JSON.stringify({ key: argument, version, contentType, value: textOrBase64(bytes) }),
+    );
   }
   printBytes(value.bytes);
   if (Deno.stdout.isTerminal() && value.bytes.at(-1) !== 10) printLine("");
@@ -35,25 +41,29 @@ export async function runGet(key: string, settings: KeySettings): Promise<void> 
 
 /** Stores `value`, or standard input where it is undefined or `-`. */
 export async function runPut(
-  key: string,
+  argument: string,
   value: string | undefined,
   settings: KeySettings & { type: string | undefined },
 ): Promise<void> {
+  const key = keyOfArgument(argument);
   const client = new ConvergeClient(settings.url);
   const fromInput = value === undefined || value === "-";
   const bytes = fromInput ? await readInput() : new TextEncoder().encode(value);
-  if (settings.explain) return printJson(await client.explain("PUT", key, bytes));
   const contentType = settings.type ?? (fromInput ? undefined : "text/plain; charset=utf-8");
+  if (settings.explain) {
+    return printJson(await client.explain("PUT", key, { bytes, contentType }));
+  }
   const version = await client.put(key, bytes, { contentType });
-  printLine(settings.json ? JSON.stringify({ key, version }) : `stored as ${version}`);
+  printLine(settings.json ? JSON.stringify({ key: argument, version }) : `stored as ${version}`);
 }
 
 /** Removes a key; one that is absent is no error. */
-export async function runDelete(key: string, settings: KeySettings): Promise<void> {
+export async function runDelete(argument: string, settings: KeySettings): Promise<void> {
+  const key = keyOfArgument(argument);
   const client = new ConvergeClient(settings.url);
   if (settings.explain) return printJson(await client.explain("DELETE", key));
   await client.delete(key);
-  printLine(settings.json ? JSON.stringify({ key, deleted: true }) : "deleted");
+  printLine(settings.json ? JSON.stringify({ key: argument, deleted: true }) : "deleted");
 }
 
 /** Writes the keys that begin with `prefix`, one per line, in byte order. */
@@ -70,11 +80,32 @@ export async function runList(
   }
 }
 
-/** A key on one line of a terminal: text as it is, anything that would break the line escaped. */
+/**
+ * A key on one line of a terminal: text as it is, anything that would break the line escaped; bytes
+ * behind `base64:`, and so text that begins like them. {@linkcode keyOfArgument} reads these.
+ */
 export function keyText(key: ClientKey): string {
-  if (typeof key !== "string") return `base64:${key.toBase64()}`;
+  if (typeof key !== "string") return BASE64 + key.toBase64();
+  if (key.startsWith(BASE64)) return BASE64 + new TextEncoder().encode(key).toBase64();
   // deno-lint-ignore no-control-regex -- control characters are what must not reach the terminal
   return key.replace(/[\x00-\x1f\x7f]/g, (c) => JSON.stringify(c).slice(1, -1));
+}
+
+/**
+ * The key that an argument names: text, or bytes as `base64:…`.
+ *
+ * @throws {CommandError} When that is no base64.
+ */
+export function keyOfArgument(argument: string): ClientKey {
+  if (!argument.startsWith(BASE64)) return argument;
+  try {
+    return Uint8Array.fromBase64(argument.slice(BASE64.length));
+  } catch (cause) {
+    const why =
+      `Cannot read key ${JSON.stringify(argument)}: behind ${BASE64} there is no base64; ` +
+      `text that begins so is written in base64 itself`;
+    throw new CommandError(why, { exitCode: 2, cause });
+  }
 }
 
 function keyJson(key: ClientKey): { k: string } | { kb: string } {

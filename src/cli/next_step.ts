@@ -6,8 +6,9 @@ import type { ConvergeError } from "../errors.ts";
 export const ONLY_DATA = "this program may only use what is below ./data of where it is started";
 
 /** The next step after a request that was not answered as hoped; empty where the words say it all. */
-export function nextStep({ status, problem }: ClientError): string {
-  if (status === undefined) {
+export function nextStep({ status, problem, passing }: ClientError): string {
+  if (status === undefined && !passing) return ""; // nothing was sent
+  if (status === undefined || problem === undefined && (status === 404 || status < 300)) {
     return "; name a node that runs with --url or CONVERGE_URL, or start some: converge cluster";
   }
   if (problem?.["indeterminate"] === true) {

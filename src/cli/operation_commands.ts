@@ -1,8 +1,17 @@
 /** The commands that look at a running cluster. */
 import type { Command } from "commander";
-import { runBench } from "./bench.ts";
+import { ownPrefix, runBench } from "./bench.ts";
 import { COMPLETION_SHELLS, completionScript } from "./completions.ts";
-import { duration, type Flags, integer, size, urlOf, withExamples, withUrl } from "./flags.ts";
+import {
+  duration,
+  type Flags,
+  integer,
+  KEY_ARGUMENT,
+  size,
+  urlOf,
+  withExamples,
+  withUrl,
+} from "./flags.ts";
 import { runHealth } from "./health.ts";
 import { runRing, runStatus, type StatusSettings } from "./status.ts";
 import { printLine } from "./terminal.ts";
@@ -33,7 +42,7 @@ export function addOperations(program: Command): void {
     program.command("ring").description("show who owns the ring, or a key's place on it"),
   );
   withExamples(ring, ["converge ring", "converge ring greeting --url http://127.0.0.1:8082"]);
-  ring.argument("[key]")
+  ring.argument("[key]", KEY_ARGUMENT)
     .action((key: string | undefined, flags: Flags) => runRing(key, viewSettings(flags)));
 
   const top = withUrl(program.command("top").description("show live what every node is doing"));
@@ -61,7 +70,7 @@ function addBench(program: Command): void {
     .option("--requests <count>", "puts, and gets, at most", integer(1, 10_000_000), 1_000_000)
     .option("--keys <count>", "different keys", integer(1, 1_000_000), 1_000)
     .option("--value-size <size>", "of each value", size({ min: 0, max: 64 * MIB }), 100)
-    .option("--prefix <prefix>", "what the keys begin with; default: a new one")
+    .option("--prefix <prefix>", "what the keys begin with, before a part of their own", "")
     .option("--keep", "leave the keys there")
     .action((flags: Flags) =>
       runBench({
@@ -71,8 +80,7 @@ function addBench(program: Command): void {
         requests: Number(flags.requests),
         keys: Number(flags.keys),
         valueBytes: Number(flags.valueSize),
-        // A prefix of its own: what is removed at the end is certainly nobody else's.
-        prefix: String(flags.prefix ?? `bench-${crypto.randomUUID().slice(0, 8)}/`),
+        prefix: ownPrefix(String(flags.prefix)),
         keep: flags.keep === true,
       })
     );

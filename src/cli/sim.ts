@@ -6,6 +6,7 @@ import { printLine } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 import type { StoreKind } from "../simulation/open_process.ts";
 import type { Plan } from "../simulation/plan.ts";
+import { planProblem } from "../simulation/plan_check.ts";
 import { failureReport, operationLine } from "../simulation/report.ts";
 import { planFor, runPlanWith, type SeedOptions, summaryOf } from "../simulation/run_seed.ts";
 import type { RunResult } from "../simulation/run_plan.ts";
@@ -27,7 +28,7 @@ export interface SimOptions {
   trace?: string | undefined;
   /** Look for a smaller plan that fails. */
   shrink?: boolean | undefined;
-  /** File with a plan as JSON, to run instead of a seed's. */
+  /** File with a plan as JSON, to run instead of a seed's; one run only. */
   plan?: string | undefined;
   /** Nodes of the cluster; default: as the seed says. */
   nodes?: number | undefined;
@@ -38,8 +39,18 @@ export interface SimOptions {
   json?: boolean | undefined;
 }
 
-/** Runs seeds. @returns The exit code: 0 when every guarantee held, else 1. */
-export function runSim(options: SimOptions): Promise<number> {
+/**
+ * Runs seeds.
+ *
+ * @returns The exit code: 0 when every guarantee held, else 1.
+ * @throws {CommandError} For options that do not go together, or a file that holds no plan.
+ */
+export async function runSim(options: SimOptions): Promise<number> {
+  for (const name of ["trace", "plan"] as const) {
+    if (options.seeds === 1 || options[name] === undefined) continue;
+    const why = `Cannot use --${name} with --seeds ${options.seeds}: it is for a single run`;
+    throw new CommandError(why, { exitCode: 2 });
+  }
   return options.seeds > 1 ? runMany(options) : runOne(options, planToRun(options));
 }
 
@@ -116,12 +127,17 @@ async function shrunk(failed: RunResult, options: SimOptions): Promise<RunResult
 
 function planToRun(options: SimOptions): Plan {
   if (options.plan === undefined) return planFor(options.seed, seedOptions(options));
+  const refused = (reason: string, cause?: unknown) =>
+    new CommandError(`Cannot read a plan from ${options.plan}: ${reason}`, { exitCode: 2, cause });
+  let plan: unknown;
   try {
-    return JSON.parse(Deno.readTextFileSync(options.plan));
+    plan = JSON.parse(Deno.readTextFileSync(options.plan));
   } catch (cause) {
-    const why = `Cannot read a plan from ${options.plan}: ${reasonOf(cause)}`;
-    throw new CommandError(why, { exitCode: 2, cause });
+    throw refused(reasonOf(cause), cause);
   }
+  const problem = planProblem(plan);
+  if (problem !== undefined) throw refused(problem);
+  return plan as Plan;
 }
 
 function seedOptions({ nodes, defect, store }: SimOptions): SeedOptions {

@@ -1,5 +1,6 @@
 /** `converge status | ring`: how a cluster stands, as one of its nodes sees it. */
 import { ConvergeClient } from "../client/client.ts";
+import { keyOfArgument } from "./keys.ts";
 import { tableLines } from "./table.ts";
 import { printLine } from "./terminal.ts";
 
@@ -44,7 +45,7 @@ export async function runRing(
     const rows = shares.map(({ name, ownership }) => [name, percent(ownership), bar(ownership)]);
     return printTable(["node", "first owner of", ""], rows);
   }
-  const receipt = await client.explain("GET", key);
+  const receipt = await client.explain("GET", keyOfArgument(key));
   if (json) return printLine(JSON.stringify(receipt));
   printLine(`${JSON.stringify(key)} lies at ${receipt.token}; ${receipt.why}`);
   const rows = receipt.owners.map((owner) => [

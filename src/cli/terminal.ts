@@ -1,20 +1,31 @@
 /** The three standard streams, as commands use them. */
+import { CommandError } from "./command_error.ts";
 
 const encoder = new TextEncoder();
 
-/** Writes a line to standard output. */
+/** Writes a line to standard output. @throws {CommandError} When it takes no more. */
 export function printLine(line: string): void {
-  writeAll(Deno.stdout, encoder.encode(line + "\n"));
+  printBytes(encoder.encode(line + "\n"));
 }
 
-/** Writes a line to standard error. */
+/** Writes a line to standard error; one that takes no more leaves nowhere to say so. */
 export function printError(line: string): void {
-  writeAll(Deno.stderr, encoder.encode(line + "\n"));
+  try {
+    writeAll(Deno.stderr, encoder.encode(line + "\n"));
+  } catch {
+    // The exit code still tells.
+  }
 }
 
-/** Writes bytes to standard output as they are. */
+/** Writes bytes to standard output as they are. @throws {CommandError} When it takes no more. */
 export function printBytes(bytes: Uint8Array): void {
-  writeAll(Deno.stdout, bytes);
+  try {
+    writeAll(Deno.stdout, bytes);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const words = reason.replace(/ \(os error \d+\)$/, "");
+    throw new CommandError(`Cannot write to standard output: ${words}`, { cause });
+  }
 }
 
 /** All of standard input. */

@@ -5,7 +5,7 @@
 import type { ClusterView } from "../http/cluster_routes.ts";
 import type { Receipt } from "../replication/receipt.ts";
 import { ClientError, type Problem } from "./client_error.ts";
-import { isFolded, keyPath } from "./key_path.ts";
+import { isFolded, keyPath, wellFormed } from "./key_path.ts";
 import { rawRequest } from "./raw_request.ts";
 
 /** A key: text, or any bytes. */
@@ -51,6 +51,9 @@ export interface Quorum {
 
 const TIMEOUT_MS = 10_000;
 
+/** The `type` by which a node says that there is nothing; any server may answer 404. */
+const NOT_FOUND = "urn:converge:problem:not-found";
+
 /** Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}. */
 export class ConvergeClient {
   readonly url: string;
@@ -65,7 +68,11 @@ export class ConvergeClient {
   /** The value under a key, or undefined. */
   async get(key: ClientKey, quorum: Quorum = {}): Promise<ClientValue | undefined> {
     const response = await this.#send("GET", keyPath(key) + queryOf(quorum));
-    if (response.status === 404) return void await response.body?.cancel();
+    if (response.status === 404) {
+      const error = await this.#errorOf(response);
+      if (error.problem?.type === NOT_FOUND) return undefined;
+      throw error;
+    }
     await this.#check(response);
     return {
       bytes: await response.bytes(),
@@ -85,10 +92,9 @@ export class ConvergeClient {
     options: Quorum & { contentType?: string | undefined } = {},
   ): Promise<string> {
     const { contentType, ...quorum } = options;
-    const headers: Record<string, string> = {};
-    if (contentType !== undefined) headers["content-type"] = contentType;
     const path = keyPath(key) + queryOf(quorum);
-    const response = await this.#check(await this.#send("PUT", path, { body: bytes, headers }));
+    const sent = await this.#send("PUT", path, bodyOf({ bytes, contentType }));
+    const response = await this.#check(sent);
     await response.body?.cancel();
     return versionOf(response);
   }
@@ -104,11 +110,11 @@ export class ConvergeClient {
   async explain(
     method: "GET" | "PUT" | "DELETE",
     key: ClientKey,
-    body?: Uint8Array,
+    options: { bytes?: Uint8Array; contentType?: string | undefined } = {},
   ): Promise<Receipt> {
     const path = `${keyPath(key)}?explain=1`;
-    const response = await this.#send(method, path, body === undefined ? {} : { body });
-    return await (await this.#check(response)).json();
+    const response = await this.#send(method, path, bodyOf(options));
+    return await this.#json(response);
   }
 
   /** One page of the keys that begin with `prefix`, in byte order. */
@@ -118,8 +124,9 @@ export class ConvergeClient {
       ...keyParameter("after", after),
       limit,
     });
-    const response = await this.#check(await this.#send("GET", `/kv${query}`));
-    const page: { keys: KeyJson[]; next?: string; nextb?: string } = await response.json();
+    const page: { keys: KeyJson[]; next?: string; nextb?: string } = await this.#json(
+      await this.#send("GET", `/kv${query}`),
+    );
     const next = page.nextb === undefined ? page.next : Uint8Array.fromBase64(page.nextb);
     return { keys: page.keys.map(keyOf), next };
   }
@@ -136,12 +143,13 @@ export class ConvergeClient {
 
   /** Members, states, ring ownership, quorums. */
   async cluster(): Promise<ClusterView> {
-    return await (await this.#check(await this.#send("GET", "/cluster"))).json();
+    return await this.#json(await this.#send("GET", "/cluster"));
   }
 
   /** Whether the node lives (`healthz`) or can serve (`readyz`). */
   async probe(path: "/healthz" | "/readyz"): Promise<boolean> {
     const response = await this.#send("GET", path);
+    if (response.status === 404) throw await this.#errorOf(response);
     await response.body?.cancel();
     return response.ok;
   }
@@ -149,7 +157,7 @@ export class ConvergeClient {
   async #send(
     method: string,
     path: string,
-    { body, headers = {} }: { body?: Uint8Array; headers?: Record<string, string> } = {},
+    { body, headers = {} }: RequestBody = {},
   ): Promise<Response> {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), this.#timeoutMs);
@@ -178,13 +186,56 @@ export class ConvergeClient {
 
   async #check(response: Response): Promise<Response> {
     if (response.ok) return response;
+    throw await this.#errorOf(response);
+  }
+
+  async #json<T>(response: Response): Promise<T> {
+    await this.#check(response);
+    try {
+      return await response.json();
+    } catch (cause) {
+      const why = `Cannot use ${this.url}: it is no node of Converge: its answer is no JSON`;
+      throw new ClientError(why, { status: response.status, cause });
+    }
+  }
+
+  async #errorOf(response: Response): Promise<ClientError> {
+    const { status } = response;
     const text = await response.text();
     const problem = problemOf(text);
     const said = problem?.detail ?? problem?.title ?? text.slice(0, 200);
-    throw new ClientError(said === "" ? `${this.url} answers ${response.status}` : said, {
-      status: response.status,
-      problem,
-    });
+    let words = said === "" ? `${this.url} answers ${status}` : said;
+    if (status === 404 && problem?.type !== NOT_FOUND) {
+      const answer = problem === undefined ? "it answers 404" : said;
+      words = `Cannot use ${this.url}: it is no node of Converge: ${answer}`;
+    }
+    return new ClientError(words, { status, problem });
+  }
+}
+
+/** What goes along with a request. */
+interface RequestBody {
+  body?: Uint8Array;
+  headers?: Record<string, string>;
+}
+
+function bodyOf(
+  { bytes, contentType }: { bytes?: Uint8Array; contentType?: string | undefined },
+): RequestBody {
+  if (contentType !== undefined) checkContentType(contentType);
+  return {
+    ...(bytes === undefined ? {} : { body: bytes }),
+    headers: contentType === undefined ? {} : { "content-type": contentType },
+  };
+}
+
+/** A header takes no such text, which would look like a node that does not answer. */
+function checkContentType(contentType: string): void {
+  try {
+    new Headers({ "content-type": contentType });
+  } catch (cause) {
+    const why = `Cannot send content type ${JSON.stringify(contentType)}: no header can hold it`;
+    throw new ClientError(why, { passing: false, cause });
   }
 }
 
@@ -198,7 +249,7 @@ function keyOf(json: KeyJson): ClientKey {
 /** Text as it is, bytes in base64 under the name with a `b` behind it. */
 function keyParameter(name: string, key: ClientKey | undefined): Record<string, string> {
   if (key === undefined) return {};
-  return typeof key === "string" ? { [name]: key } : { [`${name}b`]: key.toBase64() };
+  return typeof key === "string" ? { [name]: wellFormed(key) } : { [`${name}b`]: key.toBase64() };
 }
 
 function queryOf(parameters: object): string {

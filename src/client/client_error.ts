@@ -21,11 +21,16 @@ export class ClientError extends Error {
 
   constructor(
     message: string,
-    options: { status?: number; problem?: Problem | undefined; cause?: unknown } = {},
+    options: {
+      status?: number;
+      problem?: Problem | undefined;
+      passing?: boolean;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.status = options.status;
     this.problem = options.problem;
-    this.passing = options.status === undefined || options.status === 503;
+    this.passing = options.passing ?? (options.status === undefined || options.status === 503);
   }
 }

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { buildProgram } from "../../src/cli/program.ts";
 import { VERSION } from "../../src/cli/version.ts";
-import { freePorts, runConverge } from "../cluster/harness.ts";
+import { convergeCommand, freePorts, runConverge } from "../cluster/harness.ts";
 
 Deno.test("converge --version is the version of deno.json", async () => {
   const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
@@ -39,6 +39,8 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     [["bench", "--duration", "soon"], "soon"],
     [["sim", "--defect", "none"], "write-to-one"],
     [["sim", "--plan", "./data/absent.json"], "./data/absent.json"],
+    [["sim", "--seeds", "2", "--trace", "./data/trace.jsonl"], "--trace"],
+    [["sim", "--seeds", "2", "--plan", "./data/plan.json"], "--plan"],
     [["doctor"], "--data"],
   ];
   for (const [args, named] of cases) {
@@ -89,6 +91,58 @@ Deno.test("converge: what is not below ./data is refused in one line that says s
     assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
     assert(stderr.includes("below ./data"), stderr);
   }
+});
+
+Deno.test({
+  name: "converge: standard output that is full is told in one line",
+  ignore: Deno.build.os !== "linux", // the only one with a /dev/full
+  async fn() {
+    await using node = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+      const isPage = new URL(request.url).pathname === "/kv";
+      return isPage ? Response.json({ keys: [{ k: "k" }] }) : new Response("value");
+    });
+    const url = `http://127.0.0.1:${node.addr.port}`;
+    for (const args of [["get", "k"], ["list"], ["export"], ["put", "k", "v"], ["--help"]]) {
+      const at = args[0] === "--help" ? [] : ["--url", url];
+      const [command, words] = convergeCommand([...args, ...at]);
+      const { code, stderr } = await new Deno.Command("sh", {
+        args: ["-c", 'exec "$0" "$@" > /dev/full', command, ...words],
+        env: { NO_COLOR: "1" },
+      }).output();
+      const told = new TextDecoder().decode(stderr);
+      assertEquals(code, 1, `${args}: ${told}`);
+      assert(/^converge: Cannot write to standard output: No space.*\n$/.test(told), told);
+    }
+  },
+});
+
+Deno.test("converge sim --plan: what is no plan is told in one line", async () => {
+  const cwd = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${cwd}/data`);
+    for (const text of ["{}", "[]", "null", "no JSON"]) {
+      await Deno.writeTextFile(`${cwd}/data/plan.json`, text);
+      const { code, stdout, stderr } = await runConverge(
+        ["sim", "--plan", "./data/plan.json"],
+        { cwd },
+      );
+      assertEquals([code, stdout], [2, ""], `${text}: ${stderr}`);
+      assert(/^converge: Cannot read a plan from .*\n$/.test(stderr), `${text}: ${stderr}`);
+    }
+  } finally {
+    await Deno.remove(cwd, { recursive: true });
+  }
+});
+
+Deno.test("deno task sim: reads below ./data and writes the history there, as its help says", async () => {
+  const config = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
+  const words: string[] = config.tasks.sim.command.split(" ");
+  const allowed = (name: string) =>
+    words.find((word) => word.startsWith(`--allow-${name}=`))?.split("=")[1]?.split(",") ?? [];
+  for (const path of ["./data", "./tests/simulation/plans"]) {
+    assert(allowed("read").includes(path), path);
+  }
+  assertEquals(allowed("write"), ["./data"]);
 });
 
 Deno.test("converge sim --json: one line per seed, the plan with a single one", async () => {

@@ -1,6 +1,8 @@
 /** The examples of docs/guarantees.md are what nodes really say. */
 import { assert, assertEquals } from "@std/assert";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { operationLine } from "../../src/simulation/report.ts";
+import { runPlanWith, summaryOf } from "../../src/simulation/run_seed.ts";
 import { CLOCK_SKEW_MS_MAX } from "../../src/replication/tombstone_collector.ts";
 
 const text = await Deno.readTextFile(new URL("../../docs/guarantees.md", import.meta.url));
@@ -54,4 +56,14 @@ Deno.test("docs/guarantees.md: its answers are those of nodes that lose one, the
 
 Deno.test("docs/guarantees.md: the bound on clocks is the collector's", () => {
   assert(text.includes(`${CLOCK_SKEW_MS_MAX / 1_000} seconds later (\`CLOCK_SKEW_MS_MAX\`)`));
+});
+
+Deno.test("docs/guarantees.md: its history that is not linearizable is what its plan gives", async () => {
+  const path = "tests/simulation/plans/value_seen_twice.json";
+  const plan = JSON.parse(await Deno.readTextFile(new URL(`../../${path}`, import.meta.url)));
+  const { counterexample } = summaryOf(await runPlanWith(plan));
+  assert(counterexample.length > 0, "it is linearizable now");
+  const lines = counterexample.map((operation) => `  ${operationLine(operation)}\n`).join("");
+  assert(text.includes(path), path);
+  assert(text.includes(lines), `docs/guarantees.md does not say\n${lines}`);
 });

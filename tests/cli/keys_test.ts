@@ -1,0 +1,57 @@
+/** `converge get | put | delete | list`: which keys they reach, and what they store. */
+import { assert, assertEquals } from "@std/assert";
+import { keyText } from "../../src/cli/keys.ts";
+import { runConverge, TestCluster } from "../cluster/harness.ts";
+
+Deno.test("keyText(): what list prints of bytes, and of text that could be taken for bytes", () => {
+  assertEquals(keyText("a b"), "a b");
+  assertEquals(keyText(new Uint8Array([255, 0])), "base64:/wA=");
+  assertEquals(keyText("base64:/wA="), "base64:YmFzZTY0Oi93QT0=");
+});
+
+Deno.test("converge get, put, delete, ring: take keys as list prints them", async () => {
+  await using cluster = await TestCluster.start(1, { args: ["--replication", "1"] });
+  const url = cluster.nodes[0]!.url;
+  const run = async (...args: string[]) => {
+    const { code, stdout, stderr } = await runConverge([...args, "--url", url]);
+    assertEquals([code, stderr], [0, ""], `${args}: ${stderr}`);
+    return stdout;
+  };
+  await cluster.nodes[0]!.put("%FF%00", "bytes");
+  await run("put", "base64:YmFzZTY0Oi93QT0=", "text");
+  assertEquals(await cluster.nodes[0]!.get("base64:%2FwA="), "text");
+  const listed = (await run("list")).trimEnd().split("\n");
+  assertEquals(listed, ["base64:YmFzZTY0Oi93QT0=", "base64:/wA="]);
+  for (const [key, value] of [[listed[0]!, "text"], [listed[1]!, "bytes"]] as const) {
+    assertEquals(await run("get", key), value);
+    assert((await run("ring", key)).includes("node1"));
+    assertEquals(await run("delete", key), "deleted\n");
+  }
+  assertEquals(await run("list"), "");
+});
+
+Deno.test("converge get: base64 that is none is a command line that cannot be understood", async () => {
+  const { code, stderr } = await runConverge(["get", "base64:?"]);
+  assertEquals(code, 2, stderr);
+  assert(stderr.includes('"base64:?"'), stderr);
+  assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
+});
+
+Deno.test("converge put --explain: stores the same content type as without", async () => {
+  const types: (string | null)[] = [];
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    types.push(request.headers.get("content-type"));
+    return Response.json({});
+  });
+  const put = (args: string[], input?: string) =>
+    runConverge(["put", "k", ...args, "--url", `http://127.0.0.1:${server.addr.port}`], {
+      ...(input === undefined ? {} : { input: new TextEncoder().encode(input) }),
+    });
+  for (const explain of [[], ["--explain"]]) {
+    await put(["v", ...explain]);
+    await put(["v", "--type", "image/png", ...explain]);
+    await put(explain, "from standard input");
+  }
+  assertEquals(types.slice(0, 3), ["text/plain; charset=utf-8", "image/png", null]);
+  assertEquals(types.slice(3), types.slice(0, 3));
+});
