@@ -124,12 +124,15 @@ export class KeyExchange {
     });
     const peerFence = response.headers.get(HORIZON_HEADER) ?? "0";
     const header = response.headers.get(THROUGH_HEADER);
-    const through = header === null ? undefined : keyFromPath(header);
-    const theirs = values ? decodeFrames(response.body) : versionsIn(response.body);
+    const theirEnd = header === null ? undefined : keyFromPath(header);
+    const shown = values ? decodeFrames(response.body) : versionsIn(response.body);
     // The peer may look further back than this node does: what it shows is compared with all of this.
     const own = [owners[0], settled === undefined ? owners[1] : owners[0]] as const;
-    const range = { after, owners: own, leaves, through };
+    const range = { after, owners: own, leaves, through: theirEnd };
     const mine = await readRange(this.#options, topology, range);
+    // This node may have so much more there that its own page ends first: then both end with it.
+    const { through } = mine;
+    const theirs = through === undefined ? shown : shown.filter(({ key }) => key <= through);
     const { missing, surplus } = difference(mine.records, theirs);
     counts.compared += theirs.length;
     counts.pulled += values

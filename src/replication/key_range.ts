@@ -38,7 +38,7 @@ export interface RangeRequest {
   readonly settled?: readonly string[] | undefined;
   /** Leaves of the ring with this fingerprint; undefined: all. */
   readonly leaves: LeafSet | undefined;
-  /** The last key to look at; undefined: as far as a page goes. */
+  /** The last key to look at, unless the page is full before; undefined: as far as a page goes. */
   readonly through?: Key | undefined;
 }
 
@@ -74,14 +74,14 @@ export async function readRange(
   const records: StoredRecord[] = [];
   let bytes = 0;
   try {
-    // With an end given by the other side, the page goes that far however many keys there are.
+    // With an end given by the other side, the page goes that far however many keys are not wanted.
     let left = through === undefined ? PAGE_LOOKS : Infinity;
     while (true) {
       for (const record of scan.next(SLICE_KEYS, Math.min(left, SLICE_KEYS))) {
         records.push(record);
         bytes += sizeOf(record);
         const full = records.length >= PAGE_RECORDS || bytes >= PAGE_BYTES;
-        if (through === undefined && full) return { records, through: record.key };
+        if (full) return { records, through: record.key };
       }
       if (scan.isDone) return { records, through };
       left -= SLICE_KEYS;

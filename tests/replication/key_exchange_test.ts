@@ -8,7 +8,9 @@ import {
 } from "../../src/replication/key_exchange.ts";
 import { encodeReadReplies, type ReadReply } from "../../src/replication/internal_protocol.ts";
 import type { PeerLink } from "../../src/replication/peer_link.ts";
+import { decodeRangeRequest } from "../../src/replication/key_range.ts";
 import type { Replica } from "../../src/replication/replica.ts";
+import type { StoredRecord } from "../../src/record/record.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { compareVersions, type Version } from "../../src/record/version.ts";
@@ -123,4 +125,61 @@ Deno.test("KeyExchange: an owner that has no room to answer is asked again befor
     });
     assertEquals([collected, answers], [["leftover"], []]);
   });
+});
+
+/** Exchanges with a peer that holds nothing; `through` is the end of its pages, so far as it is ahead. */
+async function pushedToEmptyPeer(
+  records: readonly StoredRecord[],
+  through?: string,
+): Promise<{ pushed: string[]; throughs: (string | undefined)[] }> {
+  const pushed: string[] = [];
+  const throughs: (string | undefined)[] = [];
+  await inWorld(async ({ clock }) => {
+    const store = new MemoryStore();
+    await store.apply(records.map((record) => ({ keyspace: DATA, record })));
+    const peer = {
+      request: (_method: string, _path: string, { body }: { body: Uint8Array<ArrayBuffer> }) => {
+        const { after = "" } = decodeRangeRequest(new TextDecoder().decode(body));
+        const isAhead = through !== undefined && after < through;
+        const headers = new Headers(isAhead ? { [THROUGH_HEADER]: through } : {});
+        return { status: 200, headers, body: new Uint8Array() };
+      },
+      writeCopies: (batch: StoredRecord[]) => {
+        pushed.push(...batch.map(({ key }) => key));
+        return batch.map(() => "stored");
+      },
+    };
+    await new KeyExchange({
+      store,
+      replica: { horizon: 0 } as Replica,
+      clock,
+      selfName: "node1",
+      linkTo: () => undefined,
+      isBusy: () => false,
+    }).run({
+      peerName: "node2",
+      link: peer as unknown as PeerLink,
+      topology: topologyOf(2),
+      leaves: undefined,
+      after: undefined,
+      values: false,
+      onPage: (end) => throughs.push(end) > 0,
+    });
+  });
+  return { pushed, throughs };
+}
+
+Deno.test("KeyExchange: all that this node has behind the peer's last key is pushed, page by page", async () => {
+  const records = Array.from({ length: 2_600 }, (_, i) => record(`k${10_000 + i}`, i + 1));
+  const { pushed, throughs } = await pushedToEmptyPeer(records);
+  assertEquals(pushed, records.map(({ key }) => key));
+  assertEquals(throughs, ["k10999", "k11999", undefined]);
+});
+
+Deno.test("KeyExchange: large records of this node end a page before the peer's end of it", async () => {
+  const value = "v".repeat(300_000);
+  const records = Array.from({ length: 7 }, (_, i) => record(`k${i}`, i + 1, { value }));
+  const { pushed, throughs } = await pushedToEmptyPeer(records, "k4");
+  assertEquals(pushed, records.map(({ key }) => key));
+  assertEquals(throughs, ["k1", "k3", "k4", "k6", undefined]);
 });
