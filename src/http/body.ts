@@ -40,18 +40,28 @@ export class BodyReader {
    */
   read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     const announced = request.headers.get("content-length");
-    const bytes = announced === null ? this.#bytesMax : Math.min(this.#bytesMax, Number(announced));
-    if (this.#underWayBytes > 0 && this.#underWayBytes + bytes > UNDER_WAY_BYTES_MAX) {
+    let room = 0;
+    const takeRoom = (bytes: number): void => {
+      if (this.#underWayBytes > 0 && this.#underWayBytes + bytes > UNDER_WAY_BYTES_MAX) {
+        throw overloaded(this.#underWayBytes);
+      }
+      this.#underWayBytes += bytes;
+      room += bytes;
+    };
+    try {
+      if (announced !== null) takeRoom(Math.min(this.#bytesMax, Number(announced)));
+    } catch (error) {
       request.body?.cancel().catch(() => {});
-      return Promise.reject(overloaded(this.#underWayBytes));
+      return Promise.reject(error);
     }
-    this.#underWayBytes += bytes;
     return new Promise((resolve, reject) => {
-      const body = new BodyUnderWay(request, this.#bytesMax, reject);
+      // One that announces nothing takes its room as it comes.
+      const onPiece = announced === null ? takeRoom : () => {};
+      const body = new BodyUnderWay(request, this.#bytesMax, onPiece, reject);
       this.#deadlines.add(body, this.#clock.monotonicMs());
       const end = () => {
         this.#deadlines.remove(body);
-        this.#underWayBytes -= bytes;
+        this.#underWayBytes -= room;
       };
       body.read(announced).then((read) => {
         end();
@@ -71,12 +81,20 @@ class BodyUnderWay implements Deadlined {
   next: Deadlined | undefined;
   readonly #request: Request;
   readonly #bytesMax: number;
+  readonly #onPiece: (bytes: number) => void;
   readonly #reject: (error: ConvergeError) => void;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 
-  constructor(request: Request, bytesMax: number, reject: (error: ConvergeError) => void) {
+  /** @param onPiece Told of the bytes of each piece; throws where those are too many. */
+  constructor(
+    request: Request,
+    bytesMax: number,
+    onPiece: (bytes: number) => void,
+    reject: (error: ConvergeError) => void,
+  ) {
     this.#request = request;
     this.#bytesMax = bytesMax;
+    this.#onPiece = onPiece;
     this.#reject = reject;
   }
 
@@ -87,7 +105,10 @@ class BodyUnderWay implements Deadlined {
     if (coding === null && length <= Math.min(this.#bytesMax, WHOLE_BYTES_MAX)) {
       return this.#request.bytes().catch(brokeOff);
     }
-    return this.#readInPieces(coding, length).catch(brokeOff);
+    return this.#readInPieces(coding, length).catch((error) => {
+      this.#reader?.cancel().catch(() => {});
+      return brokeOff(error);
+    });
   }
 
   /** Lets go of what has come, where it can be let go of. */
@@ -106,7 +127,7 @@ class BodyUnderWay implements Deadlined {
     if (this.#request.body === null) return new Uint8Array();
     const reader = this.#reader = this.#request.body.getReader();
     if (announced === Infinity || announced <= this.#bytesMax) {
-      return await readAll(reader, this.#bytesMax);
+      return await readAll(reader, this.#bytesMax, this.#onPiece);
     }
     await discard(reader, this.#bytesMax);
     throw tooLarge(this.#bytesMax);
@@ -121,6 +142,7 @@ function brokeOff(cause: unknown): never {
 async function readAll(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   bytesMax: number,
+  onPiece: (bytes: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -132,6 +154,7 @@ async function readAll(
       await discard(reader, bytesMax);
       throw tooLarge(bytesMax);
     }
+    onPiece(value.byteLength);
     chunks.push(value);
   }
   const body = new Uint8Array(length);

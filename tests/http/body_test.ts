@@ -17,7 +17,7 @@ function world(bytesMax: number) {
 }
 
 /** A request that announces so many bytes; they come when `send` is called, or never. */
-function request(bytes: number): { request: Request; send(): void } {
+function request(bytes: number, isAnnounced = true): { request: Request; send(): void } {
   let send = () => {};
   const body = new ReadableStream({
     start(controller) {
@@ -27,7 +27,7 @@ function request(bytes: number): { request: Request; send(): void } {
       };
     },
   });
-  const headers = { "content-length": `${bytes}` };
+  const headers: HeadersInit = isAnnounced ? { "content-length": `${bytes}` } : {};
   return { request: new Request("http://n/kv/k", { method: "PUT", body, headers }), send };
 }
 
@@ -55,6 +55,10 @@ Deno.test("BodyReader: bodies under way have a bound together, and give their ro
   const reads = held.map(({ request }) => bodies.read(request));
   const small = request(10);
   assertEquals(await codeOf(bodies.read(small.request)), "overloaded");
+  const chunked = request(10, false);
+  const chunkedBody = codeOf(bodies.read(chunked.request));
+  chunked.send();
+  assertEquals(await chunkedBody, "overloaded");
   held[0]!.send();
   assertEquals((await reads[0]!).byteLength, 64 * MIB);
   const next = request(10);

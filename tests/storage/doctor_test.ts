@@ -5,7 +5,8 @@ import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import { logName } from "../../src/storage/file_names.ts";
-import { CONTENT_TYPE_LENGTH_MAX, encodeRecord } from "../../src/record/record_line.ts";
+import { frameOf } from "../../src/record/frame.ts";
+import { CONTENT_TYPE_LENGTH_MAX } from "../../src/record/record_line.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import {
   checkedLine,
@@ -259,10 +260,12 @@ Deno.test("runDoctor: --salvage leaves lines out that are no records, and says s
     const written = await subject.open({ memtableBytes: 1 << 20 });
     await written.apply([put("a", 1), put("key0", 1)]);
     await written.flush();
-    const value = new TextEncoder().encode("v");
-    for (const [i, contentType] of types.entries()) {
-      const fields = { key: `key${i}`, value, contentType, counter: 5, nodeID: "n1.aa" };
-      await written.apply([{ keyspace: DATA, record: encodeRecord(fields) }, put(`z${i}`, 2)]);
+    for (const [i, type] of types.entries()) {
+      // `encodeRecord` makes no such record.
+      const version = { key: `key${i}`, counter: 5, nodeID: "n1.aa" };
+      const frame = frameOf(JSON.stringify({ k: version.key, v: "v", t: type, c: 5, n: "n1.aa" }));
+      const record = { ...version, tombstone: false, expiresAtMs: 0, frame };
+      await written.apply([{ keyspace: DATA, record }, put(`z${i}`, 2)]);
     }
     if (isInTable) await written.flush();
     await written.settled();
