@@ -12,7 +12,7 @@ const DISCARD_BYTES_MIN = 64 * 1024;
 /** Milliseconds in which a whole body must come: a megabyte of one over a slow line does. */
 export const BODY_TIMEOUT_MS = 30_000;
 
-/** Bytes that bodies under way may announce together; a single one is always taken. */
+/** Bytes that bodies under way may announce, or bring, together; a single one is always taken. */
 export const UNDER_WAY_BYTES_MAX = 256 * 1024 * 1024;
 
 /** A body up to so many bytes is read by the runtime in one go, which is quicker and cannot be given up. */
@@ -57,19 +57,22 @@ export class BodyReader {
     return new Promise((resolve, reject) => {
       // One that announces nothing takes its room as it comes.
       const onPiece = announced === null ? takeRoom : () => {};
-      const body = new BodyUnderWay(request, this.#bytesMax, onPiece, reject);
-      this.#deadlines.add(body, this.#clock.monotonicMs());
       const end = () => {
         this.#deadlines.remove(body);
         this.#underWayBytes -= room;
+        room = 0;
       };
+      // The runtime may go on waiting for one whose time is over: its room is given back now.
+      const fail = (error: unknown) => {
+        end();
+        reject(error);
+      };
+      const body = new BodyUnderWay(request, this.#bytesMax, onPiece, fail);
+      this.#deadlines.add(body, this.#clock.monotonicMs());
       body.read(announced).then((read) => {
         end();
         resolve(read);
-      }, (error) => {
-        end();
-        reject(error);
-      });
+      }, fail);
     });
   }
 }
@@ -82,7 +85,7 @@ class BodyUnderWay implements Deadlined {
   readonly #request: Request;
   readonly #bytesMax: number;
   readonly #onPiece: (bytes: number) => void;
-  readonly #reject: (error: ConvergeError) => void;
+  readonly #fail: (error: ConvergeError) => void;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 
   /** @param onPiece Told of the bytes of each piece; throws where those are too many. */
@@ -90,12 +93,12 @@ class BodyUnderWay implements Deadlined {
     request: Request,
     bytesMax: number,
     onPiece: (bytes: number) => void,
-    reject: (error: ConvergeError) => void,
+    fail: (error: ConvergeError) => void,
   ) {
     this.#request = request;
     this.#bytesMax = bytesMax;
     this.#onPiece = onPiece;
-    this.#reject = reject;
+    this.#fail = fail;
   }
 
   read(announced: string | null): Promise<Uint8Array<ArrayBuffer>> {
@@ -113,7 +116,7 @@ class BodyUnderWay implements Deadlined {
 
   /** Lets go of what has come, where it can be let go of. */
   onDeadline(): void {
-    this.#reject(
+    this.#fail(
       new ConvergeError("slow_body", `Cannot wait for the body over ${BODY_TIMEOUT_MS} ms`),
     );
     this.#reader?.cancel().catch(() => {});

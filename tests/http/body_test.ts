@@ -67,6 +67,20 @@ Deno.test("BodyReader: bodies under way have a bound together, and give their ro
   assertEquals((await nextBody).byteLength, 10);
 });
 
+Deno.test("BodyReader: one whose time is over keeps no room, even where it never ends", async () => {
+  const { bodies, at } = world(MIB);
+  const bytes = 64 * 1024;
+  const stuck = Array.from({ length: UNDER_WAY_BYTES_MAX / bytes }, () => request(bytes));
+  const codes = Promise.all(stuck.map(({ request }) => codeOf(bodies.read(request))));
+  assertEquals(await codeOf(bodies.read(request(10).request)), "overloaded");
+  at(BODY_TIMEOUT_MS + 10);
+  assertEquals(new Set(await codes), new Set(["slow_body"]));
+  const next = request(10);
+  const nextBody = bodies.read(next.request);
+  next.send();
+  assertEquals((await nextBody).byteLength, 10);
+});
+
 Deno.test("BodyReader: one body is taken however large it may be", async () => {
   const { bodies } = world(2 * UNDER_WAY_BYTES_MAX);
   const lone = request(UNDER_WAY_BYTES_MAX + 1);
