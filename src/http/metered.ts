@@ -36,7 +36,10 @@ export function meter(app: Hono, { telemetry, clock, handleKey, onError }: Meter
       return response;
     };
     if (!isKeyRoute(routeNumber)) {
-      const answered = answer(request, ...rest);
+      // Of a HEAD, hono would drop the body itself, and with it the length that is asked for: the
+      // server drops it too, and keeps the length.
+      const asked = method === "HEAD" ? new Request(request, { method: "GET" }) : request;
+      const answered = answer(asked, ...rest);
       return answered instanceof Promise ? answered.then(done) : done(answered);
     }
     const weight = hotKeys.nextWeight();

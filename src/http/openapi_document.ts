@@ -1,5 +1,7 @@
 /** The OpenAPI document of a node, made from the schemas when it is first asked for. */
 import { createRoute, OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
+import { LIST_LIMIT_MAX } from "../replication/key_listing.ts";
+import { TTL_SECONDS_MAX } from "./expiry.ts";
 import {
   BatchLineSchema,
   ClusterSchema,
@@ -10,6 +12,7 @@ import {
   ProblemSchema,
   ReadinessSchema,
   ReceiptSchema,
+  RecordLineSchema,
   RingSchema,
   SampleSchema,
   TombstoneSchema,
@@ -30,6 +33,13 @@ const etag = {
   },
 };
 
+const retryAfter = {
+  "retry-after": {
+    description: "Seconds, where the same request may well succeed soon: a full queue, a start.",
+    schema: { type: "integer" as const },
+  },
+};
+
 /** Problems by status, with what each means. */
 function problems(...statuses: (400 | 404 | 408 | 413 | 503)[]): Responses {
   const meaning = {
@@ -41,7 +51,10 @@ function problems(...statuses: (400 | 404 | 408 | 413 | 503)[]): Responses {
       "Too few owners answered within the deadline (the details are a receipt; `indeterminate` tells whether the write may be stored), or a queue is full.",
   };
   return Object.fromEntries(
-    statuses.map((code) => [code, json(ProblemSchema, meaning[code], PROBLEM_TYPE)]),
+    statuses.map((code) => [code, {
+      ...json(ProblemSchema, meaning[code], PROBLEM_TYPE),
+      ...(code === 503 ? { headers: retryAfter } : {}),
+    }]),
   );
 }
 
@@ -54,9 +67,11 @@ const keyPath = z.object({
 });
 const quorum = (letter: "r" | "w") =>
   z.coerce.number().int().min(1).optional().openapi({
-    description: `${letter.toUpperCase()} for this request, 1 to N; default: the cluster's.`,
+    description: `${letter.toUpperCase()} for this request, 1 to N; default: the cluster's. ` +
+      "Checked on every request; `r` has no effect on a write, `w` none on a read.",
     example: 2,
   });
+const quorums = { r: quorum("r"), w: quorum("w") };
 const explain = z.enum(["0", "1"]).optional().openapi({
   description: "1: answer with the receipt, JSON that tells what each owner did. It waits for " +
     "every owner's answer, at most until the request's deadline.",
@@ -84,8 +99,8 @@ export const ROUTES: readonly RouteConfig[] = [
     request: {
       params: keyPath,
       query: z.object({
-        w: quorum("w"),
-        ttl: z.coerce.number().int().min(1).optional().openapi({
+        ...quorums,
+        ttl: z.coerce.number().int().min(1).max(TTL_SECONDS_MAX).optional().openapi({
           description: "Seconds after which the value is gone.",
         }),
         explain,
@@ -111,7 +126,7 @@ export const ROUTES: readonly RouteConfig[] = [
     ...problems(400, 404, 503),
   }, {
     params: keyPath,
-    query: z.object({ r: quorum("r"), explain }),
+    query: z.object({ ...quorums, explain }),
     headers: z.object({
       "if-none-match": z.string().optional().openapi({
         description: "An `ETag`, several, or `*`.",
@@ -123,7 +138,7 @@ export const ROUTES: readonly RouteConfig[] = [
     operationId: "delete",
     path: "/kv/{key}",
     summary: "Delete a value, also when there is none",
-    request: { params: keyPath, query: z.object({ w: quorum("w"), explain }) },
+    request: { params: keyPath, query: z.object({ ...quorums, explain }) },
     responses: {
       204: { description: "A tombstone is on the disks of W owners.", headers: etag },
       200: json(ReceiptSchema, "The receipt, with `explain=1`."),
@@ -138,7 +153,7 @@ export const ROUTES: readonly RouteConfig[] = [
       ...prefix,
       after: z.string().optional().openapi({ description: "`next` of the page before." }),
       afterb: z.string().optional().openapi({ description: "`nextb` of the page before." }),
-      limit: z.coerce.number().int().min(1).optional().openapi({
+      limit: z.coerce.number().int().min(1).max(LIST_LIMIT_MAX).optional().openapi({
         description: "Keys at most, default 100; with values=1 a page ends after some MiB too.",
       }),
       values: z.enum(["0", "1"]).optional().openapi({
@@ -195,6 +210,11 @@ export const ROUTES: readonly RouteConfig[] = [
     ...problems(400, 503),
     404: json(ProblemSchema, "This node has no tombstone of the key.", PROBLEM_TYPE),
   }, { params: keyPath }),
+  get("ownCopy", "/internal/kv/{key}", "This node's own copy, as it lies on its disk", {
+    200: json(RecordLineSchema, "The record line; a tombstone too."),
+    404: json(ProblemSchema, "This node has no copy.", PROBLEM_TYPE),
+    ...problems(400),
+  }, { params: keyPath }),
   get("cluster", "/cluster", "Members, states, ring ownership, quorums, counts", {
     200: json(ClusterSchema, "The cluster as this node sees it."),
   }),
@@ -235,7 +255,7 @@ export function openApiDocument(): OpenApiDocument {
       title: "Converge",
       version: "1",
       description:
-        "A distributed key-value store. Any node takes any request. Errors are problem documents (RFC 9457) with a stable `type`. `HEAD` works wherever `GET` does.",
+        "A distributed key-value store. Any node takes any request. Errors are problem documents (RFC 9457) with a stable `type`. `HEAD` works wherever `GET` does; any other method of a path is answered 405 with `Allow`.",
       license: { name: "MIT" },
     },
     servers: [{ url: "/", description: "The node that answers this." }],

@@ -53,10 +53,23 @@ export const ReceiptSchema: z.ZodType<Receipt> = z.object({
   owners: z.array(ownerReceipt),
 }).strict().openapi("Receipt");
 
+/** A record as it lies in files: `docs/formats.md`. */
+export const RecordLineSchema = z.object({
+  k: text.exactOptional().openapi({ description: "The key as text." }),
+  kb: text.exactOptional().openapi({ description: "The key as base64." }),
+  v: text.exactOptional().openapi({ description: "The value as text." }),
+  b: text.exactOptional().openapi({ description: "The value as base64." }),
+  t: text.exactOptional().openapi({ description: "Its Content-Type." }),
+  x: count.exactOptional().openapi({ description: "When it expires, in ms since the epoch." }),
+  d: z.literal(1).exactOptional().openapi({ description: "1: a tombstone." }),
+  c: count.openapi({ description: "The version's counter." }),
+  n: text.openapi({ description: "The version's node ID." }),
+}).strict().openapi("RecordLine");
+
 /** A page of keys. */
 export const KeyListSchema = z.object({
-  keys: z.array(KeySchema).openapi({
-    description: "With `values=1` whole record lines instead: key, value, type, version.",
+  keys: z.array(z.union([KeySchema, RecordLineSchema])).openapi({
+    description: "Keys; with `values=1` record lines.",
   }),
   next: text.exactOptional().openapi({ description: "Pass it as `after` for the next page." }),
   nextb: text.exactOptional().openapi({ description: "The same, for `afterb`." }),

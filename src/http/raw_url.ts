@@ -72,12 +72,12 @@ function take(
   query.set(name, value);
 }
 
-/** A decimal integer parameter, undefined when absent. @throws {ConvergeError} `bad_request`. */
+/** A parameter of decimal digits, undefined when absent. @throws {ConvergeError} `bad_request`. */
 export function integerParameter(query: Map<string, string>, name: string): number | undefined {
   const text = query.get(name);
   if (text === undefined) return undefined;
   if (!/^\d{1,15}$/.test(text)) {
-    throw new ConvergeError("bad_request", `Cannot use ${name}=${text}: it must be an integer`);
+    throw new ConvergeError("bad_request", `Cannot use ${name}=${text}: it must be decimal digits`);
   }
   return Number(text);
 }

@@ -11,6 +11,13 @@ async function exchange(node: TestNode, request: string): Promise<RawResponse> {
   return await connection.read({ method: request.slice(0, request.indexOf(" ")) });
 }
 
+/** The answer without its body, which may be of any text. */
+async function headOf(node: TestNode, request: string): Promise<RawResponse> {
+  using connection = await RawConnection.open(node.port);
+  await connection.send(request);
+  return await connection.read({ method: "HEAD" });
+}
+
 function assertProblem(response: RawResponse, status: number, what: string): void {
   assertEquals(response.status, status, `${what}: ${response.body}`);
   assertEquals(response.headers.get("content-type"), "application/problem+json", what);
@@ -156,6 +163,26 @@ Deno.test("bad input: every row of the contract's table", async (t) => {
     assert(performance.now() - began < 2_000);
     for (const connection of slow) connection[Symbol.dispose]();
   });
+});
+
+Deno.test("HEAD tells everywhere how long the answer to GET is, and ends a stream", async () => {
+  await using cluster = await TestCluster.start(1);
+  const [node] = cluster.nodes;
+  for (const path of ["/", "/docs", "/openapi.json", "/kv", "/kv/none", "/copies/a%2e%2e"]) {
+    const head = await headOf(node!, `HEAD ${path} HTTP/1.1\r\n${HOST}\r\n`);
+    const whole = await headOf(node!, `GET ${path} HTTP/1.1\r\n${HOST}\r\n`);
+    for (const name of ["content-length", "content-type"]) {
+      assertEquals(head.headers.get(name), whole.headers.get(name), path);
+    }
+    assertEquals(head.status, whole.status, path);
+    assert(Number(head.headers.get("content-length")) > 0, path);
+  }
+  using connection = await RawConnection.open(node!.port);
+  for (let i = 0; i < 2; i++) {
+    await connection.send(`HEAD /events HTTP/1.1\r\n${HOST}\r\n`);
+    const { status, headers } = await connection.read({ method: "HEAD" });
+    assertEquals([status, headers.get("content-length")], [200, undefined]);
+  }
 });
 
 Deno.test("bad input: more requests at a time than a node takes are 503 with Retry-After", async () => {

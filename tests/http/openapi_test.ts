@@ -1,4 +1,4 @@
-import type { RouteConfig, z } from "@hono/zod-openapi";
+import { type RouteConfig, z } from "@hono/zod-openapi";
 import { assert, assertEquals } from "@std/assert";
 import { Hono } from "hono";
 import { openApiDocument, ROUTES } from "../../src/http/openapi_document.ts";
@@ -36,7 +36,11 @@ const CALLS: Call[] = [
   call("GET", "/kv/none", "/kv/{key}", 404),
   call("GET", "/kv/none?r=x", "/kv/{key}", 400),
   call("GET", "/kv?prefix=&limit=1", "/kv", 200),
+  call("GET", "/kv?values=1", "/kv", 200),
   call("GET", "/kv?limit=0", "/kv", 400),
+  call("GET", "/internal/kv/c", "/internal/kv/{key}", 200),
+  call("GET", "/internal/kv/none", "/internal/kv/{key}", 404),
+  call("GET", `/internal/kv/${"k".repeat(3_000)}`, "/internal/kv/{key}", 400),
   call("GET", "/copies/c", "/copies/{key}", 200),
   call("DELETE", "/kv/c?explain=1", "/kv/{key}", 200),
   call("DELETE", "/kv/c", "/kv/{key}", 204),
@@ -56,6 +60,14 @@ const CALLS: Call[] = [
   call("GET", "/readyz", "/readyz", 200),
   call("GET", "/metrics", "/metrics", 200),
 ];
+
+interface Bounds {
+  minimum?: number;
+  maximum?: number;
+}
+
+const queryShapeOf = (request: RouteConfig["request"]): Record<string, z.ZodType> =>
+  (request?.query as z.ZodObject | undefined)?.shape ?? {};
 
 const nameOf = ({ method, path }: { method: string; path: string }) =>
   `${method.toUpperCase()} ${path}`;
@@ -126,6 +138,22 @@ Deno.test("openapi: the checks of answers object to a member too many, too few o
     assertEquals(schema.safeParse(wrong).success, false, JSON.stringify(wrong));
   }
   assertEquals(BatchLineSchema.safeParse({}).success, false);
+});
+
+Deno.test("openapi: a parameter that is documented for a request is taken, at its bounds too", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    for (const { method, path, request } of ROUTES) {
+      for (const [name, schema] of Object.entries(queryShapeOf(request))) {
+        const { minimum, maximum } = z.toJSONSchema(schema, { unrepresentable: "any" }) as Bounds;
+        for (const bound of [minimum, maximum]) {
+          if (bound === undefined || bound >= Number.MAX_SAFE_INTEGER) continue;
+          const asked = `${path.replace("{key}", "bounds")}?${name}=${bound}`;
+          const { status } = await cluster.call(1, method.toUpperCase(), asked);
+          assert([200, 204, 404].includes(status), `${method} ${asked}: ${status}`);
+        }
+      }
+    }
+  });
 });
 
 Deno.test("GET /openapi.json: OpenAPI 3.1 with all routes and schemas, each reference resolvable", async () => {
