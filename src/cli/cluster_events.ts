@@ -3,7 +3,7 @@
  * asks the others: so this works, too, where peers know each other by names that mean nothing here,
  * as in containers.
  */
-import { ClientError } from "../client/client_error.ts";
+import { ClientError, refusal } from "../client/client_error.ts";
 import type { ClusterEvent } from "../http/cluster_watch.ts";
 
 const FIRST_ANSWER_MS = 5_000;
@@ -56,8 +56,5 @@ async function connect(url: string, signal: AbortSignal): Promise<Response> {
     clearTimeout(timer);
   }
   if (response.ok && response.body !== null) return response;
-  const text = await response.text();
-  throw new ClientError(`${url} answers ${response.status}: ${text.slice(0, 200)}`, {
-    status: response.status,
-  });
+  throw await refusal(url, response);
 }

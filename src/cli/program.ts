@@ -33,6 +33,8 @@ const EXAMPLES = [
  * @returns The exit code.
  */
 export async function runProgram(args: string[], entry: string): Promise<number> {
+  const [first, ...names] = args;
+  if (first === "help") return runProgram([...names.slice(0, 1), "--help"], entry);
   const outcome = { exitCode: 0 };
   const program = buildProgram(entry, outcome);
   try {

@@ -4,7 +4,7 @@
  */
 import type { ClusterView } from "../http/cluster_routes.ts";
 import type { Receipt } from "../replication/receipt.ts";
-import { ClientError, type Problem } from "./client_error.ts";
+import { ClientError, NOT_FOUND, refusal } from "./client_error.ts";
 import { isFolded, keyPath, wellFormed } from "./key_path.ts";
 import { rawRequest } from "./raw_request.ts";
 
@@ -51,9 +51,6 @@ export interface Quorum {
 
 const TIMEOUT_MS = 10_000;
 
-/** The `type` by which a node says that there is nothing; any server may answer 404. */
-const NOT_FOUND = "urn:converge:problem:not-found";
-
 /** Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}. */
 export class ConvergeClient {
   readonly url: string;
@@ -69,7 +66,7 @@ export class ConvergeClient {
   async get(key: ClientKey, quorum: Quorum = {}): Promise<ClientValue | undefined> {
     const response = await this.#send("GET", keyPath(key) + queryOf(quorum));
     if (response.status === 404) {
-      const error = await this.#errorOf(response);
+      const error = await refusal(this.url, response);
       if (error.problem?.type === NOT_FOUND) return undefined;
       throw error;
     }
@@ -149,7 +146,7 @@ export class ConvergeClient {
   /** Whether the node lives (`healthz`) or can serve (`readyz`). */
   async probe(path: "/healthz" | "/readyz"): Promise<boolean> {
     const response = await this.#send("GET", path);
-    if (response.status === 404) throw await this.#errorOf(response);
+    if (response.status === 404) throw await refusal(this.url, response);
     await response.body?.cancel();
     return response.ok;
   }
@@ -186,7 +183,7 @@ export class ConvergeClient {
 
   async #check(response: Response): Promise<Response> {
     if (response.ok) return response;
-    throw await this.#errorOf(response);
+    throw await refusal(this.url, response);
   }
 
   async #json<T>(response: Response): Promise<T> {
@@ -197,19 +194,6 @@ export class ConvergeClient {
       const why = `Cannot use ${this.url}: it is no node of Converge: its answer is no JSON`;
       throw new ClientError(why, { status: response.status, cause });
     }
-  }
-
-  async #errorOf(response: Response): Promise<ClientError> {
-    const { status } = response;
-    const text = await response.text();
-    const problem = problemOf(text);
-    const said = problem?.detail ?? problem?.title ?? text.slice(0, 200);
-    let words = said === "" ? `${this.url} answers ${status}` : said;
-    if (status === 404 && problem?.type !== NOT_FOUND) {
-      const answer = problem === undefined ? "it answers 404" : said;
-      words = `Cannot use ${this.url}: it is no node of Converge: ${answer}`;
-    }
-    return new ClientError(words, { status, problem });
   }
 }
 
@@ -262,15 +246,6 @@ function queryOf(parameters: object): string {
 
 function versionOf(response: Response): string {
   return (response.headers.get("etag") ?? "").replace(/^W\//, "").replaceAll('"', "");
-}
-
-function problemOf(text: string): Problem | undefined {
-  try {
-    const problem = JSON.parse(text);
-    return typeof problem === "object" && typeof problem?.title === "string" ? problem : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The innermost words of a failed fetch, which are the ones that help. */

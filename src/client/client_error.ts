@@ -34,3 +34,29 @@ export class ClientError extends Error {
     this.passing = options.passing ?? (options.status === undefined || options.status === 503);
   }
 }
+
+/** The `type` by which a node says that there is nothing; any server may answer 404. */
+export const NOT_FOUND = "urn:converge:problem:not-found";
+
+/** What an answer that is no success tells of, in words for a person. */
+export async function refusal(url: string, response: Response): Promise<ClientError> {
+  const { status } = response;
+  const text = await response.text();
+  const problem = problemOf(text);
+  const said = problem?.detail ?? problem?.title ?? text.slice(0, 200);
+  let words = said === "" ? `${url} answers ${status}` : said;
+  if (status === 404 && problem?.type !== NOT_FOUND) {
+    const answer = problem === undefined ? "it answers 404" : said;
+    words = `Cannot use ${url}: it is no node of Converge: ${answer}`;
+  }
+  return new ClientError(words, { status, problem });
+}
+
+function problemOf(text: string): Problem | undefined {
+  try {
+    const problem = JSON.parse(text);
+    return typeof problem === "object" && typeof problem?.title === "string" ? problem : undefined;
+  } catch {
+    return undefined;
+  }
+}

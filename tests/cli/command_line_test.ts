@@ -19,6 +19,16 @@ Deno.test("converge --help shows every command and examples", async () => {
   assert(stdout.includes("Examples:"), stdout);
 });
 
+Deno.test("converge help: of all, of a command, of one that there is not", async () => {
+  for (const command of [[], ["get"], ["serve"]]) {
+    const asked = await runConverge(["help", ...command]);
+    assertEquals(asked, await runConverge([...command, "--help"]));
+    assertEquals(asked.code, 0);
+  }
+  const { code, stderr } = await runConverge(["help", "dance"]);
+  assertEquals([code, stderr.includes("dance")], [2, true], stderr);
+});
+
 Deno.test("converge: a command line that cannot be understood is one line and exit 2", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const cases: [string[], string][] = [
@@ -85,11 +95,16 @@ Deno.test("converge: where no node listens, errors name the next step", async ()
 });
 
 Deno.test("converge: what is not below ./data is refused in one line that says so", async () => {
-  for (const args of [["inspect", "/outside.sst"], ["doctor", "--data", "/outside"]]) {
+  const commands = [
+    ["inspect", "/outside.sst"],
+    ["doctor", "--data", "/outside"],
+    ["serve", "--port", "0", "--data", "/outside"],
+  ];
+  for (const args of commands) {
     const { code, stdout, stderr } = await runConverge(args);
     assertEquals([code, stdout], [1, ""], stderr);
     assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
-    assert(stderr.includes("below ./data"), stderr);
+    assert(stderr.includes("below ./data") && !stderr.includes("--allow"), stderr);
   }
 });
 

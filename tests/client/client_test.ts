@@ -1,6 +1,7 @@
 /** The typed client against servers that answer as nodes do, and as they do not. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { clusterControl } from "../../src/cli/cluster_control.ts";
+import { clusterEvents } from "../../src/cli/cluster_events.ts";
 import { LocalCluster } from "../../src/cli/local_cluster.ts";
 import { nextStep } from "../../src/cli/next_step.ts";
 import { ConvergeClient } from "../../src/client/client.ts";
@@ -88,7 +89,14 @@ Deno.test("clusterControl(): what it does not know is answered with where the no
     onChange() {},
   });
   await withServer(clusterControl(cluster), async (client) => {
-    for (const call of [() => client.get("greeting"), () => client.probe("/healthz")]) {
+    const events = clusterEvents(client.url, new AbortController().signal);
+    for (
+      const call of [
+        () => client.get("greeting"),
+        () => client.probe("/healthz"),
+        () => events.next(),
+      ]
+    ) {
       const { message } = await assertRejects(call, ClientError, "no node of Converge");
       for (const part of ["--url", "http://127.0.0.1:1", "http://127.0.0.1:2"]) {
         assert(message.includes(part), message);

@@ -272,14 +272,14 @@ function diskError(what: string, path: string, cause: unknown): ConvergeError {
   if (cause instanceof ConvergeError) return cause;
   const errno = errnoOf(cause);
   const full = errno === "ENOSPC" || errno === "EDQUOT" || errno === "EFBIG";
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new ConvergeError(
-    full ? "disk_full" : "disk_failed",
-    `Cannot ${what} ${path}: ${reason}`,
-    {
-      cause,
-    },
-  );
+  const code = full ? "disk_full" : "disk_failed";
+  return new ConvergeError(code, `Cannot ${what} ${path}: ${reasonOf(cause)}`, { cause });
+}
+
+/** Deno's own words for what a program may not do name a flag that a compiled one does not have. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof Deno.errors.NotCapable) return "not permitted";
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function errnoOf(error: unknown): string {
