@@ -1,53 +1,58 @@
 /** Whether what a file holds is a plan: it may have been written, or cut down, by hand. */
-import type { Fault, Plan } from "./plan.ts";
-
-type Check = (value: unknown) => boolean;
-type Members<T> = { [Name in keyof T]-?: Check };
-type FaultOf<Kind> = Omit<Extract<Fault, { kind: Kind }>, "atMs" | "durationMs" | "kind">;
+import { z } from "zod";
+import type { FailingOperation, Fault, Plan } from "./plan.ts";
+import type { LinkFaults } from "./virtual_network.ts";
 
 const NODES_MAX = 15;
-const OPERATIONS = ["read", "append", "sync", "rename", "syncDirectory"];
+/** Of a value that is wrong, as many characters are told. */
+const TOLD_LENGTH_MAX = 100;
 
-const isNumber: Check = (value) => typeof value === "number" && value >= 0;
-const isCount: Check = (value) => Number.isInteger(value) && isNumber(value);
-const isPositive: Check = (value) => isCount(value) && value !== 0;
-const isShare: Check = (value) => isNumber(value) && value as number <= 1;
-const isTruth: Check = (value) => typeof value === "boolean";
-const isPair: Check = (value) =>
-  Array.isArray(value) && value.length === 2 && value.every(isNumber);
-const isUpTo = (most: number): Check => (value) => isPositive(value) && value as number <= most;
-const orAbsent = (check: Check): Check => (value) => value === undefined || check(value);
+const OPERATIONS = [
+  "read",
+  "append",
+  "sync",
+  "rename",
+  "syncDirectory",
+] as const satisfies FailingOperation[];
 
-const WEATHER = {
-  delayMs: isPair,
-  lossRate: isShare,
-  duplicateRate: isShare,
-  corruptRate: isShare,
-};
+const atLeastNone = z.number().min(0);
+const count = z.int().min(0);
+const positive = z.int().min(1);
+const share = z.number().min(0).max(1);
+const delayMs = z.tuple([atLeastNone, atLeastNone]);
+const nodeCount = z.int().min(1).max(NODES_MAX);
 
-const PLAN: Members<Omit<Plan, "faults">> = {
-  seed: isCount,
-  nodes: isUpTo(NODES_MAX),
-  replication: isUpTo(NODES_MAX),
-  readQuorum: isUpTo(NODES_MAX),
-  writeQuorum: isUpTo(NODES_MAX),
-  virtualNodes: isPositive,
-  memtableBytes: isPositive,
-  clients: isPositive,
-  operations: isCount,
-  keys: isPositive,
-  readShare: isShare,
-  deleteShare: isShare,
-  smallQuorumShare: isShare,
-  valueBytesMax: isCount,
-  ttlShare: orAbsent(isShare),
-  batchShare: orAbsent(isShare),
-  listShare: orAbsent(isShare),
-  hintBytesMax: orAbsent(isPositive),
-  inFlightMax: orAbsent(isPositive),
-  calmMs: isNumber,
-  faultsMs: isNumber,
-};
+const weather: z.ZodType<LinkFaults> = z.strictObject({
+  delayMs,
+  lossRate: share,
+  duplicateRate: share,
+  corruptRate: share,
+});
+
+const PLAN: z.ZodType<Omit<Plan, "faults"> & { faults: unknown[] }> = z.strictObject({
+  seed: count,
+  nodes: nodeCount,
+  replication: nodeCount,
+  readQuorum: nodeCount,
+  writeQuorum: nodeCount,
+  virtualNodes: positive,
+  memtableBytes: positive,
+  clients: positive,
+  operations: count,
+  keys: positive,
+  readShare: share,
+  deleteShare: share,
+  smallQuorumShare: share,
+  valueBytesMax: count,
+  ttlShare: share.exactOptional(),
+  batchShare: share.exactOptional(),
+  listShare: share.exactOptional(),
+  hintBytesMax: positive.exactOptional(),
+  inFlightMax: positive.exactOptional(),
+  calmMs: atLeastNone,
+  faultsMs: atLeastNone,
+  faults: z.array(z.unknown()),
+});
 
 /**
  * What is wrong with a plan; undefined for one that can be run.
@@ -55,71 +60,64 @@ const PLAN: Members<Omit<Plan, "faults">> = {
  * @param value What a file's JSON is.
  */
 export function planProblem(value: unknown): string | undefined {
-  if (!isObject(value)) return "it must be an object";
-  const wrong = wrongMember(value, PLAN);
-  if (wrong !== undefined) return wrong;
-  const { faults, nodes } = value;
-  if (!Array.isArray(faults)) return told("faults", faults);
-  const joins = faults.filter((fault) => isObject(fault) && fault["kind"] === "join").length;
-  const checks = faultChecks(Number(nodes), Number(nodes) + joins);
-  for (const [index, fault] of faults.entries()) {
-    const problem = faultProblem(fault, checks);
-    if (problem !== undefined) return `fault ${index + 1}: ${problem}`;
+  const { data: plan, error } = PLAN.safeParse(value);
+  if (error !== undefined) return told(error, value);
+  const joins = plan.faults.filter((fault) => kindOf(fault) === "join").length;
+  const schema = faultSchema(plan.nodes, plan.nodes + joins);
+  for (const [index, fault] of plan.faults.entries()) {
+    const { error } = schema.safeParse(fault);
+    if (error !== undefined) return `fault ${index + 1}: ${told(error, fault)}`;
   }
   return undefined;
-}
-
-function faultProblem(fault: unknown, checks: Record<string, object>): string | undefined {
-  if (!isObject(fault)) return "it must be an object";
-  const kind = String(fault["kind"]);
-  const members = Object.hasOwn(checks, kind) ? checks[kind] : undefined;
-  if (members === undefined) return told("kind", fault["kind"]);
-  return wrongMember(fault, { atMs: isNumber, durationMs: isNumber, ...members });
 }
 
 /** @param nodes How many there are from the beginning. @param all With those that join. */
-function faultChecks(
-  nodes: number,
-  all: number,
-): { [Kind in Fault["kind"]]: Members<FaultOf<Kind>> } {
-  const node: Check = (value) => isCount(value) && value as number < all;
-  return {
-    partition: { side: (value) => Array.isArray(value) && value.every(node) },
-    one_way: { from: node, to: node },
-    storm: { weather: (value) => isObject(value) && wrongMember(value, WEATHER) === undefined },
-    replay: { share: isShare, delayMs: isPair },
-    cut_link: { a: node, b: node },
-    slow_link: { from: node, to: node, delayMs: isPair },
-    slow_node: { node, delayMs: isPair },
-    crash: { node, power: isTruth, silent: isTruth },
-    crash_in_write: { node, operations: isCount },
-    blackout: {},
-    restart: { node },
-    pause: { node },
-    wipe: { node },
-    bit_rot: { node, bits: isCount },
-    slow_disk: { node, syncMs: isPair },
-    full_disk: { node, freeBytes: isCount },
-    disk_error: { node, operation: (value) => OPERATIONS.includes(String(value)) },
-    clock_jump: { node, offsetMs: Number.isFinite, rate: isNumber },
-    join: { via: (value) => node(value) && value as number < nodes },
-  };
+function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
+  const node = count.max(all - 1);
+  const fault = <Kind extends Fault["kind"], Members extends z.ZodRawShape>(
+    kind: Kind,
+    members: Members,
+  ) =>
+    z.strictObject({
+      kind: z.literal(kind),
+      atMs: atLeastNone,
+      durationMs: atLeastNone,
+      ...members,
+    });
+  return z.discriminatedUnion("kind", [
+    fault("partition", { side: z.array(node) }),
+    fault("one_way", { from: node, to: node }),
+    fault("storm", { weather }),
+    fault("replay", { share, delayMs }),
+    fault("cut_link", { a: node, b: node }),
+    fault("slow_link", { from: node, to: node, delayMs }),
+    fault("slow_node", { node, delayMs }),
+    fault("crash", { node, power: z.boolean(), silent: z.boolean() }),
+    fault("crash_in_write", { node, operations: count }),
+    fault("blackout", {}),
+    fault("restart", { node }),
+    fault("pause", { node }),
+    fault("wipe", { node }),
+    fault("bit_rot", { node, bits: count }),
+    fault("slow_disk", { node, syncMs: delayMs }),
+    fault("full_disk", { node, freeBytes: count }),
+    fault("disk_error", { node, operation: z.enum(OPERATIONS) }),
+    fault("clock_jump", { node, offsetMs: z.number(), rate: atLeastNone }),
+    fault("join", { via: count.max(nodes - 1) }),
+  ]);
 }
 
-function wrongMember(
-  value: Record<string, unknown>,
-  members: Record<string, Check>,
-): string | undefined {
-  for (const [name, check] of Object.entries(members)) {
-    if (!check(value[name])) return told(name, value[name]);
-  }
-  return undefined;
+function kindOf(fault: unknown): unknown {
+  return (fault as { kind?: unknown } | null)?.kind;
 }
 
-function told(name: string, value: unknown): string {
-  return `its ${name} is ${(JSON.stringify(value) ?? "absent").slice(0, 100)}`;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
+/** The first thing that is wrong, by the member that it is about. */
+function told({ issues: [issue] }: z.ZodError, value: unknown): string {
+  const { path, message } = issue!;
+  const member = path.reduce<unknown>(
+    (inner, name) => (inner as Record<PropertyKey, unknown> | null)?.[name],
+    value,
+  );
+  const is = (JSON.stringify(member) ?? "absent").slice(0, TOLD_LENGTH_MAX);
+  return path.length === 0 ? message : `its ${path.join(".")} is ${is}: ${message}`;
 }

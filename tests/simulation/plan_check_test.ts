@@ -30,7 +30,8 @@ Deno.test("planProblem() names what is wrong", () => {
   const wrong: [unknown, string][] = [
     [{}, "seed"],
     [null, "object"],
-    [[], "seed"],
+    [[], "object"],
+    [{ ...plan, ttlshare: 0.1 }, "ttlshare"],
     ["plan", "object"],
     [{ ...plan, nodes: 1e9 }, "nodes"],
     [{ ...plan, keys: "many" }, "keys"],
@@ -39,6 +40,7 @@ Deno.test("planProblem() names what is wrong", () => {
     [{ ...plan, faults: [{ ...fault, kind: "toString" }] }, "toString"],
     [{ ...plan, faults: [{ ...fault, node: 3 }] }, "node"],
     [{ ...plan, faults: [{ ...fault, kind: "storm" }] }, "weather"],
+    [{ ...plan, faults: [{ ...fault, node: 3 }, { ...fault, kind: "join", via: 3 }] }, "fault 2"],
   ];
   for (const [value, named] of wrong) {
     const problem = planProblem(value);
