@@ -40,6 +40,8 @@ interface Member {
   reason?: string | undefined;
   /** Invariant: undefined exactly while the state is "stopped" or "failed". */
   worker?: Worker | undefined;
+  /** How many Workers it has had. */
+  launches: number;
   /** Settles when the start or stop under way has ended, well or not. */
   change: PromiseWithResolvers<void>;
 }
@@ -74,6 +76,7 @@ export class LocalCluster {
       settings,
       gate: new Int32Array(new SharedArrayBuffer(4)),
       state: "stopped",
+      launches: 0,
       change: settled(),
     }));
   }
@@ -154,6 +157,7 @@ export class LocalCluster {
       if (member.worker === worker) this.#end(member, "failed", event.message);
     };
     member.worker = worker;
+    member.launches++;
     member.change = Promise.withResolvers();
     Atomics.store(member.gate, 0, 0);
     this.#enter(member, "starting");
@@ -165,6 +169,7 @@ export class LocalCluster {
       settings: member.settings,
       controlUrl: this.#controlUrl,
       gate: member.gate.buffer,
+      isSuccessor: member.launches > 1,
     });
     this.#sendCuts(member);
   }

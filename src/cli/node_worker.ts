@@ -2,6 +2,7 @@
 import { isConvergeError } from "../errors.ts";
 import type { Handler } from "../platform/deno/http_server.ts";
 import { CuttableNetwork } from "./cuttable_network.ts";
+import { nextStepOfNode } from "./next_step.ts";
 import { type RunningNode, runNode } from "./run_node.ts";
 import type { FromWorker, ToWorker } from "./worker_messages.ts";
 
@@ -26,7 +27,7 @@ export function runNodeWorker(): void {
   let gate = new Int32Array(new SharedArrayBuffer(4));
 
   const fail = (error: unknown) => {
-    const message = isConvergeError(error) ? error.message : String(error);
+    const message = isConvergeError(error) ? error.message + nextStepOfNode(error) : String(error);
     scope.postMessage({ type: "failed", message });
     scope.close();
   };
@@ -40,7 +41,7 @@ export function runNodeWorker(): void {
         return cuttable;
       },
       handler: (own) => withControlUrl(own, message.controlUrl),
-      patienceMs: PATIENCE_MS,
+      patienceMs: message.isSuccessor ? PATIENCE_MS : 0,
     });
     starting.then((node) => {
       scope.postMessage({ type: "ready", url: node.url });

@@ -3,8 +3,16 @@ import type { NodeSettings } from "./node_options.ts";
 
 /** To a Worker. */
 export type ToWorker =
-  /** The answer to `loaded`. `gate` is one 32-bit integer: 1 while the node is to stand still. */
-  | { type: "start"; settings: NodeSettings; controlUrl: string; gate: SharedArrayBuffer }
+  /** The answer to `loaded`. */
+  | {
+    type: "start";
+    settings: NodeSettings;
+    controlUrl: string;
+    /** One 32-bit integer: 1 while the node is to stand still. */
+    gate: SharedArrayBuffer;
+    /** Whether a predecessor may not have let go of the port and the data directory yet. */
+    isSuccessor: boolean;
+  }
   | { type: "stop" }
   | { type: "pause" }
   /** The peers' origins to which nothing gets through from now on. */

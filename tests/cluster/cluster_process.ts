@@ -9,10 +9,11 @@ export class ClusterProcess implements AsyncDisposable {
   readonly process: ConvergeProcess;
   readonly port: number;
   readonly control: string;
-  readonly #cwd: string;
+  /** Its data lies below. */
+  readonly cwd: string;
 
   private constructor(cwd: string, port: number, controlPort: number) {
-    this.#cwd = cwd;
+    this.cwd = cwd;
     this.port = port;
     this.control = `http://127.0.0.1:${controlPort}`;
     const args = ["--port", `${port}`, "--control-port", `${controlPort}`];
@@ -83,6 +84,6 @@ export class ClusterProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.process.dispose();
-    await Deno.remove(this.#cwd, { recursive: true });
+    await Deno.remove(this.cwd, { recursive: true });
   }
 }

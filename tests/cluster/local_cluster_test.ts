@@ -1,6 +1,7 @@
 /** `converge cluster` as a process: orders typed at its input and sent to its control. */
 import { assert, assertEquals } from "@std/assert";
 import { ClusterProcess } from "./cluster_process.ts";
+import { freePorts, runConverge } from "./harness.ts";
 
 Deno.test("converge cluster: the README's story, typed at its input", async () => {
   await using cluster = await ClusterProcess.start();
@@ -35,6 +36,18 @@ Deno.test("converge cluster: the README's story, typed at its input", async () =
   );
   await cluster.process.type("quit");
   assertEquals((await cluster.process.end()).code, 0);
+});
+
+Deno.test("converge cluster: a second one says what the first has, and what to do", async () => {
+  await using cluster = await ClusterProcess.start();
+  const elsewhere = `${freePorts(3)[0]}`;
+  for (
+    const [port, named] of [[`${cluster.port}`, "the port is in use"], [elsewhere, "--data"]]
+  ) {
+    const { code, stderr } = await runConverge(["cluster", "--port", port!], { cwd: cluster.cwd });
+    assertEquals([code, stderr.trimEnd().split("\n").length], [1, 1], stderr);
+    assert(stderr.includes("Cannot start node") && stderr.includes(named!), stderr);
+  }
 });
 
 Deno.test("converge cluster: a killed node lets go of its lock and port, and comes back", async () => {
