@@ -3,12 +3,6 @@ import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Deadlined, DeadlineQueue } from "../replication/deadline_queue.ts";
 
-/**
- * Of a body that is too large, as much again as would have been allowed is read and thrown away, and
- * at least this: an answer to a body that was not read would end its connection.
- */
-const DISCARD_BYTES_MIN = 64 * 1024;
-
 /** Milliseconds in which a whole body must come: a megabyte of one over a slow line does. */
 export const BODY_TIMEOUT_MS = 30_000;
 
@@ -109,7 +103,8 @@ class BodyUnderWay implements Deadlined {
       return this.#request.bytes().catch(brokeOff);
     }
     return this.#readInPieces(coding, length).catch((error) => {
-      this.#reader?.cancel().catch(() => {});
+      // The runtime reads the rest and throws it away; left unread, it would end the connection.
+      (this.#reader ?? this.#request.body)?.cancel().catch(() => {});
       return brokeOff(error);
     });
   }
@@ -128,12 +123,9 @@ class BodyUnderWay implements Deadlined {
       throw new ConvergeError("bad_request", `Cannot take a body with content coding ${coding}`);
     }
     if (this.#request.body === null) return new Uint8Array();
-    const reader = this.#reader = this.#request.body.getReader();
-    if (announced === Infinity || announced <= this.#bytesMax) {
-      return await readAll(reader, this.#bytesMax, this.#onPiece);
-    }
-    await discard(reader, this.#bytesMax);
-    throw tooLarge(this.#bytesMax);
+    this.#reader = this.#request.body.getReader();
+    if (announced !== Infinity && announced > this.#bytesMax) throw tooLarge(this.#bytesMax);
+    return await readAll(this.#reader, this.#bytesMax, this.#onPiece);
   }
 }
 
@@ -153,10 +145,7 @@ async function readAll(
     const { done, value } = await reader.read();
     if (done) break;
     length += value.byteLength;
-    if (length > bytesMax) {
-      await discard(reader, bytesMax);
-      throw tooLarge(bytesMax);
-    }
+    if (length > bytesMax) throw tooLarge(bytesMax);
     onPiece(value.byteLength);
     chunks.push(value);
   }
@@ -167,20 +156,6 @@ async function readAll(
     offset += chunk.byteLength;
   }
   return body;
-}
-
-/** Reads on to the end of a body, unless it is beyond all measure. */
-async function discard(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  bytesMax: number,
-): Promise<void> {
-  let allowance = Math.max(bytesMax, DISCARD_BYTES_MIN);
-  while (allowance > 0) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    allowance -= value.byteLength;
-  }
-  await reader.cancel().catch(() => {});
 }
 
 function overloaded(underWayBytes: number): ConvergeError {

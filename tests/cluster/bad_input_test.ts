@@ -64,6 +64,14 @@ Deno.test("bad input: every row of the contract's table", async (t) => {
       `PUT /kv/big HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3e9\r\n${big}\r\n0\r\n\r\n`,
     );
     assertProblem(await connection.read(), 413, "chunked");
+    await connection.send(
+      `PUT /kv/big HTTP/1.1\r\n${HOST}Content-Length: 3000000\r\n\r\n${"v".repeat(3_000_000)}`,
+    );
+    assertProblem(await connection.read(), 413, "far over it");
+    await connection.send(
+      `PUT /kv/big HTTP/1.1\r\n${HOST}Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nxyz`,
+    );
+    assertProblem(await connection.read(), 400, "packed");
     await connection.send(`GET /kv/big HTTP/1.1\r\n${HOST}\r\n`);
     assertProblem(await connection.read(), 404, "nothing was stored");
     await connection.send(
