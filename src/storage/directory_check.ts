@@ -23,6 +23,7 @@ import {
 } from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
 import { isSameProperties, parseTable, type TableProperties } from "./sstable_format.ts";
+import { refuseUnknownFormat } from "./sstable_reader.ts";
 import { isChecked, isTagged, mutationAt } from "./wal_format.ts";
 import { readSegment, withoutRoom } from "./wal_reader.ts";
 
@@ -49,7 +50,7 @@ export interface DirectoryReport {
 /**
  * Checks everything. Does not take the lock: the caller does.
  *
- * @throws {ConvergeError} `wrong_data` for a manifest or log of an unknown format.
+ * @throws {ConvergeError} `wrong_data` for a file of an unknown format.
  */
 export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
   const report: DirectoryReport = {
@@ -70,6 +71,11 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
     report.manifest = checkManifest(disk, directory, report.findings);
   }
   const { manifest } = report;
+  for (const name of names) {
+    if (isTable(name) && (manifest === undefined || !isUnnamed(name, manifest))) {
+      refuseUnknownFormat(disk, `${directory}/${name}`);
+    }
+  }
   if (manifest !== undefined) {
     for (const table of manifest.tables) {
       report.tables++;
@@ -260,6 +266,10 @@ export function readWhole(disk: Disk, path: string): Uint8Array {
   } finally {
     file.close();
   }
+}
+
+function isTable(name: string): boolean {
+  return parseName(name)?.kind === "sst";
 }
 
 function isUnnamed(name: string, { tables, log }: Manifest): boolean {

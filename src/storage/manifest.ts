@@ -12,6 +12,7 @@ import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
 import { MANIFEST_NAME, TEMPORARY_SUFFIX } from "./file_names.ts";
 import { propertiesFromJson, propertiesToJson, type TableProperties } from "./sstable_format.ts";
+import { unknownFormat } from "./unknown_format.ts";
 import { hex } from "./wal_format.ts";
 
 export const MANIFEST_FORMAT = 1;
@@ -64,10 +65,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
   if (lines.at(-1) !== "" || end !== expected) throw corrupt("its checksum does not hold");
   const [head, ...tables] = lines.slice(0, -2).map((line) => JSON.parse(line));
   if (head.converge !== "manifest" || head.format !== MANIFEST_FORMAT) {
-    throw new ConvergeError(
-      "wrong_data",
-      `Cannot read the manifest: its format is ${head.format}, known is ${MANIFEST_FORMAT}`,
-    );
+    throw unknownFormat("the manifest", head.format, MANIFEST_FORMAT);
   }
   const { next, log, highestCounter, lastLoss = 0 } = head;
   return { next, log, highestCounter, lastLoss, tables: tables.map(tableFromJson) };

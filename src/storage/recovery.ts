@@ -25,6 +25,7 @@ import {
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { marksOf, Memtable } from "./memtable.ts";
 import { NO_SLOT } from "./slot_table.ts";
+import { refuseUnknownFormat } from "./sstable_reader.ts";
 import { DATA } from "./store.ts";
 import { mutationAt } from "./wal_format.ts";
 import { readSegment, withoutRoom } from "./wal_reader.ts";
@@ -215,6 +216,7 @@ function checkTables(
     if (size !== bytes) {
       throw damaged(directory, name, `it has ${size} bytes and had ${bytes}`, {});
     }
+    refuseUnknownFormat(disk, `${directory}/${name}`);
   }
 }
 

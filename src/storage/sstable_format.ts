@@ -18,11 +18,15 @@ import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import { PROBES } from "./bloom_filter.ts";
 import { type IndexLines, parseIndexLines } from "./index_lines.ts";
 import { KeySearch } from "./key_search.ts";
+import { unknownFormat } from "./unknown_format.ts";
 import { hex } from "./wal_format.ts";
 
 export const TABLE_FORMAT = 1;
 export const BLOCK_BYTES = 2048;
 export const FOOTER_BYTES = 192;
+
+/** Of every format, those to come too: so that one is told from damage. */
+const FOOTER = /^(\{"converge":"sstable","format":.*),"crc":"([0-9a-f]{8})"\} *\n$/;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -114,34 +118,28 @@ export function footerLine({ index, filter, properties, tail }: Footer): Uint8Ar
 
 /** @throws {ConvergeError} `corrupt_file`; `wrong_data` for an unknown format. */
 export function parseFooter(bytes: Uint8Array): Footer {
-  let json: Record<string, unknown>;
-  try {
-    json = JSON.parse(decoder.decode(bytes));
-  } catch (cause) {
-    throw new ConvergeError("corrupt_file", "Cannot read a table: its footer is no JSON", {
-      cause,
-    });
-  }
+  const json = footerJson(bytes);
+  if (json === undefined) throw footerDamaged();
+  if (json.format !== TABLE_FORMAT) throw unknownFormat("a table", json.format, TABLE_FORMAT);
   const footer: Footer = {
     index: Number(json.index),
     filter: Number(json.filter),
     properties: Number(json.properties),
     tail: parseInt(String(json.tail), 16),
   };
-  if (json.converge === "sstable" && json.format !== TABLE_FORMAT && footerCrcHolds(bytes)) {
-    throw new ConvergeError(
-      "wrong_data",
-      `Cannot read a table: its format is ${json.format}, known is ${TABLE_FORMAT}`,
-    );
-  }
   const rendered = footerLine(footer);
   if (
     rendered.byteLength !== bytes.byteLength || !rendered.every((byte, i) => byte === bytes[i]) ||
     !(footer.index <= footer.filter && footer.filter < footer.properties)
   ) {
-    throw new ConvergeError("corrupt_file", "Cannot read a table: its footer does not hold");
+    throw footerDamaged();
   }
   return footer;
+}
+
+/** The format that a footer names; undefined for one that is damaged. */
+export function formatOf(footer: Uint8Array): unknown {
+  return footerJson(footer)?.format;
 }
 
 /** Index and filter and properties from the bytes between the blocks and the footer. */
@@ -173,7 +171,12 @@ export function parseTable(bytes: Uint8Array): ReturnType<typeof parseTail> {
   return parseTail(bytes.subarray(footer.index, footerAt), footer);
 }
 
-function footerCrcHolds(bytes: Uint8Array): boolean {
-  const match = /^(.*),"crc":"([0-9a-f]{8})"\} *\n$/.exec(decoder.decode(bytes));
-  return match !== null && hex(crc32(match[1]!)) === match[2];
+/** What a footer says, of whatever format, where its own checksum holds. */
+function footerJson(bytes: Uint8Array): Record<string, unknown> | undefined {
+  const match = FOOTER.exec(decoder.decode(bytes));
+  return match?.[2] === hex(crc32(match?.[1] ?? "")) ? JSON.parse(match[0]) : undefined;
+}
+
+function footerDamaged(): ConvergeError {
+  return new ConvergeError("corrupt_file", "Cannot read a table: its footer does not hold");
 }

@@ -24,18 +24,39 @@ import {
 import {
   BLOCK_BYTES,
   FOOTER_BYTES,
+  formatOf,
   isSameProperties,
   parseFooter,
   parseTail,
+  TABLE_FORMAT,
   type TableIndex,
   type TableProperties,
 } from "./sstable_format.ts";
+import { unknownFormat } from "./unknown_format.ts";
 
 /** Blocks that a cursor reads in one go at most, and bytes: those of long values are long. */
 const READ_AHEAD_BLOCKS = 64;
 const READ_AHEAD_BYTES = (READ_AHEAD_BLOCKS + 2) * BLOCK_BYTES;
 /** A larger block has memory of its own, for the time of one read. */
 const SCRATCH_BYTES_MAX = 64 * 1024;
+
+/**
+ * Looks at a table's footer for nothing but its format: damage is for those who need more of it.
+ *
+ * @throws {ConvergeError} `wrong_data` for an unknown format; `disk_failed`.
+ */
+export function refuseUnknownFormat(disk: Disk, path: string): void {
+  const file = disk.openRead(path);
+  try {
+    const footerBytes = Math.min(file.sizeBytes, FOOTER_BYTES);
+    const format = formatOf(file.readAt(file.sizeBytes - footerBytes, footerBytes));
+    if (format !== undefined && format !== TABLE_FORMAT) {
+      throw unknownFormat(path, format, TABLE_FORMAT);
+    }
+  } finally {
+    file.close();
+  }
+}
 
 /** Which table, and what it shares with the others. */
 export interface TableReaderOptions {

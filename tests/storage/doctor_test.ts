@@ -7,6 +7,7 @@ import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import { logName } from "../../src/storage/file_names.ts";
 import { frameOf } from "../../src/record/frame.ts";
 import { CONTENT_TYPE_LENGTH_MAX } from "../../src/record/record_line.ts";
+import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import {
   checkedLine,
@@ -357,6 +358,34 @@ Deno.test("runDoctor: a manifest or log of a format that it does not know is ref
     assertEquals(subject.device.files(), files);
   }
 });
+
+Deno.test("runDoctor: a table of a format that it does not know is refused as at a start", async () => {
+  for (const isManifestLost of [false, true]) {
+    const subject = await prepared();
+    const [path] = subject.paths(".sst");
+    rewriteFooter(subject, path!, (text) => text.replace('"format":1', '"format":2'));
+    const refusal = await assertRejects(() => subject.open(), ConvergeError, "its format is 2");
+    assert(refusal.message.includes(path!), refusal.message);
+    if (isManifestLost) subject.device.mount().remove(`${DIRECTORY}/manifest.jsonl`);
+    const files = subject.device.files();
+    for (const salvage of [false, true]) {
+      const error = await assertRejects(() => doctor(subject, { salvage }), ConvergeError);
+      assertEquals([error.code, error.message], ["wrong_data", refusal.message]);
+    }
+    assertEquals(subject.device.files(), files);
+  }
+});
+
+/** Gives a table another footer, with a checksum that holds. */
+function rewriteFooter(subject: VirtualStore, path: string, edit: (text: string) => string): void {
+  const disk = subject.device.mount();
+  const at = subject.size(path) - FOOTER_BYTES;
+  const footer = new TextDecoder().decode(disk.openRead(path).readAt(at, FOOTER_BYTES));
+  const text = edit(footer.slice(0, footer.indexOf(',"crc"')));
+  disk.truncate(path, at);
+  const line = `${text},"crc":"${hex(crc32(text))}"}`.padEnd(FOOTER_BYTES - 1) + "\n";
+  disk.openAppend(path).append(new TextEncoder().encode(line));
+}
 
 function copyFile(subject: VirtualStore, from: string, to: string): void {
   const disk = subject.device.mount();
