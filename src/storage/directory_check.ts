@@ -22,7 +22,7 @@ import {
   segmentProblem,
 } from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
-import { isSameProperties, parseTable, type TableProperties } from "./sstable_format.ts";
+import { isSameTable, parseTable, type TableIdentity } from "./sstable_format.ts";
 import { refuseUnknownFormat } from "./sstable_reader.ts";
 import { isChecked, isTagged, mutationAt } from "./wal_format.ts";
 import { readSegment, withoutRoom } from "./wal_reader.ts";
@@ -100,7 +100,7 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
 }
 
 /** What is wrong with a table's bytes; `known` is what the manifest says about it. */
-export function checkTable(bytes: Uint8Array, file: string, known?: TableProperties): Finding[] {
+export function checkTable(bytes: Uint8Array, file: string, known?: TableIdentity): Finding[] {
   const findings: Finding[] = [];
   const damage = (problem: string, offset?: number) =>
     void findings.push({
@@ -152,8 +152,8 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TablePropert
     }
     if (previous !== properties.last) damage("its last key is wrong");
   }
-  if (known !== undefined && !isSameProperties(known, properties)) {
-    damage("its properties are not those that the manifest has");
+  if (known !== undefined && !isSameTable(parsed, known)) {
+    damage("it is not the table that the manifest names");
   }
   return findings;
 }
@@ -162,7 +162,7 @@ function checkNamedTable(disk: Disk, directory: string, table: ManifestTable): F
   const file = tableName(table.number);
   const size = disk.fileSize(`${directory}/${file}`);
   if (size === undefined) return [{ severity: "damage", file, problem: "it is missing" }];
-  const findings = checkTable(readWhole(disk, `${directory}/${file}`), file, table.properties);
+  const findings = checkTable(readWhole(disk, `${directory}/${file}`), file, table);
   if (size !== table.bytes) {
     const problem = `it has ${size} bytes, the manifest says ${table.bytes}`;
     findings.unshift({ severity: "damage", file, problem });

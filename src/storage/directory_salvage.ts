@@ -18,8 +18,8 @@ import {
 import { lineEnd, type LineRecord } from "./line_record.ts";
 import { segmentNumbers } from "./log_segments.ts";
 import { type ManifestTable, writeManifest } from "./manifest.ts";
-import { goodBlocks, type LostRange, ownProperties } from "./salvage.ts";
-import { isSameProperties, propertiesFromJson } from "./sstable_format.ts";
+import { goodBlocks, type LostRange, ownIdentity } from "./salvage.ts";
+import { isSameTable, propertiesFromJson } from "./sstable_format.ts";
 import { TableWriter } from "./sstable_writer.ts";
 import { DATA, type Keyspace } from "./store.ts";
 import { TABLE_BYTES } from "./table_builder.ts";
@@ -175,15 +175,15 @@ function takeTable(
   take: Take,
   result: SalvageReport,
 ): number {
-  const own = ownProperties(bytes);
-  const properties = own ?? known?.properties ?? findProperties(bytes);
+  const own = ownIdentity(bytes);
+  const properties = own?.properties ?? known?.properties ?? findProperties(bytes);
   if (properties === undefined) {
     result.lost.push({ keyspace: DATA, file, start: "", end: undefined });
     return 0;
   }
   const { keyspace } = properties;
   // The file of another table, which versions put in its place; what became of this one is not known.
-  if (known !== undefined && !isSameProperties(properties, known.properties)) {
+  if (own !== undefined && known !== undefined && !isSameTable(own, known)) {
     result.lost.push(allOf(file, known));
   }
   let refused = 0;

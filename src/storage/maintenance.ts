@@ -324,7 +324,7 @@ export class Maintenance {
     if (run !== undefined) {
       const number = this.#catalog.allocate();
       const target = { disk, directory, number, keyspace };
-      const { lost, ...kept } = await salvageTable(disk, table.path, table.properties, target);
+      const { lost, ...kept } = await salvageTable(disk, table.path, table, target);
       const aside = `${directory}/${DAMAGED_NAME}`;
       const file = `${aside}/${table.name}`;
       const report: DamageReport = { loss: number, keyspace, file, reason: message, lost };

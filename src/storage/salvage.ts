@@ -5,7 +5,7 @@ import { type Key, keyFromJson } from "../record/key.ts";
 import type { IndexEntry } from "./index_lines.ts";
 import { lineEnd, lineKey } from "./line_record.ts";
 import { TableWriter, type TableWriterOptions, type WrittenTable } from "./sstable_writer.ts";
-import { isSameProperties, parseTable, type TableProperties } from "./sstable_format.ts";
+import { isSameTable, parseTable, type TableIdentity } from "./sstable_format.ts";
 
 const LF = 10;
 const decoder = new TextDecoder();
@@ -35,19 +35,20 @@ export interface SalvagedTable {
 export async function salvageTable(
   disk: Disk,
   path: string,
-  known: TableProperties,
+  known: TableIdentity,
   target: TableWriterOptions,
 ): Promise<SalvagedTable> {
   const bytes = readAll(disk, path);
-  const own = ownProperties(bytes);
+  const { first, last } = known.properties;
+  const own = ownIdentity(bytes);
   // The file of another table: what it has of a key need not be of this keyspace, or of this age.
-  if (own !== undefined && !isSameProperties(own, known)) {
-    return { table: undefined, lost: [{ start: known.first, end: after(known.last) }] };
+  if (own !== undefined && !isSameTable(own, known)) {
+    return { table: undefined, lost: [{ start: first, end: after(last) }] };
   }
   const lost: LostRange[] = [];
   let writer: TableWriter | undefined;
   let expectedAt = 0;
-  let lostFrom: Key = known.first;
+  let lostFrom: Key = first;
   let isGap = false;
   for (const { key, at, length } of goodBlocks(bytes)) {
     isGap ||= at !== expectedAt;
@@ -63,16 +64,16 @@ export async function salvageTable(
     }
     expectedAt = at + length;
   }
-  if (lostFrom < known.last || writer === undefined) {
-    lost.push({ start: lostFrom, end: after(known.last) });
+  if (lostFrom < last || writer === undefined) {
+    lost.push({ start: lostFrom, end: after(last) });
   }
   return { table: await writer?.finish(), lost };
 }
 
 /** What a table says of itself, where the checksum over that holds. */
-export function ownProperties(bytes: Uint8Array): TableProperties | undefined {
+export function ownIdentity(bytes: Uint8Array): TableIdentity | undefined {
   try {
-    return parseTable(bytes).properties;
+    return parseTable(bytes);
   } catch {
     return undefined;
   }

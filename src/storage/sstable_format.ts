@@ -44,6 +44,16 @@ export interface TableProperties {
   maxCounter: number;
 }
 
+/** What tells a table from others: its file says nothing of the number that it has. */
+export interface TableIdentity {
+  properties: TableProperties;
+  /**
+   * {@linkcode Footer.tail}, which covers the checksums of all blocks; undefined where a manifest
+   * of before does not have it.
+   */
+  tail: number | undefined;
+}
+
 /** The sparse index and the filter of a table, as kept in memory. */
 export interface TableIndex extends IndexLines {
   /** Over the first keys. */
@@ -102,8 +112,11 @@ export function propertiesFromJson(json: unknown): TableProperties | undefined {
   };
 }
 
-/** Whether two descriptions are of the same table, as far as they tell. */
-export function isSameProperties(a: TableProperties, b: TableProperties): boolean {
+/** Whether a file is that of the table that a manifest names, as far as that tells. */
+export function isSameTable(own: TableIdentity, known: TableIdentity): boolean {
+  if (own.tail !== known.tail && known.tail !== undefined) return false;
+  const a = own.properties;
+  const b = known.properties;
   return a.keyspace === b.keyspace && a.first === b.first && a.last === b.last &&
     a.records === b.records && a.tombstones === b.tombstones && a.erases === b.erases &&
     a.maxCounter === b.maxCounter;
@@ -164,11 +177,11 @@ export function parseTail(
   return { index: { ...lines, search, filter }, properties };
 }
 
-/** Index and properties from all bytes of a table. @throws as `parseFooter` and `parseTail`. */
-export function parseTable(bytes: Uint8Array): ReturnType<typeof parseTail> {
+/** All but the lines from all bytes of a table. @throws as `parseFooter` and `parseTail`. */
+export function parseTable(bytes: Uint8Array): TableIdentity & { index: TableIndex } {
   const footerAt = Math.max(0, bytes.byteLength - FOOTER_BYTES);
   const footer = parseFooter(bytes.subarray(footerAt));
-  return parseTail(bytes.subarray(footer.index, footerAt), footer);
+  return { tail: footer.tail, ...parseTail(bytes.subarray(footer.index, footerAt), footer) };
 }
 
 /** What a footer says, of whatever format, where its own checksum holds. */

@@ -25,10 +25,11 @@ import {
   BLOCK_BYTES,
   FOOTER_BYTES,
   formatOf,
-  isSameProperties,
+  isSameTable,
   parseFooter,
   parseTail,
   TABLE_FORMAT,
+  type TableIdentity,
   type TableIndex,
   type TableProperties,
 } from "./sstable_format.ts";
@@ -59,23 +60,23 @@ export function refuseUnknownFormat(disk: Disk, path: string): void {
 }
 
 /** Which table, and what it shares with the others. */
-export interface TableReaderOptions {
+export interface TableReaderOptions extends TableIdentity {
   disk: Disk;
   directory: string;
   number: number;
   bytes: number;
-  properties: TableProperties;
   cache: BlockCache;
   /** Told of damage before the error is thrown. */
   onDamage?: (table: TableReader, error: ConvergeError) => void;
 }
 
 /** An immutable table. Index and filter are read when first needed. */
-export class TableReader {
+export class TableReader implements TableIdentity {
   readonly number: number;
   readonly name: string;
   readonly bytes: number;
   readonly properties: TableProperties;
+  readonly tail: number | undefined;
   readonly #options: TableReaderOptions;
   readonly #blocks: (CachedBlock | undefined)[] = [];
   #file: ReadFile | undefined;
@@ -91,6 +92,7 @@ export class TableReader {
     this.name = tableName(options.number);
     this.bytes = options.bytes;
     this.properties = options.properties;
+    this.tail = options.tail;
     this.#options = options;
     this.#index = index;
   }
@@ -218,10 +220,10 @@ export class TableReader {
       const tail = this.#file.readAt(footer.index, footerAt - footer.index);
       const { index, properties } = parseTail(tail, footer);
       // The file of another table: every checksum in it holds, and its filter knows none of the keys.
-      if (!isSameProperties(properties, this.properties)) {
+      if (!isSameTable({ properties, tail: footer.tail }, this)) {
         throw new ConvergeError(
           "corrupt_file",
-          "Cannot read a table: its properties are not those that the manifest has",
+          "Cannot read a table: it is not the one that the manifest names",
         );
       }
       return index;

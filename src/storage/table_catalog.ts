@@ -48,9 +48,9 @@ export class TableCatalog {
     this.#options = options;
     this.#manifest = manifest;
     this.#tables = new TableSet(
-      manifest.tables.map(({ run, number, bytes, properties }) => ({
-        run,
-        table: new TableReader({ ...options, number, bytes, properties }),
+      manifest.tables.map((table) => ({
+        run: table.run,
+        table: new TableReader({ ...options, ...table }),
       })),
     );
   }
@@ -101,10 +101,11 @@ export class TableCatalog {
       log: edit.log ?? this.#manifest.log,
       highestCounter: Math.max(this.#manifest.highestCounter, edit.highestCounter ?? 0),
       lastLoss: edit.lastLoss ?? this.#manifest.lastLoss,
-      tables: named.map(({ run, table: { number, bytes, properties } }) => ({
+      tables: named.map(({ run, table: { number, bytes, tail, properties } }) => ({
         run,
         number,
         bytes,
+        tail,
         properties,
       })),
     };
