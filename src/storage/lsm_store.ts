@@ -28,6 +28,7 @@ import {
   type ApplyResult,
   type Keyspace,
   KEYSPACE_NAME,
+  META,
   type Mutation,
   type Scan,
   type ScanOptions,
@@ -173,16 +174,49 @@ export class LsmStore implements Store {
     const { disk, directory, log } = options;
     disk.makeDirectory(directory);
     const lock = disk.lock(`${directory}/${LOCK_NAME}`);
+    let store: LsmStore;
     try {
       const recovered = await recover(disk, directory);
       if (recovered.cutBytes > 0) {
         log?.warn("storage.torn_tail_cut", { directory, bytes: recovered.cutBytes });
       }
-      const store = new LsmStore(options, lock, recovered);
-      store.#maintenance.compact();
-      return store;
+      store = new LsmStore(options, lock, recovered);
     } catch (error) {
       lock.release();
+      throw error;
+    }
+    try {
+      await store.#mendDocuments();
+    } catch (error) {
+      await store.close().catch(() => {});
+      throw error;
+    }
+    store.#maintenance.compact();
+    return store;
+  }
+
+  /**
+   * Waits for the repair of what the node keeps for itself, if that is damaged: a node begins by
+   * reading it. Damage to anything else is found, and repaired, while the node serves.
+   *
+   * @throws {ConvergeError} `disk_full`; `disk_failed`.
+   */
+  async #mendDocuments(): Promise<void> {
+    while (!this.#isReadable(META)) {
+      await this.#maintenance.progress();
+      const error = this.#fatal ?? this.#maintenance.compactionError;
+      if (error !== undefined) throw error;
+    }
+  }
+
+  /** Whether no damage is met in a keyspace. For few and small records: it reads them all at once. */
+  #isReadable(keyspace: Keyspace): boolean {
+    try {
+      const scan = this.scan(keyspace);
+      while (!scan.isDone) scan.next(Infinity);
+      return true;
+    } catch (error) {
+      if (isConvergeError(error, "corrupt_file") && this.#maintenance.isDamaged) return false;
       throw error;
     }
   }
