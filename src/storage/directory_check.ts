@@ -5,22 +5,10 @@ import type { Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import { recordFromLine } from "../record/record_line.ts";
 import { hashKey, mayContain } from "./bloom_filter.ts";
-import {
-  logName,
-  MANIFEST_NAME,
-  namesOfNoFile,
-  parseName,
-  tableName,
-  TEMPORARY_SUFFIX,
-} from "./file_names.ts";
+import { filesOf, namesOfNoFile, readWhole } from "./data_directory.ts";
+import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
-import {
-  isUnbegun,
-  type LogProblem,
-  missingSegments,
-  segmentNumbers,
-  segmentProblem,
-} from "./log_segments.ts";
+import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
 import { isSameTable, parseTable, type TableIdentity } from "./sstable_format.ts";
 import { refuseUnknownFormat } from "./sstable_reader.ts";
@@ -71,11 +59,8 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
     report.manifest = checkManifest(disk, directory, report.findings);
   }
   const { manifest } = report;
-  for (const name of names) {
-    if (isTable(name) && (manifest === undefined || !isUnnamed(name, manifest))) {
-      refuseUnknownFormat(disk, `${directory}/${name}`);
-    }
-  }
+  const { tables, segments, leftovers } = filesOf(names, manifest);
+  for (const number of tables) refuseUnknownFormat(disk, `${directory}/${tableName(number)}`);
   if (manifest !== undefined) {
     for (const table of manifest.tables) {
       report.tables++;
@@ -85,16 +70,10 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
     }
     report.findings.push(...checkRuns(manifest));
   }
-  checkLog(disk, report, { names, noFiles });
-  for (const name of names) {
-    const isLeftover = manifest !== undefined && isUnnamed(name, manifest);
-    if (isLeftover || name.endsWith(TEMPORARY_SUFFIX)) {
-      report.findings.push({
-        severity: "note",
-        file: name,
-        problem: "a leftover of interrupted work; removed at the next start",
-      });
-    }
+  checkLog(disk, report, { segments, noFiles });
+  for (const file of leftovers) {
+    const problem = "a leftover of interrupted work; removed at the next start";
+    report.findings.push({ severity: "note", file, problem });
   }
   return report;
 }
@@ -205,14 +184,13 @@ function checkManifest(
 function checkLog(
   disk: Disk,
   report: DirectoryReport,
-  { names, noFiles }: { names: readonly string[]; noFiles: ReadonlySet<string> },
+  { segments, noFiles }: { segments: readonly number[]; noFiles: ReadonlySet<string> },
 ): void {
   const { directory, manifest, findings } = report;
   const damage = (found: LogProblem) => void findings.push({ severity: "damage", ...found });
-  const numbers = segmentNumbers(names, manifest?.log);
-  missingSegments(numbers, manifest?.log).filter(({ file }) => !noFiles.has(file)).forEach(damage);
+  missingSegments(segments, manifest?.log).filter(({ file }) => !noFiles.has(file)).forEach(damage);
   let previous: { number: number; bytes: number } | undefined;
-  for (const number of numbers) {
+  for (const number of segments) {
     const file = logName(number);
     const bytes = withoutRoom(readWhole(disk, `${directory}/${file}`));
     report.segments++;
@@ -225,7 +203,7 @@ function checkLog(
       }
     });
     const { validBytes } = found;
-    const isForgotten = previous !== undefined && number === numbers.at(-1) && isUnbegun(found);
+    const isForgotten = previous !== undefined && number === segments.at(-1) && isUnbegun(found);
     const previousBytes = previous?.number === number - 1 ? previous.bytes : 0;
     const problem = isForgotten ? undefined : segmentProblem(found, { number, previousBytes });
     if (problem !== undefined) damage(problem);
@@ -257,25 +235,6 @@ export function goodLines(bytes: Uint8Array): { start: number; end: number }[] {
     start = end + 1;
   }
   return lines;
-}
-
-export function readWhole(disk: Disk, path: string): Uint8Array {
-  const file = disk.openRead(path);
-  try {
-    return file.readAt(0, file.sizeBytes);
-  } finally {
-    file.close();
-  }
-}
-
-function isTable(name: string): boolean {
-  return parseName(name)?.kind === "sst";
-}
-
-function isUnnamed(name: string, { tables, log }: Manifest): boolean {
-  const file = parseName(name);
-  if (file?.kind === "log") return file.number < log;
-  return file?.kind === "sst" && !tables.some(({ number }) => number === file.number);
 }
 
 function messageOf(error: unknown): string {

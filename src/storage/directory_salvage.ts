@@ -7,12 +7,14 @@
  */
 import type { Disk } from "../platform/disk.ts";
 import { compareVersions } from "../record/version.ts";
-import { checkedRecord, type DirectoryReport, goodLines, readWhole } from "./directory_check.ts";
+import { filesOf, namesOfNoFile, readWhole } from "./data_directory.ts";
+import { checkedRecord, type DirectoryReport, goodLines } from "./directory_check.ts";
 import {
   DAMAGED_NAME,
+  logName,
   MANIFEST_NAME,
-  namesOfNoFile,
   parseName,
+  tableName,
   TEMPORARY_SUFFIX,
 } from "./file_names.ts";
 import { lineEnd, type LineRecord } from "./line_record.ts";
@@ -73,26 +75,22 @@ export async function salvageDirectory(
     disk.rename(`${directory}/${name}`, `${aside}/${free}`);
     result.movedAside.push(free);
   };
-  const files = names.filter((name) => parseName(name) !== undefined);
-  for (const name of files) {
-    const { kind, number } = parseName(name)!;
-    const isCounted = manifest === undefined ||
-      (kind === "log"
-        ? number >= manifest.log
-        : manifest.tables.some((table) => table.number === number));
-    if (!isCounted) continue;
-    const known = kind === "sst"
-      ? manifest?.tables.find((table) => table.number === number)
-      : undefined;
-    if (noFiles.has(name)) {
-      if (known !== undefined) result.lost.push(allOf(name, known));
-      continue;
-    }
-    const bytes = readWhole(disk, `${directory}/${name}`);
-    const lines = kind === "log"
-      ? takeSegment(bytes, take)
-      : takeTable(bytes, name, known, take, result);
-    if (lines > 0) result.refused.push({ file: name, lines });
+  const { tables, segments } = filesOf(names, manifest);
+  const refuse = (file: string, lines: number) => {
+    if (lines > 0) result.refused.push({ file, lines });
+  };
+  for (const number of segments) {
+    const name = logName(number);
+    if (noFiles.has(name)) continue;
+    refuse(name, takeSegment(readWhole(disk, `${directory}/${name}`), take));
+  }
+  for (const number of tables) {
+    const name = tableName(number);
+    const known = manifest?.tables.find((table) => table.number === number);
+    if (!noFiles.has(name)) {
+      const bytes = readWhole(disk, `${directory}/${name}`);
+      refuse(name, takeTable(bytes, name, known, take, result));
+    } else if (known !== undefined) result.lost.push(allOf(name, known));
   }
   const numbers = [...names, ...inAside].map((name) => parseName(name)?.number ?? 0);
   const last = Math.max(0, ...numbers);
@@ -105,7 +103,7 @@ export async function salvageDirectory(
   for (const name of noFiles) {
     if (name.endsWith(TEMPORARY_SUFFIX)) setAside(name);
   }
-  const tables: ManifestTable[] = [];
+  const rebuilt: ManifestTable[] = [];
   for (const [keyspace, records] of newestOf) {
     const sorted = [...records.values()].filter(({ erase }) => !erase)
       .sort((a, b) => a.key < b.key ? -1 : 1);
@@ -116,10 +114,10 @@ export async function salvageDirectory(
       writer ??= new TableWriter({ disk, directory, keyspace, number: next++ });
       writer.add(record.key, record);
       if (writer.bytes < TABLE_BYTES) continue;
-      tables.push({ run, ...await writer.finish() });
+      rebuilt.push({ run, ...await writer.finish() });
       writer = undefined;
     }
-    if (writer !== undefined) tables.push({ run, ...await writer.finish() });
+    if (writer !== undefined) rebuilt.push({ run, ...await writer.finish() });
   }
   const log = (segmentNumbers(names).at(-1) ?? 0) + 1;
   (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
@@ -136,9 +134,9 @@ export async function salvageDirectory(
     log,
     highestCounter,
     lastLoss,
-    tables,
+    tables: rebuilt,
   });
-  for (const name of files) setAside(name);
+  for (const name of names) if (parseName(name) !== undefined) setAside(name);
   await disk.syncDirectory(aside);
   await disk.syncDirectory(directory);
   return result;

@@ -10,6 +10,7 @@
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
+import { readWhole } from "./data_directory.ts";
 import { MANIFEST_NAME, TEMPORARY_SUFFIX } from "./file_names.ts";
 import { propertiesFromJson, propertiesToJson, type TableIdentity } from "./sstable_format.ts";
 import { unknownFormat } from "./unknown_format.ts";
@@ -73,14 +74,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
 /** The manifest of a directory, or undefined when there is none. @throws as `decodeManifest`. */
 export function readManifest(disk: Disk, directory: string): Manifest | undefined {
   const path = `${directory}/${MANIFEST_NAME}`;
-  const size = disk.fileSize(path);
-  if (size === undefined) return undefined;
-  const file = disk.openRead(path);
-  try {
-    return decodeManifest(file.readAt(0, size));
-  } finally {
-    file.close();
-  }
+  return disk.fileSize(path) === undefined ? undefined : decodeManifest(readWhole(disk, path));
 }
 
 /**

@@ -6,22 +6,10 @@
  */
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import {
-  logName,
-  MANIFEST_NAME,
-  namesOfNoFile,
-  parseName,
-  tableName,
-  TEMPORARY_SUFFIX,
-} from "./file_names.ts";
+import { filesOf, namesOfNoFile, readWhole } from "./data_directory.ts";
+import { logName, MANIFEST_NAME, parseName, tableName } from "./file_names.ts";
 import { lineFacts, lineKey } from "./line_record.ts";
-import {
-  isUnbegun,
-  type LogProblem,
-  missingSegments,
-  segmentNumbers,
-  segmentProblem,
-} from "./log_segments.ts";
+import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { marksOf, Memtable } from "./memtable.ts";
 import { NO_SLOT } from "./slot_table.ts";
@@ -56,9 +44,8 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   const manifest = readManifestOrStop(disk, directory) ?? await createManifest(disk, directory);
   const names = disk.list(directory);
   checkTables(disk, directory, manifest, names);
-  const segments = segmentNumbers(names, manifest.log);
+  const { segments, leftovers } = filesOf(names, manifest);
   stopAt(directory, missingSegments(segments, manifest.log)[0]);
-  const leftovers = leftoversOf(manifest, names);
   if (leftovers.length > 0) {
     // The manifest that was read may not be durable yet, and without it what looks left over is needed.
     await disk.syncDirectory(directory);
@@ -217,25 +204,6 @@ function checkTables(
       throw damaged(directory, name, `it has ${size} bytes and had ${bytes}`, {});
     }
     refuseUnknownFormat(disk, `${directory}/${name}`);
-  }
-}
-
-/** What no manifest needs: of interrupted work, or not removed before the end. */
-function leftoversOf({ tables, log }: Manifest, names: readonly string[]): string[] {
-  const named = new Set(tables.map(({ number }) => number));
-  return names.filter((name) => {
-    const file = parseName(name);
-    if (file === undefined) return name.endsWith(TEMPORARY_SUFFIX);
-    return file.kind === "log" ? file.number < log : !named.has(file.number);
-  });
-}
-
-function readWhole(disk: Disk, path: string): Uint8Array {
-  const file = disk.openRead(path);
-  try {
-    return file.readAt(0, file.sizeBytes);
-  } finally {
-    file.close();
   }
 }
 

@@ -2,6 +2,7 @@
 import { crc32 } from "node:zlib";
 import type { Disk } from "../platform/disk.ts";
 import { type Key, keyFromJson } from "../record/key.ts";
+import { readWhole } from "./data_directory.ts";
 import type { IndexEntry } from "./index_lines.ts";
 import { lineEnd, lineKey } from "./line_record.ts";
 import { TableWriter, type TableWriterOptions, type WrittenTable } from "./sstable_writer.ts";
@@ -38,7 +39,7 @@ export async function salvageTable(
   known: TableIdentity,
   target: TableWriterOptions,
 ): Promise<SalvagedTable> {
-  const bytes = readAll(disk, path);
+  const bytes = readWhole(disk, path);
   const { first, last } = known.properties;
   const own = ownIdentity(bytes);
   // The file of another table: what it has of a key need not be of this keyspace, or of this age.
@@ -113,15 +114,6 @@ function blockOf(
   const holds = key !== undefined && block.byteLength === length && length > 0 &&
     block[length - 1] === LF && crc32(block) === parseInt(crc, 16);
   return holds ? { key, at, length } : undefined;
-}
-
-function readAll(disk: Disk, path: string): Uint8Array {
-  const file = disk.openRead(path);
-  try {
-    return file.readAt(0, file.sizeBytes);
-  } finally {
-    file.close();
-  }
 }
 
 /** The first key behind `key`. */
