@@ -24,7 +24,7 @@ import { goodBlocks, type LostRange, ownIdentity } from "./salvage.ts";
 import { isSameTable, propertiesFromJson } from "./sstable_format.ts";
 import { TableWriter } from "./sstable_writer.ts";
 import { DATA, type Keyspace } from "./store.ts";
-import { TABLE_BYTES } from "./table_builder.ts";
+import { removeTables, TABLE_BYTES } from "./table_builder.ts";
 import { mutationAt } from "./wal_format.ts";
 import { LogWriter } from "./wal_writer.ts";
 
@@ -94,31 +94,16 @@ export async function salvageDirectory(
   }
   const numbers = [...names, ...inAside].map((name) => parseName(name)?.number ?? 0);
   const last = Math.max(0, ...numbers);
-  let next = manifest === undefined
+  const next = manifest === undefined
     ? last + NUMBERS_WITHOUT_FILE
     : Math.max(manifest.next, last + 1);
-  const lastLoss = next;
   disk.makeDirectory(aside);
   // In the way of what is written now.
   for (const name of noFiles) {
     if (name.endsWith(TEMPORARY_SUFFIX)) setAside(name);
   }
-  const rebuilt: ManifestTable[] = [];
-  for (const [keyspace, records] of newestOf) {
-    const sorted = [...records.values()].filter(({ erase }) => !erase)
-      .sort((a, b) => a.key < b.key ? -1 : 1);
-    result.kept += sorted.length;
-    const run = next;
-    let writer: TableWriter | undefined;
-    for (const record of sorted) {
-      writer ??= new TableWriter({ disk, directory, keyspace, number: next++ });
-      writer.add(record.key, record);
-      if (writer.bytes < TABLE_BYTES) continue;
-      rebuilt.push({ run, ...await writer.finish() });
-      writer = undefined;
-    }
-    if (writer !== undefined) rebuilt.push({ run, ...await writer.finish() });
-  }
+  const rebuilt = await writeTables(newestOf, { disk, directory, next });
+  for (const { properties } of rebuilt) result.kept += properties.records;
   const log = (segmentNumbers(names).at(-1) ?? 0) + 1;
   (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
   if (noFiles.has(MANIFEST_NAME)) setAside(MANIFEST_NAME);
@@ -130,16 +115,51 @@ export async function salvageDirectory(
   }
   await disk.syncDirectory(directory);
   await writeManifest(disk, directory, {
-    next: Math.max(next, lastLoss + 1),
+    next: (rebuilt.at(-1)?.number ?? next) + 1,
     log,
     highestCounter,
-    lastLoss,
+    lastLoss: next,
     tables: rebuilt,
   });
   for (const name of names) if (parseName(name) !== undefined) setAside(name);
   await disk.syncDirectory(aside);
   await disk.syncDirectory(directory);
   return result;
+}
+
+/** Writes records into tables with the numbers from `next` on. Where that fails none is left. */
+async function writeTables(
+  newestOf: ReadonlyMap<Keyspace, ReadonlyMap<string, LineRecord>>,
+  { disk, directory, next }: { disk: Disk; directory: string; next: number },
+): Promise<ManifestTable[]> {
+  const tables: ManifestTable[] = [];
+  let number = next;
+  let writer: TableWriter | undefined;
+  try {
+    for (const [keyspace, records] of newestOf) {
+      const run = number;
+      for (const record of inKeyOrder(records)) {
+        writer ??= new TableWriter({ disk, directory, keyspace, number: number++ });
+        writer.add(record.key, record);
+        if (writer.bytes < TABLE_BYTES) continue;
+        tables.push({ run, ...await writer.finish() });
+        writer = undefined;
+      }
+      if (writer !== undefined) tables.push({ run, ...await writer.finish() });
+      writer = undefined;
+    }
+    return tables;
+  } catch (error) {
+    // On a full disk they would take the room that is missing, and more of it with each attempt.
+    writer?.abandon();
+    removeTables(tables, { disk, directory });
+    throw error;
+  }
+}
+
+function inKeyOrder(records: ReadonlyMap<string, LineRecord>): LineRecord[] {
+  return [...records.values()].filter(({ erase }) => !erase)
+    .sort((a, b) => a.key < b.key ? -1 : 1);
 }
 
 /** `name`, with a number behind it where that is taken. */

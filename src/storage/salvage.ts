@@ -51,24 +51,30 @@ export async function salvageTable(
   let expectedAt = 0;
   let lostFrom: Key = first;
   let isGap = false;
-  for (const { key, at, length } of goodBlocks(bytes)) {
-    isGap ||= at !== expectedAt;
-    if (isGap) lost.push({ start: lostFrom, end: key });
-    isGap = false;
-    writer ??= new TableWriter(target);
-    let start = at;
-    while (start < at + length) {
-      const end = lineEnd(bytes, start);
-      lostFrom = lineKey(bytes, start, end);
-      writer.add(lostFrom, { bytes, start, end });
-      start = end + 1;
+  try {
+    for (const { key, at, length } of goodBlocks(bytes)) {
+      isGap ||= at !== expectedAt;
+      if (isGap) lost.push({ start: lostFrom, end: key });
+      isGap = false;
+      writer ??= new TableWriter(target);
+      let start = at;
+      while (start < at + length) {
+        const end = lineEnd(bytes, start);
+        lostFrom = lineKey(bytes, start, end);
+        writer.add(lostFrom, { bytes, start, end });
+        start = end + 1;
+      }
+      expectedAt = at + length;
     }
-    expectedAt = at + length;
+    if (lostFrom < last || writer === undefined) {
+      lost.push({ start: lostFrom, end: after(last) });
+    }
+    return { table: await writer?.finish(), lost };
+  } catch (error) {
+    // On a full disk it would take the room that is missing, and more of it with each attempt.
+    writer?.abandon();
+    throw error;
   }
-  if (lostFrom < last || writer === undefined) {
-    lost.push({ start: lostFrom, end: after(last) });
-  }
-  return { table: await writer?.finish(), lost };
 }
 
 /** What a table says of itself, where the checksum over that holds. */

@@ -204,6 +204,21 @@ Deno.test("runDoctor: --salvage keeps what is in tables whose files were swapped
   await store.close();
 });
 
+Deno.test("runDoctor: --salvage that finds the disk full leaves no table behind, however often", async () => {
+  const subject = await prepared();
+  subject.device.flipBit(`${DIRECTORY}/manifest.jsonl`, 10);
+  const files = subject.device.files();
+  const used = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  for (const room of [1_000, 2_000]) {
+    subject.device.faults.capacityBytes = used + room;
+    const error = await assertRejects(() => doctor(subject, { salvage: true }), ConvergeError);
+    assertEquals(error.code, "disk_full");
+    assertEquals(subject.device.files(), files);
+  }
+  subject.device.faults.capacityBytes = Infinity;
+  assertEquals((await doctor(subject, { salvage: true })).code, 0);
+});
+
 /** What `--salvage` must do for a directory that no node starts with. Returns what is kept. */
 async function salvaged(subject: VirtualStore, what: string): Promise<string> {
   const refusal = await subject.open().catch((error) => error);

@@ -2,8 +2,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
-import { DAMAGED_NAME, MANIFEST_NAME } from "../../src/storage/file_names.ts";
+import { DAMAGED_NAME, MANIFEST_NAME, tableName } from "../../src/storage/file_names.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import { readManifest } from "../../src/storage/manifest.ts";
+import { salvageTable } from "../../src/storage/salvage.ts";
 import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
@@ -234,6 +236,28 @@ Deno.test("LsmStore: every flipped bit of a table is detected, nothing wrong is 
     await store.close();
   }
   assert(kept > 0, "blocks that hold are kept");
+});
+
+Deno.test("salvageTable(): a full disk gets no table for which there is no room, however often", async () => {
+  const subject = new VirtualStore();
+  const written = await subject.open({ memtableBytes: 1 << 20 });
+  for (const key of KEYS) await written.apply([put(key, 1, { value: "x".repeat(100_000) })]);
+  await written.close();
+  const disk = subject.device.mount();
+  const { tables: [table] } = readManifest(disk, DIRECTORY)!;
+  const files = subject.device.files();
+  subject.device.faults.capacityBytes = 1.5 *
+    files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  for (const number of [100, 101]) {
+    const target = { disk, directory: DIRECTORY, number, keyspace: DATA };
+    const path = `${DIRECTORY}/${tableName(table!.number)}`;
+    const error = await assertRejects(
+      () => salvageTable(disk, path, table!, target),
+      ConvergeError,
+    );
+    assertEquals(error.code, "disk_full");
+    assertEquals(subject.device.files(), files);
+  }
 });
 
 /** A store whose newest table of the node's own documents has a bit flipped. */
