@@ -263,7 +263,7 @@ export class LsmStore implements Store {
       for (const source of sources) source.close();
       throw error;
     }
-    return new StoreScan(new MergeCursor(sources), isWanted);
+    return new StoreScan(new MergeCursor(sources), () => this.#closed, isWanted);
   }
 
   snapshot(): Snapshot {
