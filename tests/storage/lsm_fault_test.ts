@@ -609,6 +609,25 @@ Deno.test("LsmStore.checkpoint() makes an openable copy while serving", async ()
   await store.close();
 });
 
+Deno.test("LsmStore.checkpoint() that finds the disk full leaves nothing behind, and can be made later", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await applyAll(store, 1);
+  await store.flush();
+  subject.device.faults.capacityBytes = 0;
+  for (let i = 0; i < 2; i++) {
+    const error = await assertRejects(() => store.checkpoint("copy"), ConvergeError);
+    assertEquals(error.code, "disk_full");
+    assertEquals(subject.paths("").filter((path) => path.startsWith("copy")), []);
+  }
+  subject.device.faults.capacityBytes = Infinity;
+  await store.checkpoint("copy");
+  const copy = await subject.open({ directory: "copy" });
+  assertEquals(scanAll(copy).length, KEYS.length);
+  await copy.close();
+  await store.close();
+});
+
 Deno.test("LsmStore.get() throws closed after close()", async () => {
   const store = await new VirtualStore().open();
   await store.close();
