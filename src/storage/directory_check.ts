@@ -5,7 +5,7 @@ import type { Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import { recordFromLine } from "../record/record_line.ts";
 import { hashKey, mayContain } from "./bloom_filter.ts";
-import { filesOf, namesOfNoFile, readWhole } from "./data_directory.ts";
+import { filesOf, namesOfNoFile, readReadable } from "./data_directory.ts";
 import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
 import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
@@ -141,12 +141,18 @@ function checkNamedTable(disk: Disk, directory: string, table: ManifestTable): F
   const file = tableName(table.number);
   const size = disk.fileSize(`${directory}/${file}`);
   if (size === undefined) return [{ severity: "damage", file, problem: "it is missing" }];
-  const findings = checkTable(readWhole(disk, `${directory}/${file}`), file, table);
+  const { bytes, unreadable } = readReadable(disk, `${directory}/${file}`);
+  const findings = [...unreadableSectors(file, unreadable), ...checkTable(bytes, file, table)];
   if (size !== table.bytes) {
     const problem = `it has ${size} bytes, the manifest says ${table.bytes}`;
     findings.unshift({ severity: "damage", file, problem });
   }
   return findings;
+}
+
+function unreadableSectors(file: string, offsets: readonly number[]): Finding[] {
+  const problem = "the disk cannot read it";
+  return offsets.map((offset) => ({ severity: "damage", file, offset, problem }));
 }
 
 /** Tables of one run must not overlap. */
@@ -192,7 +198,9 @@ function checkLog(
   let previous: { number: number; bytes: number } | undefined;
   for (const number of segments) {
     const file = logName(number);
-    const bytes = withoutRoom(readWhole(disk, `${directory}/${file}`));
+    const { bytes: segment, unreadable } = readReadable(disk, `${directory}/${file}`);
+    const bytes = withoutRoom(segment);
+    findings.push(...unreadableSectors(file, unreadable));
     report.segments++;
     const found = readSegment(bytes, (start, end) => {
       report.records++;

@@ -7,7 +7,7 @@
  */
 import type { Disk } from "../platform/disk.ts";
 import { compareVersions } from "../record/version.ts";
-import { filesOf, namesOfNoFile, readWhole } from "./data_directory.ts";
+import { filesOf, namesOfNoFile, readReadable } from "./data_directory.ts";
 import { checkedRecord, type DirectoryReport, goodLines } from "./directory_check.ts";
 import {
   DAMAGED_NAME,
@@ -82,13 +82,13 @@ export async function salvageDirectory(
   for (const number of segments) {
     const name = logName(number);
     if (noFiles.has(name)) continue;
-    refuse(name, takeSegment(readWhole(disk, `${directory}/${name}`), take));
+    refuse(name, takeSegment(readReadable(disk, `${directory}/${name}`).bytes, take));
   }
   for (const number of tables) {
     const name = tableName(number);
     const known = manifest?.tables.find((table) => table.number === number);
     if (!noFiles.has(name)) {
-      const bytes = readWhole(disk, `${directory}/${name}`);
+      const { bytes } = readReadable(disk, `${directory}/${name}`);
       refuse(name, takeTable(bytes, name, known, take, result));
     } else if (known !== undefined) result.lost.push(allOf(name, known));
   }

@@ -1,6 +1,6 @@
 /** Reads a sorted table. Nothing is answered from bytes whose checksum was not seen to hold. */
 import { crc32 } from "node:zlib";
-import { ConvergeError } from "../errors.ts";
+import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Disk, ReadFile } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import { latin1 } from "../record/latin1.ts";
@@ -42,20 +42,30 @@ const READ_AHEAD_BYTES = (READ_AHEAD_BLOCKS + 2) * BLOCK_BYTES;
 const SCRATCH_BYTES_MAX = 64 * 1024;
 
 /**
- * Looks at a table's footer for nothing but its format: damage is for those who need more of it.
+ * Looks at a table's footer for nothing but its format. One that does not hold, or cannot be read, is
+ * for those who need more of it.
  *
- * @throws {ConvergeError} `wrong_data` for an unknown format; `disk_failed`.
+ * @throws {ConvergeError} `wrong_data` for an unknown format; `disk_failed` for one that does not open.
  */
 export function refuseUnknownFormat(disk: Disk, path: string): void {
   const file = disk.openRead(path);
   try {
-    const footerBytes = Math.min(file.sizeBytes, FOOTER_BYTES);
-    const format = formatOf(file.readAt(file.sizeBytes - footerBytes, footerBytes));
+    const format = readFormat(file);
     if (format !== undefined && format !== TABLE_FORMAT) {
       throw unknownFormat(path, format, TABLE_FORMAT);
     }
   } finally {
     file.close();
+  }
+}
+
+function readFormat(file: ReadFile): unknown {
+  const footerBytes = Math.min(file.sizeBytes, FOOTER_BYTES);
+  try {
+    return formatOf(file.readAt(file.sizeBytes - footerBytes, footerBytes));
+  } catch (error) {
+    if (isConvergeError(error, "disk_failed")) return undefined;
+    throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { DenoDisk } from "../../src/platform/deno/deno_disk.ts";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
+import type { Disk, ReadFile } from "../../src/platform/disk.ts";
 import { logName } from "../../src/storage/file_names.ts";
 import { frameOf } from "../../src/record/frame.ts";
 import { CONTENT_TYPE_LENGTH_MAX } from "../../src/record/record_line.ts";
@@ -218,6 +219,61 @@ Deno.test("runDoctor: --salvage that finds the disk full leaves no table behind,
   subject.device.faults.capacityBytes = Infinity;
   assertEquals((await doctor(subject, { salvage: true })).code, 0);
 });
+
+Deno.test("runDoctor: what the disk cannot read is damage, and the rest is kept", async () => {
+  for (const ending of [".sst", ".log", "manifest.jsonl"]) {
+    for (const isEnd of [false, true]) {
+      const subject = new VirtualStore();
+      const written = await subject.open({ memtableBytes: 1 << 20 });
+      const value = "x".repeat(1_000);
+      for (const key of KEYS) await written.apply([put(key, 1, { value })]);
+      await written.flush();
+      for (const key of KEYS) await written.apply([put(`l${key}`, 2, { value })]);
+      subject.device.crash({ power: false });
+      const [path] = subject.paths(ending);
+      const disk = withBadSector(subject, path!, isEnd ? subject.size(path!) - 1 : 0);
+      const name = path!.slice(DIRECTORY.length + 1);
+      const found = await doctor(subject, { disk });
+      assertEquals(found.code, 1);
+      assert(found.text.includes(`damage: ${name}`), found.text);
+      const { code, text } = await doctor(subject, { disk, salvage: true });
+      assertEquals(code, 0, text);
+      assertEquals((await doctor(subject)).code, 0);
+      const store = await subject.open();
+      const kept = scanAll(store).length;
+      assert(kept >= KEYS.length && kept <= 2 * KEYS.length, `${name}: ${kept}`);
+      await store.close();
+    }
+  }
+});
+
+/** The disk with a sector of a file that it does not read. */
+function withBadSector(subject: VirtualStore, path: string, at: number): Disk {
+  const disk = subject.device.mount();
+  const bad = at - at % 4096;
+  const openRead = (opened: string): ReadFile => {
+    const file = disk.openRead(opened);
+    if (opened !== path) return file;
+    const check = (offset: number, length: number) => {
+      if (offset >= bad + 4096 || offset + length <= bad) return;
+      throw new ConvergeError("disk_failed", `Cannot read ${path}: injected error`);
+    };
+    const { sizeBytes } = file;
+    return {
+      sizeBytes,
+      readAt: (offset, length) => (check(offset, length), file.readAt(offset, length)),
+      readInto: (offset, target) => (check(offset, target.length), file.readInto(offset, target)),
+      close: () => file.close(),
+    };
+  };
+  return new Proxy(disk, {
+    get: (target, name) => {
+      if (name === "openRead") return openRead;
+      const member = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
 
 /** What `--salvage` must do for a directory that no node starts with. Returns what is kept. */
 async function salvaged(subject: VirtualStore, what: string): Promise<string> {
