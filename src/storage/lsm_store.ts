@@ -516,6 +516,7 @@ export class LsmStore implements Store {
     const runs = this.#maintenance.runsMax();
     if (runs >= RUNS_SLOW) await delay(this.#clock, 1);
     while (this.#maintenance.runsMax() >= RUNS_STOP && this.#maintenance.isCompacting) {
+      if (this.#maintenance.compactionError !== undefined) throw this.#maintenance.compactionError;
       await this.#maintenance.progress();
     }
     if (this.#memtableFill < 1) return;
