@@ -56,6 +56,8 @@ export interface LsmStoreOptions {
   memtableBytes?: number;
   /** Bound of the block cache, in bytes. */
   cacheBytes?: number;
+  /** Bound of the table files that are open at a time; default: `OPEN_FILES_MAX` of `table_files.ts`. */
+  openFilesMax?: number;
   log?: Log;
   /** The store can no longer keep its promise (an fsync failed): the node must stop. Called once. */
   onFatal?: (error: ConvergeError) => void;
@@ -148,6 +150,7 @@ export class LsmStore implements Store {
       disk,
       directory,
       cache: this.#cache,
+      openFilesMax: options.openFilesMax,
       log: options.log,
       onDamage: (table, error) => this.#maintenance.repair(table, error),
     });

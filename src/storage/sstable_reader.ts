@@ -33,6 +33,7 @@ import {
   type TableIndex,
   type TableProperties,
 } from "./sstable_format.ts";
+import type { FileHolder, TableFiles } from "./table_files.ts";
 import { unknownFormat } from "./unknown_format.ts";
 
 /** Blocks that a cursor reads in one go at most, and bytes: those of long values are long. */
@@ -71,7 +72,7 @@ function readFormat(file: ReadFile): unknown {
 
 /** Which table, and what it shares with the others. */
 export interface TableReaderOptions extends TableIdentity {
-  disk: Disk;
+  files: TableFiles;
   directory: string;
   number: number;
   bytes: number;
@@ -81,7 +82,7 @@ export interface TableReaderOptions extends TableIdentity {
 }
 
 /** An immutable table. Index and filter are read when first needed. */
-export class TableReader implements TableIdentity {
+export class TableReader implements TableIdentity, FileHolder {
   readonly number: number;
   readonly name: string;
   readonly bytes: number;
@@ -129,7 +130,7 @@ export class TableReader implements TableIdentity {
     const length = index.offsets[number + 1]! - index.offsets[number]!;
     if (this.#options.cache.admits(length)) return findRecord(this.block(number), key);
     const block = scratchOf(length);
-    this.#file ??= this.#options.disk.openRead(this.path);
+    this.#file ??= this.#options.files.open(this.path, this);
     this.#file.readInto(index.offsets[number]!, block);
     this.#check(number, block);
     return findRecord(block, key, copyLine);
@@ -169,7 +170,7 @@ export class TableReader implements TableIdentity {
     const length = offsets[number + count]! - offset;
     const fits = buffer !== undefined && length <= buffer.byteLength;
     const bytes = fits ? buffer.subarray(0, length) : new Uint8Array(length);
-    this.#file ??= this.#options.disk.openRead(this.path);
+    this.#file ??= this.#options.files.open(this.path, this);
     this.#file.readInto(offset, bytes);
     const blocks: Uint8Array[] = [];
     for (let i = number; i < number + count; i++) {
@@ -203,8 +204,15 @@ export class TableReader implements TableIdentity {
 
   close(): void {
     this.#options.cache.drop(this.#blocks);
-    this.#file?.close();
+    this.closeFile();
+  }
+
+  closeFile(): void {
+    const file = this.#file;
+    if (file === undefined) return;
     this.#file = undefined;
+    this.#options.files.closed(this);
+    file.close();
   }
 
   #retireIfUnused(): void {
@@ -217,7 +225,7 @@ export class TableReader implements TableIdentity {
 
   #readIndex(): TableIndex {
     try {
-      this.#file ??= this.#options.disk.openRead(this.path);
+      this.#file ??= this.#options.files.open(this.path, this);
       const { sizeBytes } = this.#file;
       if (sizeBytes !== this.bytes) {
         throw new ConvergeError(
@@ -244,7 +252,7 @@ export class TableReader implements TableIdentity {
   }
 
   #read(offset: number, length: number): Uint8Array {
-    this.#file ??= this.#options.disk.openRead(this.path);
+    this.#file ??= this.#options.files.open(this.path, this);
     return this.#file.readAt(offset, length);
   }
 

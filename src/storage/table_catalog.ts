@@ -8,6 +8,7 @@ import { type Manifest, writeManifest } from "./manifest.ts";
 import { TableReader, type TableReaderOptions } from "./sstable_reader.ts";
 import type { WrittenTable } from "./sstable_writer.ts";
 import { removeTables } from "./table_builder.ts";
+import { TableFiles } from "./table_files.ts";
 import { TableSet } from "./table_set.ts";
 
 /** What one edit changes. */
@@ -30,6 +31,7 @@ export interface CatalogOptions {
   disk: Disk;
   directory: string;
   cache: BlockCache;
+  openFilesMax?: number | undefined;
   log?: Log | undefined;
   onDamage: NonNullable<TableReaderOptions["onDamage"]>;
 }
@@ -37,6 +39,7 @@ export interface CatalogOptions {
 /** Invariant: `tables` is what the manifest on disk names (while no edit is under way). */
 export class TableCatalog {
   readonly #options: CatalogOptions;
+  readonly #files: TableFiles;
   #manifest: Manifest;
   #tables: TableSet;
   /** The edits under way, one after the other. */
@@ -46,11 +49,12 @@ export class TableCatalog {
 
   constructor(manifest: Manifest, options: CatalogOptions) {
     this.#options = options;
+    const files = this.#files = new TableFiles(options.disk, options.openFilesMax);
     this.#manifest = manifest;
     this.#tables = new TableSet(
       manifest.tables.map((table) => ({
         run: table.run,
-        table: new TableReader({ ...options, ...table }),
+        table: new TableReader({ ...options, ...table, files }),
       })),
     );
   }
@@ -93,7 +97,8 @@ export class TableCatalog {
     const kept = [...this.#tables.all()].filter(({ table }) => !removed.has(table));
     const added = add.map((table) => {
       invariant(run !== undefined, "added tables belong to a run");
-      return { run, table: new TableReader({ ...this.#options, ...table }, table.index) };
+      const options = { ...this.#options, ...table, files: this.#files };
+      return { run, table: new TableReader(options, table.index) };
     });
     const named = [...added, ...kept];
     const next: Manifest = {
