@@ -4,6 +4,7 @@ import type { Disk, ReadFile } from "../platform/disk.ts";
 import { MANIFEST_NAME, parseName, TEMPORARY_SUFFIX } from "./file_names.ts";
 import { segmentNumbers } from "./log_segments.ts";
 import type { Manifest } from "./manifest.ts";
+import { readSegment } from "./wal_reader.ts";
 
 /** What there is for a manifest. Without one every table and segment counts. */
 export interface DirectoryFiles {
@@ -39,6 +40,19 @@ export function namesOfNoFile(disk: Disk, directory: string, names: readonly str
     (name === MANIFEST_NAME || name.endsWith(TEMPORARY_SUFFIX) || parseName(name) !== undefined) &&
     disk.fileSize(`${directory}/${name}`) === undefined
   );
+}
+
+/**
+ * Whether a directory without a manifest never held anything: a first start that was interrupted leaves
+ * an empty segment at most; anything more needs its manifest.
+ */
+export function isUnbegunDirectory(disk: Disk, directory: string): boolean {
+  return disk.list(directory).every((name) => {
+    const file = parseName(name);
+    if (file?.kind !== "log") return file === undefined;
+    const { lines, damage } = readSegment(readWhole(disk, `${directory}/${name}`), () => {});
+    return lines === 0 && damage === undefined;
+  });
 }
 
 /** The least that a disk fails to read at a time. */

@@ -5,7 +5,7 @@ import type { Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import { recordFromLine } from "../record/record_line.ts";
 import { hashKey, mayContain } from "./bloom_filter.ts";
-import { filesOf, namesOfNoFile, readReadable } from "./data_directory.ts";
+import { filesOf, isUnbegunDirectory, namesOfNoFile, readReadable } from "./data_directory.ts";
 import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
 import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
@@ -55,6 +55,13 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
     report.findings.push({ severity: "damage", file, problem: "it is no file" });
   }
   const names = listed.filter((name) => !noFiles.has(name));
+  if (listed.every((name) => name !== MANIFEST_NAME && !noFiles.has(name))) {
+    if (isUnbegunDirectory(disk, directory)) {
+      const problem = "it is missing: the first start was interrupted; the next one begins anew";
+      report.findings.push({ severity: "note", file: MANIFEST_NAME, problem });
+      return report;
+    }
+  }
   if (!noFiles.has(MANIFEST_NAME)) {
     report.manifest = checkManifest(disk, directory, report.findings);
   }

@@ -6,8 +6,8 @@
  */
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import { filesOf, namesOfNoFile, readWhole } from "./data_directory.ts";
-import { logName, MANIFEST_NAME, parseName, tableName } from "./file_names.ts";
+import { filesOf, isUnbegunDirectory, namesOfNoFile, readWhole } from "./data_directory.ts";
+import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { lineFacts, lineKey } from "./line_record.ts";
 import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
@@ -161,22 +161,14 @@ function replay(
 }
 
 async function createManifest(disk: Disk, directory: string): Promise<Manifest> {
-  const files = disk.list(directory).filter((name) => parseName(name) !== undefined);
-  // A first start that was interrupted leaves an empty segment; anything more needs its manifest.
-  const isLeftover = files.every((name) =>
-    parseName(name)!.kind === "log" && isEmptySegment(readWhole(disk, `${directory}/${name}`))
-  );
-  if (!isLeftover) throw damaged(directory, MANIFEST_NAME, "it is missing", {});
+  if (!isUnbegunDirectory(disk, directory)) {
+    throw damaged(directory, MANIFEST_NAME, "it is missing", {});
+  }
   const manifest: Manifest = { next: 2, log: 1, highestCounter: 0, lastLoss: 0, tables: [] };
   const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
   log.close();
   await writeManifest(disk, directory, manifest);
   return manifest;
-}
-
-function isEmptySegment(bytes: Uint8Array): boolean {
-  const { lines, damage } = readSegment(bytes, () => {});
-  return lines === 0 && damage === undefined;
 }
 
 function readManifestOrStop(disk: Disk, directory: string): Manifest | undefined {

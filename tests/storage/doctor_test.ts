@@ -102,6 +102,24 @@ Deno.test("runDoctor: a lost manifest is rebuilt, the newest versions win", asyn
   await store.close();
 });
 
+Deno.test("runDoctor: what a first start leaves that was interrupted is no damage, as at the next", async () => {
+  let checked = 0;
+  for (let operation = 1; operation <= 12; operation++) {
+    for (const power of [false, true]) {
+      const subject = new VirtualStore(operation);
+      subject.device.crashAtOperation(operation);
+      await subject.open().catch(() => {});
+      subject.device.crash({ power });
+      if (subject.paths("").length === 0) continue; // nothing to check
+      const { code, text } = await doctor(subject);
+      assertEquals(code, 0, `operation ${operation}: ${text}`);
+      await (await subject.open()).close();
+      checked++;
+    }
+  }
+  assert(checked > 6, `${checked} checked`);
+});
+
 Deno.test("runDoctor: refuses a directory in use", async () => {
   const subject = await prepared();
   const disk = subject.device.mount();
