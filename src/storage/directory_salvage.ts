@@ -6,7 +6,6 @@
  * it needs nothing but intact blocks and lines, and one path serves every kind of damage.
  */
 import type { Disk } from "../platform/disk.ts";
-import { compareVersions } from "../record/version.ts";
 import { filesOf, namesOfNoFile, readReadable } from "./data_directory.ts";
 import { checkedRecord, type DirectoryReport, goodLines } from "./directory_check.ts";
 import {
@@ -20,6 +19,7 @@ import {
 import { lineEnd, type LineRecord } from "./line_record.ts";
 import { segmentNumbers } from "./log_segments.ts";
 import { type ManifestTable, writeManifest } from "./manifest.ts";
+import { LineSource, NewestLines } from "./newest_lines.ts";
 import { goodBlocks, type LostRange, ownIdentity } from "./salvage.ts";
 import { isSameTable, propertiesFromJson } from "./sstable_format.ts";
 import { TableWriter } from "./sstable_writer.ts";
@@ -56,16 +56,11 @@ export async function salvageDirectory(
   const { directory, manifest } = report;
   const names = disk.list(directory);
   const result: SalvageReport = { kept: 0, movedAside: [], lost: [], refused: [] };
-  const newestOf = new Map<Keyspace, Map<string, LineRecord>>();
+  const newest = new NewestLines();
   let highestCounter = manifest?.highestCounter ?? 0;
-  const take = (keyspace: Keyspace, record: LineRecord) => {
-    let records = newestOf.get(keyspace);
-    if (records === undefined) newestOf.set(keyspace, records = new Map());
-    const known = records.get(record.key);
+  const takerOf = (path: string) => (keyspace: Keyspace, record: LineRecord) => {
     if (keyspace === DATA) highestCounter = Math.max(highestCounter, record.counter);
-    // An erase forgets its own version too.
-    const order = known === undefined ? 1 : compareVersions(record, known);
-    if (order > 0 || (order === 0 && record.erase)) records.set(record.key, record);
+    newest.take(keyspace, path, record);
   };
   const aside = `${directory}/${DAMAGED_NAME}`;
   const inAside = disk.list(aside);
@@ -82,14 +77,16 @@ export async function salvageDirectory(
   for (const number of segments) {
     const name = logName(number);
     if (noFiles.has(name)) continue;
-    refuse(name, takeSegment(readReadable(disk, `${directory}/${name}`).bytes, take));
+    const path = `${directory}/${name}`;
+    refuse(name, takeSegment(readReadable(disk, path).bytes, takerOf(path)));
   }
   for (const number of tables) {
     const name = tableName(number);
     const known = manifest?.tables.find((table) => table.number === number);
     if (!noFiles.has(name)) {
-      const { bytes } = readReadable(disk, `${directory}/${name}`);
-      refuse(name, takeTable(bytes, name, known, take, result));
+      const path = `${directory}/${name}`;
+      const { bytes } = readReadable(disk, path);
+      refuse(name, takeTable(bytes, name, known, takerOf(path), result));
     } else if (known !== undefined) result.lost.push(allOf(name, known));
   }
   const numbers = [...names, ...inAside].map((name) => parseName(name)?.number ?? 0);
@@ -102,7 +99,7 @@ export async function salvageDirectory(
   for (const name of noFiles) {
     if (name.endsWith(TEMPORARY_SUFFIX)) setAside(name);
   }
-  const rebuilt = await writeTables(newestOf, { disk, directory, next });
+  const rebuilt = await writeTables(newest, { disk, directory, next });
   for (const { properties } of rebuilt) result.kept += properties.records;
   const log = (segmentNumbers(names).at(-1) ?? 0) + 1;
   (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
@@ -129,18 +126,19 @@ export async function salvageDirectory(
 
 /** Writes records into tables with the numbers from `next` on. Where that fails none is left. */
 async function writeTables(
-  newestOf: ReadonlyMap<Keyspace, ReadonlyMap<string, LineRecord>>,
+  newest: NewestLines,
   { disk, directory, next }: { disk: Disk; directory: string; next: number },
 ): Promise<ManifestTable[]> {
   const tables: ManifestTable[] = [];
+  const source = new LineSource(disk);
   let number = next;
   let writer: TableWriter | undefined;
   try {
-    for (const [keyspace, records] of newestOf) {
+    for (const keyspace of newest.keyspaces) {
       const run = number;
-      for (const record of inKeyOrder(records)) {
+      for (const place of newest.inKeyOrder(keyspace)) {
         writer ??= new TableWriter({ disk, directory, keyspace, number: number++ });
-        writer.add(record.key, record);
+        writer.add(place.key, source.read(place));
         if (writer.bytes < TABLE_BYTES) continue;
         tables.push({ run, ...await writer.finish() });
         writer = undefined;
@@ -154,12 +152,9 @@ async function writeTables(
     writer?.abandon();
     removeTables(tables, { disk, directory });
     throw error;
+  } finally {
+    source.close();
   }
-}
-
-function inKeyOrder(records: ReadonlyMap<string, LineRecord>): LineRecord[] {
-  return [...records.values()].filter(({ erase }) => !erase)
-    .sort((a, b) => a.key < b.key ? -1 : 1);
 }
 
 /** `name`, with a number behind it where that is taken. */

@@ -1,4 +1,4 @@
-/** The open files of tables: bounded, since a process may have so many and no more. */
+/** Files that are read now and then, mostly of tables: a process may have so many open and no more. */
 import type { Disk, ReadFile } from "../platform/disk.ts";
 
 /** Tables of 16 GiB together; beyond, one that was closed is opened again when it is read. */
