@@ -355,7 +355,7 @@ export class Maintenance {
         run: run.id,
         remove: [table],
         lastLoss: number,
-        dispose: ({ path }) => disk.rename(path, file),
+        aside,
       });
     }
     this.#damaged.delete(table);

@@ -23,8 +23,8 @@ export interface CatalogEdit {
   highestCounter?: number;
   /** What `Store.lastLoss` says afterwards. */
   lastLoss?: number;
-  /** What to do with a removed table's file once nobody reads it; default: remove it. */
-  dispose?: (table: TableReader) => void;
+  /** Where the files of removed tables go once nobody reads them; default: they are removed. */
+  aside?: string;
 }
 
 export interface CatalogOptions {
@@ -75,8 +75,8 @@ export class TableCatalog {
   /**
    * Makes an edit, durably; readers see it when this resolves.
    *
-   * @throws {ConvergeError} `disk_full` (nothing changed and the added tables are removed, or all is
-   * done but for the files that are not named any more); `disk_failed` (unknown).
+   * @throws {ConvergeError} `disk_full` (nothing changed and the added tables are removed);
+   * `disk_failed` (unknown).
    */
   commit(edit: CatalogEdit): Promise<void> {
     const done = this.#tail.then(() => this.#commit(edit));
@@ -127,15 +127,33 @@ export class TableCatalog {
     const logBefore = this.#manifest.log;
     this.#manifest = next;
     this.#tables = new TableSet(named);
-    const dispose = edit.dispose ?? (({ path }: TableReader) => this.#discard(path));
-    for (const table of removed) table.retire(() => dispose(table));
+    const { aside } = edit;
+    for (const table of removed) {
+      table.retire(() =>
+        aside === undefined ? this.#discard(table.path) : this.#setAside(table, aside)
+      );
+    }
     for (let log = logBefore; log < next.log; log++) this.#discard(`${directory}/${logName(log)}`);
   }
 
-  /** Removes a file that the manifest does not name. One that is left is removed at the next start. */
+  /** Never throws: who lets go of a table last need not know of its damage. */
+  #setAside({ path, name }: TableReader, aside: string): void {
+    try {
+      this.#options.disk.rename(path, `${aside}/${name}`);
+    } catch (error) {
+      this.#noteLeft(path, error);
+    }
+  }
+
+  /** Removes a file that the manifest does not name. */
   #discard(path: string): void {
-    const { disk, log } = this.#options;
+    const { disk } = this.#options;
     this.#discarding = this.#discarding.then(() => disk.discard(path))
-      .catch((error) => log?.warn("storage.file_left", { path, reason: String(error) }));
+      .catch((error) => this.#noteLeft(path, error));
+  }
+
+  /** A file that is left is removed at the next start. */
+  #noteLeft(path: string, error: unknown): void {
+    this.#options.log?.warn("storage.file_left", { path, reason: String(error) });
   }
 }

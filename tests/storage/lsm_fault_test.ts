@@ -326,6 +326,25 @@ Deno.test("LsmStore: what was kept of a damaged table stays, though the disk is 
   await again.close();
 });
 
+Deno.test("Snapshot.close(): ends though the damaged table that it held cannot be set aside", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  const rename: Disk["rename"] = (from, to) => {
+    if (to.includes(`/${DAMAGED_NAME}/`)) throw new ConvergeError("disk_failed", "injected error");
+    disk.rename(from, to);
+  };
+  const store = await subject.open({ disk: forwarding(disk, { rename }) });
+  await applyAll(store, 3);
+  await store.flush();
+  const snapshot = store.snapshot();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 10);
+  assertThrows(() => store.get(DATA, "a"), ConvergeError);
+  await store.settled();
+  snapshot.close();
+  assertEquals(subject.fatal, []);
+  await store.close();
+});
+
 Deno.test("LsmStore: tables whose files were swapped are damaged, and neither is taken for the other", async () => {
   const subject = new VirtualStore();
   const written = await subject.open();
