@@ -20,13 +20,15 @@ export function nextStep({ status, problem, passing }: ClientError): string {
 }
 
 /** The next step after a node could not start or go on, or a file could not be used. */
-export function nextStepOfNode({ code, cause }: ConvergeError): string {
+export function nextStepOfNode({ code, cause, details }: ConvergeError): string {
   if (cause instanceof Deno.errors.NotCapable) return `; ${ONLY_DATA}`;
   switch (code) {
     case "data_locked":
       return "; stop the node that has it, or name another with --data";
     case "wrong_data":
-      return "; name the right --data or --id";
+      return details.format === undefined
+        ? "; name the right --data or --id"
+        : "; run the version of converge that wrote it";
     case "disk_full":
       return "; make room, then start it again";
     default:

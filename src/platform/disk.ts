@@ -32,7 +32,7 @@ export interface Disk {
   truncate(path: string, lengthBytes: number): void;
   /** Atomically replaces `to` by `from`. */
   rename(from: string, to: string): void;
-  /** Hard-links (or, where that cannot be had, copies) `from` to the new name `to`. */
+  /** Hard-links (or, where that cannot be had, copies durably) `from` to the new name `to`. */
   link(from: string, to: string): void;
   /** Removes a file; fine if absent. */
   remove(path: string): void;

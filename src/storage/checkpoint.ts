@@ -15,25 +15,43 @@ export interface CheckpointOptions {
   tables: readonly TableReader[];
 }
 
-/** @throws {ConvergeError} `bad_request` when the directory has files; `disk_full`; `disk_failed`. */
+/**
+ * @throws {ConvergeError} `bad_request` when the directory has files; `disk_full`, `disk_failed`: then
+ * it has none.
+ */
 export async function writeCheckpoint(options: CheckpointOptions): Promise<void> {
   const { disk, directory, tables } = options;
-  const manifest: Manifest = { ...options.manifest, log: 1 };
+  disk.makeDirectory(directory);
+  if (disk.list(directory).length > 0) {
+    throw new ConvergeError("bad_request", `Cannot checkpoint into ${directory}: it is not empty`);
+  }
   for (const table of tables) table.acquire();
   try {
-    disk.makeDirectory(directory);
-    if (disk.list(directory).length > 0) {
-      throw new ConvergeError(
-        "bad_request",
-        `Cannot checkpoint into ${directory}: it is not empty`,
-      );
-    }
-    for (const { path, name } of tables) disk.link(path, `${directory}/${name}`);
-    const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
-    log.close();
-    await disk.syncDirectory(directory);
-    await writeManifest(disk, directory, manifest);
+    await writeFiles(options);
+  } catch (error) {
+    // Its links would keep the room of tables that compaction has replaced.
+    empty(disk, directory);
+    throw error;
   } finally {
     for (const table of tables) table.release();
+  }
+}
+
+async function writeFiles({ disk, directory, tables, ...rest }: CheckpointOptions): Promise<void> {
+  const manifest: Manifest = { ...rest.manifest, log: 1 };
+  for (const { path, name } of tables) disk.link(path, `${directory}/${name}`);
+  const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
+  log.close();
+  await disk.syncDirectory(directory);
+  await writeManifest(disk, directory, manifest);
+}
+
+/** Never throws: what a failing disk leaves has no manifest, and does not open. */
+function empty(disk: Disk, directory: string): void {
+  try {
+    // The manifest first.
+    for (const name of disk.list(directory).reverse()) disk.remove(`${directory}/${name}`);
+  } catch {
+    // The disk is failing.
   }
 }

@@ -5,24 +5,13 @@ import type { Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import { recordFromLine } from "../record/record_line.ts";
 import { hashKey, mayContain } from "./bloom_filter.ts";
-import {
-  logName,
-  MANIFEST_NAME,
-  namesOfNoFile,
-  parseName,
-  tableName,
-  TEMPORARY_SUFFIX,
-} from "./file_names.ts";
+import { filesOf, isUnbegunDirectory, namesOfNoFile, readReadable } from "./data_directory.ts";
+import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
-import {
-  isUnbegun,
-  type LogProblem,
-  missingSegments,
-  segmentNumbers,
-  segmentProblem,
-} from "./log_segments.ts";
+import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
-import { isSameProperties, parseTable, type TableProperties } from "./sstable_format.ts";
+import { isSameTable, parseTable, type TableIdentity } from "./sstable_format.ts";
+import { refuseUnknownFormat } from "./sstable_reader.ts";
 import { isChecked, isTagged, mutationAt } from "./wal_format.ts";
 import { readSegment, withoutRoom } from "./wal_reader.ts";
 
@@ -49,7 +38,7 @@ export interface DirectoryReport {
 /**
  * Checks everything. Does not take the lock: the caller does.
  *
- * @throws {ConvergeError} `wrong_data` for a manifest or log of an unknown format.
+ * @throws {ConvergeError} `wrong_data` for a file of an unknown format.
  */
 export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
   const report: DirectoryReport = {
@@ -66,10 +55,19 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
     report.findings.push({ severity: "damage", file, problem: "it is no file" });
   }
   const names = listed.filter((name) => !noFiles.has(name));
+  if (listed.every((name) => name !== MANIFEST_NAME && !noFiles.has(name))) {
+    if (isUnbegunDirectory(disk, directory)) {
+      const problem = "it is missing: the first start was interrupted; the next one begins anew";
+      report.findings.push({ severity: "note", file: MANIFEST_NAME, problem });
+      return report;
+    }
+  }
   if (!noFiles.has(MANIFEST_NAME)) {
     report.manifest = checkManifest(disk, directory, report.findings);
   }
   const { manifest } = report;
+  const { tables, segments, leftovers } = filesOf(names, manifest);
+  for (const number of tables) refuseUnknownFormat(disk, `${directory}/${tableName(number)}`);
   if (manifest !== undefined) {
     for (const table of manifest.tables) {
       report.tables++;
@@ -79,22 +77,16 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
     }
     report.findings.push(...checkRuns(manifest));
   }
-  checkLog(disk, report, { names, noFiles });
-  for (const name of names) {
-    const isLeftover = manifest !== undefined && isUnnamed(name, manifest);
-    if (isLeftover || name.endsWith(TEMPORARY_SUFFIX)) {
-      report.findings.push({
-        severity: "note",
-        file: name,
-        problem: "a leftover of interrupted work; removed at the next start",
-      });
-    }
+  checkLog(disk, report, { segments, noFiles });
+  for (const file of leftovers) {
+    const problem = "a leftover of interrupted work; removed at the next start";
+    report.findings.push({ severity: "note", file, problem });
   }
   return report;
 }
 
 /** What is wrong with a table's bytes; `known` is what the manifest says about it. */
-export function checkTable(bytes: Uint8Array, file: string, known?: TableProperties): Finding[] {
+export function checkTable(bytes: Uint8Array, file: string, known?: TableIdentity): Finding[] {
   const findings: Finding[] = [];
   const damage = (problem: string, offset?: number) =>
     void findings.push({
@@ -146,8 +138,8 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TablePropert
     }
     if (previous !== properties.last) damage("its last key is wrong");
   }
-  if (known !== undefined && !isSameProperties(known, properties)) {
-    damage("its properties are not those that the manifest has");
+  if (known !== undefined && !isSameTable(parsed, known)) {
+    damage("it is not the table that the manifest names");
   }
   return findings;
 }
@@ -156,12 +148,18 @@ function checkNamedTable(disk: Disk, directory: string, table: ManifestTable): F
   const file = tableName(table.number);
   const size = disk.fileSize(`${directory}/${file}`);
   if (size === undefined) return [{ severity: "damage", file, problem: "it is missing" }];
-  const findings = checkTable(readWhole(disk, `${directory}/${file}`), file, table.properties);
+  const { bytes, unreadable } = readReadable(disk, `${directory}/${file}`);
+  const findings = [...unreadableSectors(file, unreadable), ...checkTable(bytes, file, table)];
   if (size !== table.bytes) {
     const problem = `it has ${size} bytes, the manifest says ${table.bytes}`;
     findings.unshift({ severity: "damage", file, problem });
   }
   return findings;
+}
+
+function unreadableSectors(file: string, offsets: readonly number[]): Finding[] {
+  const problem = "the disk cannot read it";
+  return offsets.map((offset) => ({ severity: "damage", file, offset, problem }));
 }
 
 /** Tables of one run must not overlap. */
@@ -199,16 +197,17 @@ function checkManifest(
 function checkLog(
   disk: Disk,
   report: DirectoryReport,
-  { names, noFiles }: { names: readonly string[]; noFiles: ReadonlySet<string> },
+  { segments, noFiles }: { segments: readonly number[]; noFiles: ReadonlySet<string> },
 ): void {
   const { directory, manifest, findings } = report;
   const damage = (found: LogProblem) => void findings.push({ severity: "damage", ...found });
-  const numbers = segmentNumbers(names, manifest?.log);
-  missingSegments(numbers, manifest?.log).filter(({ file }) => !noFiles.has(file)).forEach(damage);
+  missingSegments(segments, manifest?.log).filter(({ file }) => !noFiles.has(file)).forEach(damage);
   let previous: { number: number; bytes: number } | undefined;
-  for (const number of numbers) {
+  for (const number of segments) {
     const file = logName(number);
-    const bytes = withoutRoom(readWhole(disk, `${directory}/${file}`));
+    const { bytes: segment, unreadable } = readReadable(disk, `${directory}/${file}`);
+    const bytes = withoutRoom(segment);
+    findings.push(...unreadableSectors(file, unreadable));
     report.segments++;
     const found = readSegment(bytes, (start, end) => {
       report.records++;
@@ -219,7 +218,7 @@ function checkLog(
       }
     });
     const { validBytes } = found;
-    const isForgotten = previous !== undefined && number === numbers.at(-1) && isUnbegun(found);
+    const isForgotten = previous !== undefined && number === segments.at(-1) && isUnbegun(found);
     const previousBytes = previous?.number === number - 1 ? previous.bytes : 0;
     const problem = isForgotten ? undefined : segmentProblem(found, { number, previousBytes });
     if (problem !== undefined) damage(problem);
@@ -251,21 +250,6 @@ export function goodLines(bytes: Uint8Array): { start: number; end: number }[] {
     start = end + 1;
   }
   return lines;
-}
-
-export function readWhole(disk: Disk, path: string): Uint8Array {
-  const file = disk.openRead(path);
-  try {
-    return file.readAt(0, file.sizeBytes);
-  } finally {
-    file.close();
-  }
-}
-
-function isUnnamed(name: string, { tables, log }: Manifest): boolean {
-  const file = parseName(name);
-  if (file?.kind === "log") return file.number < log;
-  return file?.kind === "sst" && !tables.some(({ number }) => number === file.number);
 }
 
 function messageOf(error: unknown): string {

@@ -6,23 +6,25 @@
  * it needs nothing but intact blocks and lines, and one path serves every kind of damage.
  */
 import type { Disk } from "../platform/disk.ts";
-import { compareVersions } from "../record/version.ts";
-import { checkedRecord, type DirectoryReport, goodLines, readWhole } from "./directory_check.ts";
+import { filesOf, namesOfNoFile, readReadable } from "./data_directory.ts";
+import { checkedRecord, type DirectoryReport, goodLines } from "./directory_check.ts";
 import {
   DAMAGED_NAME,
+  logName,
   MANIFEST_NAME,
-  namesOfNoFile,
   parseName,
+  tableName,
   TEMPORARY_SUFFIX,
 } from "./file_names.ts";
 import { lineEnd, type LineRecord } from "./line_record.ts";
 import { segmentNumbers } from "./log_segments.ts";
 import { type ManifestTable, writeManifest } from "./manifest.ts";
-import { goodBlocks, type LostRange, ownProperties } from "./salvage.ts";
-import { isSameProperties, propertiesFromJson } from "./sstable_format.ts";
+import { LineSource, NewestLines } from "./newest_lines.ts";
+import { goodBlocks, type LostRange, ownIdentity } from "./salvage.ts";
+import { isSameTable, propertiesFromJson } from "./sstable_format.ts";
 import { TableWriter } from "./sstable_writer.ts";
 import { DATA, type Keyspace } from "./store.ts";
-import { TABLE_BYTES } from "./table_builder.ts";
+import { removeTables, TABLE_BYTES } from "./table_builder.ts";
 import { mutationAt } from "./wal_format.ts";
 import { LogWriter } from "./wal_writer.ts";
 
@@ -54,16 +56,11 @@ export async function salvageDirectory(
   const { directory, manifest } = report;
   const names = disk.list(directory);
   const result: SalvageReport = { kept: 0, movedAside: [], lost: [], refused: [] };
-  const newestOf = new Map<Keyspace, Map<string, LineRecord>>();
+  const newest = new NewestLines();
   let highestCounter = manifest?.highestCounter ?? 0;
-  const take = (keyspace: Keyspace, record: LineRecord) => {
-    let records = newestOf.get(keyspace);
-    if (records === undefined) newestOf.set(keyspace, records = new Map());
-    const known = records.get(record.key);
+  const takerOf = (path: string) => (keyspace: Keyspace, record: LineRecord) => {
     if (keyspace === DATA) highestCounter = Math.max(highestCounter, record.counter);
-    // An erase forgets its own version too.
-    const order = known === undefined ? 1 : compareVersions(record, known);
-    if (order > 0 || (order === 0 && record.erase)) records.set(record.key, record);
+    newest.take(keyspace, path, record);
   };
   const aside = `${directory}/${DAMAGED_NAME}`;
   const inAside = disk.list(aside);
@@ -73,54 +70,37 @@ export async function salvageDirectory(
     disk.rename(`${directory}/${name}`, `${aside}/${free}`);
     result.movedAside.push(free);
   };
-  const files = names.filter((name) => parseName(name) !== undefined);
-  for (const name of files) {
-    const { kind, number } = parseName(name)!;
-    const isCounted = manifest === undefined ||
-      (kind === "log"
-        ? number >= manifest.log
-        : manifest.tables.some((table) => table.number === number));
-    if (!isCounted) continue;
-    const known = kind === "sst"
-      ? manifest?.tables.find((table) => table.number === number)
-      : undefined;
-    if (noFiles.has(name)) {
-      if (known !== undefined) result.lost.push(allOf(name, known));
-      continue;
-    }
-    const bytes = readWhole(disk, `${directory}/${name}`);
-    const lines = kind === "log"
-      ? takeSegment(bytes, take)
-      : takeTable(bytes, name, known, take, result);
-    if (lines > 0) result.refused.push({ file: name, lines });
+  const { tables, segments } = filesOf(names, manifest);
+  const refuse = (file: string, lines: number) => {
+    if (lines > 0) result.refused.push({ file, lines });
+  };
+  for (const number of segments) {
+    const name = logName(number);
+    if (noFiles.has(name)) continue;
+    const path = `${directory}/${name}`;
+    refuse(name, takeSegment(readReadable(disk, path).bytes, takerOf(path)));
+  }
+  for (const number of tables) {
+    const name = tableName(number);
+    const known = manifest?.tables.find((table) => table.number === number);
+    if (!noFiles.has(name)) {
+      const path = `${directory}/${name}`;
+      const { bytes } = readReadable(disk, path);
+      refuse(name, takeTable(bytes, name, known, takerOf(path), result));
+    } else if (known !== undefined) result.lost.push(allOf(name, known));
   }
   const numbers = [...names, ...inAside].map((name) => parseName(name)?.number ?? 0);
   const last = Math.max(0, ...numbers);
-  let next = manifest === undefined
+  const next = manifest === undefined
     ? last + NUMBERS_WITHOUT_FILE
     : Math.max(manifest.next, last + 1);
-  const lastLoss = next;
   disk.makeDirectory(aside);
   // In the way of what is written now.
   for (const name of noFiles) {
     if (name.endsWith(TEMPORARY_SUFFIX)) setAside(name);
   }
-  const tables: ManifestTable[] = [];
-  for (const [keyspace, records] of newestOf) {
-    const sorted = [...records.values()].filter(({ erase }) => !erase)
-      .sort((a, b) => a.key < b.key ? -1 : 1);
-    result.kept += sorted.length;
-    const run = next;
-    let writer: TableWriter | undefined;
-    for (const record of sorted) {
-      writer ??= new TableWriter({ disk, directory, keyspace, number: next++ });
-      writer.add(record.key, record);
-      if (writer.bytes < TABLE_BYTES) continue;
-      tables.push({ run, ...await writer.finish() });
-      writer = undefined;
-    }
-    if (writer !== undefined) tables.push({ run, ...await writer.finish() });
-  }
+  const rebuilt = await writeTables(newest, { disk, directory, next });
+  for (const { properties } of rebuilt) result.kept += properties.records;
   const log = (segmentNumbers(names).at(-1) ?? 0) + 1;
   (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
   if (noFiles.has(MANIFEST_NAME)) setAside(MANIFEST_NAME);
@@ -132,16 +112,49 @@ export async function salvageDirectory(
   }
   await disk.syncDirectory(directory);
   await writeManifest(disk, directory, {
-    next: Math.max(next, lastLoss + 1),
+    next: (rebuilt.at(-1)?.number ?? next) + 1,
     log,
     highestCounter,
-    lastLoss,
-    tables,
+    lastLoss: next,
+    tables: rebuilt,
   });
-  for (const name of files) setAside(name);
+  for (const name of names) if (parseName(name) !== undefined) setAside(name);
   await disk.syncDirectory(aside);
   await disk.syncDirectory(directory);
   return result;
+}
+
+/** Writes records into tables with the numbers from `next` on. Where that fails none is left. */
+async function writeTables(
+  newest: NewestLines,
+  { disk, directory, next }: { disk: Disk; directory: string; next: number },
+): Promise<ManifestTable[]> {
+  const tables: ManifestTable[] = [];
+  const source = new LineSource(disk);
+  let number = next;
+  let writer: TableWriter | undefined;
+  try {
+    for (const keyspace of newest.keyspaces) {
+      const run = number;
+      for (const place of newest.inKeyOrder(keyspace)) {
+        writer ??= new TableWriter({ disk, directory, keyspace, number: number++ });
+        writer.add(place.key, source.read(place));
+        if (writer.bytes < TABLE_BYTES) continue;
+        tables.push({ run, ...await writer.finish() });
+        writer = undefined;
+      }
+      if (writer !== undefined) tables.push({ run, ...await writer.finish() });
+      writer = undefined;
+    }
+    return tables;
+  } catch (error) {
+    // On a full disk they would take the room that is missing, and more of it with each attempt.
+    writer?.abandon();
+    removeTables(tables, { disk, directory });
+    throw error;
+  } finally {
+    source.close();
+  }
 }
 
 /** `name`, with a number behind it where that is taken. */
@@ -175,15 +188,15 @@ function takeTable(
   take: Take,
   result: SalvageReport,
 ): number {
-  const own = ownProperties(bytes);
-  const properties = own ?? known?.properties ?? findProperties(bytes);
+  const own = ownIdentity(bytes);
+  const properties = own?.properties ?? known?.properties ?? findProperties(bytes);
   if (properties === undefined) {
     result.lost.push({ keyspace: DATA, file, start: "", end: undefined });
     return 0;
   }
   const { keyspace } = properties;
   // The file of another table, which versions put in its place; what became of this one is not known.
-  if (known !== undefined && !isSameProperties(properties, known.properties)) {
+  if (own !== undefined && known !== undefined && !isSameTable(own, known)) {
     result.lost.push(allOf(file, known));
   }
   let refused = 0;

@@ -1,5 +1,4 @@
 /** Names of the files in a data directory. */
-import type { Disk } from "../platform/disk.ts";
 
 export const MANIFEST_NAME = "manifest.jsonl";
 export const LOCK_NAME = "lock";
@@ -27,14 +26,6 @@ export function parseName(name: string): { kind: "log" | "sst"; number: number }
   const number = Number(match[1]);
   const kind = match[2] as "log" | "sst";
   return digits(number) === match[1] ? { kind, number } : undefined;
-}
-
-/** Those of `names` that are for files of the store and stand for none: directories, links to nothing. */
-export function namesOfNoFile(disk: Disk, directory: string, names: readonly string[]): string[] {
-  return names.filter((name) =>
-    (name === MANIFEST_NAME || name.endsWith(TEMPORARY_SUFFIX) || parseName(name) !== undefined) &&
-    disk.fileSize(`${directory}/${name}`) === undefined
-  );
 }
 
 function digits(number: number): string {

@@ -28,6 +28,7 @@ import {
   type ApplyResult,
   type Keyspace,
   KEYSPACE_NAME,
+  META,
   type Mutation,
   type Scan,
   type ScanOptions,
@@ -55,6 +56,8 @@ export interface LsmStoreOptions {
   memtableBytes?: number;
   /** Bound of the block cache, in bytes. */
   cacheBytes?: number;
+  /** Bound of the table files that are open at a time; default: `OPEN_FILES_MAX` of `table_files.ts`. */
+  openFilesMax?: number;
   log?: Log;
   /** The store can no longer keep its promise (an fsync failed): the node must stop. Called once. */
   onFatal?: (error: ConvergeError) => void;
@@ -147,6 +150,7 @@ export class LsmStore implements Store {
       disk,
       directory,
       cache: this.#cache,
+      openFilesMax: options.openFilesMax,
       log: options.log,
       onDamage: (table, error) => this.#maintenance.repair(table, error),
     });
@@ -173,16 +177,49 @@ export class LsmStore implements Store {
     const { disk, directory, log } = options;
     disk.makeDirectory(directory);
     const lock = disk.lock(`${directory}/${LOCK_NAME}`);
+    let store: LsmStore;
     try {
       const recovered = await recover(disk, directory);
       if (recovered.cutBytes > 0) {
         log?.warn("storage.torn_tail_cut", { directory, bytes: recovered.cutBytes });
       }
-      const store = new LsmStore(options, lock, recovered);
-      store.#maintenance.compact();
-      return store;
+      store = new LsmStore(options, lock, recovered);
     } catch (error) {
       lock.release();
+      throw error;
+    }
+    try {
+      await store.#mendDocuments();
+    } catch (error) {
+      await store.close().catch(() => {});
+      throw error;
+    }
+    store.#maintenance.compact();
+    return store;
+  }
+
+  /**
+   * Waits for the repair of what the node keeps for itself, if that is damaged: a node begins by
+   * reading it. Damage to anything else is found, and repaired, while the node serves.
+   *
+   * @throws {ConvergeError} `disk_full`; `disk_failed`.
+   */
+  async #mendDocuments(): Promise<void> {
+    while (!this.#isReadable(META)) {
+      await this.#maintenance.progress();
+      const error = this.#fatal ?? this.#maintenance.compactionError;
+      if (error !== undefined) throw error;
+    }
+  }
+
+  /** Whether no damage is met in a keyspace. For few and small records: it reads them all at once. */
+  #isReadable(keyspace: Keyspace): boolean {
+    try {
+      const scan = this.scan(keyspace);
+      while (!scan.isDone) scan.next(Infinity);
+      return true;
+    } catch (error) {
+      if (isConvergeError(error, "corrupt_file") && this.#maintenance.isDamaged) return false;
       throw error;
     }
   }
@@ -229,7 +266,7 @@ export class LsmStore implements Store {
       for (const source of sources) source.close();
       throw error;
     }
-    return new StoreScan(new MergeCursor(sources), isWanted);
+    return new StoreScan(new MergeCursor(sources), () => this.#closed, isWanted);
   }
 
   snapshot(): Snapshot {
@@ -482,6 +519,7 @@ export class LsmStore implements Store {
     const runs = this.#maintenance.runsMax();
     if (runs >= RUNS_SLOW) await delay(this.#clock, 1);
     while (this.#maintenance.runsMax() >= RUNS_STOP && this.#maintenance.isCompacting) {
+      if (this.#maintenance.compactionError !== undefined) throw this.#maintenance.compactionError;
       await this.#maintenance.progress();
     }
     if (this.#memtableFill < 1) return;

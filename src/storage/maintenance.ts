@@ -79,6 +79,7 @@ export class Maintenance {
   /** Whether there may be something to do for compaction that it has not looked at. */
   #compactAgain = false;
   #flushError: ConvergeError | undefined;
+  #compactionError: ConvergeError | undefined;
   /** Whether somebody is being told of damage, who may write to the store first. */
   #isTelling = false;
   #isClosing = false;
@@ -103,6 +104,16 @@ export class Maintenance {
   /** Why the last flush did not succeed: the disk is full. It is tried again. */
   get flushError(): ConvergeError | undefined {
     return this.#flushError;
+  }
+
+  /** As {@linkcode flushError}, of the last compaction or repair. */
+  get compactionError(): ConvergeError | undefined {
+    return this.#compactionError;
+  }
+
+  /** Whether damage is known that is not repaired yet. */
+  get isDamaged(): boolean {
+    return this.#damaged.size > 0;
   }
 
   /** Whether there will be fewer runs without anything being written to the store before. */
@@ -233,9 +244,11 @@ export class Maintenance {
       this.#compactAgain = false;
       try {
         if (await this.#repairOne() || await this.#compactOne()) this.#compactAgain = true;
+        this.#compactionError = undefined;
       } catch (error) {
         this.#compactAgain = true;
         if (isConvergeError(error, "disk_full")) {
+          this.#compactionError = error;
           this.#options.log?.warn("storage.compaction_waits", { reason: error.message });
           this.#announceProgress();
           await delay(this.#options.clock, DISK_FULL_RETRY_MS);
@@ -324,7 +337,7 @@ export class Maintenance {
     if (run !== undefined) {
       const number = this.#catalog.allocate();
       const target = { disk, directory, number, keyspace };
-      const { lost, ...kept } = await salvageTable(disk, table.path, table.properties, target);
+      const { lost, ...kept } = await salvageTable(disk, table.path, table, target);
       const aside = `${directory}/${DAMAGED_NAME}`;
       const file = `${aside}/${table.name}`;
       const report: DamageReport = { loss: number, keyspace, file, reason: message, lost };
@@ -342,7 +355,7 @@ export class Maintenance {
         run: run.id,
         remove: [table],
         lastLoss: number,
-        dispose: ({ path }) => disk.rename(path, file),
+        aside,
       });
     }
     this.#damaged.delete(table);

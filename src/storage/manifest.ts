@@ -4,14 +4,16 @@
  * edit happens or does not.
  *
  *     {"converge":"manifest","format":1,"next":15,"log":12,"highestCounter":345,"lastLoss":0}
- *     {"number":9,"run":9,"bytes":12345,"table":{...}}            one per table
+ *     {"number":9,"run":9,"bytes":12345,"tail":"0a1b2c3d","table":{...}}    one per table
  *     {"end":{"tables":1,"crc":"0a1b2c3d"}}                       CRC-32 of all bytes before
  */
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
+import { readWhole } from "./data_directory.ts";
 import { MANIFEST_NAME, TEMPORARY_SUFFIX } from "./file_names.ts";
-import { propertiesFromJson, propertiesToJson, type TableProperties } from "./sstable_format.ts";
+import { propertiesFromJson, propertiesToJson, type TableIdentity } from "./sstable_format.ts";
+import { unknownFormat } from "./unknown_format.ts";
 import { hex } from "./wal_format.ts";
 
 export const MANIFEST_FORMAT = 1;
@@ -30,12 +32,11 @@ export interface Manifest {
 }
 
 /** One open table. */
-export interface ManifestTable {
+export interface ManifestTable extends TableIdentity {
   number: number;
   /** Tables of one run follow each other in key order. A higher run of a keyspace is newer. */
   run: number;
   bytes: number;
-  properties: TableProperties;
 }
 
 const encoder = new TextEncoder();
@@ -64,10 +65,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
   if (lines.at(-1) !== "" || end !== expected) throw corrupt("its checksum does not hold");
   const [head, ...tables] = lines.slice(0, -2).map((line) => JSON.parse(line));
   if (head.converge !== "manifest" || head.format !== MANIFEST_FORMAT) {
-    throw new ConvergeError(
-      "wrong_data",
-      `Cannot read the manifest: its format is ${head.format}, known is ${MANIFEST_FORMAT}`,
-    );
+    throw unknownFormat("the manifest", head.format, MANIFEST_FORMAT);
   }
   const { next, log, highestCounter, lastLoss = 0 } = head;
   return { next, log, highestCounter, lastLoss, tables: tables.map(tableFromJson) };
@@ -76,14 +74,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
 /** The manifest of a directory, or undefined when there is none. @throws as `decodeManifest`. */
 export function readManifest(disk: Disk, directory: string): Manifest | undefined {
   const path = `${directory}/${MANIFEST_NAME}`;
-  const size = disk.fileSize(path);
-  if (size === undefined) return undefined;
-  const file = disk.openRead(path);
-  try {
-    return decodeManifest(file.readAt(0, size));
-  } finally {
-    file.close();
-  }
+  return disk.fileSize(path) === undefined ? undefined : decodeManifest(readWhole(disk, path));
 }
 
 /**
@@ -115,15 +106,18 @@ export async function writeManifest(
   }
 }
 
-function tableToJson({ number, run, bytes, properties }: ManifestTable): Record<string, unknown> {
-  return { number, run, bytes, table: propertiesToJson(properties) };
+function tableToJson(table: ManifestTable): Record<string, unknown> {
+  const { number, run, bytes, properties } = table;
+  const tail = table.tail === undefined ? undefined : hex(table.tail);
+  return { number, run, bytes, tail, table: propertiesToJson(properties) };
 }
 
 function tableFromJson(json: Record<string, unknown>): ManifestTable {
   const properties = propertiesFromJson(json.table);
   const { number, run, bytes } = json as Record<string, number>;
   if (properties === undefined) throw corrupt("a table's line is wrong");
-  return { number: number!, run: run!, bytes: bytes!, properties };
+  const tail = typeof json.tail === "string" ? parseInt(json.tail, 16) : undefined;
+  return { number: number!, run: run!, bytes: bytes!, tail, properties };
 }
 
 function corrupt(reason: string): ConvergeError {

@@ -58,6 +58,7 @@ export class MemoryStore implements Store {
         return position === snapshot.length;
       },
       next: (recordsMax, looksMax = Infinity) => {
+        if (this.#closed) throw closedError();
         const page: StoredRecord[] = [];
         const end = Math.min(snapshot.length, position + looksMax);
         let bytes = 0;

@@ -6,25 +6,14 @@
  */
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import {
-  logName,
-  MANIFEST_NAME,
-  namesOfNoFile,
-  parseName,
-  tableName,
-  TEMPORARY_SUFFIX,
-} from "./file_names.ts";
+import { filesOf, isUnbegunDirectory, namesOfNoFile, readWhole } from "./data_directory.ts";
+import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { lineFacts, lineKey } from "./line_record.ts";
-import {
-  isUnbegun,
-  type LogProblem,
-  missingSegments,
-  segmentNumbers,
-  segmentProblem,
-} from "./log_segments.ts";
+import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { marksOf, Memtable } from "./memtable.ts";
 import { NO_SLOT } from "./slot_table.ts";
+import { refuseUnknownFormat } from "./sstable_reader.ts";
 import { DATA } from "./store.ts";
 import { mutationAt } from "./wal_format.ts";
 import { readSegment, withoutRoom } from "./wal_reader.ts";
@@ -55,9 +44,8 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   const manifest = readManifestOrStop(disk, directory) ?? await createManifest(disk, directory);
   const names = disk.list(directory);
   checkTables(disk, directory, manifest, names);
-  const segments = segmentNumbers(names, manifest.log);
+  const { segments, leftovers } = filesOf(names, manifest);
   stopAt(directory, missingSegments(segments, manifest.log)[0]);
-  const leftovers = leftoversOf(manifest, names);
   if (leftovers.length > 0) {
     // The manifest that was read may not be durable yet, and without it what looks left over is needed.
     await disk.syncDirectory(directory);
@@ -173,22 +161,14 @@ function replay(
 }
 
 async function createManifest(disk: Disk, directory: string): Promise<Manifest> {
-  const files = disk.list(directory).filter((name) => parseName(name) !== undefined);
-  // A first start that was interrupted leaves an empty segment; anything more needs its manifest.
-  const isLeftover = files.every((name) =>
-    parseName(name)!.kind === "log" && isEmptySegment(readWhole(disk, `${directory}/${name}`))
-  );
-  if (!isLeftover) throw damaged(directory, MANIFEST_NAME, "it is missing", {});
+  if (!isUnbegunDirectory(disk, directory)) {
+    throw damaged(directory, MANIFEST_NAME, "it is missing", {});
+  }
   const manifest: Manifest = { next: 2, log: 1, highestCounter: 0, lastLoss: 0, tables: [] };
   const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
   log.close();
   await writeManifest(disk, directory, manifest);
   return manifest;
-}
-
-function isEmptySegment(bytes: Uint8Array): boolean {
-  const { lines, damage } = readSegment(bytes, () => {});
-  return lines === 0 && damage === undefined;
 }
 
 function readManifestOrStop(disk: Disk, directory: string): Manifest | undefined {
@@ -215,25 +195,7 @@ function checkTables(
     if (size !== bytes) {
       throw damaged(directory, name, `it has ${size} bytes and had ${bytes}`, {});
     }
-  }
-}
-
-/** What no manifest needs: of interrupted work, or not removed before the end. */
-function leftoversOf({ tables, log }: Manifest, names: readonly string[]): string[] {
-  const named = new Set(tables.map(({ number }) => number));
-  return names.filter((name) => {
-    const file = parseName(name);
-    if (file === undefined) return name.endsWith(TEMPORARY_SUFFIX);
-    return file.kind === "log" ? file.number < log : !named.has(file.number);
-  });
-}
-
-function readWhole(disk: Disk, path: string): Uint8Array {
-  const file = disk.openRead(path);
-  try {
-    return file.readAt(0, file.sizeBytes);
-  } finally {
-    file.close();
+    refuseUnknownFormat(disk, `${directory}/${name}`);
   }
 }
 

@@ -2,10 +2,11 @@
 import { crc32 } from "node:zlib";
 import type { Disk } from "../platform/disk.ts";
 import { type Key, keyFromJson } from "../record/key.ts";
+import { readWhole } from "./data_directory.ts";
 import type { IndexEntry } from "./index_lines.ts";
 import { lineEnd, lineKey } from "./line_record.ts";
 import { TableWriter, type TableWriterOptions, type WrittenTable } from "./sstable_writer.ts";
-import { isSameProperties, parseTable, type TableProperties } from "./sstable_format.ts";
+import { isSameTable, parseTable, type TableIdentity } from "./sstable_format.ts";
 
 const LF = 10;
 const decoder = new TextDecoder();
@@ -35,44 +36,51 @@ export interface SalvagedTable {
 export async function salvageTable(
   disk: Disk,
   path: string,
-  known: TableProperties,
+  known: TableIdentity,
   target: TableWriterOptions,
 ): Promise<SalvagedTable> {
-  const bytes = readAll(disk, path);
-  const own = ownProperties(bytes);
+  const bytes = readWhole(disk, path);
+  const { first, last } = known.properties;
+  const own = ownIdentity(bytes);
   // The file of another table: what it has of a key need not be of this keyspace, or of this age.
-  if (own !== undefined && !isSameProperties(own, known)) {
-    return { table: undefined, lost: [{ start: known.first, end: after(known.last) }] };
+  if (own !== undefined && !isSameTable(own, known)) {
+    return { table: undefined, lost: [{ start: first, end: after(last) }] };
   }
   const lost: LostRange[] = [];
   let writer: TableWriter | undefined;
   let expectedAt = 0;
-  let lostFrom: Key = known.first;
+  let lostFrom: Key = first;
   let isGap = false;
-  for (const { key, at, length } of goodBlocks(bytes)) {
-    isGap ||= at !== expectedAt;
-    if (isGap) lost.push({ start: lostFrom, end: key });
-    isGap = false;
-    writer ??= new TableWriter(target);
-    let start = at;
-    while (start < at + length) {
-      const end = lineEnd(bytes, start);
-      lostFrom = lineKey(bytes, start, end);
-      writer.add(lostFrom, { bytes, start, end });
-      start = end + 1;
+  try {
+    for (const { key, at, length } of goodBlocks(bytes)) {
+      isGap ||= at !== expectedAt;
+      if (isGap) lost.push({ start: lostFrom, end: key });
+      isGap = false;
+      writer ??= new TableWriter(target);
+      let start = at;
+      while (start < at + length) {
+        const end = lineEnd(bytes, start);
+        lostFrom = lineKey(bytes, start, end);
+        writer.add(lostFrom, { bytes, start, end });
+        start = end + 1;
+      }
+      expectedAt = at + length;
     }
-    expectedAt = at + length;
+    if (lostFrom < last || writer === undefined) {
+      lost.push({ start: lostFrom, end: after(last) });
+    }
+    return { table: await writer?.finish(), lost };
+  } catch (error) {
+    // On a full disk it would take the room that is missing, and more of it with each attempt.
+    writer?.abandon();
+    throw error;
   }
-  if (lostFrom < known.last || writer === undefined) {
-    lost.push({ start: lostFrom, end: after(known.last) });
-  }
-  return { table: await writer?.finish(), lost };
 }
 
 /** What a table says of itself, where the checksum over that holds. */
-export function ownProperties(bytes: Uint8Array): TableProperties | undefined {
+export function ownIdentity(bytes: Uint8Array): TableIdentity | undefined {
   try {
-    return parseTable(bytes).properties;
+    return parseTable(bytes);
   } catch {
     return undefined;
   }
@@ -112,15 +120,6 @@ function blockOf(
   const holds = key !== undefined && block.byteLength === length && length > 0 &&
     block[length - 1] === LF && crc32(block) === parseInt(crc, 16);
   return holds ? { key, at, length } : undefined;
-}
-
-function readAll(disk: Disk, path: string): Uint8Array {
-  const file = disk.openRead(path);
-  try {
-    return file.readAt(0, file.sizeBytes);
-  } finally {
-    file.close();
-  }
 }
 
 /** The first key behind `key`. */

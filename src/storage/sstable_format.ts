@@ -18,11 +18,15 @@ import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import { PROBES } from "./bloom_filter.ts";
 import { type IndexLines, parseIndexLines } from "./index_lines.ts";
 import { KeySearch } from "./key_search.ts";
+import { unknownFormat } from "./unknown_format.ts";
 import { hex } from "./wal_format.ts";
 
 export const TABLE_FORMAT = 1;
 export const BLOCK_BYTES = 2048;
 export const FOOTER_BYTES = 192;
+
+/** Of every format, those to come too: so that one is told from damage. */
+const FOOTER = /^(\{"converge":"sstable","format":.*),"crc":"([0-9a-f]{8})"\} *\n$/;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -38,6 +42,16 @@ export interface TableProperties {
   last: Key;
   /** No line of the table has a higher counter. */
   maxCounter: number;
+}
+
+/** What tells a table from others: its file says nothing of the number that it has. */
+export interface TableIdentity {
+  properties: TableProperties;
+  /**
+   * {@linkcode Footer.tail}, which covers the checksums of all blocks; undefined where a manifest
+   * of before does not have it.
+   */
+  tail: number | undefined;
 }
 
 /** The sparse index and the filter of a table, as kept in memory. */
@@ -98,8 +112,11 @@ export function propertiesFromJson(json: unknown): TableProperties | undefined {
   };
 }
 
-/** Whether two descriptions are of the same table, as far as they tell. */
-export function isSameProperties(a: TableProperties, b: TableProperties): boolean {
+/** Whether a file is that of the table that a manifest names, as far as that tells. */
+export function isSameTable(own: TableIdentity, known: TableIdentity): boolean {
+  if (own.tail !== known.tail && known.tail !== undefined) return false;
+  const a = own.properties;
+  const b = known.properties;
   return a.keyspace === b.keyspace && a.first === b.first && a.last === b.last &&
     a.records === b.records && a.tombstones === b.tombstones && a.erases === b.erases &&
     a.maxCounter === b.maxCounter;
@@ -114,34 +131,28 @@ export function footerLine({ index, filter, properties, tail }: Footer): Uint8Ar
 
 /** @throws {ConvergeError} `corrupt_file`; `wrong_data` for an unknown format. */
 export function parseFooter(bytes: Uint8Array): Footer {
-  let json: Record<string, unknown>;
-  try {
-    json = JSON.parse(decoder.decode(bytes));
-  } catch (cause) {
-    throw new ConvergeError("corrupt_file", "Cannot read a table: its footer is no JSON", {
-      cause,
-    });
-  }
+  const json = footerJson(bytes);
+  if (json === undefined) throw footerDamaged();
+  if (json.format !== TABLE_FORMAT) throw unknownFormat("a table", json.format, TABLE_FORMAT);
   const footer: Footer = {
     index: Number(json.index),
     filter: Number(json.filter),
     properties: Number(json.properties),
     tail: parseInt(String(json.tail), 16),
   };
-  if (json.converge === "sstable" && json.format !== TABLE_FORMAT && footerCrcHolds(bytes)) {
-    throw new ConvergeError(
-      "wrong_data",
-      `Cannot read a table: its format is ${json.format}, known is ${TABLE_FORMAT}`,
-    );
-  }
   const rendered = footerLine(footer);
   if (
     rendered.byteLength !== bytes.byteLength || !rendered.every((byte, i) => byte === bytes[i]) ||
     !(footer.index <= footer.filter && footer.filter < footer.properties)
   ) {
-    throw new ConvergeError("corrupt_file", "Cannot read a table: its footer does not hold");
+    throw footerDamaged();
   }
   return footer;
+}
+
+/** The format that a footer names; undefined for one that is damaged. */
+export function formatOf(footer: Uint8Array): unknown {
+  return footerJson(footer)?.format;
 }
 
 /** Index and filter and properties from the bytes between the blocks and the footer. */
@@ -166,14 +177,19 @@ export function parseTail(
   return { index: { ...lines, search, filter }, properties };
 }
 
-/** Index and properties from all bytes of a table. @throws as `parseFooter` and `parseTail`. */
-export function parseTable(bytes: Uint8Array): ReturnType<typeof parseTail> {
+/** All but the lines from all bytes of a table. @throws as `parseFooter` and `parseTail`. */
+export function parseTable(bytes: Uint8Array): TableIdentity & { index: TableIndex } {
   const footerAt = Math.max(0, bytes.byteLength - FOOTER_BYTES);
   const footer = parseFooter(bytes.subarray(footerAt));
-  return parseTail(bytes.subarray(footer.index, footerAt), footer);
+  return { tail: footer.tail, ...parseTail(bytes.subarray(footer.index, footerAt), footer) };
 }
 
-function footerCrcHolds(bytes: Uint8Array): boolean {
-  const match = /^(.*),"crc":"([0-9a-f]{8})"\} *\n$/.exec(decoder.decode(bytes));
-  return match !== null && hex(crc32(match[1]!)) === match[2];
+/** What a footer says, of whatever format, where its own checksum holds. */
+function footerJson(bytes: Uint8Array): Record<string, unknown> | undefined {
+  const match = FOOTER.exec(decoder.decode(bytes));
+  return match?.[2] === hex(crc32(match?.[1] ?? "")) ? JSON.parse(match[0]) : undefined;
+}
+
+function footerDamaged(): ConvergeError {
+  return new ConvergeError("corrupt_file", "Cannot read a table: its footer does not hold");
 }

@@ -1,6 +1,6 @@
 /** Reads a sorted table. Nothing is answered from bytes whose checksum was not seen to hold. */
 import { crc32 } from "node:zlib";
-import { ConvergeError } from "../errors.ts";
+import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Disk, ReadFile } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
 import { latin1 } from "../record/latin1.ts";
@@ -24,12 +24,17 @@ import {
 import {
   BLOCK_BYTES,
   FOOTER_BYTES,
-  isSameProperties,
+  formatOf,
+  isSameTable,
   parseFooter,
   parseTail,
+  TABLE_FORMAT,
+  type TableIdentity,
   type TableIndex,
   type TableProperties,
 } from "./sstable_format.ts";
+import type { FileHolder, TableFiles } from "./table_files.ts";
+import { unknownFormat } from "./unknown_format.ts";
 
 /** Blocks that a cursor reads in one go at most, and bytes: those of long values are long. */
 const READ_AHEAD_BLOCKS = 64;
@@ -37,24 +42,52 @@ const READ_AHEAD_BYTES = (READ_AHEAD_BLOCKS + 2) * BLOCK_BYTES;
 /** A larger block has memory of its own, for the time of one read. */
 const SCRATCH_BYTES_MAX = 64 * 1024;
 
+/**
+ * Looks at a table's footer for nothing but its format. One that does not hold, or cannot be read, is
+ * for those who need more of it.
+ *
+ * @throws {ConvergeError} `wrong_data` for an unknown format; `disk_failed` for one that does not open.
+ */
+export function refuseUnknownFormat(disk: Disk, path: string): void {
+  const file = disk.openRead(path);
+  try {
+    const format = readFormat(file);
+    if (format !== undefined && format !== TABLE_FORMAT) {
+      throw unknownFormat(path, format, TABLE_FORMAT);
+    }
+  } finally {
+    file.close();
+  }
+}
+
+function readFormat(file: ReadFile): unknown {
+  const footerBytes = Math.min(file.sizeBytes, FOOTER_BYTES);
+  try {
+    return formatOf(file.readAt(file.sizeBytes - footerBytes, footerBytes));
+  } catch (error) {
+    if (isConvergeError(error, "disk_failed")) return undefined;
+    throw error;
+  }
+}
+
 /** Which table, and what it shares with the others. */
-export interface TableReaderOptions {
-  disk: Disk;
+export interface TableReaderOptions extends TableIdentity {
+  files: TableFiles;
   directory: string;
   number: number;
   bytes: number;
-  properties: TableProperties;
   cache: BlockCache;
   /** Told of damage before the error is thrown. */
   onDamage?: (table: TableReader, error: ConvergeError) => void;
 }
 
 /** An immutable table. Index and filter are read when first needed. */
-export class TableReader {
+export class TableReader implements TableIdentity, FileHolder {
   readonly number: number;
   readonly name: string;
   readonly bytes: number;
   readonly properties: TableProperties;
+  readonly tail: number | undefined;
   readonly #options: TableReaderOptions;
   readonly #blocks: (CachedBlock | undefined)[] = [];
   #file: ReadFile | undefined;
@@ -70,6 +103,7 @@ export class TableReader {
     this.name = tableName(options.number);
     this.bytes = options.bytes;
     this.properties = options.properties;
+    this.tail = options.tail;
     this.#options = options;
     this.#index = index;
   }
@@ -96,7 +130,7 @@ export class TableReader {
     const length = index.offsets[number + 1]! - index.offsets[number]!;
     if (this.#options.cache.admits(length)) return findRecord(this.block(number), key);
     const block = scratchOf(length);
-    this.#file ??= this.#options.disk.openRead(this.path);
+    this.#file ??= this.#options.files.open(this.path, this);
     this.#file.readInto(index.offsets[number]!, block);
     this.#check(number, block);
     return findRecord(block, key, copyLine);
@@ -136,7 +170,7 @@ export class TableReader {
     const length = offsets[number + count]! - offset;
     const fits = buffer !== undefined && length <= buffer.byteLength;
     const bytes = fits ? buffer.subarray(0, length) : new Uint8Array(length);
-    this.#file ??= this.#options.disk.openRead(this.path);
+    this.#file ??= this.#options.files.open(this.path, this);
     this.#file.readInto(offset, bytes);
     const blocks: Uint8Array[] = [];
     for (let i = number; i < number + count; i++) {
@@ -170,8 +204,15 @@ export class TableReader {
 
   close(): void {
     this.#options.cache.drop(this.#blocks);
-    this.#file?.close();
+    this.closeFile();
+  }
+
+  closeFile(): void {
+    const file = this.#file;
+    if (file === undefined) return;
     this.#file = undefined;
+    this.#options.files.closed(this);
+    file.close();
   }
 
   #retireIfUnused(): void {
@@ -184,7 +225,7 @@ export class TableReader {
 
   #readIndex(): TableIndex {
     try {
-      this.#file ??= this.#options.disk.openRead(this.path);
+      this.#file ??= this.#options.files.open(this.path, this);
       const { sizeBytes } = this.#file;
       if (sizeBytes !== this.bytes) {
         throw new ConvergeError(
@@ -197,10 +238,10 @@ export class TableReader {
       const tail = this.#file.readAt(footer.index, footerAt - footer.index);
       const { index, properties } = parseTail(tail, footer);
       // The file of another table: every checksum in it holds, and its filter knows none of the keys.
-      if (!isSameProperties(properties, this.properties)) {
+      if (!isSameTable({ properties, tail: footer.tail }, this)) {
         throw new ConvergeError(
           "corrupt_file",
-          "Cannot read a table: its properties are not those that the manifest has",
+          "Cannot read a table: it is not the one that the manifest names",
         );
       }
       return index;
@@ -211,7 +252,7 @@ export class TableReader {
   }
 
   #read(offset: number, length: number): Uint8Array {
-    this.#file ??= this.#options.disk.openRead(this.path);
+    this.#file ??= this.#options.files.open(this.path, this);
     return this.#file.readAt(offset, length);
   }
 

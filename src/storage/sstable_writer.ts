@@ -31,6 +31,8 @@ export interface WrittenTable {
   number: number;
   bytes: number;
   properties: TableProperties;
+  /** The footer's. */
+  tail: number;
   index: TableIndex;
 }
 
@@ -127,8 +129,8 @@ export class TableWriter {
     this.#flushOutput();
     const filter = await this.#filter.build(pause);
     await pause?.();
-    const tail = this.#tail(filter, properties);
-    this.#file.append(tail);
+    const { bytes, tail } = this.#tail(filter, properties);
+    this.#file.append(bytes);
     await this.#file.sync();
     const sizeBytes = this.#file.sizeBytes;
     this.#file.close();
@@ -141,7 +143,7 @@ export class TableWriter {
       crcs: new Uint32Array(this.#crcs),
       filter,
     };
-    return { number, bytes: sizeBytes, properties, index };
+    return { number, bytes: sizeBytes, properties, tail, index };
   }
 
   /** Gives up: removes what was written. Never throws. */
@@ -158,22 +160,24 @@ export class TableWriter {
     }
   }
 
-  #tail(filter: Uint8Array, properties: TableProperties): Uint8Array {
+  /** All behind the blocks, and the checksum over it. */
+  #tail(filter: Uint8Array, properties: TableProperties): { bytes: Uint8Array; tail: number } {
     const index = this.#indexLines.gathered;
     const filterText = filterLine(filter);
     const rest = encoder.encode(filterText + propertiesLine(properties));
-    const tail = new ByteBuffer(index.byteLength + rest.byteLength + FOOTER_BYTES);
-    tail.append(index);
-    tail.append(rest);
+    const bytes = new ByteBuffer(index.byteLength + rest.byteLength + FOOTER_BYTES);
+    bytes.append(index);
+    bytes.append(rest);
+    const tail = crc32(bytes.gathered);
     const filterAt = this.#dataBytes + index.byteLength;
     const footer = footerLine({
       index: this.#dataBytes,
       filter: filterAt,
       properties: filterAt + filterText.length,
-      tail: crc32(tail.gathered),
+      tail,
     });
-    tail.append(footer);
-    return tail.gathered;
+    bytes.append(footer);
+    return { bytes: bytes.gathered, tail };
   }
 
   #finishBlock(): void {

@@ -1,4 +1,5 @@
 /** A scan of a store: the merge of its sources without the erase markers. */
+import { ConvergeError } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import type { Cursor } from "./cursor.ts";
@@ -8,10 +9,16 @@ import { type Scan, SCAN_STEP_BYTES } from "./store.ts";
 export class StoreScan implements Scan {
   lastKey: Key | undefined;
   readonly #source: Cursor;
+  readonly #isStoreClosed: () => boolean;
   readonly #isWanted: (key: Key) => boolean;
 
-  constructor(source: Cursor, isWanted: (key: Key) => boolean = () => true) {
+  constructor(
+    source: Cursor,
+    isStoreClosed: () => boolean,
+    isWanted: (key: Key) => boolean = () => true,
+  ) {
     this.#source = source;
+    this.#isStoreClosed = isStoreClosed;
     this.#isWanted = isWanted;
   }
 
@@ -20,6 +27,10 @@ export class StoreScan implements Scan {
   }
 
   next(recordsMax: number, looksMax = Infinity): StoredRecord[] {
+    // Its tables would open their files once more, which may be another process's by now.
+    if (this.#isStoreClosed()) {
+      throw new ConvergeError("closed", "Cannot use a scan: its store is closed");
+    }
     const records: StoredRecord[] = [];
     const source = this.#source;
     let bytes = 0;

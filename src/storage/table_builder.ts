@@ -70,7 +70,7 @@ export async function buildTables(
 
 /** Removes tables that no manifest will name. Never throws: a leftover is removed at the next start. */
 export function removeTables(
-  tables: readonly WrittenTable[],
+  tables: readonly { number: number }[],
   { disk, directory }: Pick<BuildOptions, "disk" | "directory">,
 ): void {
   for (const { number } of tables) {

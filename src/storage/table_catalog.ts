@@ -8,6 +8,7 @@ import { type Manifest, writeManifest } from "./manifest.ts";
 import { TableReader, type TableReaderOptions } from "./sstable_reader.ts";
 import type { WrittenTable } from "./sstable_writer.ts";
 import { removeTables } from "./table_builder.ts";
+import { TableFiles } from "./table_files.ts";
 import { TableSet } from "./table_set.ts";
 
 /** What one edit changes. */
@@ -22,14 +23,15 @@ export interface CatalogEdit {
   highestCounter?: number;
   /** What `Store.lastLoss` says afterwards. */
   lastLoss?: number;
-  /** What to do with a removed table's file once nobody reads it; default: remove it. */
-  dispose?: (table: TableReader) => void;
+  /** Where the files of removed tables go once nobody reads them; default: they are removed. */
+  aside?: string;
 }
 
 export interface CatalogOptions {
   disk: Disk;
   directory: string;
   cache: BlockCache;
+  openFilesMax?: number | undefined;
   log?: Log | undefined;
   onDamage: NonNullable<TableReaderOptions["onDamage"]>;
 }
@@ -37,6 +39,7 @@ export interface CatalogOptions {
 /** Invariant: `tables` is what the manifest on disk names (while no edit is under way). */
 export class TableCatalog {
   readonly #options: CatalogOptions;
+  readonly #files: TableFiles;
   #manifest: Manifest;
   #tables: TableSet;
   /** The edits under way, one after the other. */
@@ -46,11 +49,12 @@ export class TableCatalog {
 
   constructor(manifest: Manifest, options: CatalogOptions) {
     this.#options = options;
+    const files = this.#files = new TableFiles(options.disk, options.openFilesMax);
     this.#manifest = manifest;
     this.#tables = new TableSet(
-      manifest.tables.map(({ run, number, bytes, properties }) => ({
-        run,
-        table: new TableReader({ ...options, number, bytes, properties }),
+      manifest.tables.map((table) => ({
+        run: table.run,
+        table: new TableReader({ ...options, ...table, files }),
       })),
     );
   }
@@ -71,8 +75,8 @@ export class TableCatalog {
   /**
    * Makes an edit, durably; readers see it when this resolves.
    *
-   * @throws {ConvergeError} `disk_full` (nothing changed and the added tables are removed, or all is
-   * done but for the files that are not named any more); `disk_failed` (unknown).
+   * @throws {ConvergeError} `disk_full` (nothing changed and the added tables are removed);
+   * `disk_failed` (unknown).
    */
   commit(edit: CatalogEdit): Promise<void> {
     const done = this.#tail.then(() => this.#commit(edit));
@@ -93,7 +97,8 @@ export class TableCatalog {
     const kept = [...this.#tables.all()].filter(({ table }) => !removed.has(table));
     const added = add.map((table) => {
       invariant(run !== undefined, "added tables belong to a run");
-      return { run, table: new TableReader({ ...this.#options, ...table }, table.index) };
+      const options = { ...this.#options, ...table, files: this.#files };
+      return { run, table: new TableReader(options, table.index) };
     });
     const named = [...added, ...kept];
     const next: Manifest = {
@@ -101,10 +106,11 @@ export class TableCatalog {
       log: edit.log ?? this.#manifest.log,
       highestCounter: Math.max(this.#manifest.highestCounter, edit.highestCounter ?? 0),
       lastLoss: edit.lastLoss ?? this.#manifest.lastLoss,
-      tables: named.map(({ run, table: { number, bytes, properties } }) => ({
+      tables: named.map(({ run, table: { number, bytes, tail, properties } }) => ({
         run,
         number,
         bytes,
+        tail,
         properties,
       })),
     };
@@ -121,15 +127,33 @@ export class TableCatalog {
     const logBefore = this.#manifest.log;
     this.#manifest = next;
     this.#tables = new TableSet(named);
-    const dispose = edit.dispose ?? (({ path }: TableReader) => this.#discard(path));
-    for (const table of removed) table.retire(() => dispose(table));
+    const { aside } = edit;
+    for (const table of removed) {
+      table.retire(() =>
+        aside === undefined ? this.#discard(table.path) : this.#setAside(table, aside)
+      );
+    }
     for (let log = logBefore; log < next.log; log++) this.#discard(`${directory}/${logName(log)}`);
   }
 
-  /** Removes a file that the manifest does not name. One that is left is removed at the next start. */
+  /** Never throws: who lets go of a table last need not know of its damage. */
+  #setAside({ path, name }: TableReader, aside: string): void {
+    try {
+      this.#options.disk.rename(path, `${aside}/${name}`);
+    } catch (error) {
+      this.#noteLeft(path, error);
+    }
+  }
+
+  /** Removes a file that the manifest does not name. */
   #discard(path: string): void {
-    const { disk, log } = this.#options;
+    const { disk } = this.#options;
     this.#discarding = this.#discarding.then(() => disk.discard(path))
-      .catch((error) => log?.warn("storage.file_left", { path, reason: String(error) }));
+      .catch((error) => this.#noteLeft(path, error));
+  }
+
+  /** A file that is left is removed at the next start. */
+  #noteLeft(path: string, error: unknown): void {
+    this.#options.log?.warn("storage.file_left", { path, reason: String(error) });
   }
 }

@@ -17,6 +17,7 @@
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
 import { FRAME_HEADER_BYTES, readHex, writeHex } from "../record/frame.ts";
+import { unknownFormat } from "./unknown_format.ts";
 
 export const LOG_FORMAT = 1;
 export const HEADER_TAG = "#log";
@@ -82,10 +83,7 @@ export function parseHeader(bytes: Uint8Array, start: number, end: number): Segm
   const header = taggedJson(bytes, start, end, HEADER_TAG) as Partial<SegmentHeader>;
   const { format, segment, previousBytes } = header;
   if (format !== LOG_FORMAT) {
-    throw new ConvergeError(
-      "wrong_data",
-      `Cannot read the log: its format is ${format}, known is ${LOG_FORMAT}`,
-    );
+    throw unknownFormat("the log", format, LOG_FORMAT);
   }
   if (!isSize(segment) || !isSize(previousBytes)) {
     throw new ConvergeError("corrupt_file", "Cannot read the log: its header is wrong");

@@ -59,7 +59,7 @@ Deno.test("runDoctor: the directory above those of nodes is told as such, and le
 });
 
 Deno.test("runDoctor: a node's directory whose manifest is gone is damaged", async () => {
-  await withFiles({ "000001.log": "" }, async (directory) => {
+  await withFiles({ "000003.sst": "" }, async (directory) => {
     const printed: string[] = [];
     const disk = new DenoDisk();
     const print = (line: string) => void printed.push(line);

@@ -17,10 +17,11 @@ Deno.test("nextStep() tells what to do after a request that failed", () => {
 });
 
 Deno.test("nextStepOfNode() tells what to do after a node could not start", () => {
-  const step = (code: ErrorCode, cause?: unknown) =>
-    nextStepOfNode(new ConvergeError(code, "Cannot", { cause }));
+  const step = (code: ErrorCode, cause?: unknown, details = {}) =>
+    nextStepOfNode(new ConvergeError(code, "Cannot", { cause, details }));
   assert(step("data_locked").includes("--data"));
   assert(step("wrong_data").includes("--id"));
+  assert(step("wrong_data", undefined, { format: 2 }).includes("version"));
   assert(step("disk_full").includes("room"));
   assert(step("disk_failed", new Deno.errors.NotCapable("no")).includes("./data"));
   assertEquals(step("bad_config"), ""); // the option and what it must be are in the words

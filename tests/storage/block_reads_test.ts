@@ -42,6 +42,34 @@ Deno.test("LsmStore.get(): a damaged block is found out without the cache too", 
   await store.close();
 });
 
+Deno.test("LsmStore: of many tables few have their file open, and all are read", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  const openRead = disk.openRead.bind(disk);
+  let open = 0;
+  disk.openRead = (path) => {
+    const file = openRead(path);
+    assert(++open <= 2, `${open} files are open`);
+    const close = file.close.bind(file);
+    file.close = () => (open--, close());
+    return file;
+  };
+  const keys = Array.from({ length: 20 }, (_, i) => `key${i}`);
+  const store = await subject.open({ disk, cacheBytes: 0, openFilesMax: 2 });
+  const keyspaces = ["aa", "bb", "cc", "dd", "ee"];
+  const all = keyspaces.flatMap((keyspace) => keys.map((key) => ({ ...put(key, 1), keyspace })));
+  await store.apply(all);
+  await store.flush();
+  for (const key of keys) {
+    for (const keyspace of keyspaces) assertEquals(textOf(store.get(keyspace, key)), `${key}@1`);
+  }
+  const scans = keyspaces.map((keyspace) => store.scan(keyspace));
+  const counts = scans.map((scan) => [...scan.next(10), ...scan.next(100)].length);
+  assertEquals(counts, keyspaces.map(() => keys.length));
+  await store.close();
+  assertEquals(open, 0);
+});
+
 Deno.test("LsmStore.scan(): reads ahead by bytes too, where values are long", async () => {
   const subject = new VirtualStore();
   const disk = subject.device.mount();

@@ -4,9 +4,11 @@ import { DenoDisk } from "../../src/platform/deno/deno_disk.ts";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
+import type { Disk, ReadFile } from "../../src/platform/disk.ts";
 import { logName } from "../../src/storage/file_names.ts";
 import { frameOf } from "../../src/record/frame.ts";
 import { CONTENT_TYPE_LENGTH_MAX } from "../../src/record/record_line.ts";
+import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import {
   checkedLine,
@@ -98,6 +100,24 @@ Deno.test("runDoctor: a lost manifest is rebuilt, the newest versions win", asyn
   const counters = scanAll(store).map(({ counter }) => counter);
   assertEquals(counters, [2, 2, 2, 2, 1, 1, 1, 1, 3, 3, 3, 3]);
   await store.close();
+});
+
+Deno.test("runDoctor: what a first start leaves that was interrupted is no damage, as at the next", async () => {
+  let checked = 0;
+  for (let operation = 1; operation <= 12; operation++) {
+    for (const power of [false, true]) {
+      const subject = new VirtualStore(operation);
+      subject.device.crashAtOperation(operation);
+      await subject.open().catch(() => {});
+      subject.device.crash({ power });
+      if (subject.paths("").length === 0) continue; // nothing to check
+      const { code, text } = await doctor(subject);
+      assertEquals(code, 0, `operation ${operation}: ${text}`);
+      await (await subject.open()).close();
+      checked++;
+    }
+  }
+  assert(checked > 6, `${checked} checked`);
 });
 
 Deno.test("runDoctor: refuses a directory in use", async () => {
@@ -202,6 +222,76 @@ Deno.test("runDoctor: --salvage keeps what is in tables whose files were swapped
   assertEquals(scanAll(store, META).map(({ key }) => key), ["m"]);
   await store.close();
 });
+
+Deno.test("runDoctor: --salvage that finds the disk full leaves no table behind, however often", async () => {
+  const subject = await prepared();
+  subject.device.flipBit(`${DIRECTORY}/manifest.jsonl`, 10);
+  const files = subject.device.files();
+  const used = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  for (const room of [1_000, 2_000]) {
+    subject.device.faults.capacityBytes = used + room;
+    const error = await assertRejects(() => doctor(subject, { salvage: true }), ConvergeError);
+    assertEquals(error.code, "disk_full");
+    assertEquals(subject.device.files(), files);
+  }
+  subject.device.faults.capacityBytes = Infinity;
+  assertEquals((await doctor(subject, { salvage: true })).code, 0);
+});
+
+Deno.test("runDoctor: what the disk cannot read is damage, and the rest is kept", async () => {
+  for (const ending of [".sst", ".log", "manifest.jsonl"]) {
+    for (const isEnd of [false, true]) {
+      const subject = new VirtualStore();
+      const written = await subject.open({ memtableBytes: 1 << 20 });
+      const value = "x".repeat(1_000);
+      for (const key of KEYS) await written.apply([put(key, 1, { value })]);
+      await written.flush();
+      for (const key of KEYS) await written.apply([put(`l${key}`, 2, { value })]);
+      subject.device.crash({ power: false });
+      const [path] = subject.paths(ending);
+      const disk = withBadSector(subject, path!, isEnd ? subject.size(path!) - 1 : 0);
+      const name = path!.slice(DIRECTORY.length + 1);
+      const found = await doctor(subject, { disk });
+      assertEquals(found.code, 1);
+      assert(found.text.includes(`damage: ${name}`), found.text);
+      const { code, text } = await doctor(subject, { disk, salvage: true });
+      assertEquals(code, 0, text);
+      assertEquals((await doctor(subject)).code, 0);
+      const store = await subject.open();
+      const kept = scanAll(store).length;
+      assert(kept >= KEYS.length && kept <= 2 * KEYS.length, `${name}: ${kept}`);
+      await store.close();
+    }
+  }
+});
+
+/** The disk with a sector of a file that it does not read. */
+function withBadSector(subject: VirtualStore, path: string, at: number): Disk {
+  const disk = subject.device.mount();
+  const bad = at - at % 4096;
+  const openRead = (opened: string): ReadFile => {
+    const file = disk.openRead(opened);
+    if (opened !== path) return file;
+    const check = (offset: number, length: number) => {
+      if (offset >= bad + 4096 || offset + length <= bad) return;
+      throw new ConvergeError("disk_failed", `Cannot read ${path}: injected error`);
+    };
+    const { sizeBytes } = file;
+    return {
+      sizeBytes,
+      readAt: (offset, length) => (check(offset, length), file.readAt(offset, length)),
+      readInto: (offset, target) => (check(offset, target.length), file.readInto(offset, target)),
+      close: () => file.close(),
+    };
+  };
+  return new Proxy(disk, {
+    get: (target, name) => {
+      if (name === "openRead") return openRead;
+      const member = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
 
 /** What `--salvage` must do for a directory that no node starts with. Returns what is kept. */
 async function salvaged(subject: VirtualStore, what: string): Promise<string> {
@@ -357,6 +447,34 @@ Deno.test("runDoctor: a manifest or log of a format that it does not know is ref
     assertEquals(subject.device.files(), files);
   }
 });
+
+Deno.test("runDoctor: a table of a format that it does not know is refused as at a start", async () => {
+  for (const isManifestLost of [false, true]) {
+    const subject = await prepared();
+    const [path] = subject.paths(".sst");
+    rewriteFooter(subject, path!, (text) => text.replace('"format":1', '"format":2'));
+    const refusal = await assertRejects(() => subject.open(), ConvergeError, "its format is 2");
+    assert(refusal.message.includes(path!), refusal.message);
+    if (isManifestLost) subject.device.mount().remove(`${DIRECTORY}/manifest.jsonl`);
+    const files = subject.device.files();
+    for (const salvage of [false, true]) {
+      const error = await assertRejects(() => doctor(subject, { salvage }), ConvergeError);
+      assertEquals([error.code, error.message], ["wrong_data", refusal.message]);
+    }
+    assertEquals(subject.device.files(), files);
+  }
+});
+
+/** Gives a table another footer, with a checksum that holds. */
+function rewriteFooter(subject: VirtualStore, path: string, edit: (text: string) => string): void {
+  const disk = subject.device.mount();
+  const at = subject.size(path) - FOOTER_BYTES;
+  const footer = new TextDecoder().decode(disk.openRead(path).readAt(at, FOOTER_BYTES));
+  const text = edit(footer.slice(0, footer.indexOf(',"crc"')));
+  disk.truncate(path, at);
+  const line = `${text},"crc":"${hex(crc32(text))}"}`.padEnd(FOOTER_BYTES - 1) + "\n";
+  disk.openAppend(path).append(new TextEncoder().encode(line));
+}
 
 function copyFile(subject: VirtualStore, from: string, to: string): void {
   const disk = subject.device.mount();

@@ -1,5 +1,6 @@
 /** The worked example of docs/formats.md is what the store writes, byte for byte. */
 import { assert, assertEquals } from "@std/assert";
+import { decodeManifest, encodeManifest } from "../../src/storage/manifest.ts";
 import { META } from "../../src/storage/store.ts";
 import { put, record } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
@@ -43,4 +44,14 @@ Deno.test("docs/formats.md: the worked example is what the store writes", async 
       assertEquals(text.length - text.lastIndexOf('{"converge"'), 192);
     }
   }
+});
+
+Deno.test("decodeManifest(): tables of before have no `tail`, and get none when they are named again", async () => {
+  const text = (await exampleFiles())["manifest.jsonl"]!;
+  const manifest = decodeManifest(new TextEncoder().encode(text));
+  assertEquals(manifest.tables.map(({ tail }) => tail), [0x7516ae0a]);
+  const tables = manifest.tables.map((table) => ({ ...table, tail: undefined }));
+  const before = encodeManifest({ ...manifest, tables });
+  assert(!new TextDecoder().decode(before).includes("tail"));
+  assertEquals(decodeManifest(before).tables, tables);
 });

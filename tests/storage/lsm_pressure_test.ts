@@ -105,6 +105,55 @@ Deno.test("LsmStore: while compaction hangs writes are slowed, then wait, and go
   await store.close();
 });
 
+Deno.test("LsmStore: where the disk is too full to compact writes are refused in the end, and it closes", async () => {
+  const subject = new VirtualStore();
+  const { disk, makeRoom } = withoutRoomFor(subject.device.mount(), 4 * MEMTABLE_BYTES);
+  const store = await subject.open({ disk, memtableBytes: MEMTABLE_BYTES });
+  let written = 0;
+  try {
+    let refusal: unknown;
+    for (; refusal === undefined; written++) {
+      const answer = store.apply([put(`key${written}`, 1, { value: "x".repeat(400) })]);
+      refusal = await soon(answer.then(() => undefined, (error) => error));
+    }
+    assert(isConvergeError(refusal, "disk_full"), String(refusal));
+    await soon(store.close());
+  } finally {
+    makeRoom();
+  }
+  const again = await subject.open();
+  assertEquals(scanAll(again).length, written - 1);
+  await again.close();
+});
+
+/** What a promise resolves to. @throws when that takes many turns. */
+async function soon<T>(promise: Promise<T>): Promise<T> {
+  let isSettled = false;
+  promise.finally(() => isSettled = true).catch(() => {});
+  for (let i = 0; i < 10 && !isSettled; i++) await turns();
+  assert(isSettled, "it waits for ever");
+  return await promise;
+}
+
+/** A disk that has no room for a table of so many bytes, until some is made. */
+function withoutRoomFor(disk: Disk, tableBytes: number): { disk: Disk; makeRoom: () => void } {
+  let bytesMax = tableBytes;
+  const openAppend = disk.openAppend.bind(disk);
+  disk.openAppend = (path, options) => {
+    const file = openAppend(path, options);
+    if (!path.endsWith(".sst.tmp")) return file;
+    const append = file.append.bind(file);
+    file.append = (bytes) => {
+      if (file.sizeBytes + bytes.byteLength >= bytesMax) {
+        throw new ConvergeError("disk_full", `Cannot append to ${path}: no space`);
+      }
+      append(bytes);
+    };
+    return file;
+  };
+  return { disk, makeRoom: () => void (bytesMax = Infinity) };
+}
+
 Deno.test("LsmStore: many small records are flushed by their number, long before by their bytes", async () => {
   const subject = new VirtualStore();
   const store = await subject.open({ memtableBytes: 1 << 30 });

@@ -280,8 +280,13 @@ export function testStore(name: string, makeHarness: () => StoreHarness): void {
   });
 
   test("calls after close() are refused", async (store) => {
-    await store.apply([put("k", 1)]);
+    await store.apply([put("j", 1), put("k", 1)]);
+    await store.flush();
+    const scan = store.scan(DATA);
+    assertEquals(scan.next(1).length, 1);
     await Promise.all([store.close(), store.close()]);
+    assertThrows(() => scan.next(1), ConvergeError, "closed");
+    scan.close();
     await assertRejects(() => store.apply([put("k", 2)]), ConvergeError, "closed");
     assertThrows(() => store.get(DATA, "k"), ConvergeError, "closed");
     assertThrows(() => store.scan(DATA), ConvergeError, "closed");

@@ -79,7 +79,7 @@ export class DenoDisk implements Disk {
         if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK", "ENOSYS"].includes(errnoOf(error))) {
           throw error;
         }
-        Deno.copyFileSync(from, to);
+        copyDurably(from, to);
       }
     });
   }
@@ -297,6 +297,17 @@ function isDirectory(path: string): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     if (error instanceof Deno.errors.NotCapable) return true; // above what this process may see
     throw error;
+  }
+}
+
+/** A link shares bytes that are durable already; a copy has to become so. */
+function copyDurably(from: string, to: string): void {
+  Deno.copyFileSync(from, to);
+  const copy = Deno.openSync(to, { write: true });
+  try {
+    copy.syncDataSync();
+  } finally {
+    copy.close();
   }
 }
 

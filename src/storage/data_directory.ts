@@ -1,0 +1,109 @@
+/** The files of a data directory: what they are to its manifest, and their bytes. */
+import { isConvergeError } from "../errors.ts";
+import type { Disk, ReadFile } from "../platform/disk.ts";
+import { MANIFEST_NAME, parseName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import { segmentNumbers } from "./log_segments.ts";
+import type { Manifest } from "./manifest.ts";
+import { readSegment } from "./wal_reader.ts";
+
+/** What there is for a manifest. Without one every table and segment counts. */
+export interface DirectoryFiles {
+  /** Numbers of the tables that count. */
+  tables: number[];
+  /** Numbers of the segments that count, ascending. */
+  segments: number[];
+  /** Names of what is left of interrupted work. */
+  leftovers: string[];
+}
+
+/** Sorts the names in a directory by what they are to its manifest. */
+export function filesOf(names: readonly string[], manifest: Manifest | undefined): DirectoryFiles {
+  const segments = segmentNumbers(names, manifest?.log);
+  const named = manifest && new Set(manifest.tables.map(({ number }) => number));
+  const tables: number[] = [];
+  const leftovers: string[] = [];
+  for (const name of names) {
+    const file = parseName(name);
+    if (file === undefined) {
+      if (name.endsWith(TEMPORARY_SUFFIX)) leftovers.push(name);
+    } else if (file.kind === "log") {
+      if (file.number < (manifest?.log ?? 0)) leftovers.push(name);
+    } else if (named?.has(file.number) ?? true) tables.push(file.number);
+    else leftovers.push(name);
+  }
+  return { tables, segments, leftovers };
+}
+
+/** Those of `names` that are for files of the store and stand for none: directories, links to nothing. */
+export function namesOfNoFile(disk: Disk, directory: string, names: readonly string[]): string[] {
+  return names.filter((name) =>
+    (name === MANIFEST_NAME || name.endsWith(TEMPORARY_SUFFIX) || parseName(name) !== undefined) &&
+    disk.fileSize(`${directory}/${name}`) === undefined
+  );
+}
+
+/**
+ * Whether a directory without a manifest never held anything: a first start that was interrupted leaves
+ * an empty segment at most; anything more needs its manifest.
+ */
+export function isUnbegunDirectory(disk: Disk, directory: string): boolean {
+  return disk.list(directory).every((name) => {
+    const file = parseName(name);
+    if (file?.kind !== "log") return file === undefined;
+    const { lines, damage } = readSegment(readWhole(disk, `${directory}/${name}`), () => {});
+    return lines === 0 && damage === undefined;
+  });
+}
+
+/** The least that a disk fails to read at a time. */
+const SECTOR_BYTES = 4096;
+
+/**
+ * All bytes of a file, as far as the disk gives them: under no checksum do the zeros in the place of
+ * the others hold.
+ */
+export function readReadable(
+  disk: Disk,
+  path: string,
+): { bytes: Uint8Array; unreadable: number[] } {
+  const file = disk.openRead(path);
+  try {
+    const bytes = new Uint8Array(file.sizeBytes);
+    const unreadable = isRead(file, 0, bytes) ? [] : readSectors(file, bytes);
+    return { bytes, unreadable };
+  } finally {
+    file.close();
+  }
+}
+
+/** Reads sector by sector. Returns the offsets of those that cannot be read. */
+function readSectors(file: ReadFile, bytes: Uint8Array): number[] {
+  const unreadable: number[] = [];
+  for (let at = 0; at < bytes.byteLength; at += SECTOR_BYTES) {
+    const sector = bytes.subarray(at, at + SECTOR_BYTES);
+    if (isRead(file, at, sector)) continue;
+    sector.fill(0);
+    unreadable.push(at);
+  }
+  return unreadable;
+}
+
+function isRead(file: ReadFile, offset: number, target: Uint8Array): boolean {
+  try {
+    file.readInto(offset, target);
+    return true;
+  } catch (error) {
+    if (isConvergeError(error, "disk_failed")) return false;
+    throw error;
+  }
+}
+
+/** All bytes of a file. @throws {ConvergeError} `disk_failed`. */
+export function readWhole(disk: Disk, path: string): Uint8Array {
+  const file = disk.openRead(path);
+  try {
+    return file.readAt(0, file.sizeBytes);
+  } finally {
+    file.close();
+  }
+}
