@@ -44,6 +44,17 @@ export function pickCompaction(
   return newer > runBytes[count - 1]! * newerShareMax ? { from: 0, to: count } : undefined;
 }
 
+/** The two neighbours of a choice that take the least room to merge. */
+export function smallestPart(
+  runBytes: readonly number[],
+  { from, to }: CompactionChoice,
+): CompactionChoice {
+  let least = from;
+  const together = (i: number) => runBytes[i]! + runBytes[i + 1]!;
+  for (let i = from; i < to - 1; i++) if (together(i) < together(least)) least = i;
+  return { from: least, to: least + 2 };
+}
+
 /** Bytes that must be rewritten until all is at rest, roughly: those of the next choice. */
 export function compactionDebt(runBytes: readonly number[]): number {
   const choice = pickCompaction(runBytes, AT_REST);

@@ -10,6 +10,7 @@ import {
   compactionDebt,
   type CompactionPolicy,
   pickCompaction,
+  smallestPart,
   UNDER_LOAD,
 } from "./compaction_picker.ts";
 import { MergeCursor } from "./cursor.ts";
@@ -26,6 +27,8 @@ import type { Run } from "./table_set.ts";
 
 /** Pause before something that found the disk full is tried again. */
 const DISK_FULL_RETRY_MS = 1_000;
+/** A compaction writes until the disk is full: its pause is twice as long each time, up to this. */
+const DISK_FULL_RETRY_MS_MAX = 16_000;
 
 /**
  * Rest after a slice: who waits for an answer waits for the slices between. A flush does not rest once
@@ -239,19 +242,22 @@ export class Maintenance {
   }
 
   async #compactLoop(): Promise<void> {
+    let retryMs = DISK_FULL_RETRY_MS;
     await undefined;
     while (this.#compactAgain && !this.#isClosing && !this.#isStopped) {
       this.#compactAgain = false;
       try {
         if (await this.#repairOne() || await this.#compactOne()) this.#compactAgain = true;
         this.#compactionError = undefined;
+        retryMs = DISK_FULL_RETRY_MS;
       } catch (error) {
         this.#compactAgain = true;
         if (isConvergeError(error, "disk_full")) {
           this.#compactionError = error;
           this.#options.log?.warn("storage.compaction_waits", { reason: error.message });
           this.#announceProgress();
-          await delay(this.#options.clock, DISK_FULL_RETRY_MS);
+          await delay(this.#options.clock, retryMs);
+          retryMs = Math.min(DISK_FULL_RETRY_MS_MAX, 2 * retryMs);
         } else if (!isConvergeError(error, "corrupt_file") || this.#damaged.size === 0) {
           // Damage is repaired in the next round; anything else is beyond repair.
           this.#options.onFailure(error);
@@ -290,9 +296,12 @@ export class Maintenance {
 
   #pick(policy: CompactionPolicy): Merge | undefined {
     for (const [keyspace, runs] of this.#catalog.tables.keyspaces) {
-      const choice = pickCompaction(runs.map(({ bytes }) => bytes), policy);
+      const runBytes = runs.map(({ bytes }) => bytes);
+      const choice = pickCompaction(runBytes, policy);
       if (choice === undefined) continue;
-      const { from, to } = choice;
+      // Where there was no room for all of it, what is merged bit by bit may make some.
+      const isFull = this.#compactionError !== undefined;
+      const { from, to } = isFull ? smallestPart(runBytes, choice) : choice;
       return { policy, keyspace, merged: runs.slice(from, to), older: runs.slice(to) };
     }
     return undefined;

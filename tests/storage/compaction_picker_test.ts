@@ -4,6 +4,7 @@ import {
   compactionDebt,
   type CompactionPolicy,
   pickCompaction,
+  smallestPart,
   UNDER_LOAD,
 } from "../../src/storage/compaction_picker.ts";
 
@@ -47,6 +48,12 @@ Deno.test("pickCompaction(): everything, once the newer runs are too large a sha
   assertEquals(pickCompaction([10, 90, 100], UNDER_LOAD), undefined);
   assertEquals(compactionDebt([40, 100]), 0);
   assertEquals(compactionDebt([41, 100]), 141);
+});
+
+Deno.test("smallestPart(): two neighbours of the choice, and of nothing else", () => {
+  assertEquals(smallestPart([1, 1, 9, 7, 8, 1], { from: 2, to: 5 }), { from: 3, to: 5 });
+  assertEquals(smallestPart([4, 2, 2, 3], { from: 0, to: 4 }), { from: 1, to: 3 });
+  assertEquals(smallestPart([5, 5], { from: 0, to: 2 }), { from: 0, to: 2 });
 });
 
 Deno.test("pickCompaction(): space and the number of runs are bounded, and load is rewritten less", () => {

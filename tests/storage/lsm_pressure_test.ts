@@ -126,6 +126,22 @@ Deno.test("LsmStore: where the disk is too full to compact writes are refused in
   await again.close();
 });
 
+Deno.test("LsmStore: where there is no room for a whole merge, it merges bit by bit", async () => {
+  const subject = new VirtualStore();
+  const { disk, makeRoom } = withoutRoomFor(subject.device.mount(), 4 * MEMTABLE_BYTES);
+  const store = await subject.open({ disk, memtableBytes: MEMTABLE_BYTES });
+  let written = 0;
+  try {
+    while (store.statistics().compactionsTotal < 3) {
+      await soon(store.apply([put(`key${written++}`, 1, { value: "x".repeat(400) })]));
+    }
+  } finally {
+    makeRoom();
+  }
+  assertEquals(scanAll(store).length, written);
+  await soon(store.close());
+});
+
 /** What a promise resolves to. @throws when that takes many turns. */
 async function soon<T>(promise: Promise<T>): Promise<T> {
   let isSettled = false;
