@@ -151,7 +151,8 @@ export class ConvergeNode {
       },
     });
     const isBusy = () => this.#coordinator.inFlight > 0;
-    const exchange = new KeyExchange({ store, replica, clock, selfName, linkTo, isBusy });
+    const vouches = () => gossip.self.status === "normal";
+    const exchange = new KeyExchange({ store, replica, clock, selfName, linkTo, vouches, isBusy });
     this.#hints = parts.createHintedHandoff({
       store,
       clock,
