@@ -31,6 +31,7 @@ import { notedLoss, Refill } from "./replication/refill.ts";
 import { Replica } from "./replication/replica.ts";
 import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
+import { requireLayout, type RingLayout } from "./replication/ring_layout.ts";
 import { Topology } from "./replication/topology.ts";
 import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
 import type { Store } from "./storage/store.ts";
@@ -78,6 +79,8 @@ interface Identity {
   name: string;
   nodeID: string;
   starts: number;
+  /** Not in files of earlier versions. */
+  layout?: RingLayout;
 }
 
 /** One node. */
@@ -298,9 +301,10 @@ export class ConvergeNode {
       // Where documents may be gone, the node may have given out counters that it knows nothing of:
       // it is another life then, as one with an empty disk is.
       const isAnotherLife = store.lastLoss() !== notedLoss(state);
-      const identity = await openIdentity(state, config, platform, isAnotherLife);
-      const lamport = await parts.openLamportClock(state, store.highestCounter());
       const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
+      const members = saved?.members.length ?? 1;
+      const identity = await openIdentity(state, config, platform, { isAnotherLife, members });
+      const lamport = await parts.openLamportClock(state, store.highestCounter());
       const gossip = parts.createGossip({
         self: selfMember(config, identity, isAnotherLife ? undefined : saved),
         known: saved?.members.filter(({ name }) => name !== config.name) ?? [],
@@ -448,7 +452,7 @@ async function openIdentity(
   state: LocalState,
   config: NodeConfig,
   platform: Platform,
-  isAnotherLife: boolean,
+  { isAnotherLife, members }: { isAnotherLife: boolean; members: number },
 ): Promise<Identity> {
   const existing = state.read<Identity>(IDENTITY_DOCUMENT);
   if (existing !== undefined && existing.name !== config.name) {
@@ -457,10 +461,13 @@ async function openIdentity(
       `Cannot use ${config.dataDirectory} as ${config.name}: it belongs to ${existing.name}`,
     );
   }
+  const { replication, virtualNodes } = config;
+  const layout = { replication, virtualNodes };
+  if (existing?.layout !== undefined) requireLayout(existing.layout, layout, members);
   const nodeID = existing === undefined || isAnotherLife
     ? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`
     : existing.nodeID;
-  const identity = { name: config.name, nodeID, starts: (existing?.starts ?? 0) + 1 };
+  const identity = { name: config.name, nodeID, starts: (existing?.starts ?? 0) + 1, layout };
   await state.write(IDENTITY_DOCUMENT, identity);
   return identity;
 }
