@@ -129,6 +129,29 @@ Deno.test("the ring does not split during a join: writes before, during and afte
     }
   }));
 
+Deno.test("two nodes that join at once do not make a quorum that members who do not know them miss", () =>
+  InProcessCluster.run(
+    {
+      nodes: 5,
+      start: [1, 2, 3],
+      seedsOf: (i) => i > 3 ? [1] : [1, 2, 3].filter((other) => other !== i),
+      config: { replication: 5, readQuorum: 3, writeQuorum: 3, antiEntropyIntervalMs: 1e9 },
+    },
+    async (cluster) => {
+      await cluster.ready();
+      for (const i of [2, 3]) cluster.cutOff(i, [1, 4, 5]);
+      for (const i of [4, 5]) await cluster.start(i);
+      await cluster.wait(10_000);
+      const put = await cluster.call(1, "PUT", "/kv/k", { body: "v" });
+      const got = await cluster.call(2, "GET", "/kv/k");
+      assert(put.status === 503 || got.status !== 404, `${put.status}, then ${got.status}`);
+      cluster.heal();
+      await cluster.ready();
+      await cluster.put(1, "k", "v");
+      assertEquals(await cluster.get(2, "k"), "v");
+    },
+  ));
+
 Deno.test("N or virtual nodes that would give stored keys other owners are refused at the start", () =>
   InProcessCluster.run({ nodes: 4 }, async (cluster) => {
     const stored = { ...cluster.node(4).config };
