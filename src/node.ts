@@ -5,7 +5,7 @@ import { ConvergeError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
 import { ClusterWatch } from "./http/cluster_watch.ts";
 import { Gossip } from "./membership/gossip.ts";
-import type { Member } from "./membership/member.ts";
+import { isOfLaterStart, type Member } from "./membership/member.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
 import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
 import type { Platform } from "./platform/platform.ts";
@@ -15,6 +15,7 @@ import { AntiEntropy } from "./replication/anti_entropy.ts";
 import { Coordinator } from "./replication/coordinator.ts";
 import {
   GossipLoop,
+  heardOfSelf,
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
 } from "./replication/gossip_loop.ts";
@@ -27,7 +28,7 @@ import { Lister } from "./replication/lister.ts";
 import { LocalState } from "./replication/local_state.ts";
 import { MessageAuth } from "./replication/message_auth.ts";
 import { PeerLink } from "./replication/peer_link.ts";
-import { notedLoss, Refill } from "./replication/refill.ts";
+import { notedLoss, noteOldCopy, Refill } from "./replication/refill.ts";
 import { Replica } from "./replication/replica.ts";
 import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
@@ -68,6 +69,8 @@ const REAL_PARTS: NodeParts = {
 
 const IDENTITY_DOCUMENT = "identity";
 const TAG_DIGITS = 8;
+/** How long a start waits for what other members say of this node. */
+const SELF_QUESTION_MS = 1_000;
 /** Milliseconds that a peer gets for an internal request, as a share of a client's deadline. */
 const PEER_TIMEOUT_SHARE = 0.75;
 /** What other answers than records may take; those may take more where values may. */
@@ -91,11 +94,13 @@ export class ConvergeNode {
   readonly nodeID: string;
   /** Resolves when the node had to stop itself, with the reason. */
   readonly failed: Promise<ConvergeError>;
+  readonly #failure: PromiseWithResolvers<ConvergeError>;
   readonly #config: NodeConfig;
   readonly #auth: MessageAuth;
   readonly #parts: NodeParts;
   readonly #platform: Platform;
   readonly #store: Store;
+  readonly #state: LocalState;
   readonly #lamport: LamportClock;
   readonly #gossip: Gossip;
   readonly #gossipLoop: GossipLoop;
@@ -110,6 +115,7 @@ export class ConvergeNode {
   #topology: Topology;
   #topologyVersion: string;
   #stopping: Promise<void> | undefined;
+  #isOldCopy = false;
 
   private constructor(options: {
     config: NodeConfig;
@@ -121,19 +127,22 @@ export class ConvergeNode {
     horizon: Horizon;
     gossip: Gossip;
     telemetry: Telemetry;
-    failed: Promise<ConvergeError>;
+    failure: PromiseWithResolvers<ConvergeError>;
+    auth: MessageAuth;
   }) {
     const { config, platform, parts, store, state, lamport, horizon, gossip } = options;
     const { clock, log } = platform;
     this.#config = config;
-    this.#auth = new MessageAuth(config.clusterSecret);
+    this.#auth = options.auth;
     this.#parts = parts;
     this.#platform = platform;
     this.#store = store;
+    this.#state = state;
     this.#lamport = lamport;
     this.#gossip = gossip;
     this.#telemetry = options.telemetry;
-    this.failed = options.failed;
+    this.#failure = options.failure;
+    this.failed = options.failure.promise;
     this.nodeID = gossip.self.nodeID;
     this.#topologyVersion = this.#currentTopologyVersion();
     this.#topology = this.#createTopology();
@@ -194,6 +203,7 @@ export class ConvergeNode {
       timeoutMs: Math.min(config.requestTimeoutMs, 1_000),
       onChange: () => this.#onMembershipChange(),
       onHeard,
+      onOldCopy: () => void this.#onOldCopy().catch(() => {}), // a store that fails stops it, too
     });
     this.#refill = new Refill({
       gossip,
@@ -298,10 +308,12 @@ export class ConvergeNode {
     });
     try {
       const state = new LocalState(store);
+      const auth = new MessageAuth(config.clusterSecret);
+      const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
+      if (await isOldCopy({ state, config, platform, auth, saved })) await noteOldCopy(state);
       // Where documents may be gone, the node may have given out counters that it knows nothing of:
       // it is another life then, as one with an empty disk is.
       const isAnotherLife = store.lastLoss() !== notedLoss(state);
-      const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
       const members = saved?.members.length ?? 1;
       const identity = await openIdentity(state, config, platform, { isAnotherLife, members });
       const lamport = await parts.openLamportClock(state, store.highestCounter());
@@ -314,9 +326,9 @@ export class ConvergeNode {
         intervalMs: config.gossipIntervalMs,
         random: platform.random,
       });
-      const { promise: failed } = failure;
       const node = new ConvergeNode({
         config,
+        auth,
         platform,
         parts,
         store,
@@ -325,7 +337,7 @@ export class ConvergeNode {
         horizon: new Horizon(state),
         gossip,
         telemetry,
-        failed,
+        failure,
       });
       onLoss = (loss) => node.#onDataLost(loss);
       if (isAnotherLife || lossEarly > 0) await onLoss(Math.max(lossEarly, store.lastLoss()));
@@ -374,6 +386,21 @@ export class ConvergeNode {
       await this.#refill.restart(loss);
     } catch (error) {
       this.#platform.log.error("refill.failed", { why: String(error) });
+    }
+  }
+
+  /** Nobody could tell when it started: it stops, since it counts for more than it has. */
+  async #onOldCopy(): Promise<void> {
+    if (this.#isOldCopy) return;
+    this.#isOldCopy = true;
+    const error = new ConvergeError(
+      "old_copy",
+      `Cannot go on with ${this.#config.dataDirectory}: it is an old copy, others have heard of a later life`,
+    );
+    try {
+      await noteOldCopy(this.#state);
+    } finally {
+      this.#failure.resolve(error);
     }
   }
 
@@ -448,6 +475,26 @@ function tracingParts(tracer: Tracer | undefined): Partial<NodeParts> {
   return { createCoordinator: (...args) => new TracedCoordinator(tracer, ...args) };
 }
 
+/** Whether the cluster has heard of a later start of this directory than the directory itself. */
+async function isOldCopy({ state, config, platform, auth, saved }: {
+  state: LocalState;
+  config: NodeConfig;
+  platform: Platform;
+  auth: MessageAuth;
+  saved: SavedMembership | undefined;
+}): Promise<boolean> {
+  const identity = state.read<Identity>(IDENTITY_DOCUMENT);
+  if (identity === undefined || saved === undefined) return false;
+  const heard = await heardOfSelf({
+    name: config.name,
+    members: saved.members,
+    platform,
+    auth,
+    timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
+  });
+  return heard.some((member) => isOfLaterStart(member, identity));
+}
+
 async function openIdentity(
   state: LocalState,
   config: NodeConfig,
@@ -481,6 +528,7 @@ function selfMember(
     name: config.name,
     nodeID: identity.nodeID,
     origin: config.advertise,
+    starts: identity.starts,
     incarnation: Math.max(identity.starts, (saved?.self.incarnation ?? 0) + 1),
     heartbeat: 0,
     status: saved?.self.status ?? "joining",

@@ -27,6 +27,8 @@ export function nextStepOfNode({ code, cause }: ConvergeError): string {
       return "; stop the node that has it, or name another with --data";
     case "wrong_data":
       return "; name the right --data or --id";
+    case "old_copy":
+      return "; start it again: it is filled from the others then";
     case "disk_full":
       return "; make room, then start it again";
     default:

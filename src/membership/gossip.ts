@@ -10,6 +10,7 @@ import { type Random, shuffled } from "../platform/random.ts";
 import { FailureDetector, type Liveness } from "./failure_detector.ts";
 import {
   isNewerStatement,
+  isOfLaterStart,
   type Member,
   type MemberStatus,
   parseMember,
@@ -57,6 +58,7 @@ export class Gossip {
   readonly #settled: Set<string>;
   #self: Member;
   #rejoined = false;
+  #isOldCopy = false;
   #version = 0;
 
   constructor(options: GossipOptions) {
@@ -97,6 +99,14 @@ export class Gossip {
   /** Whether the others knew a member of this name before this life of it: the ring stays the same. */
   get rejoined(): boolean {
     return this.#rejoined;
+  }
+
+  /**
+   * Whether others have heard of a later life of this node's directory, so that what this one was
+   * started on is an old copy of it.
+   */
+  get isOldCopy(): boolean {
+    return this.#isOldCopy;
   }
 
   /** Names that were `normal` once, as far as this node knows: whoever else is on the ring is new. */
@@ -191,6 +201,10 @@ export class Gossip {
    * life says (its data directory, and with it the count of its starts, is new), speak louder.
    */
   #hearOfSelf(member: Member, from: string): void {
+    if (this.#isOfLaterLife(member)) {
+      this.#isOldCopy = true;
+      return;
+    }
     if (member.nodeID !== this.#self.nodeID) {
       this.#rejoined = true;
       if (member.status === "normal") this.#settled.add(member.name);
@@ -207,6 +221,14 @@ export class Gossip {
       : Math.max(this.#self.heartbeat, member.heartbeat + 1);
     this.#setSelf({ incarnation: member.incarnation + 1, heartbeat });
     this.#version++;
+  }
+
+  /** Of its own last start a node hears nothing newer than what it says, unless two have that one. */
+  #isOfLaterLife(member: Member): boolean {
+    const { nodeID, starts } = this.#self;
+    if (isOfLaterStart(member, this.#self)) return true;
+    const isSameStart = member.nodeID === nodeID && member.starts === starts && starts > 0;
+    return isSameStart && isNewerStatement(member, this.#self);
   }
 
   #setSelf(change: Partial<Member>): void {

@@ -18,7 +18,7 @@ import { VirtualDisk } from "../../src/simulation/virtual_disk.ts";
 import { World } from "../../src/simulation/world.ts";
 import type { LsmStoreOptions } from "../../src/storage/lsm_store.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
-import { DATA, type Store } from "../../src/storage/store.ts";
+import { DATA, META, type Store } from "../../src/storage/store.ts";
 import { rawRequest, type RequestOptions } from "./requests.ts";
 
 /** Virtual milliseconds that anything waited for may take. */
@@ -182,6 +182,21 @@ export class InProcessCluster {
   /** Empties the disk of a node that is not running. */
   wipe(i: number): void {
     this.node(i).memory = new MemoryStore();
+  }
+
+  /** A copy of what is on the disk of a node that is not running. */
+  async backup(i: number): Promise<MemoryStore> {
+    const copy = new MemoryStore();
+    for (const keyspace of [DATA, META]) {
+      const records = this.node(i).memory.scan(keyspace).next(Infinity);
+      await copy.apply(records.map((record) => ({ keyspace, record })));
+    }
+    return copy;
+  }
+
+  /** Puts a copy onto the disk of a node that is not running. */
+  restore(i: number, copy: MemoryStore): void {
+    this.node(i).memory = copy;
   }
 
   /**

@@ -14,6 +14,7 @@ export function member(name: string, changes: Partial<Member> = {}): Member {
     name,
     nodeID: `${name}.1`,
     origin: originOf(name),
+    starts: 1,
     incarnation: 1,
     heartbeat: 0,
     status: "normal",

@@ -156,6 +156,7 @@ function memberOf(index: number): Member {
     name,
     nodeID: `${name}.0123abcd`,
     origin: `http://10.0.${index >> 8}.${index & 255}:8080`,
+    starts: 1,
     incarnation: 1,
     heartbeat: 0,
     status: "normal",
