@@ -97,6 +97,7 @@ function faultChecks(
     restart: { node },
     pause: { node },
     wipe: { node },
+    old_copy: { node },
     bit_rot: { node, bits: isCount },
     slow_disk: { node, syncMs: isPair },
     full_disk: { node, freeBytes: isCount },
