@@ -189,6 +189,7 @@ export class ConvergeNode {
       replica,
       clock,
       log,
+      lamport,
       topology,
       linkTo,
       intervalMs: config.tombstoneIntervalMs,
