@@ -1,6 +1,6 @@
 /** Composition root: one node = storage + membership + replication + http. */
 import type { Hono } from "hono";
-import { type NodeConfig, validateConfig } from "./config.ts";
+import { type NodeConfig, sharedOptions, validateConfig } from "./config.ts";
 import { ConvergeError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
 import { ClusterWatch } from "./http/cluster_watch.ts";
@@ -204,6 +204,15 @@ export class ConvergeNode {
       timeoutMs: Math.min(config.requestTimeoutMs, 1_000),
       onChange: () => this.#onMembershipChange(),
       onHeard,
+      onOtherOptions: ({ from, options }) => {
+        this.#failure.resolve(
+          new ConvergeError(
+            "bad_config",
+            `Cannot join ${from}: its --replication, --read-quorum, --write-quorum and ` +
+              `--virtual-nodes are ${Object.values(options ?? {}).join(", ")}`,
+          ),
+        );
+      },
       onOldCopy: () => void this.#onOldCopy().catch(() => {}), // a store that fails stops it, too
     });
     this.#refill = new Refill({
@@ -319,6 +328,7 @@ export class ConvergeNode {
       const identity = await openIdentity(state, config, platform, { isAnotherLife, members });
       const lamport = await parts.openLamportClock(state, store.highestCounter());
       const gossip = parts.createGossip({
+        shared: sharedOptions(config),
         self: selfMember(config, identity, isAnotherLife ? undefined : saved),
         known: saved?.members.filter(({ name }) => name !== config.name) ?? [],
         seeds: config.peers,

@@ -36,6 +36,8 @@ export interface GossipLoopOptions {
   onChange(): void;
   /** A member answered or sent something. */
   onHeard(name: string): void;
+  /** A member was started with other options, and this node is the one that is new. */
+  onOtherOptions(message: GossipMessage): void;
   /** What this node was started on is an old copy of its directory. Called more than once. */
   onOldCopy(): void;
 }
@@ -165,6 +167,9 @@ export class GossipLoop {
 
   #merge(message: GossipMessage, viaSeed?: string): void {
     const { gossip, platform, onChange, onHeard } = this.#options;
+    const reaction = gossip.reactionTo(message);
+    if (reaction === "stop") this.#options.onOtherOptions(message);
+    if (reaction !== "merge") return;
     gossip.receive(message, platform.clock.monotonicMs(), viaSeed);
     if (gossip.isOldCopy) this.#options.onOldCopy();
     if (message.from !== gossip.self.name) onHeard(message.from);

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { MEMBERS_MAX, parseGossipMessage } from "../../src/membership/gossip.ts";
+import type { MemberStatus } from "../../src/membership/member.ts";
 import { gossipOf, member, originOf } from "../support/members.ts";
 
 Deno.test("Gossip.receive: entries merge one by one, never a whole view by one timestamp", () => {
@@ -95,6 +96,22 @@ Deno.test("Gossip.isOldCopy: others heard of a later start of the same directory
   assert(!isOldCopy(2, { starts: 2, incarnation: 3, heartbeat: 2 }), "what it said itself");
   assert(isOldCopy(2, { starts: 3 }));
   assert(isOldCopy(2, { starts: 2, incarnation: 3, heartbeat: 99 }), "what it never said");
+});
+
+Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops, and is not taken in", () => {
+  const reaction = (status: MemberStatus, sender: MemberStatus, known: MemberStatus) => {
+    const gossip = gossipOf(member("a", { status }), {
+      shared: { replication: 5, readQuorum: 3, writeQuorum: 3, virtualNodes: 100 },
+      known: [member("c", { status: known })],
+    });
+    return gossip.reactionTo(gossipOf(member("b", { status: sender })).message());
+  };
+  assertEquals(reaction("joining", "normal", "normal"), "stop");
+  assertEquals(reaction("refilling", "normal", "normal"), "stop");
+  assertEquals(reaction("joining", "joining", "joining"), "stop", "nobody knows who is right");
+  assertEquals(reaction("refilling", "joining", "normal"), "ignore");
+  assertEquals(reaction("normal", "joining", "normal"), "ignore");
+  assertEquals(reaction("normal", "normal", "normal"), "merge", "they know each other");
 });
 
 Deno.test("Gossip.setStatus: others take the new status", () => {

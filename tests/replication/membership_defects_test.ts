@@ -170,6 +170,23 @@ Deno.test("N or virtual nodes that would give stored keys other owners are refus
     await cluster.ready();
   }));
 
+Deno.test("a node with other quorums or virtual nodes than the cluster's does not join, but stops", async () => {
+  for (const change of [{ virtualNodes: 50 }, { readQuorum: 1, writeQuorum: 3 }]) {
+    await InProcessCluster.run(
+      { nodes: 4, start: [1, 2, 3], seedsOf: (i) => [1, 2, 3].filter((other) => other !== i) },
+      async (cluster) => {
+        await cluster.ready();
+        Object.assign(cluster.node(4).config, change);
+        await cluster.start(4);
+        assertEquals((await cluster.node(4).process!.failed).code, "bad_config");
+        cluster.kill(4);
+        await cluster.wait(5_000);
+        assertEquals((await cluster.view(1)).members.length, 3);
+      },
+    );
+  }
+});
+
 Deno.test("N may be raised while everybody owns everything, before more nodes join", () =>
   InProcessCluster.run({ nodes: 3 }, async (cluster) => {
     await cluster.put(1, "k", "v");

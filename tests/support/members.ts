@@ -1,4 +1,5 @@
 /** Members for tests, in few words. */
+import { DEFAULTS, sharedOptions } from "../../src/config.ts";
 import { Gossip, type GossipOptions } from "../../src/membership/gossip.ts";
 import type { Member } from "../../src/membership/member.ts";
 import { SeededRandom } from "../../src/simulation/random_streams.ts";
@@ -26,6 +27,7 @@ export function member(name: string, changes: Partial<Member> = {}): Member {
 export function gossipOf(self: Member, options: Partial<GossipOptions> = {}): Gossip {
   return new Gossip({
     self,
+    shared: sharedOptions(DEFAULTS),
     known: [],
     seeds: [],
     resolvedSeeds: [],

@@ -1,4 +1,5 @@
 /** How gossip behaves with many nodes: the production state machine, in rounds instead of seconds. */
+import { DEFAULTS, sharedOptions } from "../../../src/config.ts";
 import { Gossip } from "../../../src/membership/gossip.ts";
 import type { Member } from "../../../src/membership/member.ts";
 import { shuffled } from "../../../src/platform/random.ts";
@@ -140,6 +141,7 @@ class RoundCluster {
       self.origin,
       new Gossip({
         self,
+        shared: sharedOptions(DEFAULTS),
         known: known.filter((member) => member !== self),
         seeds,
         resolvedSeeds: [],
