@@ -42,6 +42,18 @@ export interface NodeConfig {
   tombstoneIntervalMs: number;
 }
 
+/** What must be the same on all nodes: who owns a key, and how many of them decide. */
+export type SharedOptions = Pick<
+  NodeConfig,
+  "replication" | "readQuorum" | "writeQuorum" | "virtualNodes"
+>;
+
+/** The shared options of a configuration, alone. */
+export function sharedOptions(config: SharedOptions): SharedOptions {
+  const { replication, readQuorum, writeQuorum, virtualNodes } = config;
+  return { replication, readQuorum, writeQuorum, virtualNodes };
+}
+
 /** The defaults of design section 4. */
 export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> = {
   peers: [],

@@ -1,11 +1,11 @@
 /** Composition root: one node = storage + membership + replication + http. */
 import type { Hono } from "hono";
-import { type NodeConfig, validateConfig } from "./config.ts";
+import { type NodeConfig, sharedOptions, validateConfig } from "./config.ts";
 import { ConvergeError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
 import { ClusterWatch } from "./http/cluster_watch.ts";
 import { Gossip } from "./membership/gossip.ts";
-import type { Member } from "./membership/member.ts";
+import { isOfLaterStart, type Member } from "./membership/member.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
 import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
 import type { Platform } from "./platform/platform.ts";
@@ -15,6 +15,7 @@ import { AntiEntropy } from "./replication/anti_entropy.ts";
 import { Coordinator } from "./replication/coordinator.ts";
 import {
   GossipLoop,
+  heardOfSelf,
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
 } from "./replication/gossip_loop.ts";
@@ -27,10 +28,11 @@ import { Lister } from "./replication/lister.ts";
 import { LocalState } from "./replication/local_state.ts";
 import { MessageAuth } from "./replication/message_auth.ts";
 import { PeerLink } from "./replication/peer_link.ts";
-import { notedLoss, Refill } from "./replication/refill.ts";
+import { notedLoss, noteOldCopy, Refill } from "./replication/refill.ts";
 import { Replica } from "./replication/replica.ts";
 import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
+import { requireLayout, type RingLayout } from "./replication/ring_layout.ts";
 import { Topology } from "./replication/topology.ts";
 import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
 import type { Store } from "./storage/store.ts";
@@ -67,6 +69,8 @@ const REAL_PARTS: NodeParts = {
 
 const IDENTITY_DOCUMENT = "identity";
 const TAG_DIGITS = 8;
+/** How long a start waits for what other members say of this node. */
+const SELF_QUESTION_MS = 1_000;
 /** Milliseconds that a peer gets for an internal request, as a share of a client's deadline. */
 const PEER_TIMEOUT_SHARE = 0.75;
 /** What other answers than records may take; those may take more where values may. */
@@ -78,6 +82,8 @@ interface Identity {
   name: string;
   nodeID: string;
   starts: number;
+  /** Not in files of earlier versions. */
+  layout?: RingLayout;
 }
 
 /** One node. */
@@ -88,11 +94,13 @@ export class ConvergeNode {
   readonly nodeID: string;
   /** Resolves when the node had to stop itself, with the reason. */
   readonly failed: Promise<ConvergeError>;
+  readonly #failure: PromiseWithResolvers<ConvergeError>;
   readonly #config: NodeConfig;
   readonly #auth: MessageAuth;
   readonly #parts: NodeParts;
   readonly #platform: Platform;
   readonly #store: Store;
+  readonly #state: LocalState;
   readonly #lamport: LamportClock;
   readonly #gossip: Gossip;
   readonly #gossipLoop: GossipLoop;
@@ -107,6 +115,7 @@ export class ConvergeNode {
   #topology: Topology;
   #topologyVersion: string;
   #stopping: Promise<void> | undefined;
+  #isOldCopy = false;
 
   private constructor(options: {
     config: NodeConfig;
@@ -118,19 +127,22 @@ export class ConvergeNode {
     horizon: Horizon;
     gossip: Gossip;
     telemetry: Telemetry;
-    failed: Promise<ConvergeError>;
+    failure: PromiseWithResolvers<ConvergeError>;
+    auth: MessageAuth;
   }) {
     const { config, platform, parts, store, state, lamport, horizon, gossip } = options;
     const { clock, log } = platform;
     this.#config = config;
-    this.#auth = new MessageAuth(config.clusterSecret);
+    this.#auth = options.auth;
     this.#parts = parts;
     this.#platform = platform;
     this.#store = store;
+    this.#state = state;
     this.#lamport = lamport;
     this.#gossip = gossip;
     this.#telemetry = options.telemetry;
-    this.failed = options.failed;
+    this.#failure = options.failure;
+    this.failed = options.failure.promise;
     this.nodeID = gossip.self.nodeID;
     this.#topologyVersion = this.#currentTopologyVersion();
     this.#topology = this.#createTopology();
@@ -151,7 +163,8 @@ export class ConvergeNode {
       },
     });
     const isBusy = () => this.#coordinator.inFlight > 0;
-    const exchange = new KeyExchange({ store, replica, clock, selfName, linkTo, isBusy });
+    const vouches = () => gossip.self.status === "normal";
+    const exchange = new KeyExchange({ store, replica, clock, selfName, linkTo, vouches, isBusy });
     this.#hints = parts.createHintedHandoff({
       store,
       clock,
@@ -176,6 +189,7 @@ export class ConvergeNode {
       replica,
       clock,
       log,
+      lamport,
       topology,
       linkTo,
       intervalMs: config.tombstoneIntervalMs,
@@ -190,6 +204,16 @@ export class ConvergeNode {
       timeoutMs: Math.min(config.requestTimeoutMs, 1_000),
       onChange: () => this.#onMembershipChange(),
       onHeard,
+      onOtherOptions: ({ from, options }) => {
+        this.#failure.resolve(
+          new ConvergeError(
+            "bad_config",
+            `Cannot join ${from}: its --replication, --read-quorum, --write-quorum and ` +
+              `--virtual-nodes are ${Object.values(options ?? {}).join(", ")}`,
+          ),
+        );
+      },
+      onOldCopy: () => void this.#onOldCopy().catch(() => {}), // a store that fails stops it, too
     });
     this.#refill = new Refill({
       gossip,
@@ -294,13 +318,17 @@ export class ConvergeNode {
     });
     try {
       const state = new LocalState(store);
+      const auth = new MessageAuth(config.clusterSecret);
+      const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
+      if (await isOldCopy({ state, config, platform, auth, saved })) await noteOldCopy(state);
       // Where documents may be gone, the node may have given out counters that it knows nothing of:
       // it is another life then, as one with an empty disk is.
       const isAnotherLife = store.lastLoss() !== notedLoss(state);
-      const identity = await openIdentity(state, config, platform, isAnotherLife);
+      const members = saved?.members.length ?? 1;
+      const identity = await openIdentity(state, config, platform, { isAnotherLife, members });
       const lamport = await parts.openLamportClock(state, store.highestCounter());
-      const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
       const gossip = parts.createGossip({
+        shared: sharedOptions(config),
         self: selfMember(config, identity, isAnotherLife ? undefined : saved),
         known: saved?.members.filter(({ name }) => name !== config.name) ?? [],
         seeds: config.peers,
@@ -309,9 +337,9 @@ export class ConvergeNode {
         intervalMs: config.gossipIntervalMs,
         random: platform.random,
       });
-      const { promise: failed } = failure;
       const node = new ConvergeNode({
         config,
+        auth,
         platform,
         parts,
         store,
@@ -320,7 +348,7 @@ export class ConvergeNode {
         horizon: new Horizon(state),
         gossip,
         telemetry,
-        failed,
+        failure,
       });
       onLoss = (loss) => node.#onDataLost(loss);
       if (isAnotherLife || lossEarly > 0) await onLoss(Math.max(lossEarly, store.lastLoss()));
@@ -369,6 +397,21 @@ export class ConvergeNode {
       await this.#refill.restart(loss);
     } catch (error) {
       this.#platform.log.error("refill.failed", { why: String(error) });
+    }
+  }
+
+  /** Nobody could tell when it started: it stops, since it counts for more than it has. */
+  async #onOldCopy(): Promise<void> {
+    if (this.#isOldCopy) return;
+    this.#isOldCopy = true;
+    const error = new ConvergeError(
+      "old_copy",
+      `Cannot go on with ${this.#config.dataDirectory}: it is an old copy, others have heard of a later life`,
+    );
+    try {
+      await noteOldCopy(this.#state);
+    } finally {
+      this.#failure.resolve(error);
     }
   }
 
@@ -443,11 +486,31 @@ function tracingParts(tracer: Tracer | undefined): Partial<NodeParts> {
   return { createCoordinator: (...args) => new TracedCoordinator(tracer, ...args) };
 }
 
+/** Whether the cluster has heard of a later start of this directory than the directory itself. */
+async function isOldCopy({ state, config, platform, auth, saved }: {
+  state: LocalState;
+  config: NodeConfig;
+  platform: Platform;
+  auth: MessageAuth;
+  saved: SavedMembership | undefined;
+}): Promise<boolean> {
+  const identity = state.read<Identity>(IDENTITY_DOCUMENT);
+  if (identity === undefined || saved === undefined) return false;
+  const heard = await heardOfSelf({
+    name: config.name,
+    members: saved.members,
+    platform,
+    auth,
+    timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
+  });
+  return heard.some((member) => isOfLaterStart(member, identity));
+}
+
 async function openIdentity(
   state: LocalState,
   config: NodeConfig,
   platform: Platform,
-  isAnotherLife: boolean,
+  { isAnotherLife, members }: { isAnotherLife: boolean; members: number },
 ): Promise<Identity> {
   const existing = state.read<Identity>(IDENTITY_DOCUMENT);
   if (existing !== undefined && existing.name !== config.name) {
@@ -456,10 +519,13 @@ async function openIdentity(
       `Cannot use ${config.dataDirectory} as ${config.name}: it belongs to ${existing.name}`,
     );
   }
+  const { replication, virtualNodes } = config;
+  const layout = { replication, virtualNodes };
+  if (existing?.layout !== undefined) requireLayout(existing.layout, layout, members);
   const nodeID = existing === undefined || isAnotherLife
     ? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`
     : existing.nodeID;
-  const identity = { name: config.name, nodeID, starts: (existing?.starts ?? 0) + 1 };
+  const identity = { name: config.name, nodeID, starts: (existing?.starts ?? 0) + 1, layout };
   await state.write(IDENTITY_DOCUMENT, identity);
   return identity;
 }
@@ -473,6 +539,7 @@ function selfMember(
     name: config.name,
     nodeID: identity.nodeID,
     origin: config.advertise,
+    starts: identity.starts,
     incarnation: Math.max(identity.starts, (saved?.self.incarnation ?? 0) + 1),
     heartbeat: 0,
     status: saved?.self.status ?? "joining",

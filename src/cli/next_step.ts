@@ -29,6 +29,8 @@ export function nextStepOfNode({ code, cause, details }: ConvergeError): string 
       return details.format === undefined
         ? "; name the right --data or --id"
         : "; run the version of converge that wrote it";
+    case "old_copy":
+      return "; start it again: it is filled from the others then";
     case "disk_full":
       return "; make room, then start it again";
     default:

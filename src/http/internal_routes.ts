@@ -90,11 +90,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 
   app.post("/internal/read", async (c) => {
     const { body } = await receive(c, options, bodies);
-    // Who asks takes this node for one whose answer counts.
-    const isForCount = !c.req.raw.headers.has(UNCOUNTED_HEADER);
-    if (isForCount && options.status() !== "normal") {
-      throw new ConvergeError("not_ready", "Cannot answer for keys: this node is being refilled");
-    }
+    if (!c.req.raw.headers.has(UNCOUNTED_HEADER)) requireComplete(options);
     const questions = decodeReadQuestions(body);
     const replies = encodeReadReplies(options.replica.answer(questions));
     const from = c.req.raw.headers.has(LOCATE_HEADER) && questions.length === 1
@@ -125,6 +121,8 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
       throw new ConvergeError("not_ready", "Cannot list keys: the asker has another ring");
     }
     const { records, through } = await readRange(options, topology, request);
+    // Not before: it may have lost something while it read.
+    requireComplete(options);
     const body = request.values ? joinFrames(records) : encoder.encode(
       records.map((record) => encodeReadQuestion({ key: record.key, have: record })).join(""),
     );
@@ -137,6 +135,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   app.post("/internal/list", async (c) => {
     const { body } = await receive(c, options, bodies);
     const request = decodeListRequest(body);
+    requireComplete(options);
     const page = listPage(options.store, request);
     const headers = page.through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(page.through) };
     return checkedAnswer(options, encodeListPage(page, request.values), headers);
@@ -183,6 +182,17 @@ async function receive(
   const from = headers.get(FROM_HEADER) ?? "";
   if (from !== "") options.onHeard(from);
   return { from, body };
+}
+
+/**
+ * Who asks takes this node for one whose copies count, and whose lack of a key does, and may not have
+ * heard otherwise yet.
+ *
+ * @throws {ConvergeError} `not_ready` while this node is being refilled.
+ */
+function requireComplete({ status }: InternalRoutesOptions): void {
+  if (status() === "normal") return;
+  throw new ConvergeError("not_ready", "Cannot answer for keys: this node is being refilled");
 }
 
 /** An answer that is more than records and the words around them. */

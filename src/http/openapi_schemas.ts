@@ -117,6 +117,7 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
       name: text,
       nodeID: text,
       origin: text,
+      starts: count,
       incarnation: count,
       heartbeat: count,
       status,

@@ -18,6 +18,7 @@ const STATUS: Record<ErrorCode, number> = {
   corrupt_file: 500,
   data_locked: 500,
   wrong_data: 500,
+  old_copy: 500,
   bad_config: 500,
   closed: 503,
   invariant: 500,

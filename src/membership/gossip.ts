@@ -5,11 +5,13 @@
  * shell in `replication/gossip_loop.ts` does the sending. Push-pull: a node sends its whole view to
  * some peers, and each answers with its own.
  */
+import { type SharedOptions, sharedOptions } from "../config.ts";
 import { ConvergeError } from "../errors.ts";
 import { type Random, shuffled } from "../platform/random.ts";
 import { FailureDetector, type Liveness } from "./failure_detector.ts";
 import {
   isNewerStatement,
+  isOfLaterStart,
   type Member,
   type MemberStatus,
   parseMember,
@@ -27,12 +29,15 @@ export interface GossipMessage {
   /** Name of the sender. */
   readonly from: string;
   readonly members: readonly Member[];
+  /** What it was started with. Absent where an earlier version says it. */
+  readonly options?: SharedOptions;
 }
 
 /** What a node starts gossip with. */
 export interface GossipOptions {
   /** This node, with an incarnation that is larger than at any start before. */
   self: Member;
+  shared: SharedOptions;
   /** Members remembered from before a restart. */
   known: Iterable<Member>;
   /** Origins from the command line, and which of them are known to be which member. */
@@ -52,15 +57,18 @@ export class Gossip {
   readonly #members = new Map<string, Member>();
   readonly #resolvedSeeds: Map<string, string>;
   readonly #seeds: readonly string[];
+  readonly #shared: SharedOptions;
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
   readonly #settled: Set<string>;
   #self: Member;
   #rejoined = false;
+  #isOldCopy = false;
   #version = 0;
 
   constructor(options: GossipOptions) {
     this.#random = options.random;
+    this.#shared = options.shared;
     this.#detector = new FailureDetector(options.intervalMs);
     this.#seeds = [...options.seeds].filter((seed) => seed !== options.self.origin);
     this.#resolvedSeeds = new Map(options.resolvedSeeds);
@@ -99,6 +107,14 @@ export class Gossip {
     return this.#rejoined;
   }
 
+  /**
+   * Whether others have heard of a later life of this node's directory, so that what this one was
+   * started on is an old copy of it.
+   */
+  get isOldCopy(): boolean {
+    return this.#isOldCopy;
+  }
+
   /** Names that were `normal` once, as far as this node knows: whoever else is on the ring is new. */
   get settled(): ReadonlySet<string> {
     return this.#settled;
@@ -132,7 +148,20 @@ export class Gossip {
 
   /** The view to send. */
   message(): GossipMessage {
-    return { from: this.#self.name, members: [...this.#members.values()] };
+    const members = [...this.#members.values()];
+    return { from: this.#self.name, members, options: this.#shared };
+  }
+
+  /**
+   * What to do about a view. Nodes that were started with other options would own and count otherwise:
+   * one that is new here is not taken in, and where this node is the new one it must stop.
+   */
+  reactionTo({ from, members, options }: GossipMessage): "merge" | "ignore" | "stop" {
+    if (options === undefined || isSame(options, this.#shared)) return "merge";
+    const isSenderNormal = members.find(({ name }) => name === from)?.status === "normal";
+    if (this.#self.status === "normal") return isSenderNormal ? "merge" : "ignore";
+    const isForming = this.members.every(({ status }) => status !== "normal");
+    return isSenderNormal || isForming ? "stop" : "ignore";
   }
 
   /**
@@ -191,6 +220,10 @@ export class Gossip {
    * life says (its data directory, and with it the count of its starts, is new), speak louder.
    */
   #hearOfSelf(member: Member, from: string): void {
+    if (this.#isOfLaterLife(member)) {
+      this.#isOldCopy = true;
+      return;
+    }
     if (member.nodeID !== this.#self.nodeID) {
       this.#rejoined = true;
       if (member.status === "normal") this.#settled.add(member.name);
@@ -207,6 +240,14 @@ export class Gossip {
       : Math.max(this.#self.heartbeat, member.heartbeat + 1);
     this.#setSelf({ incarnation: member.incarnation + 1, heartbeat });
     this.#version++;
+  }
+
+  /** Of its own last start a node hears nothing newer than what it says, unless two have that one. */
+  #isOfLaterLife(member: Member): boolean {
+    const { nodeID, starts } = this.#self;
+    if (isOfLaterStart(member, this.#self)) return true;
+    const isSameStart = member.nodeID === nodeID && member.starts === starts && starts > 0;
+    return isSameStart && isNewerStatement(member, this.#self);
   }
 
   #setSelf(change: Partial<Member>): void {
@@ -231,9 +272,21 @@ export class Gossip {
  * @throws {ConvergeError} `corrupt_message`.
  */
 export function parseGossipMessage(json: unknown): GossipMessage {
-  const { from, members } = (json ?? {}) as Record<keyof GossipMessage, unknown>;
+  const { from, members, options } = (json ?? {}) as Record<keyof GossipMessage, unknown>;
   if (typeof from !== "string" || !Array.isArray(members) || members.length > MEMBERS_MAX) {
     throw new ConvergeError("corrupt_message", "Cannot read gossip: `from` or `members` is wrong");
   }
-  return { from, members: members.map(parseMember) };
+  const message = { from, members: members.map(parseMember) };
+  return options === undefined ? message : { ...message, options: parseOptions(options) };
+}
+
+function parseOptions(json: unknown): SharedOptions {
+  const options = sharedOptions((json ?? {}) as SharedOptions);
+  if (Object.values(options).every(Number.isSafeInteger)) return options;
+  throw new ConvergeError("corrupt_message", "Cannot read gossip: `options` is wrong");
+}
+
+function isSame(a: SharedOptions, b: SharedOptions): boolean {
+  return a.replication === b.replication && a.readQuorum === b.readQuorum &&
+    a.writeQuorum === b.writeQuorum && a.virtualNodes === b.virtualNodes;
 }

@@ -8,7 +8,8 @@
  * The reasons, with N owners per key and any two write quorums overlapping:
  * - A new name changes who owns what. While somebody does not know it, that somebody reads from the
  *   owners of before, so acks of the new node must not count. Not so where all nodes own everything
- *   (members <= N), or where the name was on the ring before.
+ *   (members <= N) and one joins, since majorities of n and of n + 1 meet; nor where the name was on
+  the ring before.
  * - A node that refilled from all normal members has every write that was acked by owners of before:
  *   each gives what it owns, and what it owned before members joined that are still on their way.
  * - No more than W - 1 disks may be lost at once. So where a majority of all members is new, nothing
@@ -55,9 +56,11 @@ export function nextStep(view: LifecycleView): LifecycleStep {
 function isSettled(view: LifecycleView): boolean {
   const total = totalOf(view);
   const knowing = 1 + view.others.filter(({ name }) => view.isKnownBy(name)).length;
-  if (view.rejoined || total <= view.replication) return knowing >= majority(total);
-  const established = view.others.some(({ status }) => status === "normal");
-  return knowing === view.others.length + 1 && (established || view.unresolvedSeeds === 0);
+  const isEstablished = view.others.some(({ status }) => status === "normal");
+  const othersJoin = view.others.some(({ status }) => status !== "normal");
+  const majoritiesMeet = total <= view.replication && !(isEstablished && othersJoin);
+  if (view.rejoined || majoritiesMeet) return knowing >= majority(total);
+  return knowing === view.others.length + 1 && (isEstablished || view.unresolvedSeeds === 0);
 }
 
 /** Whether a majority of all is new, and nobody is there who might know better. */

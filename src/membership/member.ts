@@ -22,6 +22,11 @@ export interface Member {
   readonly nodeID: string;
   /** Where peers reach it: `http://host:port`. */
   readonly origin: string;
+  /**
+   * Times that its directory was opened: on its disk before it says so, and raised by nobody else.
+   * 0 where an earlier version said it.
+   */
+  readonly starts: number;
   /** Grows with every start of the node. Orders statements before `heartbeat` does. */
   readonly incarnation: number;
   /** Grows with every gossip tick, and with every change of this entry. */
@@ -39,19 +44,26 @@ export function isNewerStatement(a: Member, b: Member | undefined): boolean {
   return a.heartbeat > b.heartbeat;
 }
 
+/** Whether a node said this after a later start of the directory that `self` was read from. */
+export function isOfLaterStart(
+  heard: Pick<Member, "nodeID" | "starts">,
+  self: Pick<Member, "nodeID" | "starts">,
+): boolean {
+  return heard.nodeID === self.nodeID && heard.starts > self.starts;
+}
+
 /**
  * Checks a member that came over the wire.
  *
  * @throws {ConvergeError} `corrupt_message`.
  */
 export function parseMember(json: unknown): Member {
-  const { name, nodeID, origin, incarnation, heartbeat, status } = (json ?? {}) as Record<
-    keyof Member,
-    unknown
-  >;
+  const { name, nodeID, origin, starts = 0, incarnation, heartbeat, status } = (json ??
+    {}) as Record<keyof Member, unknown>;
   if (
     typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
-    typeof origin !== "string" || !isCount(incarnation) || !isCount(heartbeat) ||
+    typeof origin !== "string" || !isCount(starts) || !isCount(incarnation) ||
+    !isCount(heartbeat) ||
     (status !== "joining" && status !== "refilling" && status !== "normal")
   ) {
     throw new ConvergeError("corrupt_message", "Cannot read a member: a field is missing or wrong");
@@ -63,7 +75,7 @@ export function parseMember(json: unknown): Member {
       cause,
     });
   }
-  return { name, nodeID, origin, incarnation, heartbeat, status };
+  return { name, nodeID, origin, starts, incarnation, heartbeat, status };
 }
 
 function isCount(value: unknown): value is number {

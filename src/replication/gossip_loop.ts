@@ -7,6 +7,7 @@ import type { Platform } from "../platform/platform.ts";
 import { checkBody, requestChecksum } from "./body_checksum.ts";
 import { COUNTER_HEADER, FROM_HEADER, parseCounterHeader } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
+import { shuffled } from "../platform/random.ts";
 import type { MessageAuth } from "./message_auth.ts";
 import type { LocalState } from "./local_state.ts";
 
@@ -35,13 +36,51 @@ export interface GossipLoopOptions {
   onChange(): void;
   /** A member answered or sent something. */
   onHeard(name: string): void;
+  /** A member was started with other options, and this node is the one that is new. */
+  onOtherOptions(message: GossipMessage): void;
+  /** What this node was started on is an old copy of its directory. Called more than once. */
+  onOldCopy(): void;
 }
+
+/** Who is to be asked about a node that is starting. */
+export interface SelfQuestion {
+  name: string;
+  /** Members that it remembers, itself included. */
+  members: readonly Member[];
+  platform: Platform;
+  auth: MessageAuth;
+  timeoutMs: number;
+}
+
+/** Members that are asked about a node that is starting, at most: gossip has told many of it. */
+const ASKED_MAX = 16;
 
 /** Interval while this node is not settled yet: starting must not take seconds. */
 const HASTY_INTERVAL_MS = 100;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+
+/**
+ * What other members have heard of a node, as far as they answer in time. It is asked before the node
+ * says or answers anything: it might have been started on an old copy of its directory.
+ */
+export async function heardOfSelf(question: SelfQuestion): Promise<Member[]> {
+  const { name, members, platform } = question;
+  const others = members.filter((member) => member.name !== name);
+  const asked = shuffled(platform.random, others).slice(0, ASKED_MAX);
+  // Nobody is to take it for one that is there already: it says nothing of itself, and has no view.
+  const body = encoder.encode(JSON.stringify({ from: name, members: [] }));
+  const answers = await Promise.all(asked.map(async ({ origin }) => {
+    try {
+      return (await exchange(question, { origin, body, headers: {} })).members;
+    } catch (error) {
+      if (!isConvergeError(error)) throw error;
+      return [];
+    }
+  }));
+  return answers.flat().filter((member) => member.name === name);
+}
 
 /** One node's gossip. */
 export class GossipLoop {
@@ -77,7 +116,7 @@ export class GossipLoop {
    */
   receive(body: Uint8Array): Uint8Array<ArrayBuffer> {
     const message = parse(body);
-    this.#merge(message);
+    if (message.members.length > 0) this.#merge(message); // else it is a question, see `heardOfSelf`
     return this.#message();
   }
 
@@ -107,28 +146,17 @@ export class GossipLoop {
   }
 
   async #exchange(origin: string): Promise<void> {
-    const { platform, lamport, gossip, auth, timeoutMs } = this.#options;
-    const path = "/internal/gossip";
-    const body = this.#message();
-    const headers = auth.signed("POST", path, {
+    const { lamport, gossip } = this.#options;
+    const headers = {
       [FROM_HEADER]: gossip.self.name,
       [COUNTER_HEADER]: String(lamport.current),
-      ...requestChecksum(path, body),
-    }, body);
+    };
     try {
-      const response = await platform.network.request({
-        method: "POST",
-        origin,
-        path,
-        headers,
-        body,
-        timeoutMs,
-      });
+      const answer = await exchange(this.#options, { origin, body: this.#message(), headers });
       this.#refused.delete(origin);
-      if (this.#stopped || response.status !== 200) return;
-      checkBody(response.headers, response.body);
-      lamport.observe(parseCounterHeader(response.headers.get(COUNTER_HEADER)));
-      this.#merge(parse(response.body), origin);
+      if (this.#stopped || answer.members.length === 0) return;
+      lamport.observe(answer.counter);
+      this.#merge(answer, origin);
     } catch (error) {
       // Silence is what the failure detector is for.
       if (isConvergeError(error, "unreachable")) this.#refused.add(origin);
@@ -139,7 +167,11 @@ export class GossipLoop {
 
   #merge(message: GossipMessage, viaSeed?: string): void {
     const { gossip, platform, onChange, onHeard } = this.#options;
+    const reaction = gossip.reactionTo(message);
+    if (reaction === "stop") this.#options.onOtherOptions(message);
+    if (reaction !== "merge") return;
     gossip.receive(message, platform.clock.monotonicMs(), viaSeed);
+    if (gossip.isOldCopy) this.#options.onOldCopy();
     if (message.from !== gossip.self.name) onHeard(message.from);
     if (gossip.version === this.#version) return;
     this.#version = gossip.version;
@@ -165,6 +197,30 @@ export class GossipLoop {
       await state.write(MEMBERSHIP_DOCUMENT, saved);
     } while (this.#saveAgain);
   }
+}
+
+/** Sends a view, and gives back the answer: of nobody where it was refused. */
+async function exchange(
+  { platform, auth, timeoutMs }: Pick<GossipLoopOptions, "platform" | "auth" | "timeoutMs">,
+  { origin, body, headers }: {
+    origin: string;
+    body: Uint8Array<ArrayBuffer>;
+    headers: Record<string, string>;
+  },
+): Promise<GossipMessage & { counter: number }> {
+  const path = "/internal/gossip";
+  const response = await platform.network.request({
+    method: "POST",
+    origin,
+    path,
+    headers: auth.signed("POST", path, { ...headers, ...requestChecksum(path, body) }, body),
+    body,
+    timeoutMs,
+  });
+  if (response.status !== 200) return { from: "", members: [], counter: 0 };
+  checkBody(response.headers, response.body);
+  const counter = parseCounterHeader(response.headers.get(COUNTER_HEADER));
+  return { ...parse(response.body), counter };
 }
 
 function parse(body: Uint8Array): GossipMessage {

@@ -39,6 +39,11 @@ export interface KeyExchangeOptions {
   clock: Clock;
   selfName: string;
   linkTo(name: string): PeerLink | undefined;
+  /**
+   * Whether a copy of this node shows that it is no leftover, see `horizon.ts`: not while it is being
+   * refilled, since what it lost may have been the tombstone. That can begin in the middle of a page.
+   */
+  vouches(): boolean;
   /** Whether clients' requests are under way here: they come first. */
   isBusy(): boolean;
 }
@@ -58,7 +63,7 @@ export interface ExchangeRequest {
   readonly settled?: readonly string[];
   /**
    * For a node that lost some of its data: what is left may be older than a tombstone that was lost
-   * here and collected elsewhere. So it proves nothing, and goes where no other owner has the key.
+   * here and collected elsewhere. So it goes where no other owner has the key.
    */
   readonly leftovers?: boolean;
   /** Called after each page with its last key; false stops the exchange. */
@@ -139,7 +144,7 @@ export class KeyExchange {
       ? await this.#store(missing as StoredRecord[], ownFence)
       : await this.#pull(link, missing, ownFence);
     const owed = surplus.filter(({ key }) => topology.owns(peerName, key));
-    const fence = request.leftovers === true ? undefined : Number(peerFence);
+    const fence = this.#options.vouches() ? Number(peerFence) : undefined;
     const { pushed, below } = await this.#push(link, owed, fence);
     counts.pushed += pushed;
     if (request.leftovers === true) await this.#giveUp(topology, peerName, below);

@@ -53,9 +53,13 @@ interface Saved {
   after: Record<string, string>;
   /** The last loss (`Store.lastLoss`) since which this counts. */
   loss: number;
+  /** Whether this node was started on an old copy of its directory. */
+  isOldCopy?: boolean;
 }
 
 const DOCUMENT = "refill";
+/** What no store says of its last loss. */
+const NO_LOSS = -1;
 const STEP_MS = 50;
 const RETRY_MS = 500;
 /** Failures in a row, of a kind that passes by itself, for each line in the log: half a minute. */
@@ -70,6 +74,16 @@ const TREE_ATTEMPTS_MAX = 5;
  */
 export function notedLoss(state: LocalState): number {
   return readSaved(state)?.loss ?? 0;
+}
+
+/**
+ * Writes down that the directory is an old copy. Until it is being refilled each start of it is another
+ * life, as after a loss of which the node took no note.
+ *
+ * @throws {ConvergeError} as `Store.apply`.
+ */
+export async function noteOldCopy(state: LocalState): Promise<void> {
+  await state.write(DOCUMENT, { ...nothingDone("", NO_LOSS), isOldCopy: true });
 }
 
 /** One node's way to `normal`. */
@@ -118,7 +132,7 @@ export class Refill {
    */
   async restart(loss: number): Promise<void> {
     const { gossip } = this.#options;
-    this.#known = nothingDone("", loss);
+    this.#known = this.#nothingDone("", loss);
     // One that is joining stays so: there may still be somebody who does not know it.
     if (gossip.self.status === "normal") gossip.setStatus("refilling");
     if (await this.#saveRestart()) this.start();
@@ -179,7 +193,7 @@ export class Refill {
   async #step(): Promise<void> {
     const { gossip, topology } = this.#options;
     if (this.#saved.ring !== topology().fingerprint) {
-      this.#known = nothingDone(topology().fingerprint, this.#saved.loss);
+      this.#known = this.#nothingDone(topology().fingerprint, this.#saved.loss);
     }
     const step = nextStep({
       self: gossip.self,
@@ -245,7 +259,7 @@ export class Refill {
       after,
       values: isFirst,
       settled: topology.settled,
-      leftovers: saved.loss > 0,
+      leftovers: saved.loss > 0 || saved.isOldCopy === true,
       onPage: async (through, counts) => {
         await this.#options.onBeforeRefill();
         this.#pulled += counts.pulled - pulled;
@@ -284,6 +298,11 @@ export class Refill {
     if (saved !== this.#saved) return; // data was lost meanwhile: what was done does not hold
     saved.done.push(name);
     await this.#save(saved);
+  }
+
+  #nothingDone(ring: string, loss: number): Saved {
+    const { isOldCopy } = this.#known ?? readSaved(this.#options.state) ?? {};
+    return { ...nothingDone(ring, loss), ...(isOldCopy === true ? { isOldCopy } : {}) };
   }
 
   get #isNoted(): boolean {

@@ -23,6 +23,7 @@ import {
   type ReadQuestion,
   type ReadReply,
 } from "./internal_protocol.ts";
+import type { LamportClock } from "./lamport_clock.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Replica } from "./replica.ts";
 import type { Owner, Topology } from "./topology.ts";
@@ -33,9 +34,10 @@ export interface TombstoneCollectorOptions {
   replica: Replica;
   clock: Clock;
   log: Log;
+  lamport: Pick<LamportClock, "current">;
   topology(): Topology;
   linkTo(name: string): PeerLink | undefined;
-  /** Pause between two rounds; also how long a tombstone is left alone after it was first seen. */
+  /** Pause between two rounds; also how long a tombstone is left alone after it was written. */
   intervalMs: number;
 }
 
@@ -74,8 +76,11 @@ const encoder = new TextEncoder();
 export class TombstoneCollector {
   readonly counts: CollectorCounts = { tombstones: 0, collected: 0, unconfirmed: 0 };
   readonly #options: TombstoneCollectorOptions;
-  /** Tombstones that the round before has seen: young ones are left alone for a round. */
-  #seen = new Map<Key, number>();
+  /**
+   * The counter of this node when the round before began: what is younger is left alone, since it may
+   * be on its way to the others. A number, however many tombstones wait for an owner that is away.
+   */
+  #counterBefore = 0;
   /** Whether a round can find anything: an idle node need not look through all of its keys. */
   #worthLooking = true;
   #stopped = false;
@@ -125,8 +130,8 @@ export class TombstoneCollector {
 
   /** One round: finds what may be collected, asks, collects. Never rejects for an absent peer. */
   async round(): Promise<void> {
-    const { store, clock } = this.#options;
-    const seen = new Map<Key, number>();
+    const { store, clock, lamport } = this.#options;
+    const counter = lamport.current;
     let expiring = 0;
     this.#worthLooking = false;
     const unconfirmedBefore = this.counts.unconfirmed;
@@ -141,8 +146,7 @@ export class TombstoneCollector {
           if (record.expiresAtMs !== 0) expiring++;
           if (!this.#isCollectable(record, CLOCK_SKEW_MS_MAX)) continue;
           tombstones++;
-          seen.set(record.key, record.counter);
-          if (this.#seen.get(record.key) === record.counter) due.push(withoutValue(record));
+          if (record.counter <= this.#counterBefore) due.push(withoutValue(record));
         }
         if (due.length >= BATCH || page.length === 0) {
           await this.#collect(due);
@@ -158,7 +162,7 @@ export class TombstoneCollector {
     } finally {
       scan.close();
     }
-    this.#seen = seen;
+    this.#counterBefore = counter;
     this.counts.tombstones = tombstones;
     if (tombstones + expiring > 0) this.#worthLooking = true;
   }

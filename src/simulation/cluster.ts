@@ -10,7 +10,7 @@ import { ObservedStore, type Promises } from "./observed_store.ts";
 import { ProcessLife } from "./process_life.ts";
 import { SeededRandom } from "./random_streams.ts";
 import { type ClockSkew, VirtualClock } from "./virtual_clock.ts";
-import { CRASH_AT_OPERATION, VirtualDisk } from "./virtual_disk.ts";
+import { CRASH_AT_OPERATION, type DiskCopy, VirtualDisk } from "./virtual_disk.ts";
 import { WallClocks } from "./wall_clocks.ts";
 import type { World } from "./world.ts";
 
@@ -195,6 +195,14 @@ export class Cluster {
     node.promises.clear();
     node.damaged = true;
     this.#world.note("wipe", { node: node.name });
+  }
+
+  /** Replaces what is on the disk of a node that is not running by an old copy of it. */
+  restore(node: SimulatedNode, copy: DiskCopy): void {
+    node.disk.restore(copy);
+    node.promises.clear();
+    node.damaged = true;
+    this.#world.note("restore", { node: node.name });
   }
 
   /** Marks a node as not to be expected to answer in time. */

@@ -126,6 +126,8 @@ export class Nemesis {
         this.#cluster.kill(node);
         this.#cluster.wipe(node);
         return boot;
+      case "old_copy":
+        return this.#copy(node);
       case "bit_rot":
         this.#rot(node, fault.bits);
         return boot;
@@ -179,6 +181,18 @@ export class Nemesis {
       this.#world.note("rot", { node: node.name, path, offset });
     }
     node.damaged = true;
+  }
+
+  /** Copies the disk of a node, which then goes on; the answer puts the copy back. */
+  #copy(node: SimulatedNode): () => void {
+    this.#cluster.kill(node, { power: false });
+    const copy = node.disk.copy();
+    this.#boot(node);
+    return () => {
+      this.#cluster.kill(node);
+      this.#cluster.restore(node, copy);
+      this.#boot(node);
+    };
   }
 
   #boot(node: SimulatedNode): void {

@@ -33,6 +33,8 @@ export type FaultKind =
   | { kind: "pause"; node: number }
   /** The node dies and comes back with an empty disk. */
   | { kind: "wipe"; node: number }
+  /** A copy of the node's disk is taken between two of its lives, and put back at the end. */
+  | { kind: "old_copy"; node: number }
   /** Bits of a table flip. */
   | { kind: "bit_rot"; node: number; bits: number }
   | { kind: "slow_disk"; node: number; syncMs: [number, number] }

@@ -98,6 +98,7 @@ function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
     fault("restart", { node }),
     fault("pause", { node }),
     fault("wipe", { node }),
+    fault("old_copy", { node }),
     fault("bit_rot", { node, bits: count }),
     fault("slow_disk", { node, syncMs: delayMs }),
     fault("full_disk", { node, freeBytes: count }),

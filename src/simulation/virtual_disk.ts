@@ -17,6 +17,9 @@ import type { VirtualTime } from "./virtual_time.ts";
 /** The fault that `onFault` is told when {@linkcode VirtualDisk.crashAtOperation} strikes. */
 export const CRASH_AT_OPERATION = "crash at operation";
 
+/** What all files of a disk held at one moment. */
+export type DiskCopy = readonly { path: string; bytes: Uint8Array }[];
+
 /** What a virtual disk is made of. */
 export interface VirtualDiskOptions {
   /** Decides what faults and crashes do. */
@@ -98,6 +101,28 @@ export class VirtualDisk {
   wipe(): void {
     for (const name of this.#root.names()) this.#root.delete(name);
     this.#root.settle();
+  }
+
+  /** A copy of all files, as the page cache has them. */
+  copy(): DiskCopy {
+    return this.files().map(({ path, sizeBytes }) => ({
+      path,
+      bytes: (this.find(path) as VirtualFile).read(0, sizeBytes),
+    }));
+  }
+
+  /** The disk is replaced by a copy, which is durable. Only between lives. */
+  restore(copy: DiskCopy): void {
+    this.wipe();
+    for (const { path, bytes } of copy) {
+      const file = new VirtualFile();
+      file.append(bytes);
+      file.endSync(file.beginSync());
+      this.makePath(segments(path).slice(0, -1).join("/"));
+      const { directory, name } = this.parent(path);
+      directory.set(name, file);
+    }
+    settleTree(this.#root);
   }
 
   /** Paths of all files with their sizes, sorted. */
@@ -462,6 +487,14 @@ function crashTree(root: VirtualDirectory, random: Random, power: boolean): void
     }
   };
   visit(root);
+}
+
+/** Makes every name in a directory and below it durable. */
+function settleTree(directory: VirtualDirectory): void {
+  directory.settle();
+  for (const [, entry] of directory.entries()) {
+    if (entry instanceof VirtualDirectory) settleTree(entry);
+  }
 }
 
 function segments(path: string): string[] {

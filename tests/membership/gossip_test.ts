@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { MEMBERS_MAX, parseGossipMessage } from "../../src/membership/gossip.ts";
+import type { MemberStatus } from "../../src/membership/member.ts";
 import { gossipOf, member, originOf } from "../support/members.ts";
 
 Deno.test("Gossip.receive: entries merge one by one, never a whole view by one timestamp", () => {
@@ -21,7 +22,7 @@ Deno.test("Gossip.receive: entries merge one by one, never a whole view by one t
 
 Deno.test("Gossip.receive: a restarted node is not deaf, whatever heartbeat it had before", () => {
   const other = gossipOf(member("b"), { known: [member("a", { heartbeat: 1e6 })] });
-  const restarted = gossipOf(member("a", { incarnation: 2 }));
+  const restarted = gossipOf(member("a", { starts: 2, incarnation: 2 }));
   other.receive(restarted.message(), 0);
   assertEquals(other.member("a")!.incarnation, 2);
   restarted.receive(other.message(), 0);
@@ -81,6 +82,36 @@ Deno.test("Gossip.version: grows with what matters for ownership, not with heart
   assert(change({ heartbeat: 3, status: "refilling", origin: "http://elsewhere:80" }));
   assert(change({ incarnation: 2 }));
   assert(!change({ incarnation: 1, heartbeat: 99, status: "joining" }));
+});
+
+Deno.test("Gossip.isOldCopy: others heard of a later start of the same directory, or of another life of it", () => {
+  const isOldCopy = (starts: number, heard: Parameters<typeof member>[1]) => {
+    const gossip = gossipOf(member("a", { starts, incarnation: 3, heartbeat: 2 }));
+    gossip.receive({ from: "b", members: [member("a", heard)] }, 0);
+    return gossip.isOldCopy;
+  };
+  const earlier = { starts: 1, incarnation: 9, heartbeat: 99 };
+  assert(!isOldCopy(2, earlier), "an incarnation that was raised and not saved");
+  assert(!isOldCopy(2, { ...earlier, starts: 3, nodeID: "a.2" }), "another directory");
+  assert(!isOldCopy(2, { starts: 2, incarnation: 3, heartbeat: 2 }), "what it said itself");
+  assert(isOldCopy(2, { starts: 3 }));
+  assert(isOldCopy(2, { starts: 2, incarnation: 3, heartbeat: 99 }), "what it never said");
+});
+
+Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops, and is not taken in", () => {
+  const reaction = (status: MemberStatus, sender: MemberStatus, known: MemberStatus) => {
+    const gossip = gossipOf(member("a", { status }), {
+      shared: { replication: 5, readQuorum: 3, writeQuorum: 3, virtualNodes: 100 },
+      known: [member("c", { status: known })],
+    });
+    return gossip.reactionTo(gossipOf(member("b", { status: sender })).message());
+  };
+  assertEquals(reaction("joining", "normal", "normal"), "stop");
+  assertEquals(reaction("refilling", "normal", "normal"), "stop");
+  assertEquals(reaction("joining", "joining", "joining"), "stop", "nobody knows who is right");
+  assertEquals(reaction("refilling", "joining", "normal"), "ignore");
+  assertEquals(reaction("normal", "joining", "normal"), "ignore");
+  assertEquals(reaction("normal", "normal", "normal"), "merge", "they know each other");
 });
 
 Deno.test("Gossip.setStatus: others take the new status", () => {

@@ -55,6 +55,13 @@ const TABLE: Record<string, Case> = {
     replication: 5,
     step: WAIT,
   },
+  "up to N members, and another joins too: known by all": {
+    self: "joining",
+    others: { b: "normal", c: "normal", d: "joining" },
+    knownBy: ["b", "c"],
+    replication: 5,
+    step: WAIT,
+  },
   "beyond N members a new name must be known by all": {
     self: "joining",
     others: { b: "normal", c: "normal", d: "normal" },

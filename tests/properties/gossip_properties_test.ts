@@ -58,6 +58,7 @@ class Network {
     this.nodes[i] = gossipOf(
       member(name, {
         nodeID: fresh ? `${name}.${life}` : before.self.nodeID,
+        starts: life,
         incarnation: fresh ? 1 : before.self.incarnation + 1,
       }),
       {

@@ -2,9 +2,20 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { recordFromLine } from "../../src/record/record_line.ts";
 import type { StoredRecord } from "../../src/record/record.ts";
+import { leafOf } from "../../src/replication/merkle_tree.ts";
+import { tokenOf } from "../../src/ring/token.ts";
+import { record } from "../support/records.ts";
+import { topologyOf } from "../support/topologies.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 
 const QUICK = { config: { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000 } };
+/** Node 4 is to join later. */
+const JOINED_LATER = {
+  ...QUICK,
+  nodes: 4,
+  start: [1, 2, 3],
+  seedsOf: (node: number) => [1, 2, 3].filter((other) => other !== node),
+};
 const WITHOUT_HINTS = { config: { ...QUICK.config, hintBytesMax: 0 } };
 
 /** Puts a key and deletes it, until the tombstone is collected everywhere; gives the value's record. */
@@ -36,6 +47,24 @@ async function putWithoutNode2(cluster: InProcessCluster): Promise<void> {
   await cluster.ready();
   await collected(cluster, "later");
   assertEquals(await cluster.copy(2, "k"), undefined);
+}
+
+/** Has something happen when the first request for an internal route reaches a node, before it is answered. */
+function before(
+  cluster: InProcessCluster,
+  i: number,
+  path: string,
+  happens: () => Promise<void>,
+): void {
+  const { origin, life, process } = cluster.node(i);
+  let isFirst = true;
+  cluster.world.network.listen(origin, life!, async (request) => {
+    if (isFirst && request.url.endsWith(path)) {
+      isFirst = false;
+      await happens();
+    }
+    return await process!.app.fetch(request);
+  });
 }
 
 /** Has a node that runs answer 503 to one internal route. */
@@ -114,3 +143,49 @@ Deno.test("data loss: a loss that the node did not note makes it another life, a
     await cluster.ready();
     assertEquals(await lifeOf(), after);
   }));
+
+Deno.test("data loss: what a node uncovers while another is refilled from it does not come back there", () =>
+  InProcessCluster.run(JOINED_LATER, async (cluster) => {
+    await cluster.ready();
+    const key = keyOf((key) => cluster.ownersOf(key).includes(4));
+    const leftover = await collected(cluster, key);
+    before(cluster, 1, "/internal/range", () => cluster.lose(1, key, leftover));
+    await cluster.start(4);
+    await cluster.ready();
+    await cluster.wait(10_000);
+    for (const i of [1, 2, 3, 4]) {
+      assertEquals([i, await cluster.get(i, key)], [i, undefined]);
+      assertEquals([i, await cluster.copy(i, key)], [i, undefined]);
+    }
+  }));
+
+Deno.test("data loss: what a node uncovers while it compares is not vouched for", () =>
+  InProcessCluster.run({ config: { ...QUICK.config, virtualNodes: 1 } }, async (cluster) => {
+    const leftover = await collected(cluster, "k");
+    // Node 3 alone begins a round, and with node 1.
+    for (const i of [2, 3]) refuse(cluster, i, "/internal/tree");
+    before(cluster, 1, "/internal/range", () => cluster.lose(3, "k", leftover));
+    const { ring } = topologyOf(3, { virtualNodes: 1 });
+    const leaf = (key: string) => leafOf(ring.arcOf(tokenOf(key))!.index, tokenOf(key));
+    // Compared with it, since it has the same leaf.
+    const neighbour = keyOf((key) => leaf(key) === leaf("k"));
+    await cluster.plant(3, record(neighbour, 1_000));
+    await cluster.until("it was compared", () => cluster.node(3).lastLoss === 1);
+    await cluster.wait(10_000);
+    await cluster.ready();
+    assertEquals(await isForgotten(cluster, "k"), true);
+  }));
+
+Deno.test("data loss: a listing does not count a node that lost the key", () =>
+  InProcessCluster.run(WITHOUT_HINTS, async (cluster) => {
+    await putWithoutNode2(cluster);
+    before(cluster, 3, "/internal/list", () => cluster.lose(3, "k", undefined));
+    cluster.kill(1);
+    const answer = await cluster.call(2, "GET", "/kv?prefix=k");
+    assertEquals([answer.status, answer.status === 200 ? await answer.json() : 0], [503, 0]);
+  }));
+
+/** The first of some keys for which something holds. */
+function keyOf(holds: (key: string) => boolean): string {
+  for (let i = 0;; i++) if (holds(`key${i}`)) return `key${i}`;
+}

@@ -67,6 +67,7 @@ Deno.test("KeyExchange: rests as long as it works where clients wait, and hardly
         clock,
         selfName: "node1",
         linkTo: () => undefined,
+        vouches: () => true,
         isBusy: () => busyHere,
       }).run({
         peerName: "node2",
@@ -112,6 +113,7 @@ Deno.test("KeyExchange: an owner that has no room to answer is asked again befor
       clock,
       selfName: "node1",
       linkTo: () => third as unknown as PeerLink,
+      vouches: () => false,
       isBusy: () => false,
     }).run({
       peerName: "node2",
@@ -155,6 +157,7 @@ async function pushedToEmptyPeer(
       clock,
       selfName: "node1",
       linkTo: () => undefined,
+      vouches: () => true,
       isBusy: () => false,
     }).run({
       peerName: "node2",

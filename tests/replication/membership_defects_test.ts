@@ -1,5 +1,6 @@
 /** Defects of membership that this store must never have: each test names one. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
 
@@ -126,4 +127,75 @@ Deno.test("the ring does not split during a join: writes before, during and afte
     for (const [key, value] of acked) {
       for (const i of [1, 4, 5]) assertEquals(await cluster.get(i, key), value);
     }
+  }));
+
+Deno.test("two nodes that join at once do not make a quorum that members who do not know them miss", () =>
+  InProcessCluster.run(
+    {
+      nodes: 5,
+      start: [1, 2, 3],
+      seedsOf: (i) => i > 3 ? [1] : [1, 2, 3].filter((other) => other !== i),
+      config: { replication: 5, readQuorum: 3, writeQuorum: 3, antiEntropyIntervalMs: 1e9 },
+    },
+    async (cluster) => {
+      await cluster.ready();
+      for (const i of [2, 3]) cluster.cutOff(i, [1, 4, 5]);
+      for (const i of [4, 5]) await cluster.start(i);
+      await cluster.wait(10_000);
+      const put = await cluster.call(1, "PUT", "/kv/k", { body: "v" });
+      const got = await cluster.call(2, "GET", "/kv/k");
+      assert(put.status === 503 || got.status !== 404, `${put.status}, then ${got.status}`);
+      cluster.heal();
+      await cluster.ready();
+      await cluster.put(1, "k", "v");
+      assertEquals(await cluster.get(2, "k"), "v");
+    },
+  ));
+
+Deno.test("N or virtual nodes that would give stored keys other owners are refused at the start", () =>
+  InProcessCluster.run({ nodes: 4 }, async (cluster) => {
+    const stored = { ...cluster.node(4).config };
+    cluster.kill(4);
+    const changes = [
+      ["--virtual-nodes 50", { virtualNodes: 50 }],
+      ["--replication 4", { replication: 4, writeQuorum: 3 }],
+    ] as const;
+    for (const [option, change] of changes) {
+      Object.assign(cluster.node(4).config, stored, change);
+      const error = await assertRejects(() => cluster.start(4), ConvergeError, option);
+      assertEquals(error.code, "bad_config");
+    }
+    Object.assign(cluster.node(4).config, stored);
+    await cluster.start(4);
+    await cluster.ready();
+  }));
+
+Deno.test("a node with other quorums or virtual nodes than the cluster's does not join, but stops", async () => {
+  for (const change of [{ virtualNodes: 50 }, { readQuorum: 1, writeQuorum: 3 }]) {
+    await InProcessCluster.run(
+      { nodes: 4, start: [1, 2, 3], seedsOf: (i) => [1, 2, 3].filter((other) => other !== i) },
+      async (cluster) => {
+        await cluster.ready();
+        Object.assign(cluster.node(4).config, change);
+        await cluster.start(4);
+        assertEquals((await cluster.node(4).process!.failed).code, "bad_config");
+        cluster.kill(4);
+        await cluster.wait(5_000);
+        assertEquals((await cluster.view(1)).members.length, 3);
+      },
+    );
+  }
+});
+
+Deno.test("N may be raised while everybody owns everything, before more nodes join", () =>
+  InProcessCluster.run({ nodes: 3 }, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    for (const i of [1, 2, 3]) cluster.kill(i);
+    for (const i of [1, 2, 3]) {
+      Object.assign(cluster.node(i).config, { replication: 5, readQuorum: 3, writeQuorum: 3 });
+      await cluster.start(i);
+    }
+    await cluster.ready();
+    assertEquals(await cluster.get(2, "k"), "v");
+    assertEquals((await cluster.view(1)).quorums, { n: 3, r: 2, w: 2 });
   }));

@@ -1,8 +1,16 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import v8 from "node:v8";
+import vm from "node:vm";
 import { recordFromLine } from "../../src/record/record_line.ts";
-import { DATA } from "../../src/storage/store.ts";
+import type { Replica } from "../../src/replication/replica.ts";
+import { TombstoneCollector } from "../../src/replication/tombstone_collector.ts";
+import { DATA, type Store } from "../../src/storage/store.ts";
+import { inWorld } from "../support/in_world.ts";
+import { record } from "../support/records.ts";
+import { topologyOf } from "../support/topologies.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 
+const NOTHING = { value: undefined };
 const QUICK = { config: { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000 } };
 
 async function isForgotten(cluster: InProcessCluster, key: string): Promise<boolean> {
@@ -190,6 +198,38 @@ Deno.test("TombstoneCollector: what a peer refuses to collect is not erased here
     refuseToCollect(cluster, third, false);
     await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
     assertEquals(await collectedBy(cluster, first), 1);
+  }));
+
+/** Memory in use, after a full collection. */
+function heapBytes(): number {
+  v8.setFlagsFromString("--expose-gc");
+  vm.runInNewContext("gc")();
+  return Deno.memoryUsage().heapUsed;
+}
+
+Deno.test("TombstoneCollector: however many tombstones wait for an owner, it remembers none of them", () =>
+  inWorld(async ({ clock }) => {
+    const waiting = 100_000;
+    let read = 0;
+    const next = (recordsMax: number) => {
+      const count = Math.min(recordsMax, waiting - read);
+      return Array.from({ length: count }, () => record(`deleted/${++read}`, read, NOTHING));
+    };
+    const collector = new TombstoneCollector({
+      store: { scan: () => ({ next, close() {} }) } as unknown as Store,
+      topology: () => topologyOf(3),
+      lamport: { current: waiting },
+      linkTo: () => undefined,
+      replica: {} as Replica,
+      log: { info() {}, warn() {}, error() {} },
+      intervalMs: 1_000,
+      clock,
+    });
+    const before = heapBytes();
+    await collector.round();
+    const growth = heapBytes() - before;
+    assertEquals(collector.counts.tombstones, waiting);
+    assert(growth < 2_000_000, `${growth} bytes`);
   }));
 
 Deno.test("GET /tombstones/{key}: any node tells who has not confirmed, owner or not", () =>

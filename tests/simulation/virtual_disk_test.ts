@@ -190,3 +190,20 @@ Deno.test("VirtualDisk: a wiped disk is empty; a flipped bit is read", () => {
   dev.wipe();
   assertEquals(dev.files(), []);
 });
+
+Deno.test("VirtualDisk: a copy that is put back is all there is, and survives a power failure", () => {
+  const dev = device();
+  const disk = dev.mount();
+  disk.makeDirectory("data/aside");
+  disk.openAppend("data/aside/f").append(text("before"));
+  dev.crash({ power: false });
+  const copy = dev.copy();
+  const later = dev.mount();
+  later.openAppend("data/aside/f").append(text(" and after"));
+  later.openAppend("data/g").append(text("new"));
+  dev.crash({ power: false });
+  dev.restore(copy);
+  dev.crash();
+  assertEquals(dev.files().map(({ path }) => path), ["data/aside/f"]);
+  assertEquals(contents(dev.mount(), "data/aside/f"), "before");
+});

@@ -16,8 +16,9 @@ import { ProcessLife } from "../../src/simulation/process_life.ts";
 import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
 import { VirtualDisk } from "../../src/simulation/virtual_disk.ts";
 import { World } from "../../src/simulation/world.ts";
+import type { LsmStoreOptions } from "../../src/storage/lsm_store.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
-import { DATA, type Store } from "../../src/storage/store.ts";
+import { DATA, META, type Store } from "../../src/storage/store.ts";
 import { rawRequest, type RequestOptions } from "./requests.ts";
 
 /** Virtual milliseconds that anything waited for may take. */
@@ -64,6 +65,8 @@ export class TestNode {
   memory = new MemoryStore();
   /** What its store says of lost data. */
   lastLoss = 0;
+  /** Whom its store tells of damage, while it is open. */
+  onDamage: LsmStoreOptions["onDamage"];
   /** The running node. */
   process: ConvergeNode | undefined;
   life: ProcessLife | undefined;
@@ -147,7 +150,10 @@ export class InProcessCluster {
       },
     };
     const process = await ConvergeNode.open(node.config, platform, {
-      openStore: () => Promise.resolve(new SurvivingStore(node.memory, () => node.lastLoss)),
+      openStore: ({ onDamage }) => {
+        node.onDamage = onDamage;
+        return Promise.resolve(new SurvivingStore(node.memory, () => node.lastLoss));
+      },
       ...this.#parts,
     });
     node.process = process;
@@ -159,7 +165,7 @@ export class InProcessCluster {
   kill(i: number): void {
     const node = this.node(i);
     node.life?.kill();
-    node.process = undefined;
+    node.process = node.onDamage = undefined;
     this.world.network.disconnect(node.origin);
   }
 
@@ -178,16 +184,34 @@ export class InProcessCluster {
     this.node(i).memory = new MemoryStore();
   }
 
+  /** A copy of what is on the disk of a node that is not running. */
+  async backup(i: number): Promise<MemoryStore> {
+    const copy = new MemoryStore();
+    for (const keyspace of [DATA, META]) {
+      const records = this.node(i).memory.scan(keyspace).next(Infinity);
+      await copy.apply(records.map((record) => ({ keyspace, record })));
+    }
+    return copy;
+  }
+
+  /** Puts a copy onto the disk of a node that is not running. */
+  restore(i: number, copy: MemoryStore): void {
+    this.node(i).memory = copy;
+  }
+
   /**
-   * Has a node that is not running lose the newest record of a key as a damaged table does: what it
-   * held before shows again.
+   * Has a node lose the newest record of a key as a damaged table does: what it held before shows
+   * again, once the node, if it runs, was told.
    */
   async lose(i: number, key: string, uncovered: StoredRecord | undefined): Promise<void> {
-    const { memory } = this.node(i);
+    const node = this.node(i);
+    const { memory } = node;
+    const report = { keyspace: DATA, file: "damaged", reason: "bits flipped", lost: [] };
+    await node.onDamage?.({ ...report, loss: node.lastLoss + 1 });
     const lost = memory.get(DATA, keyFromPath(key));
     if (lost !== undefined) await memory.apply([{ keyspace: DATA, record: lost, erase: true }]);
     if (uncovered !== undefined) await memory.apply([{ keyspace: DATA, record: uncovered }]);
-    this.node(i).lastLoss++;
+    node.lastLoss++;
   }
 
   /** Cuts both directions between a node and some others (default: all). */

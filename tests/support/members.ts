@@ -1,4 +1,5 @@
 /** Members for tests, in few words. */
+import { DEFAULTS, sharedOptions } from "../../src/config.ts";
 import { Gossip, type GossipOptions } from "../../src/membership/gossip.ts";
 import type { Member } from "../../src/membership/member.ts";
 import { SeededRandom } from "../../src/simulation/random_streams.ts";
@@ -14,6 +15,7 @@ export function member(name: string, changes: Partial<Member> = {}): Member {
     name,
     nodeID: `${name}.1`,
     origin: originOf(name),
+    starts: 1,
     incarnation: 1,
     heartbeat: 0,
     status: "normal",
@@ -25,6 +27,7 @@ export function member(name: string, changes: Partial<Member> = {}): Member {
 export function gossipOf(self: Member, options: Partial<GossipOptions> = {}): Gossip {
   return new Gossip({
     self,
+    shared: sharedOptions(DEFAULTS),
     known: [],
     seeds: [],
     resolvedSeeds: [],

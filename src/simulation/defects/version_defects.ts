@@ -1,4 +1,5 @@
 /** Mistakes in how versions are given out. */
+import { Gossip } from "../../membership/gossip.ts";
 import { LamportClock } from "../../replication/lamport_clock.ts";
 import type { LocalState } from "../../replication/local_state.ts";
 import { SeededRandom } from "../random_streams.ts";
@@ -51,6 +52,10 @@ export const VERSION_DEFECTS: readonly Defect[] = [
     seedsMax: 50,
     plan: withWipe,
     platform: (platform, nodeName) => ({ ...platform, random: new SeededRandom(0, nodeName) }),
-    parts: { openLamportClock: () => forgetfulClock() },
+    parts: {
+      openLamportClock: () => forgetfulClock(),
+      // Else it would hear that another life had this ID.
+      createGossip: (options) => new Gossip({ ...options, self: { ...options.self, starts: 0 } }),
+    },
   },
 ];

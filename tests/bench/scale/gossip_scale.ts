@@ -1,4 +1,5 @@
 /** How gossip behaves with many nodes: the production state machine, in rounds instead of seconds. */
+import { DEFAULTS, sharedOptions } from "../../../src/config.ts";
 import { Gossip } from "../../../src/membership/gossip.ts";
 import type { Member } from "../../../src/membership/member.ts";
 import { shuffled } from "../../../src/platform/random.ts";
@@ -140,6 +141,7 @@ class RoundCluster {
       self.origin,
       new Gossip({
         self,
+        shared: sharedOptions(DEFAULTS),
         known: known.filter((member) => member !== self),
         seeds,
         resolvedSeeds: [],
@@ -156,6 +158,7 @@ function memberOf(index: number): Member {
     name,
     nodeID: `${name}.0123abcd`,
     origin: `http://10.0.${index >> 8}.${index & 255}:8080`,
+    starts: 1,
     incarnation: 1,
     heartbeat: 0,
     status: "normal",

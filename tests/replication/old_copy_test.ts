@@ -1,0 +1,86 @@
+/** A node is started on an old copy of its directory, while the others went on. */
+import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import type { MemoryStore } from "../../src/storage/memory_store.ts";
+import { InProcessCluster } from "../support/in_process_cluster.ts";
+
+const QUICK = { config: { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000 } };
+
+/** Stops node 3, takes a copy of its disk, and starts it again, until all have heard of that. */
+async function copied(cluster: InProcessCluster): Promise<MemoryStore> {
+  cluster.kill(3);
+  const copy = await cluster.backup(3);
+  await cluster.start(3);
+  await cluster.until("its start is known", async () => {
+    const views = await Promise.all([1, 2].map((i) => cluster.view(i)));
+    return views.every(({ members }) => members[2]!.starts === 2);
+  });
+  await cluster.ready();
+  return copy;
+}
+
+/** Starts node 3 on an old copy of its disk. */
+async function startOn(cluster: InProcessCluster, copy: MemoryStore): Promise<void> {
+  cluster.kill(3);
+  cluster.restore(3, copy);
+  await cluster.start(3);
+}
+
+Deno.test("old copy: a deleted key whose tombstone was collected meanwhile stays deleted", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "old");
+    await cluster.until("node 3 has it", async () => await cluster.copy(3, "k") !== undefined);
+    const copy = await copied(cluster);
+    await cluster.call(1, "DELETE", "/kv/k");
+    const isForgotten = async () =>
+      (await Promise.all([1, 2, 3].map((i) => cluster.copy(i, "k"))))
+        .every((line) => line === undefined);
+    await cluster.until("the tombstone is collected", isForgotten);
+    await startOn(cluster, copy);
+    await cluster.ready();
+    await cluster.wait(10_000);
+    for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
+    assertEquals(await isForgotten(), true);
+  }));
+
+Deno.test("old copy: it counts in no read before it has what was acknowledged meanwhile", () =>
+  InProcessCluster.run({ config: { hintBytesMax: 0 } }, async (cluster) => {
+    const copy = await copied(cluster);
+    cluster.kill(2);
+    await cluster.put(1, "k", "v"); // on nodes 1 and 3
+    await cluster.start(2);
+    cluster.kill(1);
+    const served = cluster.node(2).process!;
+    await startOn(cluster, copy);
+    const answer = await served.app.fetch(new Request("http://node2:8080/kv/k"));
+    assertNotEquals(answer.status, 404);
+  }));
+
+Deno.test("old copy: no version is given out again", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    const copy = await copied(cluster);
+    const given = await cluster.put(3, "k", "one");
+    await startOn(cluster, copy);
+    const again = await cluster.call(3, "PUT", "/kv/k", { body: "two" });
+    assertNotEquals(again.headers.get("etag"), given);
+    await cluster.ready();
+    await cluster.put(3, "k", "three");
+    for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "three");
+  }));
+
+Deno.test("old copy: where nobody could tell at the start it stops when it hears, and is filled after that", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    const copy = await copied(cluster);
+    await cluster.put(1, "k", "v");
+    await cluster.wait(5_000);
+    cluster.kill(3);
+    cluster.restore(3, copy);
+    cluster.cutOff(3);
+    await cluster.start(3);
+    cluster.heal();
+    const error = await cluster.node(3).process!.failed;
+    assertEquals(error.code, "old_copy");
+    cluster.kill(3);
+    await cluster.start(3);
+    await cluster.ready();
+    assertStringIncludes(await cluster.copy(3, "k") ?? "nothing", `"v":"v"`);
+  }));
