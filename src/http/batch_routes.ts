@@ -19,6 +19,7 @@ import { formatVersion } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import { BodyReader } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
+import { refuseCrossOrigin } from "./cross_origin.ts";
 import { expiryOf } from "./expiry.ts";
 import { methodNotAllowed, problemOf } from "./problem.ts";
 
@@ -41,6 +42,7 @@ type Line = Record<string, unknown>;
 export function batchRoutes(app: Hono, options: BatchRoutesOptions): void {
   const bodies = new BodyReader(options.clock, options.maxValueBytes * 6 + 1024 * 1024);
   app.post("/batch", async ({ req }) => {
+    refuseCrossOrigin(req.raw);
     const body = await bodies.read(req.raw);
     const answers = await runAll(linesOf(body), options);
     const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");

@@ -36,6 +36,7 @@ import type { Replica } from "../replication/replica.ts";
 import type { Topology } from "../replication/topology.ts";
 import { DATA, type Store } from "../storage/store.ts";
 import { BodyReader } from "./body.ts";
+import { refuseCrossOrigin } from "./cross_origin.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { rawPathAfter } from "./raw_url.ts";
 
@@ -163,13 +164,15 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
  * takes note of who sends.
  *
  * @returns The body, and the sender's name, empty when it does not say.
- * @throws {ConvergeError} `forged_message`, `misdirected`, `corrupt_message`, `value_too_large`.
+ * @throws {ConvergeError} `cross_origin`, `forged_message`, `misdirected`, `corrupt_message`,
+ * `value_too_large`.
  */
 async function receive(
   { req }: Context,
   options: InternalRoutesOptions,
   bodies: BodyReader,
 ): Promise<{ from: string; body: Uint8Array<ArrayBuffer> }> {
+  refuseCrossOrigin(req.raw);
   const { method, headers, url } = req.raw;
   const body = await bodies.read(req.raw);
   const path = rawPathAfter(url, "");

@@ -26,8 +26,16 @@ export interface KvRoutesOptions {
 export type KeyHandler = (request: Request) => Promise<Response> | Response;
 
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
-/** Types in which a browser may run what a client stored, on the origin of this node's own page. */
-const ACTIVE_CONTENT = /html|xml|svg|script|pdf/i;
+/**
+ * Types in which no browser runs what a client stored. Any other one is confined, since it would run
+ * on the origin of this node's own page: also a type that is none, which a browser makes up from the
+ * bytes, and one behind a comma, which is the one that counts.
+ */
+const PASSIVE_CONTENT = new RegExp(
+  "^(?:application/(?:json|octet-stream)|text/(?:css|csv|plain)|image/(?:avif|gif|jpeg|png|webp)" +
+    "|(?:audio|font|video)/[\\w.+-]+)(?:;[^,]*)?$",
+  "i",
+);
 const CONFINED = [
   ["content-security-policy", "sandbox"],
   ["x-content-type-options", "nosniff"],
@@ -114,7 +122,7 @@ function found(request: Request, record: StoredRecord): Response {
   const { headers } = response;
   headers.set("etag", etag);
   headers.set("content-type", contentType ?? DEFAULT_CONTENT_TYPE);
-  if (contentType !== undefined && ACTIVE_CONTENT.test(contentType)) {
+  if (contentType !== undefined && !PASSIVE_CONTENT.test(contentType)) {
     for (const [name, value] of CONFINED) headers.set(name, value);
   }
   // Where there is a body, the server says its length.

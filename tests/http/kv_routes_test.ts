@@ -213,8 +213,17 @@ Deno.test("kv: what a browser could run is confined, other values go as they are
       const { headers } = await cluster.call(1, "GET", "/kv/k");
       return [headers.get("content-security-policy"), headers.get("x-content-type-options")];
     };
-    for (const type of ["text/html; charset=utf-8", "image/svg+xml", "application/xhtml+xml"]) {
-      assertEquals(await policyOf(type), ["sandbox", "nosniff"], type);
-    }
-    assertEquals(await policyOf("application/json"), [null, null]);
+    const active = [
+      ...["text/html; charset=utf-8", "image/svg+xml", "application/xhtml+xml", "text/xsl"],
+      // A browser looks at the bytes and finds a page in them.
+      ...["unknown/unknown", "application/unknown", "*/*", "text", ""],
+      // The last one counts.
+      ...["text/plain, text/html", "text/plain;x=, text/html", "image/png,text/html"],
+    ];
+    for (const type of active) assertEquals(await policyOf(type), ["sandbox", "nosniff"], type);
+    const passive = [
+      ...["application/json", "application/octet-stream", "text/plain; charset=utf-8"],
+      ...["TEXT/CSV", "image/png", "video/mp4", "font/woff2"],
+    ];
+    for (const type of passive) assertEquals(await policyOf(type), [null, null], type);
   }));
