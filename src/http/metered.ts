@@ -38,9 +38,9 @@ export function meter(app: Hono, { telemetry, clock, handleKey, onError }: Meter
     };
     if (!isKeyRoute(routeNumber)) {
       // Of a HEAD, hono would drop the body itself, and with it the length that is asked for: the
-      // server drops it too, and keeps the length.
-      const asked = method === "HEAD" ? new Request(request, { method: "GET" }) : request;
-      const answered = answer(asked, ...rest);
+      // server drops it too, and keeps the length. A new Request would make Deno warn of its signal.
+      if (method === "HEAD") Object.defineProperty(request, "method", { value: "GET" });
+      const answered = answer(request, ...rest);
       return answered instanceof Promise ? answered.then(done) : done(answered);
     }
     const weight = hotKeys.nextWeight();

@@ -193,6 +193,16 @@ Deno.test("HEAD tells everywhere how long the answer to GET is, and ends a strea
   }
 });
 
+Deno.test("HEAD leaves nothing in the log that is no JSON", async () => {
+  await using cluster = await TestCluster.start(1);
+  const node = cluster.nodes[0]!;
+  await headOf(node, `HEAD /healthz HTTP/1.1\r\n${HOST}\r\n`);
+  await node.stop();
+  for (const line of node.process!.stderr.split("\n")) {
+    assert(line === "" || line.startsWith("{"), line);
+  }
+});
+
 Deno.test("bad input: more requests at a time than a node takes are 503 with Retry-After", async () => {
   await using cluster = await TestCluster.start(3, { args: ["--in-flight", "2"] });
   const [node1] = cluster.three;
