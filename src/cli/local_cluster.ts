@@ -1,5 +1,6 @@
 /** Nodes in Workers of this process: each on a thread of its own, with a socket of its own. */
 import { ConvergeError } from "../errors.ts";
+import { originOf } from "./node_config.ts";
 import type { NodeSettings } from "./node_options.ts";
 import type { FromWorker, ToWorker } from "./worker_messages.ts";
 
@@ -72,7 +73,7 @@ export class LocalCluster {
     this.#onChange = options.onChange;
     this.#members = options.nodes.map((settings) => ({
       name: settings.id ?? `node-${settings.port}`,
-      url: `http://${settings.host === "0.0.0.0" ? "127.0.0.1" : settings.host}:${settings.port}`,
+      url: originOf(settings.host, settings.port),
       settings,
       gate: new Int32Array(new SharedArrayBuffer(4)),
       state: "stopped",
