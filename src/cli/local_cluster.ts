@@ -2,7 +2,7 @@
 import { ConvergeError } from "../errors.ts";
 import { originOf } from "./node_config.ts";
 import type { NodeSettings } from "./node_options.ts";
-import type { FromWorker, ToWorker } from "./worker_messages.ts";
+import type { FailureCode, FromWorker, ToWorker } from "./worker_messages.ts";
 
 /** An orderly stop that takes longer is turned into a kill. */
 const STOP_MS = 15_000;
@@ -39,6 +39,7 @@ interface Member {
   readonly gate: Int32Array<SharedArrayBuffer>;
   state: NodeState;
   reason?: string | undefined;
+  failureCode: FailureCode;
   /** Invariant: undefined exactly while the state is "stopped" or "failed". */
   worker?: Worker | undefined;
   /** How many Workers it has had. */
@@ -77,6 +78,7 @@ export class LocalCluster {
       settings,
       gate: new Int32Array(new SharedArrayBuffer(4)),
       state: "stopped",
+      failureCode: "not_ready",
       launches: 0,
       change: settled(),
     }));
@@ -143,7 +145,7 @@ export class LocalCluster {
     if (member.worker === undefined) this.#launch(member);
     await member.change.promise;
     if (member.state === "failed") {
-      throw new ConvergeError("not_ready", `Cannot start ${member.name}: ${member.reason}`);
+      throw new ConvergeError(member.failureCode, `Cannot start ${member.name}: ${member.reason}`);
     }
   }
 
@@ -155,7 +157,9 @@ export class LocalCluster {
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      if (member.worker === worker) this.#end(member, "failed", event.message);
+      if (member.worker !== worker) return;
+      member.failureCode = "not_ready";
+      this.#end(member, "failed", event.message);
     };
     member.worker = worker;
     member.launches++;
@@ -225,6 +229,7 @@ export class LocalCluster {
       case "stopped":
         return this.#end(member, "stopped");
       case "failed":
+        member.failureCode = message.code;
         return this.#end(member, "failed", message.message);
     }
   }

@@ -28,7 +28,8 @@ export function runNodeWorker(): void {
 
   const fail = (error: unknown) => {
     const message = isConvergeError(error) ? error.message + nextStepOfNode(error) : String(error);
-    scope.postMessage({ type: "failed", message });
+    const code = isConvergeError(error, "bad_config") ? "bad_config" : "not_ready";
+    scope.postMessage({ type: "failed", message, code });
     scope.close();
   };
 

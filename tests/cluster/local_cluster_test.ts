@@ -1,7 +1,7 @@
 /** `converge cluster` as a process: orders typed at its input and sent to its control. */
 import { assert, assertEquals } from "@std/assert";
 import { ClusterProcess } from "./cluster_process.ts";
-import { freePorts, runConverge } from "./harness.ts";
+import { ConvergeProcess, freePorts, runConverge, until } from "./harness.ts";
 
 Deno.test("converge cluster: the README's story, typed at its input", async () => {
   await using cluster = await ClusterProcess.start();
@@ -41,12 +41,35 @@ Deno.test("converge cluster: the README's story, typed at its input", async () =
 Deno.test("converge cluster: a second one says what the first has, and what to do", async () => {
   await using cluster = await ClusterProcess.start();
   const elsewhere = `${freePorts(3)[0]}`;
-  for (
-    const [port, named] of [[`${cluster.port}`, "the port is in use"], [elsewhere, "--data"]]
-  ) {
-    const { code, stderr } = await runConverge(["cluster", "--port", port!], { cwd: cluster.cwd });
-    assertEquals([code, stderr.trimEnd().split("\n").length], [1, 1], stderr);
-    assert(stderr.includes("Cannot start node") && stderr.includes(named!), stderr);
+  const refusals = [
+    [`${cluster.port}`, "the port is in use", 2],
+    [elsewhere, "--data", 1],
+  ] as const;
+  for (const [port, named, exitCode] of refusals) {
+    const { code, stderr } = await runConverge(["cluster", "--port", port], { cwd: cluster.cwd });
+    assertEquals([code, stderr.trimEnd().split("\n").length], [exitCode, 1], stderr);
+    assert(stderr.includes("Cannot start node") && stderr.includes(named), stderr);
+  }
+});
+
+Deno.test("converge cluster: told to end before it is ready, it does not say that it is", async () => {
+  const cwd = await Deno.makeTempDir({ prefix: "converge-test-" });
+  const [port, , controlPort] = freePorts(3);
+  const ports = ["--port", `${port}`, "--control-port", `${controlPort}`];
+  const process = new ConvergeProcess(["cluster", "--nodes", "2", ...ports], { cwd });
+  try {
+    // The control listens before the nodes do.
+    await until("its control answers", async () => {
+      const answer = await fetch(`http://127.0.0.1:${controlPort}/`).catch(() => undefined);
+      await answer?.body?.cancel();
+      return answer?.ok === true;
+    }, { deadlineMs: 30_000, evidence: () => process.evidence() });
+    process.signal("SIGTERM");
+    const { code, stdout, stderr } = await process.end();
+    assertEquals([code, stdout], [0, ""], stderr);
+  } finally {
+    await process.dispose();
+    await Deno.remove(cwd, { recursive: true });
   }
 });
 
