@@ -193,6 +193,17 @@ Deno.test("HEAD tells everywhere how long the answer to GET is, and ends a strea
   }
 });
 
+Deno.test("bad input: a Host that is no host is no fault of the node", async () => {
+  await using cluster = await TestCluster.start(1);
+  const node = cluster.nodes[0]!;
+  using connection = await RawConnection.open(node.port);
+  for (const path of ["/internal/socket", "/nothing"]) {
+    await connection.send(`GET ${path} HTTP/1.1\r\nHost: a b\r\n\r\n`);
+    assertEquals((await connection.read()).status, 404, path);
+  }
+  assert(!node.process!.stderr.includes("crashed"), node.process!.stderr);
+});
+
 Deno.test("HEAD leaves nothing in the log that is no JSON", async () => {
   await using cluster = await TestCluster.start(1);
   const node = cluster.nodes[0]!;
