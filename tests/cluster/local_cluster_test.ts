@@ -1,6 +1,7 @@
 /** `converge cluster` as a process: orders typed at its input and sent to its control. */
 import { assert, assertEquals } from "@std/assert";
 import { ClusterProcess } from "./cluster_process.ts";
+import { RawConnection } from "./raw_http.ts";
 import { ConvergeProcess, freePorts, runConverge, until } from "./harness.ts";
 
 Deno.test("converge cluster: the README's story, typed at its input", async () => {
@@ -122,10 +123,17 @@ Deno.test("converge cluster: its control obeys pages of its own nodes only", asy
   await using cluster = await ClusterProcess.start();
   const foreign = await cluster.order("/nodes/node1/stop", { origin: "http://evil.example" });
   assertEquals(foreign.status, 403);
-  const rebound = await fetch(`${cluster.control}/`, { headers: { host: "evil.example" } });
-  await rebound.body?.cancel();
+  using connection = await RawConnection.open(Number(new URL(cluster.control).port));
+  for (const host of ["evil.example", "a b"]) {
+    await connection.send(`POST /nodes/node1/stop HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    assertEquals((await connection.read()).status, 403, host);
+  }
+  const elsewhere = await cluster.order("/nodes/node1/stop", { origin: "http://localhost:3000" });
+  assertEquals(elsewhere.status, 403);
   const own = await cluster.order("/nodes/node1/restart", { origin: cluster.url(1) });
   assertEquals([own.status, own.states], [200, "running running running"]);
+  const origin = `http://localhost:${cluster.port}`;
+  assertEquals((await cluster.order("/nodes/node1/resume", { origin })).status, 200);
   assertEquals((await cluster.order("/nodes/node9/stop")).status, 400);
   assertEquals((await cluster.order("/nodes/node1/dance")).status, 404);
   const get = await fetch(`${cluster.control}/nodes/node1/stop`);
