@@ -16,8 +16,8 @@ const WHOLE_BYTES_MAX = 64 * 1024;
 export class BodyReader {
   readonly #clock: Clock;
   readonly #deadlines: DeadlineQueue;
+  readonly #room = new Room();
   readonly #bytesMax: number;
-  #underWayBytes = 0;
 
   /** @param bytesMax Of one body. */
   constructor(clock: Clock, bytesMax: number) {
@@ -33,41 +33,28 @@ export class BodyReader {
    * `bad_request` when it breaks off or has a content coding; `slow_body`; `overloaded`.
    */
   read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-    const announced = request.headers.get("content-length");
-    let room = 0;
-    const takeRoom = (bytes: number): void => {
-      if (this.#underWayBytes > 0 && this.#underWayBytes + bytes > UNDER_WAY_BYTES_MAX) {
-        throw overloaded(this.#underWayBytes);
-      }
-      this.#underWayBytes += bytes;
-      room += bytes;
-    };
-    try {
-      if (announced !== null) takeRoom(Math.min(this.#bytesMax, Number(announced)));
-    } catch (error) {
-      request.body?.cancel().catch(() => {});
-      return Promise.reject(error);
+    const body = new BodyUnderWay(request, this.#bytesMax, this.#room, this.#deadlines);
+    return body.read(this.#clock.monotonicMs());
+  }
+}
+
+/** What bodies under way take of memory, or will. */
+class Room {
+  #takenBytes = 0;
+
+  /** @throws {ConvergeError} `overloaded`. */
+  take(bytes: number): void {
+    if (this.#takenBytes > 0 && this.#takenBytes + bytes > UNDER_WAY_BYTES_MAX) {
+      throw new ConvergeError(
+        "overloaded",
+        `Cannot take a body: bodies of ${this.#takenBytes} bytes are under way`,
+      );
     }
-    return new Promise((resolve, reject) => {
-      // One that announces nothing takes its room as it comes.
-      const onPiece = announced === null ? takeRoom : () => {};
-      const end = () => {
-        this.#deadlines.remove(body);
-        this.#underWayBytes -= room;
-        room = 0;
-      };
-      // The runtime may go on waiting for one whose time is over: its room is given back now.
-      const fail = (error: unknown) => {
-        end();
-        reject(error);
-      };
-      const body = new BodyUnderWay(request, this.#bytesMax, onPiece, fail);
-      this.#deadlines.add(body, this.#clock.monotonicMs());
-      body.read(announced).then((read) => {
-        end();
-        resolve(read);
-      }, fail);
-    });
+    this.#takenBytes += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#takenBytes -= bytes;
   }
 }
 
@@ -78,35 +65,31 @@ class BodyUnderWay implements Deadlined {
   next: Deadlined | undefined;
   readonly #request: Request;
   readonly #bytesMax: number;
-  readonly #onPiece: (bytes: number) => void;
-  readonly #fail: (error: ConvergeError) => void;
+  readonly #room: Room;
+  readonly #deadlines: DeadlineQueue;
+  readonly #announcedBytes: number | undefined;
+  #roomBytes = 0;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #resolve!: (bytes: Uint8Array<ArrayBuffer>) => void;
+  #reject!: (error: unknown) => void;
 
-  /** @param onPiece Told of the bytes of each piece; throws where those are too many. */
-  constructor(
-    request: Request,
-    bytesMax: number,
-    onPiece: (bytes: number) => void,
-    fail: (error: ConvergeError) => void,
-  ) {
+  constructor(request: Request, bytesMax: number, room: Room, deadlines: DeadlineQueue) {
     this.#request = request;
     this.#bytesMax = bytesMax;
-    this.#onPiece = onPiece;
-    this.#fail = fail;
+    this.#room = room;
+    this.#deadlines = deadlines;
+    const announced = request.headers.get("content-length");
+    this.#announcedBytes = announced === null ? undefined : Number(announced);
   }
 
-  read(announced: string | null): Promise<Uint8Array<ArrayBuffer>> {
-    const { headers } = this.#request;
-    const coding = headers.get("content-encoding");
-    const length = announced === null ? Infinity : Number(announced);
-    if (coding === null && length <= Math.min(this.#bytesMax, WHOLE_BYTES_MAX)) {
-      return this.#request.bytes().catch(brokeOff);
-    }
-    return this.#readInPieces(coding, length).catch((error) => {
-      // The runtime reads the rest and throws it away; left unread, it would end the connection.
-      (this.#reader ?? this.#request.body)?.cancel().catch(() => {});
-      return brokeOff(error);
+  read(nowMs: number): Promise<Uint8Array<ArrayBuffer>> {
+    const answer = new Promise<Uint8Array<ArrayBuffer>>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
+    this.#deadlines.add(this, nowMs);
+    void this.#read();
+    return answer;
   }
 
   /** Lets go of what has come, where it can be let go of. */
@@ -117,52 +100,80 @@ class BodyUnderWay implements Deadlined {
     this.#reader?.cancel().catch(() => {});
   }
 
-  async #readInPieces(coding: string | null, announced: number): Promise<Uint8Array<ArrayBuffer>> {
+  async #read(): Promise<void> {
+    const announced = this.#announcedBytes;
+    try {
+      // One that announces nothing takes its room as it comes.
+      if (announced !== undefined) this.#takeRoom(Math.min(this.#bytesMax, announced));
+      const coding = this.#request.headers.get("content-encoding");
+      const isWhole = coding === null && announced !== undefined &&
+        announced <= Math.min(this.#bytesMax, WHOLE_BYTES_MAX);
+      const bytes = await (isWhole ? this.#request.bytes() : this.#readInPieces(coding));
+      this.#end();
+      this.#resolve(bytes);
+    } catch (cause) {
+      // The runtime reads the rest and throws it away; left unread, it would end the connection.
+      (this.#reader ?? this.#request.body)?.cancel().catch(() => {});
+      this.#fail(cause instanceof ConvergeError ? cause : brokeOff(cause));
+    }
+  }
+
+  async #readInPieces(coding: string | null): Promise<Uint8Array<ArrayBuffer>> {
     // Kept as it is, it would be given back without its coding; unpacked, it would have no bound.
     if (coding !== null && coding.toLowerCase() !== "identity") {
       throw new ConvergeError("bad_request", `Cannot take a body with content coding ${coding}`);
     }
     if (this.#request.body === null) return new Uint8Array();
     this.#reader = this.#request.body.getReader();
-    if (announced !== Infinity && announced > this.#bytesMax) throw tooLarge(this.#bytesMax);
-    return await readAll(this.#reader, this.#bytesMax, this.#onPiece);
+    if ((this.#announcedBytes ?? 0) > this.#bytesMax) throw tooLarge(this.#bytesMax);
+    return await this.#readAll(this.#reader);
+  }
+
+  async #readAll(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    while (true) {
+      const { done, value } = await reader.read();
+      if (done) return joined(chunks, length);
+      length += value.byteLength;
+      if (length > this.#bytesMax) throw tooLarge(this.#bytesMax);
+      if (this.#announcedBytes === undefined) this.#takeRoom(value.byteLength);
+      chunks.push(value);
+    }
+  }
+
+  #takeRoom(bytes: number): void {
+    this.#room.take(bytes);
+    this.#roomBytes += bytes;
+  }
+
+  /** The runtime may go on waiting for one whose time is over: its room is given back now. */
+  #fail(error: ConvergeError): void {
+    this.#end();
+    this.#reject(error);
+  }
+
+  #end(): void {
+    this.#deadlines.remove(this);
+    this.#room.giveBack(this.#roomBytes);
+    this.#roomBytes = 0;
   }
 }
 
-function brokeOff(cause: unknown): never {
-  if (cause instanceof ConvergeError) throw cause;
-  throw new ConvergeError("bad_request", "Cannot read the body: it broke off", { cause });
-}
-
-async function readAll(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  bytesMax: number,
-  onPiece: (bytes: number) => void,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  while (true) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.byteLength;
-    if (length > bytesMax) throw tooLarge(bytesMax);
-    onPiece(value.byteLength);
-    chunks.push(value);
-  }
-  const body = new Uint8Array(length);
+function joined(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
   let offset = 0;
   for (const chunk of chunks) {
-    body.set(chunk, offset);
+    bytes.set(chunk, offset);
     offset += chunk.byteLength;
   }
-  return body;
+  return bytes;
 }
 
-function overloaded(underWayBytes: number): ConvergeError {
-  return new ConvergeError(
-    "overloaded",
-    `Cannot take a body: bodies of ${underWayBytes} bytes are under way`,
-  );
+function brokeOff(cause: unknown): ConvergeError {
+  return new ConvergeError("bad_request", "Cannot read the body: it broke off", { cause });
 }
 
 function tooLarge(bytesMax: number): ConvergeError {
