@@ -78,8 +78,7 @@ class BodyUnderWay implements Deadlined {
     this.#bytesMax = bytesMax;
     this.#room = room;
     this.#deadlines = deadlines;
-    const announced = request.headers.get("content-length");
-    this.#announcedBytes = announced === null ? undefined : Number(announced);
+    this.#announcedBytes = announcedBytes(request.headers);
   }
 
   read(nowMs: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -160,6 +159,12 @@ class BodyUnderWay implements Deadlined {
     this.#room.giveBack(this.#roomBytes);
     this.#roomBytes = 0;
   }
+}
+
+/** Undefined where a request says nothing, or what is no number. */
+function announcedBytes(headers: Headers): number | undefined {
+  const bytes = Number(headers.get("content-length") ?? NaN);
+  return bytes >= 0 ? bytes : undefined;
 }
 
 function joined(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {

@@ -81,6 +81,15 @@ Deno.test("BodyReader: one whose time is over keeps no room, even where it never
   assertEquals((await nextBody).byteLength, 10);
 });
 
+Deno.test("BodyReader: a length that is no number leaves the bound of all as it is", async () => {
+  const { bodies } = world(MIB);
+  const headers = { "content-length": "x, 3" }; // as a peer may send it over a socket
+  const odd = new Request("http://n/internal/kv", { method: "POST", headers, body: "abc" });
+  assertEquals((await bodies.read(odd)).byteLength, 3);
+  for (let i = 0; i < UNDER_WAY_BYTES_MAX / MIB; i++) bodies.read(request(MIB).request);
+  assertEquals(await codeOf(bodies.read(request(10).request)), "overloaded");
+});
+
 Deno.test("BodyReader: one body is taken however large it may be", async () => {
   const { bodies } = world(2 * UNDER_WAY_BYTES_MAX);
   const lone = request(UNDER_WAY_BYTES_MAX + 1);
