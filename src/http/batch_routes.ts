@@ -20,7 +20,7 @@ import type { Coordinator } from "../replication/coordinator.ts";
 import { BodyReader } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
-import { expiryOf } from "./expiry.ts";
+import { checkedTtl, expiryOf } from "./expiry.ts";
 import { methodNotAllowed, problemOf } from "./problem.ts";
 
 /** What the route uses of its node. */
@@ -90,14 +90,14 @@ interface Operation {
   /** Undefined for what is no put. */
   readonly value: Uint8Array | undefined;
   readonly contentType: string | undefined;
-  readonly expiresAtMs: number;
+  readonly ttlSeconds: number | undefined;
   readonly w: number | undefined;
   readonly r: number | undefined;
 }
 
 function operationOf(
   line: string,
-  { coordinator, clock, maxValueBytes }: BatchRoutesOptions,
+  { coordinator, maxValueBytes }: BatchRoutesOptions,
 ): Operation {
   let json: Line | null;
   try {
@@ -126,14 +126,14 @@ function operationOf(
     key,
     value: op === "put" ? valueMember(json, maxValueBytes) : undefined,
     contentType: checkedContentType(json.t),
-    expiresAtMs: expiryOf(integerMember(json, "ttl"), clock),
+    ttlSeconds: checkedTtl(integerMember(json, "ttl")),
     w: coordinator.checkedQuorum("w", integerMember(json, "w")),
     r: coordinator.checkedQuorum("r", integerMember(json, "r")),
   };
 }
 
 async function run(
-  { op, key, value, contentType, expiresAtMs, w, r }: Operation,
+  { op, key, value, contentType, ttlSeconds, w, r }: Operation,
   before: Promise<Line> | undefined,
   { coordinator, clock }: BatchRoutesOptions,
 ): Promise<Line> {
@@ -144,6 +144,7 @@ async function run(
     const { c: _c, n: _n, ...members } = JSON.parse(decoder.decode(lineOf(record.frame)));
     return { status: 200, ...members, etag: `"${formatVersion(record)}"` };
   }
+  const expiresAtMs = expiryOf(ttlSeconds, clock);
   const { record } = await coordinator.write(key, value, { w, contentType, expiresAtMs });
   return { status: 204, etag: `"${formatVersion(record)}"` };
 }

@@ -11,7 +11,7 @@ import type { ReadResult } from "../replication/read_operation.ts";
 import type { WriteResult } from "../replication/write_operation.ts";
 import { BodyReader } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
-import { expiryOf } from "./expiry.ts";
+import { checkedTtl, expiryOf } from "./expiry.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { flagParameter, integerParameter, queryOf, rawPathAfter } from "./raw_url.ts";
 
@@ -75,11 +75,12 @@ async function put(
 ): Promise<Response> {
   const { key, query } = target(request, WRITE_PARAMETERS);
   const { w } = quorumParameters(query, options);
-  const expiresAtMs = expiryOf(integerParameter(query, "ttl"), options.clock);
+  const ttlSeconds = checkedTtl(integerParameter(query, "ttl"));
   const contentType = checkedContentType(request.headers.get("content-type") ?? undefined);
   const explained = explainedFrom(query, options);
   const value = await bodies.read(request);
   const explain = explained !== undefined;
+  const expiresAtMs = expiryOf(ttlSeconds, options.clock);
   const wanted = { w, contentType, expiresAtMs, explain };
   const result = await options.coordinator.write(key, value, wanted);
   return explain ? receiptOf(result, explained, options) : stored(result.record);

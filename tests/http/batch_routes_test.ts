@@ -108,6 +108,18 @@ Deno.test("POST /batch tells of a lost quorum in the line that it concerns", () 
     assertEquals([put!.status, put!.indeterminate, get!.status], [503, true, 503]);
   }));
 
+Deno.test("POST /batch: a value lives from the turn of its line on, however long that waits", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    cluster.cutOff(3);
+    const lines = [
+      { op: "put", k: "k", v: "waits in vain for the third owner", w: 3 },
+      { op: "put", k: "k", v: "v", ttl: 1 },
+      { op: "get", k: "k" },
+    ];
+    const answers = await batch(cluster, 1, lines);
+    assertEquals(answers.map(({ status }) => status), [503, 204, 200]);
+  }));
+
 Deno.test("POST /batch refuses more operations than its bound", () =>
   InProcessCluster.run({}, async (cluster) => {
     const body = `{"op":"get","k":"a"}\n`.repeat(1_001);

@@ -203,6 +203,20 @@ Deno.test("kv: explain shows a repair", async () => {
   });
 });
 
+Deno.test("kv: a value lives from the moment on at which it is there, however slowly it came", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const put = cluster.call(1, "PUT", "/kv/k?ttl=1", { body: readable });
+    await cluster.wait(2_000);
+    const writer = writable.getWriter();
+    await writer.write(new TextEncoder().encode("v"));
+    await writer.close();
+    assertEquals((await put).status, 204);
+    assertEquals(await cluster.get(2, "k"), "v");
+    await cluster.wait(1_000);
+    assertEquals(await cluster.get(2, "k"), undefined);
+  }));
+
 Deno.test("kv: what a browser could run is confined, other values go as they are", () =>
   InProcessCluster.run({}, async (cluster) => {
     const policyOf = async (type: string) => {
