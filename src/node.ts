@@ -106,6 +106,7 @@ export class ConvergeNode {
   readonly #watch: ClusterWatch;
   #topology: Topology;
   #topologyVersion: string;
+  #isStopping = false;
   #stopping: Promise<void> | undefined;
 
   private constructor(options: {
@@ -245,6 +246,7 @@ export class ConvergeNode {
       replica,
       store,
       isBusy,
+      isStopping: () => this.#isStopping,
       gossip,
       gossipLoop: this.#gossipLoop,
       antiEntropy: this.#antiEntropy,
@@ -341,8 +343,12 @@ export class ConvergeNode {
     this.#telemetry.lag.start();
   }
 
-  /** Ends the streams that would not end by themselves. Every other request is still answered. */
+  /**
+   * Ends the streams that would not end by themselves. Every other request is still answered, where its
+   * body has come.
+   */
   drain(): void {
+    this.#isStopping = true;
     this.#watch.close();
   }
 

@@ -11,22 +11,20 @@
 import { Buffer } from "node:buffer";
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
-import type { Clock } from "../platform/clock.ts";
 import { type Key, KEY_BYTES_MAX, keyFromJson, keyToJson } from "../record/key.ts";
 import { isLive } from "../record/record.ts";
 import { lineOf } from "../record/frame.ts";
 import { formatVersion } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
-import { BodyReader } from "./body.ts";
+import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
 import { checkedTtl, expiryOf } from "./expiry.ts";
 import { methodNotAllowed, problemOf } from "./problem.ts";
 
 /** What the route uses of its node. */
-export interface BatchRoutesOptions {
+export interface BatchRoutesOptions extends BodyReaderOptions {
   coordinator: Coordinator;
-  clock: Clock;
   maxValueBytes: number;
 }
 
@@ -40,7 +38,7 @@ type Line = Record<string, unknown>;
 
 /** Adds the route. */
 export function batchRoutes(app: Hono, options: BatchRoutesOptions): void {
-  const bodies = new BodyReader(options.clock, options.maxValueBytes * 6 + 1024 * 1024);
+  const bodies = new BodyReader(options, options.maxValueBytes * 6 + 1024 * 1024);
   app.post("/batch", async ({ req }) => {
     refuseCrossOrigin(req.raw);
     const body = await bodies.read(req.raw);

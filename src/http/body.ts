@@ -12,30 +12,42 @@ export const UNDER_WAY_BYTES_MAX = 256 * 1024 * 1024;
 /** A body up to so many bytes is read by the runtime in one go, which is quicker and cannot be given up. */
 const WHOLE_BYTES_MAX = 64 * 1024;
 
+/** What reading bodies needs of its node. */
+export interface BodyReaderOptions {
+  clock: Clock;
+  /** Whether this node is about to end: the runtime breaks off bodies under way. */
+  isStopping(): boolean;
+}
+
 /** Reads bodies: each up to a bound and for a limited time, all together up to another bound. */
 export class BodyReader {
   readonly #clock: Clock;
-  readonly #deadlines: DeadlineQueue;
-  readonly #room = new Room();
-  readonly #bytesMax: number;
+  readonly #shared: Shared;
 
   /** @param bytesMax Of one body. */
-  constructor(clock: Clock, bytesMax: number) {
+  constructor({ clock, isStopping }: BodyReaderOptions, bytesMax: number) {
     this.#clock = clock;
-    this.#deadlines = new DeadlineQueue(clock, BODY_TIMEOUT_MS);
-    this.#bytesMax = bytesMax;
+    const deadlines = new DeadlineQueue(clock, BODY_TIMEOUT_MS);
+    this.#shared = { bytesMax, deadlines, room: new Room(), isStopping };
   }
 
   /**
    * Reads a whole body.
    *
    * @throws {ConvergeError} `value_too_large` when it is over the bound: nothing of it is kept;
-   * `bad_request` when it breaks off or has a content coding; `slow_body`; `overloaded`.
+   * `bad_request` when it breaks off or has a content coding; `slow_body`; `overloaded`; `closed`.
    */
   read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-    const body = new BodyUnderWay(request, this.#bytesMax, this.#room, this.#deadlines);
-    return body.read(this.#clock.monotonicMs());
+    return new BodyUnderWay(request, this.#shared).read(this.#clock.monotonicMs());
   }
+}
+
+/** What the bodies of a reader have in common. */
+interface Shared {
+  readonly bytesMax: number;
+  readonly room: Room;
+  readonly deadlines: DeadlineQueue;
+  isStopping(): boolean;
 }
 
 /** What bodies under way take of memory, or will. */
@@ -64,20 +76,16 @@ class BodyUnderWay implements Deadlined {
   previous: Deadlined | undefined;
   next: Deadlined | undefined;
   readonly #request: Request;
-  readonly #bytesMax: number;
-  readonly #room: Room;
-  readonly #deadlines: DeadlineQueue;
+  readonly #shared: Shared;
   readonly #announcedBytes: number | undefined;
   #roomBytes = 0;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #resolve!: (bytes: Uint8Array<ArrayBuffer>) => void;
   #reject!: (error: unknown) => void;
 
-  constructor(request: Request, bytesMax: number, room: Room, deadlines: DeadlineQueue) {
+  constructor(request: Request, shared: Shared) {
     this.#request = request;
-    this.#bytesMax = bytesMax;
-    this.#room = room;
-    this.#deadlines = deadlines;
+    this.#shared = shared;
     this.#announcedBytes = announcedBytes(request.headers);
   }
 
@@ -86,7 +94,7 @@ class BodyUnderWay implements Deadlined {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#deadlines.add(this, nowMs);
+    this.#shared.deadlines.add(this, nowMs);
     void this.#read();
     return answer;
   }
@@ -103,17 +111,17 @@ class BodyUnderWay implements Deadlined {
     const announced = this.#announcedBytes;
     try {
       // One that announces nothing takes its room as it comes.
-      if (announced !== undefined) this.#takeRoom(Math.min(this.#bytesMax, announced));
+      if (announced !== undefined) this.#takeRoom(Math.min(this.#shared.bytesMax, announced));
       const coding = this.#request.headers.get("content-encoding");
       const isWhole = coding === null && announced !== undefined &&
-        announced <= Math.min(this.#bytesMax, WHOLE_BYTES_MAX);
+        announced <= Math.min(this.#shared.bytesMax, WHOLE_BYTES_MAX);
       const bytes = await (isWhole ? this.#request.bytes() : this.#readInPieces(coding));
       this.#end();
       this.#resolve(bytes);
     } catch (cause) {
       // The runtime reads the rest and throws it away; left unread, it would end the connection.
       (this.#reader ?? this.#request.body)?.cancel().catch(() => {});
-      this.#fail(cause instanceof ConvergeError ? cause : brokeOff(cause));
+      this.#fail(cause instanceof ConvergeError ? cause : this.#brokeOff(cause));
     }
   }
 
@@ -124,7 +132,7 @@ class BodyUnderWay implements Deadlined {
     }
     if (this.#request.body === null) return new Uint8Array();
     this.#reader = this.#request.body.getReader();
-    if ((this.#announcedBytes ?? 0) > this.#bytesMax) throw tooLarge(this.#bytesMax);
+    if ((this.#announcedBytes ?? 0) > this.#shared.bytesMax) throw tooLarge(this.#shared.bytesMax);
     return await this.#readAll(this.#reader);
   }
 
@@ -137,15 +145,21 @@ class BodyUnderWay implements Deadlined {
       const { done, value } = await reader.read();
       if (done) return joined(chunks, length);
       length += value.byteLength;
-      if (length > this.#bytesMax) throw tooLarge(this.#bytesMax);
+      if (length > this.#shared.bytesMax) throw tooLarge(this.#shared.bytesMax);
       if (this.#announcedBytes === undefined) this.#takeRoom(value.byteLength);
       chunks.push(value);
     }
   }
 
   #takeRoom(bytes: number): void {
-    this.#room.take(bytes);
+    this.#shared.room.take(bytes);
     this.#roomBytes += bytes;
+  }
+
+  #brokeOff(cause: unknown): ConvergeError {
+    return this.#shared.isStopping()
+      ? new ConvergeError("closed", "Cannot wait for the body: the node is stopping", { cause })
+      : new ConvergeError("bad_request", "Cannot read the body: it broke off", { cause });
   }
 
   /** The runtime may go on waiting for one whose time is over: its room is given back now. */
@@ -155,8 +169,8 @@ class BodyUnderWay implements Deadlined {
   }
 
   #end(): void {
-    this.#deadlines.remove(this);
-    this.#room.giveBack(this.#roomBytes);
+    this.#shared.deadlines.remove(this);
+    this.#shared.room.giveBack(this.#roomBytes);
     this.#roomBytes = 0;
   }
 }
@@ -175,10 +189,6 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array<Array
     offset += chunk.byteLength;
   }
   return bytes;
-}
-
-function brokeOff(cause: unknown): ConvergeError {
-  return new ConvergeError("bad_request", "Cannot read the body: it broke off", { cause });
 }
 
 function tooLarge(bytesMax: number): ConvergeError {

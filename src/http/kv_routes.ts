@@ -1,7 +1,6 @@
 /** `/kv/{key}`: what clients use. */
 import type { Hono } from "hono";
 import { ifNoneMatch } from "@std/http";
-import type { Clock } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
 import { isLive, type StoredRecord } from "../record/record.ts";
 import { answerBodyOf } from "../record/record_line.ts";
@@ -9,16 +8,15 @@ import { formatVersion, type Version } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import type { ReadResult } from "../replication/read_operation.ts";
 import type { WriteResult } from "../replication/write_operation.ts";
-import { BodyReader } from "./body.ts";
+import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
 import { checkedTtl, expiryOf } from "./expiry.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { flagParameter, integerParameter, queryOf, rawPathAfter } from "./raw_url.ts";
 
 /** What the routes use of their node. */
-export interface KvRoutesOptions {
+export interface KvRoutesOptions extends BodyReaderOptions {
   coordinator: Coordinator;
-  clock: Clock;
   maxValueBytes: number;
 }
 
@@ -47,7 +45,7 @@ const NO_QUERY: Map<string, string> = new Map();
 
 /** One handler for all methods: where several match, hono composes a chain of promises. */
 export function keyHandler(options: KvRoutesOptions): KeyHandler {
-  const bodies = new BodyReader(options.clock, options.maxValueBytes);
+  const bodies = new BodyReader(options, options.maxValueBytes);
   return (request) => {
     switch (request.method) {
       case "GET":

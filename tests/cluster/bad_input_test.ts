@@ -204,6 +204,24 @@ Deno.test("bad input: a Host that is no host is no fault of the node", async () 
   assert(!node.process!.stderr.includes("crashed"), node.process!.stderr);
 });
 
+Deno.test("a body that is on its way to a node that stops is answered 503: nothing was begun", async () => {
+  await using cluster = await TestCluster.start(1);
+  const node = cluster.nodes[0]!;
+  const head = `PUT /kv/k HTTP/1.1\r\n${HOST}Expect: 100-continue\r\n`;
+  for (const length of ["Content-Length: 10", "Transfer-Encoding: chunked"]) {
+    if (!node.process!.isRunning) await node.start();
+    const connection = await RawConnection.open(node.port);
+    await connection.send(`${head}${length}\r\n\r\n`);
+    assertEquals((await connection.read()).status, 100);
+    const stopped = node.stop();
+    const { status, headers, body } = await connection.read();
+    assertEquals([status, headers.get("retry-after")], [503, "1"], body);
+    assert(body.includes("urn:converge:problem:closed"), body);
+    connection[Symbol.dispose]();
+    assertEquals(await stopped, 0);
+  }
+});
+
 Deno.test("HEAD leaves nothing in the log that is no JSON", async () => {
   await using cluster = await TestCluster.start(1);
   const node = cluster.nodes[0]!;

@@ -65,7 +65,7 @@ Deno.test("POST /batch: a line that is refused takes nobody's place in the order
     },
   };
   const app = new Hono();
-  const options = { clock: new DenoClock(), maxValueBytes: 100 };
+  const options = { clock: new DenoClock(), maxValueBytes: 100, isStopping: () => false };
   batchRoutes(app, { ...options, coordinator: coordinator as unknown as Coordinator });
   const body = '{"op":"put","k":"q","v":"1"}\n{"op":"put","k":"q"}\n{"op":"get","k":"q"}';
   const headers = { "content-length": `${body.length}` };
