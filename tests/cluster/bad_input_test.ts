@@ -1,6 +1,6 @@
 /** The bad-input table of the contract, row by row, over bare sockets. */
 import { assert, assertEquals } from "@std/assert";
-import { TestCluster, type TestNode, until } from "./harness.ts";
+import { convergeCommand, freePorts, TestCluster, type TestNode, until } from "./harness.ts";
 import { RawConnection, type RawResponse } from "./raw_http.ts";
 
 const HOST = "Host: node\r\n";
@@ -219,6 +219,36 @@ Deno.test("a body that is on its way to a node that stops is answered 503: nothi
     assert(body.includes("urn:converge:problem:closed"), body);
     connection[Symbol.dispose]();
     assertEquals(await stopped, 0);
+  }
+});
+
+Deno.test("bad input: more connections than the process may hold do not end a node", async () => {
+  const cwd = await Deno.makeTempDir({ prefix: "converge-test-" });
+  const [port] = freePorts(1);
+  const [command, args] = convergeCommand(["--port", `${port}`, "--id", "node1"]);
+  const bounded = ["-c", 'ulimit -n 100 && exec "$@"', "sh", command, ...args];
+  const process = new Deno.Command("sh", { args: bounded, cwd, stdout: "null", stderr: "null" })
+    .spawn();
+  const connections: RawConnection[] = [];
+  const isWell = async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
+    await answer?.body?.cancel();
+    return answer?.ok === true;
+  };
+  try {
+    await until("it is well", isWell, { deadlineMs: 30_000 });
+    for (let i = 0; i < 150; i++) {
+      const opened = await RawConnection.open(port!).catch(() => undefined);
+      if (opened !== undefined) connections.push(opened);
+      await opened?.send("GET /he").catch(() => {});
+    }
+    assert(connections.length > 50, `${connections.length} connections`);
+    await until("it is well again", isWell, { deadlineMs: 10_000 });
+  } finally {
+    for (const connection of connections) connection[Symbol.dispose]();
+    if (await isWell()) process.kill("SIGKILL");
+    await process.status;
+    await Deno.remove(cwd, { recursive: true });
   }
 });
 
