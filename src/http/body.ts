@@ -130,6 +130,11 @@ class BodyUnderWay implements Deadlined {
     if (coding !== null && coding.toLowerCase() !== "identity") {
       throw new ConvergeError("bad_request", `Cannot take a body with content coding ${coding}`);
     }
+    // As above: the runtime takes the chunks apart, and nothing else.
+    const transfer = this.#request.headers.get("transfer-encoding") ?? "chunked";
+    if (transfer.toLowerCase() !== "chunked") {
+      throw new ConvergeError("bad_request", `Cannot take a body with transfer coding ${transfer}`);
+    }
     if (this.#request.body === null) return new Uint8Array();
     this.#reader = this.#request.body.getReader();
     if ((this.#announcedBytes ?? 0) > this.#shared.bytesMax) throw tooLarge(this.#shared.bytesMax);
