@@ -13,6 +13,9 @@ export type Key = string;
 /** Longest key, in bytes. */
 export const KEY_BYTES_MAX = 2048;
 
+/** Characters of the longest key in a path, where each byte may be an escape. */
+export const KEY_PATH_MAX = 3 * KEY_BYTES_MAX;
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 // deno-lint-ignore no-control-regex -- the range of ASCII begins with the control characters

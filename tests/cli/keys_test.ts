@@ -7,6 +7,11 @@ Deno.test("keyText(): what list prints of bytes, and of text that could be taken
   assertEquals(keyText("a b"), "a b");
   assertEquals(keyText(new Uint8Array([255, 0])), "base64:/wA=");
   assertEquals(keyText("base64:/wA="), "base64:YmFzZTY0Oi93QT0=");
+  assertEquals(keyText("ein Schlüssel 🔑"), "ein Schlüssel 🔑");
+  assertEquals(keyText("a\\nb"), "a\\nb");
+  for (const text of ["a\nb", "\x1b[2J", "\u009b2J", "\u2028", "\u202etxt"]) {
+    assertEquals(keyText(text), `base64:${new TextEncoder().encode(text).toBase64()}`);
+  }
 });
 
 Deno.test("converge get, put, delete, ring: take keys as list prints them", async () => {
