@@ -69,12 +69,13 @@ export async function runDelete(argument: string, settings: KeySettings): Promis
   printLine(settings.json ? JSON.stringify({ key: argument, deleted: true }) : "deleted");
 }
 
-/** Writes the keys that begin with `prefix`, one per line, in byte order. */
+/** Writes the keys that begin with what `argument` names, one per line, in byte order. */
 export async function runList(
-  prefix: string,
+  argument: string,
   settings: { url: string; json: boolean; limit: number },
 ): Promise<void> {
   let listed = 0;
+  const prefix = keyOfArgument(argument);
   const client = new ConvergeClient(settings.url);
   for await (const key of client.keys({ prefix, limit: Math.min(settings.limit, 1_000) })) {
     if (listed >= settings.limit) return;

@@ -27,6 +27,10 @@ Deno.test("converge get, put, delete, ring: take keys as list prints them", asyn
   assertEquals(await cluster.nodes[0]!.get("base64:%2FwA="), "text");
   const listed = (await run("list")).trimEnd().split("\n");
   assertEquals(listed, ["base64:YmFzZTY0Oi93QT0=", "base64:/wA="]);
+  assertEquals(await run("list", "base64:/w=="), listed[1] + "\n");
+  assertEquals(await run("list", "base"), listed[0] + "\n");
+  const exported = await runConverge(["export", "--prefix", "base64:/w==", "--url", url]);
+  assert(exported.stdout.includes("/wA="), exported.stdout);
   for (const [key, value] of [[listed[0]!, "text"], [listed[1]!, "bytes"]] as const) {
     assertEquals(await run("get", key), value);
     assert((await run("ring", key)).includes("node1"));
