@@ -40,6 +40,22 @@ Deno.test("reads that wait for nobody do not make others count as late", () =>
     assertEquals(questions(), 50);
   }));
 
+Deno.test("where one owner refuses another is asked at once, however many reads that is true for", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    cluster.slow(3, 2); // node2 is the one to ask
+    const { origin, life, process } = cluster.node(2);
+    let refused = 0;
+    cluster.world.network.listen(origin, life!, (request) => {
+      if (!request.url.endsWith("/internal/read")) return process!.app.fetch(request);
+      refused++;
+      return new Response(null, { status: 503 });
+    });
+    // More than there are hedges to spend.
+    for (let i = 0; i < 500; i++) assertEquals(await cluster.get(1, "k"), "v");
+    assert(refused >= 400, `${refused} questions were refused`);
+  }));
+
 Deno.test("a read's deadline counts from its start, also where it is shorter than the wait for late answers", () =>
   InProcessCluster.run({ config: { requestTimeoutMs: 60 } }, async (cluster) => {
     for (const i of [2, 3]) cluster.slow(i, 10_000);
