@@ -135,6 +135,19 @@ Deno.test("a failed write is not reported as certain: it says where the value ma
     assertEquals(await cluster.get(2, "k"), "v", "it was stored after all, and is now seen");
   }));
 
+Deno.test("what was refused for certain is never seen: a failed write leaves no hints", () =>
+  InProcessCluster.run({ nodes: 4, config: { antiEntropyIntervalMs: 1e9 } }, async (cluster) => {
+    const owners = cluster.ownersOf("k");
+    const stranger = [1, 2, 3, 4].find((i) => !owners.includes(i))!;
+    for (const i of owners) cluster.kill(i);
+    const problem = await failedPut(cluster, stranger, "k?explain=1");
+    assertEquals([problem.indeterminate, problem.mayBeOn], [false, []]);
+    for (const i of owners) await cluster.start(i);
+    await cluster.ready();
+    await cluster.wait(20_000);
+    assertEquals(await cluster.get(stranger, "k"), undefined);
+  }));
+
 Deno.test("an answer that is no answer is no ack", () =>
   InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
     for (const i of [2, 3]) {
