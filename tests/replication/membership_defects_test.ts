@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
+import { record } from "../support/records.ts";
 
 Deno.test("membership converges whatever the start order and the gaps", async () => {
   const orders = [[1, 2, 3, 4], [3, 1, 4, 2]];
@@ -97,6 +98,16 @@ Deno.test("a node whose peers were never heard of does not serve alone", () =>
     assertEquals(answer.status, 503);
     assertEquals(await answer.body?.cancel(), undefined);
     assertEquals((await cluster.view(1)).quorums.n, 3);
+  }));
+
+Deno.test("a node that not all members know yet takes no records: tombstones are collected without it", () =>
+  InProcessCluster.run({ nodes: 4, start: [1, 2, 3], seedsOf: () => [1] }, async (cluster) => {
+    await cluster.ready();
+    cluster.kill(3);
+    await cluster.start(4);
+    await cluster.wait(10_000);
+    const body = record("k", 1).frame.slice();
+    await problemOf(await cluster.call(4, "POST", "/internal/kv", { body }), 503, "not-ready");
   }));
 
 Deno.test("the ring does not split during a join: writes before, during and after it are there", () =>
