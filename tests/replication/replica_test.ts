@@ -32,6 +32,10 @@ Deno.test("Replica: a key is gone from when its tombstone begins to be erased: n
     assertEquals(await replica.apply([OLD]), [{ horizon: 5 }]);
     await collecting;
     assertEquals(replica.get(keyOf("k")), undefined);
+    const again = record("k", 9);
+    await replica.apply([again]);
+    const { counter, nodeID } = again;
+    assertEquals(await replica.apply([OLD]), [{ counter, nodeID }], "it is there again");
   }));
 
 Deno.test("Replica: below the horizon only a fence of now is believed", () =>
