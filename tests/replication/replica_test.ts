@@ -47,3 +47,14 @@ Deno.test("Replica: below the horizon only a fence of now is believed", () =>
     }
     assertEquals(await replica.apply([OLD], 5), ["stored"]);
   }));
+
+Deno.test("Replica: an answer has a bound, but always room for one record; the others are to be asked for again", () =>
+  inWorld(async ({ clock }) => {
+    const replica = await replicaWithTombstone(clock);
+    const large = ["a", "b"].map((key) => record(key, 7, { value: "v".repeat(2 ** 21) }));
+    await replica.apply(large);
+    const ask = (...keys: string[]) =>
+      replica.answer(keys.map((key) => ({ key: keyOf(key), have: undefined })));
+    assertEquals(ask("none", "a", "b"), ["absent", replica.get(keyOf("a"))!, "again"]);
+    assertEquals(ask("b"), [replica.get(keyOf("b"))!]);
+  }));
