@@ -79,6 +79,22 @@ Deno.test("a hint is not dropped before a durable ack: a node that cannot store 
     );
   }));
 
+Deno.test("a node that is being refilled takes no hints: they may be older than what others collected", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const i of [2, 3]) cluster.kill(i);
+    cluster.wipe(3);
+    await cluster.start(3); // stays so: it has to hear from node2
+    await cluster.until("node3 is being refilled", async () => {
+      const { members } = await cluster.view(3);
+      return members.find(({ name }) => name === "node3")!.status === "refilling";
+    });
+    const headers = { "converge-hint": "1" };
+    const body = record("k", 1).frame.slice();
+    const answer = await cluster.call(3, "POST", "/internal/kv", { headers, body });
+    await problemOf(answer, 503, "not-ready");
+    await cluster.plant(3, record("k", 1));
+  }));
+
 Deno.test("cold keys heal: owners agree in the end though nobody reads and no hint was kept", () =>
   InProcessCluster.run({ config: NO_HINTS }, async (cluster) => {
     cluster.cutOff(3);
