@@ -1,6 +1,7 @@
 /** Defects of membership that this store must never have: each test names one. */
 import { assert, assertEquals } from "@std/assert";
-import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { ProcessLife } from "../../src/simulation/process_life.ts";
+import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
 import { record } from "../support/records.ts";
 
@@ -98,6 +99,19 @@ Deno.test("a node whose peers were never heard of does not serve alone", () =>
     assertEquals(answer.status, 503);
     assertEquals(await answer.body?.cancel(), undefined);
     assertEquals((await cluster.view(1)).quorums.n, 3);
+  }));
+
+Deno.test("no cluster is formed without a seed that refused once and is silent now: it may know better", () =>
+  InProcessCluster.run({ start: [1] }, async (cluster) => {
+    await cluster.wait(1_000);
+    const silent = new ProcessLife(cluster.world.time);
+    cluster.world.network.listen(originOf(3), silent, () => new Promise(() => {}));
+    await cluster.wait(5_000);
+    await cluster.start(2);
+    await cluster.wait(10_000);
+    for (const i of [1, 2]) assertEquals((await cluster.call(i, "GET", "/readyz")).status, 503);
+    await cluster.start(3);
+    await cluster.ready();
   }));
 
 Deno.test("a node that not all members know yet takes no records: tombstones are collected without it", () =>
