@@ -152,3 +152,18 @@ Deno.test("the ring does not split during a join: writes before, during and afte
       for (const i of [1, 4, 5]) assertEquals(await cluster.get(i, key), value);
     }
   }));
+
+Deno.test("nodes that join together take over what none of the owners of before owns any more", () =>
+  InProcessCluster.run({ nodes: 7, start: [1, 2, 3, 4], seedsOf: () => [1] }, async (cluster) => {
+    await cluster.ready();
+    const before = [1, 2, 3, 4];
+    // Not owned by node1 either, the first that a new node takes everything from.
+    const keys = Array.from({ length: 2_000 }, (_, i) => `k${i}`).filter((key) =>
+      !cluster.ownersOf(key, before).includes(1) && cluster.ownersOf(key).every((i) => i > 4)
+    );
+    assert(keys.length > 0);
+    for (const key of keys) await cluster.put(1, key, "v");
+    for (const i of [5, 6, 7]) await cluster.start(i);
+    await cluster.ready();
+    for (const key of keys) assertEquals(await cluster.get(1, key), "v");
+  }));
