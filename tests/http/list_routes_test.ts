@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { joinFrames } from "../../src/record/frame.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 import { record } from "../support/records.ts";
 
@@ -195,4 +196,19 @@ Deno.test("DELETE /kv?prefix= counts first with dry-run, then deletes these keys
     assertEquals(await wet.json(), { dryRun: false, matched: 2, deleted: 2 });
     assertEquals((await list(cluster, 3, "")).keys, [{ k: "y/1" }]);
     assertEquals((await cluster.call(2, "DELETE", "/kv")).status, 400);
+  }));
+
+Deno.test("DELETE /kv?prefix= deletes all of them, be they more than one page", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const count = 1_100;
+    const records = Array.from({ length: count }, (_, i) => record(`x/${i}`, i + 1));
+    const body = joinFrames(records);
+    for (const i of [1, 2, 3]) {
+      assertEquals((await cluster.call(i, "POST", "/internal/kv", { body })).status, 200);
+    }
+    for (const [query, deleted] of [["&dry-run=1", {}], ["", { deleted: count }]] as const) {
+      const answer = await cluster.call(1, "DELETE", `/kv?prefix=x/${query}`);
+      assertEquals(await answer.json(), { dryRun: query !== "", matched: count, ...deleted });
+    }
+    assertEquals((await list(cluster, 2, "")).keys, []);
   }));
