@@ -23,6 +23,7 @@ Deno.test("Topology: a seed that nobody has heard of counts as an owner that nev
   const owners = topology.ownersOf("k");
   assertEquals(owners.map(({ name }) => name), ["node1", "http://a:1", "http://b:1"]);
   assertEquals(owners.map(({ countsForWrites }) => countsForWrites), [true, false, false]);
+  assertEquals(owners.map(({ isSelf }) => isSelf), [true, false, false]);
   assert(!topology.serving);
 });
 
