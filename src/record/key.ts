@@ -94,11 +94,10 @@ export function keyToPath(key: Key): string {
 }
 
 function percentDecode(text: string): string {
-  return text.replace(/%([0-9A-Fa-f]{2})?/g, (escape, hex: string | undefined) => {
+  return text.replace(/%([0-9A-Fa-f]{2})?/g, (_, hex: string | undefined) => {
     if (hex === undefined) {
       throw new ConvergeError("bad_request", "Cannot decode the key: malformed percent escape");
     }
-    void escape;
     return String.fromCharCode(parseInt(hex, 16));
   });
 }
