@@ -241,6 +241,7 @@ async function pulledFromPeer(
       clock,
       selfName: "node1",
       linkTo: () => undefined,
+      vouches: () => true,
       isBusy: () => false,
     }).run({
       peerName: "node2",
