@@ -213,6 +213,14 @@ export class ConvergeNode {
           ),
         );
       },
+      onTwin: ({ origin }) => {
+        this.#failure.resolve(
+          new ConvergeError(
+            "name_taken",
+            `Cannot go on as ${selfName}: another node of that name runs at ${origin}`,
+          ),
+        );
+      },
       onOldCopy: () => void this.#onOldCopy().catch(() => {}), // a store that fails stops it, too
     });
     this.#refill = new Refill({

@@ -40,6 +40,8 @@ export interface GossipLoopOptions {
   onOtherOptions(message: GossipMessage): void;
   /** What this node was started on is an old copy of its directory. Called more than once. */
   onOldCopy(): void;
+  /** Another node runs under this one's name. Called more than once. */
+  onTwin(twin: Member): void;
 }
 
 /** Who is to be asked about a node that is starting. */
@@ -172,6 +174,7 @@ export class GossipLoop {
     if (reaction !== "merge") return;
     gossip.receive(message, platform.clock.monotonicMs(), viaSeed);
     if (gossip.isOldCopy) this.#options.onOldCopy();
+    if (gossip.twin !== undefined) this.#options.onTwin(gossip.twin);
     if (message.from !== gossip.self.name) onHeard(message.from);
     if (gossip.version === this.#version) return;
     this.#version = gossip.version;

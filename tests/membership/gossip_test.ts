@@ -98,6 +98,36 @@ Deno.test("Gossip.isOldCopy: others heard of a later start of the same directory
   assert(isOldCopy(2, { starts: 2, incarnation: 3, heartbeat: 99 }), "what it never said");
 });
 
+Deno.test("Gossip.twin: another life that answers is alive, and only one of the two ends", () => {
+  const third = gossipOf(member("b"));
+  const [one, two] = ["a.1", "a.2"].map((nodeID) => gossipOf(member("a", { nodeID })));
+  const lives = [one!, two!];
+  for (let round = 0; round < 20; round++) {
+    for (const life of lives.filter(({ twin }) => twin === undefined)) {
+      life.tick();
+      third.receive(life.message(), 0);
+      life.receive(third.message(), 0);
+    }
+  }
+  const [ended] = lives.filter(({ twin }) => twin !== undefined);
+  assertEquals(lives.filter(({ twin }) => twin !== undefined).length, 1);
+  const [remaining] = lives.filter((life) => life !== ended);
+  assertEquals(ended!.twin!.nodeID, remaining!.self.nodeID);
+  assertEquals(third.member("a")!.nodeID, remaining!.self.nodeID);
+});
+
+Deno.test("Gossip.twin: a dead life of many starts, as different members remember it, is no twin", () => {
+  const wiped = gossipOf(member("a", { nodeID: "a.2" }));
+  for (let starts = 1; starts <= 20; starts++) {
+    const former = member("a", { starts, incarnation: 3 * starts });
+    for (let copy = 0; copy < 5; copy++) {
+      wiped.receive({ from: `b${copy}`, members: [former, member(`b${copy}`)] }, 0);
+    }
+  }
+  assertEquals(wiped.twin, undefined);
+  assert(wiped.self.incarnation > 60);
+});
+
 Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops, and is not taken in", () => {
   const reaction = (status: MemberStatus, sender: MemberStatus, known: MemberStatus) => {
     const gossip = gossipOf(member("a", { status }), {
