@@ -213,6 +213,14 @@ export class ConvergeNode {
           ),
         );
       },
+      onOtherCluster: (seed) => {
+        this.#failure.resolve(
+          new ConvergeError(
+            "bad_config",
+            `Cannot join ${seed}: it is of another cluster than others that --peers names`,
+          ),
+        );
+      },
       onTwin: ({ origin }) => {
         this.#failure.resolve(
           new ConvergeError(

@@ -174,16 +174,36 @@ export class Gossip {
     return answers < RIVAL_ANSWERS_MAX ? undefined : member;
   }
 
+  /** What to do about a view. */
+  reactionTo(message: GossipMessage): "merge" | "ignore" | "stop" | "other_cluster" {
+    const reaction = this.#reactionToOptions(message);
+    return reaction === "merge" && this.#isOfAnotherCluster(message) ? "other_cluster" : reaction;
+  }
+
   /**
-   * What to do about a view. Nodes that were started with other options would own and count otherwise:
-   * one that is new here is not taken in, and where this node is the new one it must stop.
+   * Nodes that were started with other options would own and count otherwise: one that is new here is
+   * not taken in, and where this node is the new one it must stop.
    */
-  reactionTo({ from, members, options }: GossipMessage): "merge" | "ignore" | "stop" {
+  #reactionToOptions({ from, members, options }: GossipMessage): "merge" | "ignore" | "stop" {
     if (options === undefined || isSame(options, this.#shared)) return "merge";
     const isSenderNormal = members.find(({ name }) => name === from)?.status === "normal";
     if (this.#self.status === "normal") return isSenderNormal ? "merge" : "ignore";
     const isForming = this.members.every(({ status }) => status !== "normal");
     return isSenderNormal || isForming ? "stop" : "ignore";
+  }
+
+  /**
+   * Members are never removed, so two views of one cluster share one. Who is new does not tell: it may
+   * have spoken to two clusters.
+   */
+  #isOfAnotherCluster({ members }: GossipMessage): boolean {
+    const isNormal = ({ status }: Member) => status === "normal";
+    const isShared = (member: Member) => {
+      const own = this.#members.get(member.name);
+      return own?.nodeID === member.nodeID && (isNormal(own) || isNormal(member));
+    };
+    return members.some(isNormal) && [...this.#members.values()].some(isNormal) &&
+      !members.some(isShared);
   }
 
   /**

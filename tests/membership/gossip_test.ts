@@ -134,7 +134,10 @@ Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops,
       shared: { replication: 5, readQuorum: 3, writeQuorum: 3, virtualNodes: 100 },
       known: [member("c", { status: known })],
     });
-    return gossip.reactionTo(gossipOf(member("b", { status: sender })).message());
+    const other = gossipOf(member("b", { status: sender }), {
+      known: [member("c", { status: known })],
+    });
+    return gossip.reactionTo(other.message());
   };
   assertEquals(reaction("joining", "normal", "normal"), "stop");
   assertEquals(reaction("refilling", "normal", "normal"), "stop");
@@ -142,6 +145,39 @@ Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops,
   assertEquals(reaction("refilling", "joining", "normal"), "ignore");
   assertEquals(reaction("normal", "joining", "normal"), "ignore");
   assertEquals(reaction("normal", "normal", "normal"), "merge", "they know each other");
+});
+
+Deno.test("Gossip.reactionTo: two clusters stay two, of equal names or others, whoever spoke to both", () => {
+  const cluster = (tag: string, names: string[]) => {
+    const [self, ...known] = names.map((name) => member(name, { nodeID: `${name}.${tag}` }));
+    return gossipOf(self!, { known });
+  };
+  const one = cluster("1", ["a", "b", "c"]);
+  assertEquals(one.reactionTo(cluster("2", ["a", "b", "c"]).message()), "other_cluster");
+  assertEquals(one.reactionTo(cluster("2", ["d", "e"]).message()), "other_cluster");
+  const between = gossipOf(member("j", { status: "joining" }));
+  const two = cluster("2", ["d", "e"]);
+  for (const either of [one, two]) {
+    assertEquals(either.reactionTo(between.message()), "merge");
+    either.receive(between.message(), 0);
+  }
+  assertEquals(between.reactionTo(one.message()), "merge");
+  between.receive(one.message(), 0);
+  assertEquals(between.reactionTo(two.message()), "other_cluster");
+  assertEquals(two.reactionTo(between.message()), "other_cluster");
+});
+
+Deno.test("Gossip.reactionTo: views of one cluster, as it forms and as disks are replaced", () => {
+  const status = "joining" as const;
+  const first = gossipOf(member("a"), { known: [member("b", { status })] });
+  const second = gossipOf(member("b"), { known: [member("a", { status })] });
+  assertEquals(first.reactionTo(second.message()), "merge", "each knows itself only to be normal");
+  const away = gossipOf(member("c"), { known: [member("a"), member("b")] });
+  const others = gossipOf(member("a", { nodeID: "a.2" }), {
+    known: [member("b", { nodeID: "b.2" }), member("c")],
+  });
+  assertEquals(away.reactionTo(others.message()), "merge", "both others were replaced");
+  assertEquals(others.reactionTo(away.message()), "merge");
 });
 
 Deno.test("Gossip.setStatus: others take the new status", () => {
