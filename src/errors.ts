@@ -10,6 +10,7 @@ export type ErrorCode =
   | "bad_request" // malformed key, parameter or body: the caller must change the request
   | "corrupt_message" // an internal message failed its checksum or grammar; nothing was stored
   | "forged_message" // an internal message without the cluster's proof; nothing was done
+  | "cross_origin" // a page of another site made a browser send it; nothing was done
   | "misdirected" // an internal message for another node, or for an earlier life of this one
   | "value_too_large" // value over `maxValueBytes`
   | "slow_body" // a request's body did not come in time; nothing was begun

@@ -114,6 +114,7 @@ export class ConvergeNode {
   readonly #watch: ClusterWatch;
   #topology: Topology;
   #topologyVersion: string;
+  #isStopping = false;
   #stopping: Promise<void> | undefined;
   #isOldCopy = false;
 
@@ -285,6 +286,7 @@ export class ConvergeNode {
       replica,
       store,
       isBusy,
+      isStopping: () => this.#isStopping,
       gossip,
       gossipLoop: this.#gossipLoop,
       antiEntropy: this.#antiEntropy,
@@ -385,8 +387,12 @@ export class ConvergeNode {
     this.#telemetry.lag.start();
   }
 
-  /** Ends the streams that would not end by themselves. Every other request is still answered. */
+  /**
+   * Ends the streams that would not end by themselves. Every other request is still answered, where its
+   * body has come.
+   */
   drain(): void {
+    this.#isStopping = true;
     this.#watch.close();
   }
 

@@ -43,7 +43,7 @@ export function ownPrefix(prefix: string): string {
  * Puts values under `<prefix><number>`, then gets them, and prints figures of both.
  *
  * @throws {ClientError} When the node cannot be reached.
- * @throws {CommandError} When not one put succeeded, or a signal ended it.
+ * @throws {CommandError} When not one put, or not one get, succeeded, or a signal ended it.
  */
 export async function runBench(settings: BenchSettings): Promise<void> {
   const { keep, json, ...rest } = settings;
@@ -72,9 +72,10 @@ export async function runBench(settings: BenchSettings): Promise<void> {
   if (json) printLine(JSON.stringify(report));
   else for (const line of reportLines(report)) printLine(line);
   if (keep && !json) printLine(`Its keys stay: they begin with ${begin}`);
-  if (report.puts.ok === 0) {
+  const inVain = report.puts.ok === 0 ? "put" : report.gets.ok === 0 ? "get" : undefined;
+  if (inVain !== undefined) {
     throw new CommandError(
-      `Cannot measure ${settings.url}: not one put succeeded; see converge status --url ${settings.url}`,
+      `Cannot measure ${settings.url}: not one ${inVain} succeeded; see converge status --url ${settings.url}`,
     );
   }
 }

@@ -55,7 +55,8 @@ export async function runCluster(settings: ClusterSettings): Promise<void> {
   try {
     await cluster.startAll();
     const urls = cluster.status().nodes.map((node) => node.url);
-    await Promise.race([signal.received, Promise.all(urls.map(untilReady))]);
+    const ended = await Promise.race([signal.received, untilAllReady(urls)]);
+    if (ended !== undefined) return;
     printLine(`The cluster is ready: ${urls.join(" ")}`);
     printLine(`Its control listens on ${controlUrl}; type help for what can be typed here`);
     ready = true;
@@ -68,6 +69,10 @@ export async function runCluster(settings: ClusterSettings): Promise<void> {
 }
 
 /** Nodes that have started find each other a moment later; only then do quorums work. */
+async function untilAllReady(urls: string[]): Promise<void> {
+  await Promise.all(urls.map(untilReady));
+}
+
 async function untilReady(url: string): Promise<void> {
   const client = new ConvergeClient(url, { timeoutMs: READY_POLL_MS * 10 });
   const deadline = performance.now() + READY_MS;

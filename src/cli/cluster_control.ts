@@ -18,10 +18,9 @@ export function clusterControl(
 ): (request: Request) => Promise<Response> {
   return async (request) => {
     const origin = request.headers.get("origin");
-    const allowed = cluster.status().nodes.map((node) => node.url);
-    if (
-      !isLoopback(new URL(request.url).hostname) || (origin !== null && !allowed.includes(origin))
-    ) {
+    const isOrdered = isLoopback(URL.parse(request.url)) &&
+      (origin === null || isPageOf(cluster, origin));
+    if (!isOrdered) {
       return problem(403, "Only pages of this cluster's nodes may use its control");
     }
     const headers = new Headers({ vary: "Origin", "cache-control": "no-store" });
@@ -71,7 +70,16 @@ function orderOf(cluster: LocalCluster, steps: string[]): (() => void | Promise<
   return undefined;
 }
 
-function isLoopback(hostname: string): boolean {
+/** A node's page may be open under any name of this machine. */
+function isPageOf(cluster: LocalCluster, origin: string): boolean {
+  const page = URL.parse(origin);
+  return cluster.status().nodes.some(({ url }) =>
+    url === origin || (isLoopback(page) && page?.port === new URL(url).port)
+  );
+}
+
+function isLoopback(url: URL | null): boolean {
+  const hostname = url?.hostname ?? "";
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 

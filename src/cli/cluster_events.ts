@@ -6,7 +6,8 @@
 import { ClientError, refusal } from "../client/client_error.ts";
 import type { ClusterEvent } from "../http/cluster_watch.ts";
 
-const FIRST_ANSWER_MS = 5_000;
+/** Events come every second; a node that is silent for so long does not answer. */
+const SILENCE_MS = 5_000;
 /** Far more than the largest event, of 64 members. */
 const EVENT_CHARS_MAX = 8 * 1024 * 1024;
 const DATA = "data: ";
@@ -14,16 +15,20 @@ const DATA = "data: ";
 /**
  * Yields events until the node ends the stream or `signal` is aborted.
  *
- * @throws {ClientError} When the node cannot be reached or refuses.
+ * @throws {ClientError} When the node cannot be reached, refuses, or falls silent.
  */
 export async function* clusterEvents(
   url: string,
   signal: AbortSignal,
+  silenceMs: number = SILENCE_MS,
 ): AsyncGenerator<ClusterEvent> {
-  const response = await connect(url, signal);
+  const silence = new Silence(silenceMs);
+  const either = AbortSignal.any([signal, silence.signal]);
   let buffered = "";
   try {
+    const response = await connect(url, either);
     for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+      silence.putOff();
       buffered += text;
       const blocks = buffered.split("\n\n");
       buffered = blocks.pop() ?? "";
@@ -36,24 +41,47 @@ export async function* clusterEvents(
     }
   } catch (cause) {
     if (signal.aborted) return;
+    if (silence.signal.aborted) {
+      throw new ClientError(`Cannot watch ${url}: no answer within ${silenceMs} ms`, { cause });
+    }
     if (cause instanceof ClientError) throw cause;
     throw new ClientError(`Cannot watch ${url} any longer: the connection broke`, { cause });
+  } finally {
+    silence.end();
+  }
+}
+
+/** Aborts when it was not put off for long. */
+class Silence {
+  readonly #abort = new AbortController();
+  readonly #ms: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+    this.putOff();
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  putOff(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#abort.abort(), this.#ms);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
   }
 }
 
 async function connect(url: string, signal: AbortSignal): Promise<Response> {
-  // The deadline is for the answer only: the stream itself has no end.
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), FIRST_ANSWER_MS);
   let response: Response;
   try {
-    const either = AbortSignal.any([signal, deadline.signal]);
-    response = await fetch(`${url}/events`, { redirect: "manual", signal: either });
+    response = await fetch(`${url}/events`, { redirect: "manual", signal });
   } catch (cause) {
-    const reason = deadline.signal.aborted ? `no answer within ${FIRST_ANSWER_MS} ms` : "no answer";
-    throw new ClientError(`Cannot reach ${url}: ${reason}`, { cause });
-  } finally {
-    clearTimeout(timer);
+    throw new ClientError(`Cannot reach ${url}: no answer`, { cause });
   }
   if (response.ok && response.body !== null) return response;
   throw await refusal(url, response);

@@ -1,11 +1,13 @@
 /** `converge export`: every key of a running cluster as JSON lines, which `import` reads again. */
 import { type ClientKey, type ClientValue, ConvergeClient } from "../client/client.ts";
+import { keyOfArgument } from "./keys.ts";
 import { withRetries } from "./retry.ts";
 import { printBytes, printError } from "./terminal.ts";
 
 /** What `converge export` is told. */
 export interface ExportSettings {
   url: string;
+  /** As {@linkcode keyOfArgument} reads it. */
   prefix: string;
   /** Gets under way at most. */
   concurrency: number;
@@ -31,7 +33,7 @@ export async function runExport({ url, prefix, concurrency }: ExportSettings): P
     printBytes(encoder.encode(line));
     exported += 1;
   };
-  for await (const key of client.keys({ prefix })) {
+  for await (const key of client.keys({ prefix: keyOfArgument(prefix) })) {
     const line = withRetries(() => client.get(key)).then((value) =>
       value === undefined ? undefined : exportLine(key, value)
     );

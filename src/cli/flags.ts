@@ -22,7 +22,8 @@ export function withUrl(command: Command, { json = true } = {}): Command {
 }
 
 /** What an argument that names a key may be. */
-export const KEY_ARGUMENT = "text, or base64:… as list prints what is not UTF-8 or begins like it";
+export const KEY_ARGUMENT =
+  "text, or base64:… as list prints what is not UTF-8, has control characters or begins like it";
 
 /** Adds examples behind the help, one command line each. */
 export function withExamples(command: Command, examples: readonly string[]): Command {

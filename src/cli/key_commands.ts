@@ -49,7 +49,8 @@ export function addKeys(program: Command): void {
 
   const list = withUrl(program.command("list").description("list keys in byte order"));
   withExamples(list, ["converge list", "converge list users/ --limit 10 --json"]);
-  list.argument("[prefix]").option("--limit <count>", "keys at most", integer(1, 1e9), 1_000)
+  list.argument("[prefix]", KEY_ARGUMENT)
+    .option("--limit <count>", "keys at most", integer(1, 1e9), 1_000)
     .action((prefix: string | undefined, flags: Flags) =>
       runList(prefix ?? "", { ...keySettings(flags), limit: Number(flags.limit) })
     );
@@ -88,7 +89,7 @@ export function addTransfer(program: Command): void {
     "converge export > backup.jsonl",
     "converge export --prefix users/ --url http://127.0.0.1:8082 | gzip > users.jsonl.gz",
   ]);
-  exports.option("--prefix <prefix>", "only keys that begin so", "")
+  exports.option("--prefix <prefix>", "only keys that begin so; text, or base64:…", "")
     .option("--concurrency <count>", "gets under way at most", concurrency, 64)
     .action((flags: Flags) =>
       runExport({

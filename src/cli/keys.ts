@@ -6,6 +6,9 @@ import { printBytes, printLine, readInput } from "./terminal.ts";
 /** What keys that are not UTF-8 begin with, for people. */
 const BASE64 = "base64:";
 
+/** Control characters, ends of lines, and what turns the direction of the text behind it around. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
+
 /** What each of these commands is told. */
 export interface KeySettings {
   url: string;
@@ -66,12 +69,13 @@ export async function runDelete(argument: string, settings: KeySettings): Promis
   printLine(settings.json ? JSON.stringify({ key: argument, deleted: true }) : "deleted");
 }
 
-/** Writes the keys that begin with `prefix`, one per line, in byte order. */
+/** Writes the keys that begin with what `argument` names, one per line, in byte order. */
 export async function runList(
-  prefix: string,
+  argument: string,
   settings: { url: string; json: boolean; limit: number },
 ): Promise<void> {
   let listed = 0;
+  const prefix = keyOfArgument(argument);
   const client = new ConvergeClient(settings.url);
   for await (const key of client.keys({ prefix, limit: Math.min(settings.limit, 1_000) })) {
     if (listed >= settings.limit) return;
@@ -81,14 +85,13 @@ export async function runList(
 }
 
 /**
- * A key on one line of a terminal: text as it is, anything that would break the line escaped; bytes
- * behind `base64:`, and so text that begins like them. {@linkcode keyOfArgument} reads these.
+ * A key on one line of a terminal, as {@linkcode keyOfArgument} reads it: text as it is; bytes behind
+ * `base64:`, and so text that begins like them or that a terminal would obey.
  */
 export function keyText(key: ClientKey): string {
   if (typeof key !== "string") return BASE64 + key.toBase64();
-  if (key.startsWith(BASE64)) return BASE64 + new TextEncoder().encode(key).toBase64();
-  // deno-lint-ignore no-control-regex -- control characters are what must not reach the terminal
-  return key.replace(/[\x00-\x1f\x7f]/g, (c) => JSON.stringify(c).slice(1, -1));
+  if (!key.startsWith(BASE64) && !UNPRINTABLE.test(key)) return key;
+  return BASE64 + new TextEncoder().encode(key).toBase64();
 }
 
 /**

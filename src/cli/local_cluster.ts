@@ -1,7 +1,8 @@
 /** Nodes in Workers of this process: each on a thread of its own, with a socket of its own. */
 import { ConvergeError } from "../errors.ts";
+import { originOf } from "./node_config.ts";
 import type { NodeSettings } from "./node_options.ts";
-import type { FromWorker, ToWorker } from "./worker_messages.ts";
+import type { FailureCode, FromWorker, ToWorker } from "./worker_messages.ts";
 
 /** An orderly stop that takes longer is turned into a kill. */
 const STOP_MS = 15_000;
@@ -38,6 +39,7 @@ interface Member {
   readonly gate: Int32Array<SharedArrayBuffer>;
   state: NodeState;
   reason?: string | undefined;
+  failureCode: FailureCode;
   /** Invariant: undefined exactly while the state is "stopped" or "failed". */
   worker?: Worker | undefined;
   /** How many Workers it has had. */
@@ -72,10 +74,11 @@ export class LocalCluster {
     this.#onChange = options.onChange;
     this.#members = options.nodes.map((settings) => ({
       name: settings.id ?? `node-${settings.port}`,
-      url: `http://${settings.host === "0.0.0.0" ? "127.0.0.1" : settings.host}:${settings.port}`,
+      url: originOf(settings.host, settings.port),
       settings,
       gate: new Int32Array(new SharedArrayBuffer(4)),
       state: "stopped",
+      failureCode: "not_ready",
       launches: 0,
       change: settled(),
     }));
@@ -142,7 +145,7 @@ export class LocalCluster {
     if (member.worker === undefined) this.#launch(member);
     await member.change.promise;
     if (member.state === "failed") {
-      throw new ConvergeError("not_ready", `Cannot start ${member.name}: ${member.reason}`);
+      throw new ConvergeError(member.failureCode, `Cannot start ${member.name}: ${member.reason}`);
     }
   }
 
@@ -154,7 +157,9 @@ export class LocalCluster {
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      if (member.worker === worker) this.#end(member, "failed", event.message);
+      if (member.worker !== worker) return;
+      member.failureCode = "not_ready";
+      this.#end(member, "failed", event.message);
     };
     member.worker = worker;
     member.launches++;
@@ -224,6 +229,7 @@ export class LocalCluster {
       case "stopped":
         return this.#end(member, "stopped");
       case "failed":
+        member.failureCode = message.code;
         return this.#end(member, "failed", message.message);
     }
   }

@@ -1,5 +1,6 @@
 /** The inside of a Worker that is one node of `converge cluster`. */
 import { isConvergeError } from "../errors.ts";
+import { rawPathAfter } from "../http/raw_url.ts";
 import type { Handler } from "../platform/deno/http_server.ts";
 import { CuttableNetwork } from "./cuttable_network.ts";
 import { nextStepOfNode } from "./next_step.ts";
@@ -28,7 +29,8 @@ export function runNodeWorker(): void {
 
   const fail = (error: unknown) => {
     const message = isConvergeError(error) ? error.message + nextStepOfNode(error) : String(error);
-    scope.postMessage({ type: "failed", message });
+    const code = isConvergeError(error, "bad_config") ? "bad_config" : "not_ready";
+    scope.postMessage({ type: "failed", message, code });
     scope.close();
   };
 
@@ -79,10 +81,10 @@ export function runNodeWorker(): void {
 /** Tells the page that a node serves where the cluster's control listens, and lets it talk there. */
 function withControlUrl(own: Handler, url: string): Handler {
   return async (request) => {
-    const { pathname } = new URL(request.url);
-    if (pathname === "/control") return Response.json({ url });
+    const path = rawPathAfter(request.url, "");
+    if (path === "/control") return Response.json({ url });
     const response = await own(request);
-    const policy = pathname === "/" ? response.headers.get(POLICY_HEADER) : null;
+    const policy = path === "/" ? response.headers.get(POLICY_HEADER) : null;
     if (policy !== null) {
       response.headers.set(POLICY_HEADER, policy.replace("connect-src 'self'", `$& ${url}`));
     }

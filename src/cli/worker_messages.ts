@@ -18,13 +18,16 @@ export type ToWorker =
   /** The peers' origins to which nothing gets through from now on. */
   | { type: "cut"; origins: string[] };
 
+/** Whether an option is what keeps a node from running, or anything else. */
+export type FailureCode = "bad_config" | "not_ready";
+
 /** From a Worker. */
 export type FromWorker =
   /** The program has loaded; what is posted to a Worker before that may get lost. */
   | { type: "loaded" }
   | { type: "ready"; url: string }
   /** The node could not start, or had to stop itself; the last message. */
-  | { type: "failed"; message: string }
+  | { type: "failed"; message: string; code: FailureCode }
   /** The node stopped in an orderly way; the last message. */
   | { type: "stopped" };
 

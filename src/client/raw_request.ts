@@ -11,12 +11,20 @@ export async function rawRequest(
   path: string,
   init: { method: string; headers: Record<string, string>; body?: Uint8Array; signal: AbortSignal },
 ): Promise<Response> {
-  const { request } = await import("node:http");
-  const { hostname, port } = new URL(url);
+  const { protocol, hostname, port } = new URL(url);
+  const isSecure = protocol === "https:";
+  const { request } = await (isSecure ? import("node:https") : import("node:http"));
   const { method, headers, body, signal } = init;
   return await new Promise((resolve, reject) => {
     const outgoing = request(
-      { hostname, port: port === "" ? 80 : port, path, method, headers, signal },
+      {
+        hostname: hostname.replace(/^\[|\]$/g, ""), // of an IPv6 address
+        port: port === "" ? (isSecure ? 443 : 80) : port,
+        path,
+        method,
+        headers,
+        signal,
+      },
       (incoming: IncomingMessage) => void collect(incoming).then(resolve, reject),
     );
     outgoing.on("error", reject);

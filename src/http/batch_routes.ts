@@ -11,21 +11,20 @@
 import { Buffer } from "node:buffer";
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
-import type { Clock } from "../platform/clock.ts";
 import { type Key, KEY_BYTES_MAX, keyFromJson, keyToJson } from "../record/key.ts";
 import { isLive } from "../record/record.ts";
 import { lineOf } from "../record/frame.ts";
 import { formatVersion } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
-import { BodyReader } from "./body.ts";
+import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
-import { expiryOf } from "./expiry.ts";
+import { refuseCrossOrigin } from "./cross_origin.ts";
+import { checkedTtl, expiryOf } from "./expiry.ts";
 import { methodNotAllowed, problemOf } from "./problem.ts";
 
 /** What the route uses of its node. */
-export interface BatchRoutesOptions {
+export interface BatchRoutesOptions extends BodyReaderOptions {
   coordinator: Coordinator;
-  clock: Clock;
   maxValueBytes: number;
 }
 
@@ -39,8 +38,9 @@ type Line = Record<string, unknown>;
 
 /** Adds the route. */
 export function batchRoutes(app: Hono, options: BatchRoutesOptions): void {
-  const bodies = new BodyReader(options.clock, options.maxValueBytes * 6 + 1024 * 1024);
+  const bodies = new BodyReader(options, options.maxValueBytes * 6 + 1024 * 1024);
   app.post("/batch", async ({ req }) => {
+    refuseCrossOrigin(req.raw);
     const body = await bodies.read(req.raw);
     const answers = await runAll(linesOf(body), options);
     const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");
@@ -88,14 +88,14 @@ interface Operation {
   /** Undefined for what is no put. */
   readonly value: Uint8Array | undefined;
   readonly contentType: string | undefined;
-  readonly expiresAtMs: number;
+  readonly ttlSeconds: number | undefined;
   readonly w: number | undefined;
   readonly r: number | undefined;
 }
 
 function operationOf(
   line: string,
-  { coordinator, clock, maxValueBytes }: BatchRoutesOptions,
+  { coordinator, maxValueBytes }: BatchRoutesOptions,
 ): Operation {
   let json: Line | null;
   try {
@@ -124,14 +124,14 @@ function operationOf(
     key,
     value: op === "put" ? valueMember(json, maxValueBytes) : undefined,
     contentType: checkedContentType(json.t),
-    expiresAtMs: expiryOf(integerMember(json, "ttl"), clock),
+    ttlSeconds: checkedTtl(integerMember(json, "ttl")),
     w: coordinator.checkedQuorum("w", integerMember(json, "w")),
     r: coordinator.checkedQuorum("r", integerMember(json, "r")),
   };
 }
 
 async function run(
-  { op, key, value, contentType, expiresAtMs, w, r }: Operation,
+  { op, key, value, contentType, ttlSeconds, w, r }: Operation,
   before: Promise<Line> | undefined,
   { coordinator, clock }: BatchRoutesOptions,
 ): Promise<Line> {
@@ -142,6 +142,7 @@ async function run(
     const { c: _c, n: _n, ...members } = JSON.parse(decoder.decode(lineOf(record.frame)));
     return { status: 200, ...members, etag: `"${formatVersion(record)}"` };
   }
+  const expiresAtMs = expiryOf(ttlSeconds, clock);
   const { record } = await coordinator.write(key, value, { w, contentType, expiresAtMs });
   return { status: 204, etag: `"${formatVersion(record)}"` };
 }

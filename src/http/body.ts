@@ -12,62 +12,61 @@ export const UNDER_WAY_BYTES_MAX = 256 * 1024 * 1024;
 /** A body up to so many bytes is read by the runtime in one go, which is quicker and cannot be given up. */
 const WHOLE_BYTES_MAX = 64 * 1024;
 
+/** What reading bodies needs of its node. */
+export interface BodyReaderOptions {
+  clock: Clock;
+  /** Whether this node is about to end: the runtime breaks off bodies under way. */
+  isStopping(): boolean;
+}
+
 /** Reads bodies: each up to a bound and for a limited time, all together up to another bound. */
 export class BodyReader {
   readonly #clock: Clock;
-  readonly #deadlines: DeadlineQueue;
-  readonly #bytesMax: number;
-  #underWayBytes = 0;
+  readonly #shared: Shared;
 
   /** @param bytesMax Of one body. */
-  constructor(clock: Clock, bytesMax: number) {
+  constructor({ clock, isStopping }: BodyReaderOptions, bytesMax: number) {
     this.#clock = clock;
-    this.#deadlines = new DeadlineQueue(clock, BODY_TIMEOUT_MS);
-    this.#bytesMax = bytesMax;
+    const deadlines = new DeadlineQueue(clock, BODY_TIMEOUT_MS);
+    this.#shared = { bytesMax, deadlines, room: new Room(), isStopping };
   }
 
   /**
    * Reads a whole body.
    *
    * @throws {ConvergeError} `value_too_large` when it is over the bound: nothing of it is kept;
-   * `bad_request` when it breaks off or has a content coding; `slow_body`; `overloaded`.
+   * `bad_request` when it breaks off or has a content coding; `slow_body`; `overloaded`; `closed`.
    */
   read(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-    const announced = request.headers.get("content-length");
-    let room = 0;
-    const takeRoom = (bytes: number): void => {
-      if (this.#underWayBytes > 0 && this.#underWayBytes + bytes > UNDER_WAY_BYTES_MAX) {
-        throw overloaded(this.#underWayBytes);
-      }
-      this.#underWayBytes += bytes;
-      room += bytes;
-    };
-    try {
-      if (announced !== null) takeRoom(Math.min(this.#bytesMax, Number(announced)));
-    } catch (error) {
-      request.body?.cancel().catch(() => {});
-      return Promise.reject(error);
+    return new BodyUnderWay(request, this.#shared).read(this.#clock.monotonicMs());
+  }
+}
+
+/** What the bodies of a reader have in common. */
+interface Shared {
+  readonly bytesMax: number;
+  readonly room: Room;
+  readonly deadlines: DeadlineQueue;
+  isStopping(): boolean;
+}
+
+/** What bodies under way take of memory, or will. */
+class Room {
+  #takenBytes = 0;
+
+  /** @throws {ConvergeError} `overloaded`. */
+  take(bytes: number): void {
+    if (this.#takenBytes > 0 && this.#takenBytes + bytes > UNDER_WAY_BYTES_MAX) {
+      throw new ConvergeError(
+        "overloaded",
+        `Cannot take a body: bodies of ${this.#takenBytes} bytes are under way`,
+      );
     }
-    return new Promise((resolve, reject) => {
-      // One that announces nothing takes its room as it comes.
-      const onPiece = announced === null ? takeRoom : () => {};
-      const end = () => {
-        this.#deadlines.remove(body);
-        this.#underWayBytes -= room;
-        room = 0;
-      };
-      // The runtime may go on waiting for one whose time is over: its room is given back now.
-      const fail = (error: unknown) => {
-        end();
-        reject(error);
-      };
-      const body = new BodyUnderWay(request, this.#bytesMax, onPiece, fail);
-      this.#deadlines.add(body, this.#clock.monotonicMs());
-      body.read(announced).then((read) => {
-        end();
-        resolve(read);
-      }, fail);
-    });
+    this.#takenBytes += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#takenBytes -= bytes;
   }
 }
 
@@ -77,36 +76,27 @@ class BodyUnderWay implements Deadlined {
   previous: Deadlined | undefined;
   next: Deadlined | undefined;
   readonly #request: Request;
-  readonly #bytesMax: number;
-  readonly #onPiece: (bytes: number) => void;
-  readonly #fail: (error: ConvergeError) => void;
+  readonly #shared: Shared;
+  readonly #announcedBytes: number | undefined;
+  #roomBytes = 0;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #resolve!: (bytes: Uint8Array<ArrayBuffer>) => void;
+  #reject!: (error: unknown) => void;
 
-  /** @param onPiece Told of the bytes of each piece; throws where those are too many. */
-  constructor(
-    request: Request,
-    bytesMax: number,
-    onPiece: (bytes: number) => void,
-    fail: (error: ConvergeError) => void,
-  ) {
+  constructor(request: Request, shared: Shared) {
     this.#request = request;
-    this.#bytesMax = bytesMax;
-    this.#onPiece = onPiece;
-    this.#fail = fail;
+    this.#shared = shared;
+    this.#announcedBytes = announcedBytes(request.headers);
   }
 
-  read(announced: string | null): Promise<Uint8Array<ArrayBuffer>> {
-    const { headers } = this.#request;
-    const coding = headers.get("content-encoding");
-    const length = announced === null ? Infinity : Number(announced);
-    if (coding === null && length <= Math.min(this.#bytesMax, WHOLE_BYTES_MAX)) {
-      return this.#request.bytes().catch(brokeOff);
-    }
-    return this.#readInPieces(coding, length).catch((error) => {
-      // The runtime reads the rest and throws it away; left unread, it would end the connection.
-      (this.#reader ?? this.#request.body)?.cancel().catch(() => {});
-      return brokeOff(error);
+  read(nowMs: number): Promise<Uint8Array<ArrayBuffer>> {
+    const answer = new Promise<Uint8Array<ArrayBuffer>>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
+    this.#shared.deadlines.add(this, nowMs);
+    void this.#read();
+    return answer;
   }
 
   /** Lets go of what has come, where it can be let go of. */
@@ -117,52 +107,93 @@ class BodyUnderWay implements Deadlined {
     this.#reader?.cancel().catch(() => {});
   }
 
-  async #readInPieces(coding: string | null, announced: number): Promise<Uint8Array<ArrayBuffer>> {
+  async #read(): Promise<void> {
+    const announced = this.#announcedBytes;
+    try {
+      // One that announces nothing takes its room as it comes.
+      if (announced !== undefined) this.#takeRoom(Math.min(this.#shared.bytesMax, announced));
+      const coding = this.#request.headers.get("content-encoding");
+      const isWhole = coding === null && announced !== undefined &&
+        announced <= Math.min(this.#shared.bytesMax, WHOLE_BYTES_MAX);
+      const bytes = await (isWhole ? this.#request.bytes() : this.#readInPieces(coding));
+      this.#end();
+      this.#resolve(bytes);
+    } catch (cause) {
+      // The runtime reads the rest and throws it away; left unread, it would end the connection.
+      (this.#reader ?? this.#request.body)?.cancel().catch(() => {});
+      this.#fail(cause instanceof ConvergeError ? cause : this.#brokeOff(cause));
+    }
+  }
+
+  async #readInPieces(coding: string | null): Promise<Uint8Array<ArrayBuffer>> {
     // Kept as it is, it would be given back without its coding; unpacked, it would have no bound.
     if (coding !== null && coding.toLowerCase() !== "identity") {
       throw new ConvergeError("bad_request", `Cannot take a body with content coding ${coding}`);
     }
+    // As above: the runtime takes the chunks apart, and nothing else.
+    const transfer = this.#request.headers.get("transfer-encoding") ?? "chunked";
+    if (transfer.toLowerCase() !== "chunked") {
+      throw new ConvergeError("bad_request", `Cannot take a body with transfer coding ${transfer}`);
+    }
     if (this.#request.body === null) return new Uint8Array();
     this.#reader = this.#request.body.getReader();
-    if (announced !== Infinity && announced > this.#bytesMax) throw tooLarge(this.#bytesMax);
-    return await readAll(this.#reader, this.#bytesMax, this.#onPiece);
+    if ((this.#announcedBytes ?? 0) > this.#shared.bytesMax) throw tooLarge(this.#shared.bytesMax);
+    return await this.#readAll(this.#reader);
+  }
+
+  async #readAll(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    while (true) {
+      const { done, value } = await reader.read();
+      if (done) return joined(chunks, length);
+      length += value.byteLength;
+      if (length > this.#shared.bytesMax) throw tooLarge(this.#shared.bytesMax);
+      if (this.#announcedBytes === undefined) this.#takeRoom(value.byteLength);
+      chunks.push(value);
+    }
+  }
+
+  #takeRoom(bytes: number): void {
+    this.#shared.room.take(bytes);
+    this.#roomBytes += bytes;
+  }
+
+  #brokeOff(cause: unknown): ConvergeError {
+    return this.#shared.isStopping()
+      ? new ConvergeError("closed", "Cannot wait for the body: the node is stopping", { cause })
+      : new ConvergeError("bad_request", "Cannot read the body: it broke off", { cause });
+  }
+
+  /** The runtime may go on waiting for one whose time is over: its room is given back now. */
+  #fail(error: ConvergeError): void {
+    this.#end();
+    this.#reject(error);
+  }
+
+  #end(): void {
+    this.#shared.deadlines.remove(this);
+    this.#shared.room.giveBack(this.#roomBytes);
+    this.#roomBytes = 0;
   }
 }
 
-function brokeOff(cause: unknown): never {
-  if (cause instanceof ConvergeError) throw cause;
-  throw new ConvergeError("bad_request", "Cannot read the body: it broke off", { cause });
+/** Undefined where a request says nothing, or what is no number. */
+function announcedBytes(headers: Headers): number | undefined {
+  const bytes = Number(headers.get("content-length") ?? NaN);
+  return bytes >= 0 ? bytes : undefined;
 }
 
-async function readAll(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  bytesMax: number,
-  onPiece: (bytes: number) => void,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  while (true) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.byteLength;
-    if (length > bytesMax) throw tooLarge(bytesMax);
-    onPiece(value.byteLength);
-    chunks.push(value);
-  }
-  const body = new Uint8Array(length);
+function joined(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
   let offset = 0;
   for (const chunk of chunks) {
-    body.set(chunk, offset);
+    bytes.set(chunk, offset);
     offset += chunk.byteLength;
   }
-  return body;
-}
-
-function overloaded(underWayBytes: number): ConvergeError {
-  return new ConvergeError(
-    "overloaded",
-    `Cannot take a body: bodies of ${underWayBytes} bytes are under way`,
-  );
+  return bytes;
 }
 
 function tooLarge(bytesMax: number): ConvergeError {

@@ -10,6 +10,7 @@ import { LATENCY_BOUNDS_MS } from "../metrics/latency_histogram.ts";
 import type { Telemetry } from "../metrics/telemetry.ts";
 import type { Clock, TimerID } from "../platform/clock.ts";
 import type { Network } from "../platform/network.ts";
+import { KEY_PATH_MAX } from "../record/key.ts";
 import type { CollectorCounts } from "../replication/tombstone_collector.ts";
 import type { CoordinatorCounts } from "../replication/coordinator.ts";
 import type { RefillProgress } from "../replication/refill.ts";
@@ -71,8 +72,9 @@ export interface ClusterWatchOptions extends ClusterRoutesOptions {
 const WATCHERS_MAX = 256;
 const INTERVAL_MS = 1_000;
 const ANSWER_MS = 900;
-const SAMPLE_BYTES_MAX = 64 * 1024;
 const HOT_KEYS = 12;
+/** Far more than what a sample holds beside the names of its keys. */
+const SAMPLE_BYTES_MAX = HOT_KEYS * KEY_PATH_MAX + 64 * 1024;
 /** Members that are asked for samples at most: pages are for clusters that fit on a screen. */
 const ASKED_MAX = 64;
 

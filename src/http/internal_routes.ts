@@ -5,7 +5,6 @@ import { keyFromPath, keyToPath } from "../record/key.ts";
 import { joinFrames, lineOf } from "../record/frame.ts";
 import { decodeFrames } from "../record/record_line.ts";
 import type { MemberStatus } from "../membership/member.ts";
-import type { Clock } from "../platform/clock.ts";
 import { bodyChecksum, checkBody } from "../replication/body_checksum.ts";
 import type { AntiEntropy } from "../replication/anti_entropy.ts";
 import type { GossipLoop } from "../replication/gossip_loop.ts";
@@ -35,12 +34,13 @@ import { SIGNATURE_HEADER } from "../replication/message_auth.ts";
 import type { Replica } from "../replication/replica.ts";
 import type { Topology } from "../replication/topology.ts";
 import { DATA, type Store } from "../storage/store.ts";
-import { BodyReader } from "./body.ts";
+import { BodyReader, type BodyReaderOptions } from "./body.ts";
+import { refuseCrossOrigin } from "./cross_origin.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { rawPathAfter } from "./raw_url.ts";
 
 /** What the routes use of their node. */
-export interface InternalRoutesOptions {
+export interface InternalRoutesOptions extends BodyReaderOptions {
   nodeID: string;
   lamport: LamportClock;
   auth: MessageAuth;
@@ -49,7 +49,6 @@ export interface InternalRoutesOptions {
   gossipLoop: GossipLoop;
   antiEntropy: AntiEntropy;
   topology(): Topology;
-  clock: Clock;
   /** Whether clients' requests are under way here. */
   isBusy(): boolean;
   maxValueBytes: number;
@@ -64,7 +63,7 @@ const encoder = new TextEncoder();
 
 /** Adds the routes. */
 export function internalRoutes(app: Hono, options: InternalRoutesOptions): void {
-  const bodies = new BodyReader(options.clock, batchBytesMax(options.maxValueBytes));
+  const bodies = new BodyReader(options, batchBytesMax(options.maxValueBytes));
 
   app.post("/internal/kv", async (c) => {
     const { body } = await receive(c, options, bodies);
@@ -162,13 +161,15 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
  * takes note of who sends.
  *
  * @returns The body, and the sender's name, empty when it does not say.
- * @throws {ConvergeError} `forged_message`, `misdirected`, `corrupt_message`, `value_too_large`.
+ * @throws {ConvergeError} `cross_origin`, `forged_message`, `misdirected`, `corrupt_message`,
+ * `value_too_large`.
  */
 async function receive(
   { req }: Context,
   options: InternalRoutesOptions,
   bodies: BodyReader,
 ): Promise<{ from: string; body: Uint8Array<ArrayBuffer> }> {
+  refuseCrossOrigin(req.raw);
   const { method, headers, url } = req.raw;
   const body = await bodies.read(req.raw);
   const path = rawPathAfter(url, "");

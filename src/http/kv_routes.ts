@@ -1,7 +1,6 @@
 /** `/kv/{key}`: what clients use. */
 import type { Hono } from "hono";
 import { ifNoneMatch } from "@std/http";
-import type { Clock } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
 import { isLive, type StoredRecord } from "../record/record.ts";
 import { answerBodyOf } from "../record/record_line.ts";
@@ -9,16 +8,15 @@ import { formatVersion, type Version } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import type { ReadResult } from "../replication/read_operation.ts";
 import type { WriteResult } from "../replication/write_operation.ts";
-import { BodyReader } from "./body.ts";
+import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
-import { expiryOf } from "./expiry.ts";
+import { checkedTtl, expiryOf } from "./expiry.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { flagParameter, integerParameter, queryOf, rawPathAfter } from "./raw_url.ts";
 
 /** What the routes use of their node. */
-export interface KvRoutesOptions {
+export interface KvRoutesOptions extends BodyReaderOptions {
   coordinator: Coordinator;
-  clock: Clock;
   maxValueBytes: number;
 }
 
@@ -26,8 +24,16 @@ export interface KvRoutesOptions {
 export type KeyHandler = (request: Request) => Promise<Response> | Response;
 
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
-/** Types in which a browser may run what a client stored, on the origin of this node's own page. */
-const ACTIVE_CONTENT = /html|xml|svg|script|pdf/i;
+/**
+ * Types in which no browser runs what a client stored. Any other one is confined, since it would run
+ * on the origin of this node's own page: also a type that is none, which a browser makes up from the
+ * bytes, and one behind a comma, which is the one that counts.
+ */
+const PASSIVE_CONTENT = new RegExp(
+  "^(?:application/(?:json|octet-stream)|text/(?:css|csv|plain)|image/(?:avif|gif|jpeg|png|webp)" +
+    "|(?:audio|font|video)/[\\w.+-]+)(?:;[^,]*)?$",
+  "i",
+);
 const CONFINED = [
   ["content-security-policy", "sandbox"],
   ["x-content-type-options", "nosniff"],
@@ -39,7 +45,7 @@ const NO_QUERY: Map<string, string> = new Map();
 
 /** One handler for all methods: where several match, hono composes a chain of promises. */
 export function keyHandler(options: KvRoutesOptions): KeyHandler {
-  const bodies = new BodyReader(options.clock, options.maxValueBytes);
+  const bodies = new BodyReader(options, options.maxValueBytes);
   return (request) => {
     switch (request.method) {
       case "GET":
@@ -67,11 +73,12 @@ async function put(
 ): Promise<Response> {
   const { key, query } = target(request, WRITE_PARAMETERS);
   const { w } = quorumParameters(query, options);
-  const expiresAtMs = expiryOf(integerParameter(query, "ttl"), options.clock);
+  const ttlSeconds = checkedTtl(integerParameter(query, "ttl"));
   const contentType = checkedContentType(request.headers.get("content-type") ?? undefined);
   const explained = explainedFrom(query, options);
   const value = await bodies.read(request);
   const explain = explained !== undefined;
+  const expiresAtMs = expiryOf(ttlSeconds, options.clock);
   const wanted = { w, contentType, expiresAtMs, explain };
   const result = await options.coordinator.write(key, value, wanted);
   return explain ? receiptOf(result, explained, options) : stored(result.record);
@@ -114,7 +121,7 @@ function found(request: Request, record: StoredRecord): Response {
   const { headers } = response;
   headers.set("etag", etag);
   headers.set("content-type", contentType ?? DEFAULT_CONTENT_TYPE);
-  if (contentType !== undefined && ACTIVE_CONTENT.test(contentType)) {
+  if (contentType !== undefined && !PASSIVE_CONTENT.test(contentType)) {
     for (const [name, value] of CONFINED) headers.set(name, value);
   }
   // Where there is a body, the server says its length.

@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { isKeyRoute, routeNumberOf } from "../metrics/request_meter.ts";
 import type { Telemetry } from "../metrics/telemetry.ts";
 import type { Clock } from "../platform/clock.ts";
+import { KEY_PATH_MAX } from "../record/key.ts";
 import type { KeyHandler } from "./kv_routes.ts";
 
 /** Room for `http://` before the slash of the path is looked for. */
@@ -37,13 +38,16 @@ export function meter(app: Hono, { telemetry, clock, handleKey, onError }: Meter
     };
     if (!isKeyRoute(routeNumber)) {
       // Of a HEAD, hono would drop the body itself, and with it the length that is asked for: the
-      // server drops it too, and keeps the length.
-      const asked = method === "HEAD" ? new Request(request, { method: "GET" }) : request;
-      const answered = answer(asked, ...rest);
+      // server drops it too, and keeps the length. A new Request would make Deno warn of its signal.
+      if (method === "HEAD") Object.defineProperty(request, "method", { value: "GET" });
+      const answered = answer(request, ...rest);
       return answered instanceof Promise ? answered.then(done) : done(answered);
     }
     const weight = hotKeys.nextWeight();
-    if (weight > 0) hotKeys.add(keyPathOf(url, pathStart), weight);
+    if (weight > 0) {
+      const path = keyPathOf(url, pathStart);
+      if (path.length <= KEY_PATH_MAX) hotKeys.add(path, weight);
+    }
     try {
       const answered = handleKey(request);
       if (!(answered instanceof Promise)) return done(answered);

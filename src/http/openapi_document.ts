@@ -41,10 +41,11 @@ const retryAfter = {
 };
 
 /** Problems by status, with what each means. */
-function problems(...statuses: (400 | 404 | 408 | 413 | 503)[]): Responses {
+function problems(...statuses: (400 | 403 | 404 | 408 | 413 | 503)[]): Responses {
   const meaning = {
     400: "A key, parameter or body that cannot be used.",
     404: "No value under this key.",
+    403: "A page of another site made a browser send it; nothing was done.",
     408: "The body did not come in time; nothing was begun.",
     413: "The value is over the limit; the connection stays usable.",
     503:
@@ -198,7 +199,7 @@ export const ROUTES: readonly RouteConfig[] = [
     },
     responses: {
       200: json(BatchLineSchema, "One such line per operation.", "application/x-ndjson"),
-      ...problems(400, 408, 413, 503),
+      ...problems(400, 403, 408, 413, 503),
     },
   }),
   get("copies", "/copies/{key}", "What each owner of a key holds, without quorum", {

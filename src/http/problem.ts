@@ -5,6 +5,7 @@ const STATUS: Record<ErrorCode, number> = {
   bad_request: 400,
   corrupt_message: 400,
   forged_message: 401,
+  cross_origin: 403,
   misdirected: 421,
   value_too_large: 413,
   slow_body: 408,

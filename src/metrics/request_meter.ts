@@ -22,9 +22,10 @@ const KV_GET = 0;
 const KV_PUT = 1;
 const KV_DELETE = 2;
 const KV_LIST = 3;
-const BATCH = 4;
-const INTERNAL = 5;
-const OTHER = 11;
+const KV_DELETE_ALL = 4;
+const BATCH = 5;
+const INTERNAL = 6;
+const OTHER = 12;
 
 /** All routes, by number: labels come from a closed set, whatever clients ask for. */
 export const METERED_ROUTES: readonly MeteredRoute[] = [
@@ -32,6 +33,7 @@ export const METERED_ROUTES: readonly MeteredRoute[] = [
   route("PUT", "/kv/{key}"),
   route("DELETE", "/kv/{key}"),
   route("GET", "/kv"),
+  route("DELETE", "/kv"),
   route("POST", "/batch"),
   route("POST", "/internal/kv"),
   route("POST", "/internal/read"),
@@ -93,8 +95,14 @@ export function routeNumberOf(method: string, url: string, pathStart: number): n
     return method === "PUT" ? KV_PUT : method === "DELETE" ? KV_DELETE : KV_GET;
   }
   if (url.startsWith("/internal/", pathStart)) return internalNumber(method, url, pathStart + 10);
-  if (url.startsWith("/kv?", pathStart) || url.endsWith("/kv")) return KV_LIST;
-  return url.startsWith("/batch", pathStart) ? BATCH : OTHER;
+  if (isPath("/kv", url, pathStart)) return method === "DELETE" ? KV_DELETE_ALL : KV_LIST;
+  return isPath("/batch", url, pathStart) ? BATCH : OTHER;
+}
+
+/** Whether this is the whole path of a URL. */
+function isPath(path: string, url: string, pathStart: number): boolean {
+  const end = pathStart + path.length;
+  return url.startsWith(path, pathStart) && (end === url.length || url[end] === "?");
 }
 
 /** Whether requests of the route are for one key. */

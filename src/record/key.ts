@@ -13,6 +13,9 @@ export type Key = string;
 /** Longest key, in bytes. */
 export const KEY_BYTES_MAX = 2048;
 
+/** Characters of the longest key in a path, where each byte may be an escape. */
+export const KEY_PATH_MAX = 3 * KEY_BYTES_MAX;
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 // deno-lint-ignore no-control-regex -- the range of ASCII begins with the control characters
@@ -91,11 +94,10 @@ export function keyToPath(key: Key): string {
 }
 
 function percentDecode(text: string): string {
-  return text.replace(/%([0-9A-Fa-f]{2})?/g, (escape, hex: string | undefined) => {
+  return text.replace(/%([0-9A-Fa-f]{2})?/g, (_, hex: string | undefined) => {
     if (hex === undefined) {
       throw new ConvergeError("bad_request", "Cannot decode the key: malformed percent escape");
     }
-    void escape;
     return String.fromCharCode(parseInt(hex, 16));
   });
 }

@@ -75,9 +75,9 @@ export class Coordinator {
       quorums: () => options.topology().quorums,
       costOf: (owner, nowMs) => this.#costOf(owner, nowMs),
       onRead: (ms) => this.#onRead(ms),
-      onReadFailed: () => this.#failed("readsFailed"),
-      onWritten: () => void this.#inFlight--,
-      onWriteFailed: () => this.#failed("writesFailed"),
+      onReadFailed: () => this.#onFailed("reads"),
+      onWritten: () => this.#onEnded("writes"),
+      onWriteFailed: () => this.#onFailed("writes"),
       onRepair: () => void this.counts.repairs++,
     };
   }
@@ -103,7 +103,6 @@ export class Coordinator {
       const quorum = checkedQuorum("w", options.w ?? topology.quorums.w, topology.quorums.n);
       const set = topology.ownerSetOf(tokenOf(key));
       this.#enter();
-      this.counts.writes++;
       const request = { key, value, contentType, expiresAtMs, quorum, set, explain };
       return new WriteOperation(this.#context, request).run();
     } catch (error) {
@@ -122,13 +121,12 @@ export class Coordinator {
     const quorum = checkedQuorum("r", options.r ?? topology.quorums.r, topology.quorums.n);
     const set = topology.ownerSetOf(tokenOf(key));
     this.#enter();
-    this.counts.reads++;
     const request = { key, quorum, set, askAll: options.askAll ?? false };
     return new ReadOperation(this.#context, request).run();
   }
 
   #onRead(ms: number | undefined): void {
-    this.#inFlight--;
+    this.#onEnded("reads");
     if (ms === undefined) return;
     this.#readLatency.add(ms);
     this.#context.hedges.timeoutMs = this.#readLatency.valueMs;
@@ -155,9 +153,14 @@ export class Coordinator {
     this.#context.retries.earn();
   }
 
-  #failed(count: "readsFailed" | "writesFailed"): void {
+  #onEnded(operation: "reads" | "writes"): void {
     this.#inFlight--;
-    this.counts[count]++;
+    this.counts[operation]++;
+  }
+
+  #onFailed(operation: "reads" | "writes"): void {
+    this.#onEnded(operation);
+    this.counts[`${operation}Failed`]++;
   }
 
   /** What it may cost to ask an owner: answers that cannot count or will not come are dear. */

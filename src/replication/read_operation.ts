@@ -33,7 +33,7 @@ export interface ReadResult {
 
 /**
  * Asks this node's own copy and as few peers as the quorum needs, the quickest first; asks the others
- * when one refuses or is late. Once done it is its own result.
+ * when one refuses, or does not take a repair, or is late. Once done it is its own result.
  *
  * There is one for every read, so what only some reads need is made when it is needed; and it waits in
  * one queue at a time: for the moment at which it counts as late, and only then for its deadline.
@@ -111,6 +111,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     if (answer === "stored") (this.#repaired ??= [])[slot] = true;
     const holds = answer === "stored" ? sent : typeof answer === "object" ? answer : undefined;
     this.#core.repaired(slot, sent, holds);
+    if (holds === undefined) this.#askOneMore();
     this.#step(this.#context.clock.monotonicMs());
   }
 

@@ -5,7 +5,7 @@
  */
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
-import { type Key, KEY_BYTES_MAX } from "../record/key.ts";
+import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
 import { compareVersions, type Version } from "../record/version.ts";
@@ -84,8 +84,7 @@ export class Replica {
    *
    * @param fence The horizon that the sender, an owner of the keys, had learned before it read its
    * own copies; undefined for everybody else.
-   * @throws {ConvergeError} `corrupt_message` for a key that is too long; `not_ready` while this node
-   * takes nothing; as `Store.apply`.
+   * @throws {ConvergeError} `not_ready` while this node takes nothing; as `Store.apply`.
    */
   async apply(records: readonly StoredRecord[], fence?: number): Promise<ReplicaResult[]> {
     const { store, lamport, onStored } = this.#options;
@@ -95,9 +94,6 @@ export class Replica {
     const mutations: Mutation[] = [];
     const below: boolean[] = [];
     for (const record of records) {
-      if (record.key.length > KEY_BYTES_MAX) {
-        throw new ConvergeError("corrupt_message", "Cannot store a record: its key is too long");
-      }
       lamport.observe(record.counter);
       const isBelow = this.#isBelowHorizon(record, fence);
       below.push(isBelow);

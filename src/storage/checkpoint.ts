@@ -20,29 +20,26 @@ export interface CheckpointOptions {
  * it has none.
  */
 export async function writeCheckpoint(options: CheckpointOptions): Promise<void> {
-  const { disk, directory, tables } = options;
+  const { disk, directory } = options;
   disk.makeDirectory(directory);
   if (disk.list(directory).length > 0) {
     throw new ConvergeError("bad_request", `Cannot checkpoint into ${directory}: it is not empty`);
   }
-  for (const table of tables) table.acquire();
   try {
     await writeFiles(options);
   } catch (error) {
     // Its links would keep the room of tables that compaction has replaced.
     empty(disk, directory);
     throw error;
-  } finally {
-    for (const table of tables) table.release();
   }
 }
 
 async function writeFiles({ disk, directory, tables, ...rest }: CheckpointOptions): Promise<void> {
   const manifest: Manifest = { ...rest.manifest, log: 1 };
+  // All in this turn: no compaction can replace one before. The log's beginning makes them durable.
   for (const { path, name } of tables) disk.link(path, `${directory}/${name}`);
   const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
   log.close();
-  await disk.syncDirectory(directory);
   await writeManifest(disk, directory, manifest);
 }
 

@@ -10,7 +10,7 @@
  * @module
  */
 import { ensureDir } from "@std/fs";
-import { dirname } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import { packSelfExtracting } from "./self_extracting.ts";
 
 /** What the binary may do. Paths are relative to where it is started. */
@@ -51,8 +51,24 @@ async function bundle(entry: string, output: string): Promise<Uint8Array> {
   }
 }
 
+/** Into a place of its own first: `deno compile` writes over no file that it did not make itself. */
+async function compileWithBase(
+  entry: string,
+  output: string,
+): Promise<{ success: boolean; log: string }> {
+  const directory = await Deno.makeTempDir({ dir: dirname(output), prefix: ".compile-" });
+  try {
+    const compiled = join(directory, basename(output));
+    const result = await deno("compile", ...PERMISSIONS, "--output", compiled, entry);
+    if (result.success) await Deno.rename(compiled, output);
+    return result;
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
 async function compile(entry: string, output: string): Promise<void> {
-  const { success, log } = await deno("compile", ...PERMISSIONS, "--output", output, entry);
+  const { success, log } = await compileWithBase(entry, output);
   if (success) return;
   if (!log.includes(BASE_IS_MISSING)) throw new Error(`Cannot compile ${entry}:\n${log}`);
   console.log(

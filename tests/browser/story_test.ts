@@ -95,6 +95,52 @@ browserTest("page: the whole story by clicks", async (browser) => {
   assertEquals(page.complaints, []);
 });
 
+browserTest(
+  "page: a key is the one that was chosen, whatever a field can hold of it",
+  async (browser) => {
+    await using cluster = await ClusterProcess.start();
+    await cluster.put(1, "a%0Ab", "of two lines");
+    await cluster.put(1, "ab", "of one line");
+    const page = await WatchedPage.open(browser, cluster.url(1), DESK);
+    await page.click("#keys li:first-child button");
+    await page.untilText("#copies .value", "of two lines");
+    await explore(page, "delete");
+    assertEquals(await cluster.get(1, "ab"), "of one line");
+    assertEquals((await fetch(`${cluster.url(1)}/kv/a%0Ab`)).status, 404);
+  },
+);
+
+browserTest(
+  "page: two quick clicks on Next show one page, under its own number",
+  async (browser) => {
+    await using cluster = await ClusterProcess.start();
+    for (let i = 10; i < 40; i++) await cluster.put(1, `list/${i}`, "v");
+    const page = await WatchedPage.open(browser, cluster.url(1), DESK);
+    await page.page.evaluate(`
+    document.getElementById("next").click();
+    document.getElementById("next").click();
+  `);
+    await page.untilText("#keys", "list/18");
+    assertEquals(await page.text("#page"), "Page 2");
+    await page.click("#next");
+    await page.untilText("#keys", "list/26");
+    assertEquals(await page.text("#page"), "Page 3");
+  },
+);
+
+browserTest(
+  "page: the node that serves it is told to be paused, though it tells nothing",
+  async (browser) => {
+    await using cluster = await ClusterProcess.start();
+    const page = await WatchedPage.open(browser, cluster.url(1), DESK);
+    await page.untilText(badge("node1"), "up");
+    await page.click("#pause-node1");
+    await page.untilText(badge("node1"), "paused");
+    await page.click("#resume-node1");
+    await page.untilText(badge("node1"), "up");
+  },
+);
+
 browserTest("page: with the keyboard alone", async (browser) => {
   await using cluster = await ClusterProcess.start();
   const { page, complaints } = await WatchedPage.open(browser, cluster.url(1), DESK);

@@ -66,3 +66,15 @@ Deno.test("converge bench --keep: says which keys it leaves", async () => {
     assert(own !== "" && stdout.includes(JSON.stringify(own)), stdout);
   });
 });
+
+Deno.test("converge bench: where not one get succeeded it did not work", async () => {
+  const answer = ({ method, url }: Request): Response =>
+    method === "GET" && url.includes("/kv/")
+      ? new Response("no", { status: 503 })
+      : Response.json({}, { headers: { etag: '"1-n1"' } });
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  const { code, stdout, stderr } = await runConverge(["bench", "--url", url, ...FEW]);
+  assertEquals(code, 1, stdout);
+  assert(stderr.includes("not one get succeeded"), stderr);
+});

@@ -7,6 +7,11 @@ Deno.test("keyText(): what list prints of bytes, and of text that could be taken
   assertEquals(keyText("a b"), "a b");
   assertEquals(keyText(new Uint8Array([255, 0])), "base64:/wA=");
   assertEquals(keyText("base64:/wA="), "base64:YmFzZTY0Oi93QT0=");
+  assertEquals(keyText("ein Schlüssel 🔑"), "ein Schlüssel 🔑");
+  assertEquals(keyText("a\\nb"), "a\\nb");
+  for (const text of ["a\nb", "\x1b[2J", "\u009b2J", "\u2028", "\u202etxt"]) {
+    assertEquals(keyText(text), `base64:${new TextEncoder().encode(text).toBase64()}`);
+  }
 });
 
 Deno.test("converge get, put, delete, ring: take keys as list prints them", async () => {
@@ -22,6 +27,10 @@ Deno.test("converge get, put, delete, ring: take keys as list prints them", asyn
   assertEquals(await cluster.nodes[0]!.get("base64:%2FwA="), "text");
   const listed = (await run("list")).trimEnd().split("\n");
   assertEquals(listed, ["base64:YmFzZTY0Oi93QT0=", "base64:/wA="]);
+  assertEquals(await run("list", "base64:/w=="), listed[1] + "\n");
+  assertEquals(await run("list", "base"), listed[0] + "\n");
+  const exported = await runConverge(["export", "--prefix", "base64:/w==", "--url", url]);
+  assert(exported.stdout.includes("/wA="), exported.stdout);
   for (const [key, value] of [[listed[0]!, "text"], [listed[1]!, "bytes"]] as const) {
     assertEquals(await run("get", key), value);
     assert((await run("ring", key)).includes("node1"));

@@ -104,3 +104,24 @@ Deno.test("clusterControl(): what it does not know is answered with where the no
     }
   });
 });
+
+Deno.test("ConvergeClient: the keys . and .. go to the same place as all others, in the same way", async () => {
+  await using server = Deno.serve(
+    { hostname: "::1", port: 0, onListen() {} },
+    () => new Response(),
+  );
+  const byAddress = new ConvergeClient(`http://[::1]:${server.addr.port}`);
+  assertEquals((await byAddress.get(".."))!.bytes.byteLength, 0);
+
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const secured = new ConvergeClient(`https://127.0.0.1:${listener.addr.port}`);
+  for (const key of ["a", "."]) {
+    const failed = assertRejects(() => secured.get(key), ClientError);
+    const connection = await listener.accept();
+    const first = new Uint8Array(1);
+    await connection.read(first);
+    assertEquals(first[0], 0x16, `a TLS handshake, for key ${key}`);
+    connection.close();
+    await failed;
+  }
+});

@@ -1,6 +1,6 @@
 /** The bad-input table of the contract, row by row, over bare sockets. */
 import { assert, assertEquals } from "@std/assert";
-import { TestCluster, type TestNode, until } from "./harness.ts";
+import { convergeCommand, freePorts, TestCluster, type TestNode, until } from "./harness.ts";
 import { RawConnection, type RawResponse } from "./raw_http.ts";
 
 const HOST = "Host: node\r\n";
@@ -190,6 +190,92 @@ Deno.test("HEAD tells everywhere how long the answer to GET is, and ends a strea
     await connection.send(`HEAD /events HTTP/1.1\r\n${HOST}\r\n`);
     const { status, headers } = await connection.read({ method: "HEAD" });
     assertEquals([status, headers.get("content-length")], [200, undefined]);
+  }
+});
+
+Deno.test("bad input: a body in a transfer coding is 400, in chunks it is taken", async () => {
+  await using cluster = await TestCluster.start(1);
+  const node = cluster.nodes[0]!;
+  const put = (coding: string) =>
+    exchange(
+      node,
+      `PUT /kv/k HTTP/1.1\r\n${HOST}Transfer-Encoding: ${coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n`,
+    );
+  const packed = await put("gzip, chunked");
+  assertEquals(packed.status, 400, packed.body);
+  assertEquals((await put("Chunked")).status, 204);
+});
+
+Deno.test("bad input: a Host that is no host is no fault of the node", async () => {
+  await using cluster = await TestCluster.start(1);
+  const node = cluster.nodes[0]!;
+  using connection = await RawConnection.open(node.port);
+  for (const path of ["/internal/socket", "/nothing"]) {
+    await connection.send(`GET ${path} HTTP/1.1\r\nHost: a b\r\n\r\n`);
+    assertEquals((await connection.read()).status, 404, path);
+  }
+  assert(!node.process!.stderr.includes("crashed"), node.process!.stderr);
+});
+
+Deno.test("a body that is on its way to a node that stops is answered 503: nothing was begun", async () => {
+  await using cluster = await TestCluster.start(1);
+  const node = cluster.nodes[0]!;
+  const head = `PUT /kv/k HTTP/1.1\r\n${HOST}Expect: 100-continue\r\n`;
+  for (const length of ["Content-Length: 10", "Transfer-Encoding: chunked"]) {
+    if (!node.process!.isRunning) await node.start();
+    const connection = await RawConnection.open(node.port);
+    await connection.send(`${head}${length}\r\n\r\n`);
+    assertEquals((await connection.read()).status, 100);
+    const stopped = node.stop();
+    const { status, headers, body } = await connection.read();
+    assertEquals([status, headers.get("retry-after")], [503, "1"], body);
+    assert(body.includes("urn:converge:problem:closed"), body);
+    connection[Symbol.dispose]();
+    assertEquals(await stopped, 0);
+  }
+});
+
+Deno.test("bad input: more connections than the process may hold do not end a node", async () => {
+  const cwd = await Deno.makeTempDir({ prefix: "converge-test-" });
+  const [port] = freePorts(1);
+  const [command, args] = convergeCommand(["--port", `${port}`, "--id", "node1"]);
+  const bounded = ["-c", 'ulimit -n 100 && exec "$@"', "sh", command, ...args];
+  const process = new Deno.Command("sh", { args: bounded, cwd, stdout: "null", stderr: "null" })
+    .spawn();
+  const connections: RawConnection[] = [];
+  const isWell = async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
+    await answer?.body?.cancel();
+    return answer?.ok === true;
+  };
+  try {
+    await until("it is well", isWell, { deadlineMs: 30_000 });
+    for (let i = 0; i < 150; i++) {
+      const opened = await RawConnection.open(port!).catch(() => undefined);
+      if (opened !== undefined) connections.push(opened);
+      await opened?.send("GET /he").catch(() => {});
+    }
+    assert(connections.length > 50, `${connections.length} connections`);
+    await until("it is well again", isWell, { deadlineMs: 10_000 });
+  } finally {
+    for (const connection of connections) connection[Symbol.dispose]();
+    try {
+      process.kill("SIGKILL");
+    } catch {
+      // It has ended, which was told above.
+    }
+    await process.status;
+    await Deno.remove(cwd, { recursive: true });
+  }
+});
+
+Deno.test("HEAD leaves nothing in the log that is no JSON", async () => {
+  await using cluster = await TestCluster.start(1);
+  const node = cluster.nodes[0]!;
+  await headOf(node, `HEAD /healthz HTTP/1.1\r\n${HOST}\r\n`);
+  await node.stop();
+  for (const line of node.process!.stderr.split("\n")) {
+    assert(line === "" || line.startsWith("{"), line);
   }
 });
 

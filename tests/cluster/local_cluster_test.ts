@@ -1,7 +1,8 @@
 /** `converge cluster` as a process: orders typed at its input and sent to its control. */
 import { assert, assertEquals } from "@std/assert";
 import { ClusterProcess } from "./cluster_process.ts";
-import { freePorts, runConverge } from "./harness.ts";
+import { RawConnection } from "./raw_http.ts";
+import { ConvergeProcess, freePorts, runConverge, until } from "./harness.ts";
 
 Deno.test("converge cluster: the README's story, typed at its input", async () => {
   await using cluster = await ClusterProcess.start();
@@ -41,12 +42,35 @@ Deno.test("converge cluster: the README's story, typed at its input", async () =
 Deno.test("converge cluster: a second one says what the first has, and what to do", async () => {
   await using cluster = await ClusterProcess.start();
   const elsewhere = `${freePorts(3)[0]}`;
-  for (
-    const [port, named] of [[`${cluster.port}`, "the port is in use"], [elsewhere, "--data"]]
-  ) {
-    const { code, stderr } = await runConverge(["cluster", "--port", port!], { cwd: cluster.cwd });
-    assertEquals([code, stderr.trimEnd().split("\n").length], [1, 1], stderr);
-    assert(stderr.includes("Cannot start node") && stderr.includes(named!), stderr);
+  const refusals = [
+    [`${cluster.port}`, "the port is in use", 2],
+    [elsewhere, "--data", 1],
+  ] as const;
+  for (const [port, named, exitCode] of refusals) {
+    const { code, stderr } = await runConverge(["cluster", "--port", port], { cwd: cluster.cwd });
+    assertEquals([code, stderr.trimEnd().split("\n").length], [exitCode, 1], stderr);
+    assert(stderr.includes("Cannot start node") && stderr.includes(named), stderr);
+  }
+});
+
+Deno.test("converge cluster: told to end before it is ready, it does not say that it is", async () => {
+  const cwd = await Deno.makeTempDir({ prefix: "converge-test-" });
+  const [port, , controlPort] = freePorts(3);
+  const ports = ["--port", `${port}`, "--control-port", `${controlPort}`];
+  const process = new ConvergeProcess(["cluster", "--nodes", "2", ...ports], { cwd });
+  try {
+    // The control listens before the nodes do.
+    await until("its control answers", async () => {
+      const answer = await fetch(`http://127.0.0.1:${controlPort}/`).catch(() => undefined);
+      await answer?.body?.cancel();
+      return answer?.ok === true;
+    }, { deadlineMs: 30_000, evidence: () => process.evidence() });
+    process.signal("SIGTERM");
+    const { code, stdout, stderr } = await process.end();
+    assertEquals([code, stdout], [0, ""], stderr);
+  } finally {
+    await process.dispose();
+    await Deno.remove(cwd, { recursive: true });
   }
 });
 
@@ -99,10 +123,17 @@ Deno.test("converge cluster: its control obeys pages of its own nodes only", asy
   await using cluster = await ClusterProcess.start();
   const foreign = await cluster.order("/nodes/node1/stop", { origin: "http://evil.example" });
   assertEquals(foreign.status, 403);
-  const rebound = await fetch(`${cluster.control}/`, { headers: { host: "evil.example" } });
-  await rebound.body?.cancel();
+  using connection = await RawConnection.open(Number(new URL(cluster.control).port));
+  for (const host of ["evil.example", "a b"]) {
+    await connection.send(`POST /nodes/node1/stop HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    assertEquals((await connection.read()).status, 403, host);
+  }
+  const elsewhere = await cluster.order("/nodes/node1/stop", { origin: "http://localhost:3000" });
+  assertEquals(elsewhere.status, 403);
   const own = await cluster.order("/nodes/node1/restart", { origin: cluster.url(1) });
   assertEquals([own.status, own.states], [200, "running running running"]);
+  const origin = `http://localhost:${cluster.port}`;
+  assertEquals((await cluster.order("/nodes/node1/resume", { origin })).status, 200);
   assertEquals((await cluster.order("/nodes/node9/stop")).status, 400);
   assertEquals((await cluster.order("/nodes/node1/dance")).status, 404);
   const get = await fetch(`${cluster.control}/nodes/node1/stop`);

@@ -1,6 +1,7 @@
 /** `OTEL_DENO=true`: real processes, and a collector that takes what they export. */
 import { assert, assertEquals } from "@std/assert";
 import { convergeCommand, freePorts, until } from "./harness.ts";
+import { RawConnection } from "./raw_http.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const PARENT = "b7ad6b7169203331";
@@ -22,6 +23,7 @@ interface Export {
 class TracedNode implements AsyncDisposable {
   readonly name: string;
   readonly spans: Span[] = [];
+  readonly port: number;
   readonly #url: string;
   readonly #collector: Deno.HttpServer<Deno.NetAddr>;
   readonly #process: Deno.ChildProcess;
@@ -34,6 +36,7 @@ class TracedNode implements AsyncDisposable {
     env: Record<string, string>,
   ) {
     this.name = `node-${port}`;
+    this.port = port;
     this.#url = `http://127.0.0.1:${port}`;
     this.#directory = directory;
     this.#collector = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, this.#collect);
@@ -140,6 +143,14 @@ Deno.test("tracing without Deno's own spans: those whose traceparent asks, and a
   await using node = await TracedNode.start(quiet, { args: ["--trace-ratio", "1"] });
   for (let i = 0; i < 5; i++) await node.put("k");
   assertEquals(new Set((await node.exported(5)).map(({ traceId }) => traceId)).size, 5);
+});
+
+Deno.test("tracing: a Host that is no host harms no request", async () => {
+  const quiet = { OTEL_DENO_TRACING: "false" };
+  await using node = await TracedNode.start(quiet, { args: ["--trace-ratio", "1"] });
+  using connection = await RawConnection.open(node.port);
+  await connection.send("GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n");
+  assertEquals((await connection.read()).status, 200);
 });
 
 Deno.test("tracing with everything turned off does not harm a node", async () => {

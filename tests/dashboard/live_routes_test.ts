@@ -30,6 +30,21 @@ Deno.test("GET /events: samples of all nodes, once a second, and null for one th
   });
 });
 
+Deno.test("GET /events: the longest keys, asked for most, keep no node's sample away", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    const longest = "%C3%A4".repeat(1_019);
+    for (let i = 0; i < 20; i++) {
+      await cluster.call(2, "GET", `/kv/${longest}%C3%A4%${10 + i}`);
+      await cluster.call(2, "GET", `/kv/${longest.repeat(10)}${i}`); // no key at all
+    }
+    const reader = (await cluster.call(1, "GET", "/events")).body!.getReader();
+    const { members } = await nextEvent(reader);
+    await reader.cancel();
+    const hotKeys = members.find(({ name }) => name === "node2")!.sample?.hotKeys ?? [];
+    assertEquals(hotKeys.map(({ path }) => path.length), Array(12).fill(longest.length + 9));
+  });
+});
+
 Deno.test("GET /events: a node that stops ends the streams of its pages", async () => {
   await InProcessCluster.run({}, async (cluster) => {
     const reader = (await cluster.call(1, "GET", "/events")).body!.getReader();

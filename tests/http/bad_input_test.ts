@@ -160,6 +160,7 @@ Deno.test("bad input: garbage to /internal/kv is 400 and no ack, nothing is stor
       good.slice(0, -1),
       Uint8Array.from([...good, ...good.slice(0, 10)]),
       new Uint8Array(100),
+      Uint8Array.from([...good, ...record("x".repeat(2049), 1).frame]), // no client's key
     ];
     for (const body of bodies) {
       await problemOf(
@@ -174,7 +175,7 @@ Deno.test("bad input: garbage to /internal/kv is 400 and no ack, nothing is stor
 
 Deno.test("bad input: garbage to the other internal routes is 400", async () => {
   await InProcessCluster.run({}, async (cluster) => {
-    for (const path of ["read", "gossip", "tree", "range"]) {
+    for (const path of ["read", "gossip", "tree", "range", "list", "collect"]) {
       for (
         const body of ["garbage\n", "{", "null\n", "[]\n", '{"arcs":[1.5],"ring":"x"}\n', "1\n"]
       ) {
@@ -189,7 +190,7 @@ Deno.test("bad input: garbage to the other internal routes is 400", async () => 
 Deno.test("bad input: a counter past 2^52 is refused wherever it comes from", async () => {
   await InProcessCluster.run({}, async (cluster) => {
     for (const counter of ["4503599627370497", "9007199254740993", "1e400", "-1", "x"]) {
-      for (const path of ["kv", "read", "gossip", "tree", "range"]) {
+      for (const path of ["kv", "read", "gossip", "tree", "range", "list", "collect"]) {
         const headers = { "converge-counter": counter };
         const answer = await cluster.call(1, "POST", `/internal/${path}`, { headers, body: "" });
         await problemOf(answer, 400, "corrupt-message");

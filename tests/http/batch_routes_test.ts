@@ -65,7 +65,7 @@ Deno.test("POST /batch: a line that is refused takes nobody's place in the order
     },
   };
   const app = new Hono();
-  const options = { clock: new DenoClock(), maxValueBytes: 100 };
+  const options = { clock: new DenoClock(), maxValueBytes: 100, isStopping: () => false };
   batchRoutes(app, { ...options, coordinator: coordinator as unknown as Coordinator });
   const body = '{"op":"put","k":"q","v":"1"}\n{"op":"put","k":"q"}\n{"op":"get","k":"q"}';
   const headers = { "content-length": `${body.length}` };
@@ -106,6 +106,18 @@ Deno.test("POST /batch tells of a lost quorum in the line that it concerns", () 
       k: "b",
     }]);
     assertEquals([put!.status, put!.indeterminate, get!.status], [503, true, 503]);
+  }));
+
+Deno.test("POST /batch: a value lives from the turn of its line on, however long that waits", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    cluster.cutOff(3);
+    const lines = [
+      { op: "put", k: "k", v: "waits in vain for the third owner", w: 3 },
+      { op: "put", k: "k", v: "v", ttl: 1 },
+      { op: "get", k: "k" },
+    ];
+    const answers = await batch(cluster, 1, lines);
+    assertEquals(answers.map(({ status }) => status), [503, 204, 200]);
   }));
 
 Deno.test("POST /batch refuses more operations than its bound", () =>

@@ -8,12 +8,15 @@ const MIB = 1024 * 1024;
 
 function world(bytesMax: number) {
   const time = new VirtualTime();
-  const bodies = new BodyReader(new VirtualClock(time), bytesMax);
+  let isStopping = false;
+  const options = { clock: new VirtualClock(time), isStopping: () => isStopping };
+  const bodies = new BodyReader(options, bytesMax);
   const at = (ms: number) => {
     time.schedule(ms - time.nowMs, () => {});
     while (time.step(ms));
   };
-  return { bodies, at };
+  const stop = () => void (isStopping = true);
+  return { bodies, at, stop };
 }
 
 /** A request that announces so many bytes; they come when `send` is called, or never. */
@@ -79,6 +82,32 @@ Deno.test("BodyReader: one whose time is over keeps no room, even where it never
   const nextBody = bodies.read(next.request);
   next.send();
   assertEquals((await nextBody).byteLength, 10);
+});
+
+Deno.test("BodyReader: a length that is no number leaves the bound of all as it is", async () => {
+  const { bodies } = world(MIB);
+  const headers = { "content-length": "x, 3" }; // as a peer may send it over a socket
+  const odd = new Request("http://n/internal/kv", { method: "POST", headers, body: "abc" });
+  assertEquals((await bodies.read(odd)).byteLength, 3);
+  for (let i = 0; i < UNDER_WAY_BYTES_MAX / MIB; i++) bodies.read(request(MIB).request);
+  assertEquals(await codeOf(bodies.read(request(10).request)), "overloaded");
+});
+
+Deno.test("BodyReader: that a body breaks off is the client's fault, unless the node is stopping", async () => {
+  const { bodies, stop } = world(MIB);
+  const broken = (headers: HeadersInit) =>
+    new Request("http://n/kv/k", {
+      method: "PUT",
+      headers,
+      body: new ReadableStream({ start: (controller) => controller.error(new Error("gone")) }),
+    });
+  const codes = () =>
+    Promise.all(
+      [{}, { "content-length": "10" }].map((headers) => codeOf(bodies.read(broken(headers)))),
+    );
+  assertEquals(await codes(), ["bad_request", "bad_request"]);
+  stop();
+  assertEquals(await codes(), ["closed", "closed"]);
 });
 
 Deno.test("BodyReader: one body is taken however large it may be", async () => {

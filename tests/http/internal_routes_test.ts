@@ -51,6 +51,24 @@ Deno.test("internal routes: a message for another life of this node is 421, and 
   });
 });
 
+Deno.test("internal routes: what is asked about another ring than this node's is not answered", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    const ring = "0123456789abcdef";
+    const questions = {
+      tree: { ring },
+      range: { ring, owners: ["node2", "node1"], values: false },
+    };
+    for (const [path, question] of Object.entries(questions)) {
+      const body = JSON.stringify(question);
+      await problemOf(
+        await cluster.call(1, "POST", `/internal/${path}`, { body }),
+        503,
+        "not-ready",
+      );
+    }
+  });
+});
+
 Deno.test("POST /internal/read: same, absent, or the record", async () => {
   await InProcessCluster.run({}, async (cluster) => {
     await cluster.call(1, "POST", "/internal/kv", { body: record("a", 9).frame.slice() });

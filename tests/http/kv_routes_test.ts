@@ -203,6 +203,20 @@ Deno.test("kv: explain shows a repair", async () => {
   });
 });
 
+Deno.test("kv: a value lives from the moment on at which it is there, however slowly it came", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const put = cluster.call(1, "PUT", "/kv/k?ttl=1", { body: readable });
+    await cluster.wait(2_000);
+    const writer = writable.getWriter();
+    await writer.write(new TextEncoder().encode("v"));
+    await writer.close();
+    assertEquals((await put).status, 204);
+    assertEquals(await cluster.get(2, "k"), "v");
+    await cluster.wait(1_000);
+    assertEquals(await cluster.get(2, "k"), undefined);
+  }));
+
 Deno.test("kv: what a browser could run is confined, other values go as they are", () =>
   InProcessCluster.run({}, async (cluster) => {
     const policyOf = async (type: string) => {
@@ -213,8 +227,17 @@ Deno.test("kv: what a browser could run is confined, other values go as they are
       const { headers } = await cluster.call(1, "GET", "/kv/k");
       return [headers.get("content-security-policy"), headers.get("x-content-type-options")];
     };
-    for (const type of ["text/html; charset=utf-8", "image/svg+xml", "application/xhtml+xml"]) {
-      assertEquals(await policyOf(type), ["sandbox", "nosniff"], type);
-    }
-    assertEquals(await policyOf("application/json"), [null, null]);
+    const active = [
+      ...["text/html; charset=utf-8", "image/svg+xml", "application/xhtml+xml", "text/xsl"],
+      // A browser looks at the bytes and finds a page in them.
+      ...["unknown/unknown", "application/unknown", "*/*", "text", ""],
+      // The last one counts.
+      ...["text/plain, text/html", "text/plain;x=, text/html", "image/png,text/html"],
+    ];
+    for (const type of active) assertEquals(await policyOf(type), ["sandbox", "nosniff"], type);
+    const passive = [
+      ...["application/json", "application/octet-stream", "text/plain; charset=utf-8"],
+      ...["TEXT/CSV", "image/png", "video/mp4", "font/woff2"],
+    ];
+    for (const type of passive) assertEquals(await policyOf(type), [null, null], type);
   }));

@@ -1,5 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { joinFrames } from "../../src/record/frame.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
+import { record } from "../support/records.ts";
 
 interface Page {
   keys: Record<string, unknown>[];
@@ -133,6 +135,37 @@ Deno.test("GET /kv lists an acked key that one owner missed, and never goes back
     for (const i of [3, 1, 2, 3]) assertEquals((await list(cluster, i, "")).keys, [{ k: "k" }]);
   }));
 
+/** Nothing mends what a test has put out of order. */
+const UNHEALED = { antiEntropyIntervalMs: 1e9, hintBytesMax: 0 };
+
+Deno.test("GET /kv: what one owner alone has is on R owners before it is listed", () =>
+  InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
+    for (const i of [1, 2]) await cluster.plant(i, record("k", 1, { value: "old" }));
+    await cluster.plant(3, record("k", 500, { value: "new" }));
+    assertEquals((await list(cluster, 3, "values=1")).keys[0]!.v, "new");
+    cluster.cutOff(3);
+    assertEquals((await list(cluster, 1, "values=1")).keys[0]!.v, "new");
+  }));
+
+Deno.test("GET /kv lists a key once, though one owner's page goes further than those of the others", () =>
+  InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
+    for (let i = 0; i < 40; i++) {
+      const deleted = record(`deleted${100 + i}`, 1, { value: undefined });
+      for (const owner of [1, 3]) await cluster.plant(owner, deleted);
+    }
+    const keys = ["k1", "k2", "k3"];
+    for (const key of keys) await cluster.put(1, key, "v");
+    assertEquals((await list(cluster, 1, "limit=10")).keys.map(({ k }) => k), keys);
+  }));
+
+Deno.test("GET /kv lists no value whose time is over", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.call(1, "PUT", "/kv/k?ttl=5&w=3", { body: "v" });
+    assertEquals((await list(cluster, 2, "")).keys.length, 1);
+    await cluster.wait(6_000);
+    assertEquals((await list(cluster, 2, "")).keys, []);
+  }));
+
 Deno.test("GET /kv: listings under way have a bound, beyond it 503 with Retry-After", async () => {
   await InProcessCluster.run({}, async (cluster) => {
     await cluster.put(1, "k", "v");
@@ -163,4 +196,19 @@ Deno.test("DELETE /kv?prefix= counts first with dry-run, then deletes these keys
     assertEquals(await wet.json(), { dryRun: false, matched: 2, deleted: 2 });
     assertEquals((await list(cluster, 3, "")).keys, [{ k: "y/1" }]);
     assertEquals((await cluster.call(2, "DELETE", "/kv")).status, 400);
+  }));
+
+Deno.test("DELETE /kv?prefix= deletes all of them, be they more than one page", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const count = 1_100;
+    const records = Array.from({ length: count }, (_, i) => record(`x/${i}`, i + 1));
+    const body = joinFrames(records);
+    for (const i of [1, 2, 3]) {
+      assertEquals((await cluster.call(i, "POST", "/internal/kv", { body })).status, 200);
+    }
+    for (const [query, deleted] of [["&dry-run=1", {}], ["", { deleted: count }]] as const) {
+      const answer = await cluster.call(1, "DELETE", `/kv?prefix=x/${query}`);
+      assertEquals(await answer.json(), { dryRun: query !== "", matched: count, ...deleted });
+    }
+    assertEquals((await list(cluster, 2, "")).keys, []);
   }));

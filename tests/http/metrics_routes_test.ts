@@ -54,6 +54,27 @@ Deno.test("GET /metrics: what goes wrong shows: failed quorums, hints, peers tha
   });
 });
 
+Deno.test("GET /metrics: a request under way has reached no quorum yet: counters never fall", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    const reached = async (operation: string) =>
+      (await metrics(cluster, 1)).get(
+        `converge_quorum_requests_total{operation="${operation}",outcome="reached"}`,
+      )!;
+    await cluster.put(1, "k", "v");
+    assertEquals(await cluster.get(1, "k"), "v");
+    const before = [await reached("read"), await reached("write")];
+    for (const other of [2, 3]) cluster.cutOff(other);
+    const failing = [
+      cluster.call(1, "GET", "/kv/k"),
+      cluster.call(1, "PUT", "/kv/k", { body: "v" }),
+    ];
+    await cluster.wait(100);
+    assertEquals([await reached("read"), await reached("write")], before);
+    for (const answer of await Promise.all(failing)) assertEquals(answer.status, 503);
+    assertEquals([await reached("read"), await reached("write")], before);
+  });
+});
+
 Deno.test("GET /metrics: a histogram's buckets grow up to its count", async () => {
   await InProcessCluster.run({ nodes: 1 }, async (cluster) => {
     for (let i = 0; i < 20; i++) await cluster.put(1, `k${i}`, "v");

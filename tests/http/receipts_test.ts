@@ -20,7 +20,12 @@ async function receipt(
 Deno.test("receipt: a write tells of every owner that it has it, under which version, past fsync", () =>
   InProcessCluster.run({}, async (cluster) => {
     for (const method of ["PUT", "DELETE"]) {
-      const { owners, version, strict } = await receipt(cluster, method, "/kv/k?explain=1");
+      const { owners, version, strict, operation } = await receipt(
+        cluster,
+        method,
+        "/kv/k?explain=1",
+      );
+      assertEquals(operation, method.toLowerCase());
       assertEquals(owners.map(({ outcome }) => outcome), ["stored", "stored", "stored"]);
       for (const owner of owners) {
         assertEquals([owner.version, owner.fsynced, owner.countsForQuorum], [version, true, true]);
@@ -98,4 +103,11 @@ Deno.test("receipt: a 503 says where the value may be, and nowhere when that is 
     }
     const { of, mayBeOn } = await receipt(cluster, "PUT", "/kv/k?explain=1");
     assertEquals([of("node3").outcome, mayBeOn!.toSorted()], ["timeout", ["node1", "node3"]]);
+  }));
+
+Deno.test("receipt: a read tells of every owner that it repaired", () =>
+  InProcessCluster.run(UNHEALED, async (cluster) => {
+    await cluster.plant(1, record("k", 500, { nodeID: "x.1" }));
+    const { of } = await receipt(cluster, "GET", "/kv/k?explain=1&r=3");
+    assertEquals([of("node2").repaired, of("node3").repaired], [true, true]);
   }));

@@ -13,7 +13,13 @@ Deno.test("routeNumberOf: every kind of request has its route, strange ones too"
   assertEquals(named("PUT", "/kv/a/b?w=1"), "PUT /kv/{key}");
   assertEquals(named("DELETE", "/kv/internal/kv"), "DELETE /kv/{key}");
   assertEquals(named("GET", "/kv?prefix=a"), "GET /kv");
+  assertEquals(named("GET", "/kv"), "GET /kv");
+  assertEquals(named("DELETE", "/kv?prefix=a"), "DELETE /kv");
+  assertEquals(named("GET", "/copies/kv"), "any other");
+  assertEquals(named("GET", "/metrics?/kv"), "any other");
   assertEquals(named("POST", "/batch"), "POST /batch");
+  assertEquals(named("POST", "/batch?a"), "POST /batch");
+  assertEquals(named("POST", "/batches"), "any other");
   assertEquals(named("POST", "/internal/kv"), "POST /internal/kv");
   assertEquals(named("POST", "/internal/range"), "POST /internal/range");
   assertEquals(named("GET", "/internal/kv/a"), "any /internal/other");

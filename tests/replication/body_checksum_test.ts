@@ -43,3 +43,21 @@ Deno.test("POST /internal/*: 400 when the checksum does not hold; answers carry 
     assertEquals(answered.has("converge-checksum"), true);
   });
 });
+
+Deno.test("an answer to gossip whose checksum does not hold is not merged", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const { origin, life, process } = cluster.node(2);
+    let damaged = 0;
+    cluster.world.network.listen(origin, life!, async (request) => {
+      const answer = await process!.app.fetch(request);
+      if (!request.url.endsWith("/internal/gossip")) return answer;
+      damaged++;
+      const body = (await answer.text()).replaceAll('"incarnation":1', '"incarnation":7');
+      return new Response(body, answer);
+    });
+    await cluster.until("there was some", () => damaged > 10);
+    for (const i of [1, 3]) {
+      const { members } = await cluster.view(i);
+      assertEquals(members.map(({ incarnation }) => incarnation), [1, 1, 1]);
+    }
+  }));

@@ -1,8 +1,9 @@
 /** Defects of convergence that this store must never have: each test names one. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { DATA } from "../../src/storage/store.ts";
 import { type ClusterOptions, InProcessCluster } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
-import { record } from "../support/records.ts";
+import { keyOf, record } from "../support/records.ts";
 
 const NO_HINTS: ClusterOptions["config"] = { hintBytesMax: 0 };
 const UNHEALED: ClusterOptions["config"] = { antiEntropyIntervalMs: 1e9, hintBytesMax: 0 };
@@ -43,18 +44,19 @@ Deno.test("a node that was away gets what it missed, deletes too, without anybod
 
 Deno.test("a hint is not lost when the node that keeps it is killed before it could deliver it", () =>
   InProcessCluster.run({ config: { antiEntropyIntervalMs: 1e9 } }, async (cluster) => {
-    cluster.kill(3);
-    await cluster.put(1, "k", "v");
+    const [away, other] = cluster.ownersOf("k") as [number, number, number];
+    cluster.kill(away);
+    await cluster.put(other, "k", "v");
     await cluster.until(
       "the hint is kept",
-      async () => (await cluster.view(1)).hints.waiting.node3 === 1,
+      async () => (await cluster.view(other)).hints.waiting[`node${away}`] === 1,
     );
-    cluster.kill(1);
-    await cluster.start(3);
-    await cluster.start(1);
+    cluster.kill(other);
+    await cluster.start(away);
+    await cluster.start(other);
     await cluster.until(
       "the hint has arrived",
-      async () => (await cluster.copy(3, "k")) !== undefined,
+      async () => (await cluster.copy(away, "k")) !== undefined,
     );
   }));
 
@@ -77,6 +79,22 @@ Deno.test("a hint is not dropped before a durable ack: a node that cannot store 
       "the hint has arrived",
       async () => (await cluster.copy(3, "k")) !== undefined,
     );
+  }));
+
+Deno.test("a node that is being refilled takes no hints: they may be older than what others collected", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const i of [2, 3]) cluster.kill(i);
+    cluster.wipe(3);
+    await cluster.start(3); // stays so: it has to hear from node2
+    await cluster.until("node3 is being refilled", async () => {
+      const { members } = await cluster.view(3);
+      return members.find(({ name }) => name === "node3")!.status === "refilling";
+    });
+    const headers = { "converge-hint": "1" };
+    const body = record("k", 1).frame.slice();
+    const answer = await cluster.call(3, "POST", "/internal/kv", { headers, body });
+    await problemOf(answer, 503, "not-ready");
+    await cluster.plant(3, record("k", 1));
   }));
 
 Deno.test("cold keys heal: owners agree in the end though nobody reads and no hint was kept", () =>
@@ -118,6 +136,17 @@ Deno.test("anti-entropy spreads no key to a node that does not own it, nor takes
         if (!cluster.ownersOf(key).includes(i)) assertEquals(await cluster.copy(i, key), undefined);
       }
     }
+  }));
+
+Deno.test("a copy that went unnoticed comes back: now and then hashes are made anew from the disk", () =>
+  InProcessCluster.run({ config: { antiEntropyIntervalMs: 100 } }, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    await converged(cluster, ["k"]);
+    await cluster.wait(10_000); // hashes know of it
+    const { memory } = cluster.node(3);
+    const record = memory.get(DATA, keyOf("k"))!;
+    await memory.apply([{ keyspace: DATA, record, erase: true }]);
+    await converged(cluster, ["k"]);
   }));
 
 Deno.test("equal owners send each other hashes, not records", () =>

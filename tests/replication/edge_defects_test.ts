@@ -1,7 +1,8 @@
 /** Defects at the edges that this store must never have: each test names one. */
 import { assert, assertEquals } from "@std/assert";
-import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { InProcessCluster, type TestNode } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
+import { record } from "../support/records.ts";
 
 Deno.test("one stopped node does not stall the others, nor every request", () =>
   InProcessCluster.run({}, async (cluster) => {
@@ -129,4 +130,46 @@ Deno.test("acked writes survive the death of all nodes at once", () =>
     for (const i of [1, 2, 3]) await cluster.start(i);
     await cluster.ready();
     for (const key of acked) assertEquals(await cluster.get(2, key), "v");
+  }));
+
+/** Counts the scans of a node's store, and those of them that are open. */
+function countScans({ memory }: TestNode): { total: number; open: number } {
+  const count = { total: 0, open: 0 };
+  const scan = memory.scan.bind(memory);
+  memory.scan = (...args) => {
+    const opened = scan(...args);
+    const close = opened.close.bind(opened);
+    count.total++;
+    count.open++;
+    opened.close = () => {
+      opened.close = close;
+      count.open--;
+      close();
+    };
+    return opened;
+  };
+  return count;
+}
+
+Deno.test("no scan stays open: each holds memory, and files that were replaced", () =>
+  InProcessCluster.run({ config: { tombstoneIntervalMs: 500 } }, async (cluster) => {
+    const counts = cluster.nodes.map(countScans);
+    cluster.kill(3);
+    for (let i = 0; i < 20; i++) await cluster.put(1, `k${i}`, "v");
+    await cluster.call(1, "DELETE", "/kv/k0");
+    await cluster.until("hints are kept", async () => {
+      return (await cluster.view(1)).hints.waiting.node3 === 20;
+    });
+    cluster.kill(1);
+    await cluster.start(1); // it looks through its hints, as those of a life before
+    await cluster.start(3);
+    await cluster.until("the tombstone is gone", async () => {
+      const copies = await Promise.all([1, 2, 3].map((i) => cluster.copy(i, "k0")));
+      return copies.every((copy) => copy === undefined);
+    });
+    await cluster.plant(1, record("cold", 500));
+    await cluster.until("it has spread", async () => await cluster.copy(2, "cold") !== undefined);
+    await (await cluster.call(2, "GET", "/kv?prefix=k")).body?.cancel();
+    await cluster.until("none is open", () => counts.every(({ open }) => open === 0));
+    for (const { total } of counts) assert(total > 5, `${total} scans`);
   }));

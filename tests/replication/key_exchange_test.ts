@@ -3,10 +3,15 @@ import fc from "fast-check";
 import {
   BUSY_HEADER,
   difference,
+  type ExchangeRequest,
   KeyExchange,
   THROUGH_HEADER,
 } from "../../src/replication/key_exchange.ts";
-import { encodeReadReplies, type ReadReply } from "../../src/replication/internal_protocol.ts";
+import {
+  encodeReadQuestion,
+  encodeReadReplies,
+  type ReadReply,
+} from "../../src/replication/internal_protocol.ts";
 import type { PeerLink } from "../../src/replication/peer_link.ts";
 import { decodeRangeRequest } from "../../src/replication/key_range.ts";
 import type { Replica } from "../../src/replication/replica.ts";
@@ -133,6 +138,7 @@ Deno.test("KeyExchange: an owner that has no room to answer is asked again befor
 async function pushedToEmptyPeer(
   records: readonly StoredRecord[],
   through?: string,
+  request: Partial<ExchangeRequest> = {},
 ): Promise<{ pushed: string[]; throughs: (string | undefined)[] }> {
   const pushed: string[] = [];
   const throughs: (string | undefined)[] = [];
@@ -167,6 +173,7 @@ async function pushedToEmptyPeer(
       after: undefined,
       values: false,
       onPage: (end) => throughs.push(end) > 0,
+      ...request,
     });
   });
   return { pushed, throughs };
@@ -185,4 +192,79 @@ Deno.test("KeyExchange: large records of this node end a page before the peer's 
   const { pushed, throughs } = await pushedToEmptyPeer(records, "k4");
   assertEquals(pushed, records.map(({ key }) => key));
   assertEquals(throughs, ["k1", "k3", "k4", "k6", undefined]);
+});
+
+Deno.test("KeyExchange: a node that is being refilled brings a peer nothing that the peer does not own", async () => {
+  const topology = topologyOf(5);
+  const records = Array.from({ length: 60 }, (_, i) => record(`k${100 + i}`, i + 1));
+  const shared = records.filter(({ key }) =>
+    ["node1", "node2"].every((name) => topology.owns(name, key))
+  );
+  const { pushed } = await pushedToEmptyPeer(records, undefined, { topology, settled: [] });
+  assert(shared.length > 0);
+  assertEquals(pushed, shared.map(({ key }) => key));
+});
+
+/** What an exchange takes from a peer that lists some keys and answers questions about them in turn. */
+async function pulledFromPeer(
+  peer: { listed: StoredRecord[]; answers: ReadReply[][] },
+  own: readonly StoredRecord[] = [],
+): Promise<string[]> {
+  const pulled: string[] = [];
+  await inWorld(async ({ clock }) => {
+    const store = new MemoryStore();
+    await store.apply(own.map((record) => ({ keyspace: DATA, record })));
+    const range = peer.listed.map((record) =>
+      encodeReadQuestion({ key: record.key, have: record })
+    );
+    const ranges = [new TextEncoder().encode(range.join(""))];
+    const link = {
+      request: (_method: string, path: string) => ({
+        status: 200,
+        headers: new Headers(),
+        body: path === "/internal/range"
+          ? ranges.shift() ?? new Uint8Array()
+          : encodeReadReplies(peer.answers.shift()!),
+      }),
+      writeCopies: (batch: StoredRecord[]) => batch.map(() => "stored"),
+    };
+    const replica = {
+      horizon: 0,
+      apply: (records: StoredRecord[]) => {
+        pulled.push(...records.map(({ key, counter }) => `${key}@${counter}`));
+        return records.map(() => "stored");
+      },
+    };
+    await new KeyExchange({
+      store,
+      replica: replica as unknown as Replica,
+      clock,
+      selfName: "node1",
+      linkTo: () => undefined,
+      vouches: () => true,
+      isBusy: () => false,
+    }).run({
+      peerName: "node2",
+      link: link as unknown as PeerLink,
+      topology: topologyOf(2),
+      leaves: undefined,
+      after: undefined,
+      values: false,
+      onPage: () => true,
+    });
+  });
+  return pulled;
+}
+
+Deno.test("KeyExchange: what one answer has no room for is asked for again", async () => {
+  const [a, b, c] = [record("a", 1), record("b", 2), record("c", 3)];
+  const answers: ReadReply[][] = [[a, "again", "again"], [b, "again"], [c]];
+  assertEquals(await pulledFromPeer({ listed: [a, b, c], answers }), ["a@1", "b@2", "c@3"]);
+});
+
+Deno.test("KeyExchange: the key that ends this node's page is compared, too", async () => {
+  const value = "v".repeat(300_000);
+  const own = [record("a", 1, { value }), record("b", 1, { value })]; // a page of its own
+  const newer = record("b", 2);
+  assertEquals(await pulledFromPeer({ listed: [newer], answers: [[newer]] }, own), ["b@2"]);
 });

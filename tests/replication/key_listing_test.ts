@@ -1,5 +1,11 @@
-import { assertEquals } from "@std/assert";
-import { listPage } from "../../src/replication/key_listing.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import {
+  decodeListRequest,
+  encodeListRequest,
+  LIST_LIMIT_MAX,
+  listPage,
+} from "../../src/replication/key_listing.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { record } from "../support/records.ts";
@@ -25,4 +31,13 @@ Deno.test("listPage: a page ends with the record that fills it, and the next one
     after = page.through;
   } while (after !== undefined);
   assertEquals(pages, ["012", "34", "5"]);
+});
+
+Deno.test("decodeListRequest: a limit from 1 to the bound, and no other", () => {
+  const request = { prefix: "k", after: undefined, values: false };
+  const decoded = (limit: number) => decodeListRequest(encodeListRequest({ ...request, limit }));
+  for (const limit of [1, LIST_LIMIT_MAX]) assertEquals(decoded(limit), { ...request, limit });
+  for (const limit of [0, -1, 1.5, LIST_LIMIT_MAX + 1]) {
+    assertThrows(() => decoded(limit), ConvergeError, "Cannot read a list request", `${limit}`);
+  }
 });

@@ -1,8 +1,10 @@
 /** Defects of membership that this store must never have: each test names one. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { ProcessLife } from "../../src/simulation/process_life.ts";
+import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
+import { record } from "../support/records.ts";
 
 Deno.test("membership converges whatever the start order and the gaps", async () => {
   const orders = [[1, 2, 3, 4], [3, 1, 4, 2]];
@@ -98,6 +100,29 @@ Deno.test("a node whose peers were never heard of does not serve alone", () =>
     assertEquals(answer.status, 503);
     assertEquals(await answer.body?.cancel(), undefined);
     assertEquals((await cluster.view(1)).quorums.n, 3);
+  }));
+
+Deno.test("no cluster is formed without a seed that refused once and is silent now: it may know better", () =>
+  InProcessCluster.run({ start: [1] }, async (cluster) => {
+    await cluster.wait(1_000);
+    const silent = new ProcessLife(cluster.world.time);
+    cluster.world.network.listen(originOf(3), silent, () => new Promise(() => {}));
+    await cluster.wait(5_000);
+    await cluster.start(2);
+    await cluster.wait(10_000);
+    for (const i of [1, 2]) assertEquals((await cluster.call(i, "GET", "/readyz")).status, 503);
+    await cluster.start(3);
+    await cluster.ready();
+  }));
+
+Deno.test("a node that not all members know yet takes no records: tombstones are collected without it", () =>
+  InProcessCluster.run({ nodes: 4, start: [1, 2, 3], seedsOf: () => [1] }, async (cluster) => {
+    await cluster.ready();
+    cluster.kill(3);
+    await cluster.start(4);
+    await cluster.wait(10_000);
+    const body = record("k", 1).frame.slice();
+    await problemOf(await cluster.call(4, "POST", "/internal/kv", { body }), 503, "not-ready");
   }));
 
 Deno.test("the ring does not split during a join: writes before, during and after it are there", () =>
@@ -198,4 +223,19 @@ Deno.test("N may be raised while everybody owns everything, before more nodes jo
     await cluster.ready();
     assertEquals(await cluster.get(2, "k"), "v");
     assertEquals((await cluster.view(1)).quorums, { n: 3, r: 2, w: 2 });
+  }));
+
+Deno.test("nodes that join together take over what none of the owners of before owns any more", () =>
+  InProcessCluster.run({ nodes: 7, start: [1, 2, 3, 4], seedsOf: () => [1] }, async (cluster) => {
+    await cluster.ready();
+    const before = [1, 2, 3, 4];
+    // Not owned by node1 either, the first that a new node takes everything from.
+    const keys = Array.from({ length: 2_000 }, (_, i) => `k${i}`).filter((key) =>
+      !cluster.ownersOf(key, before).includes(1) && cluster.ownersOf(key).every((i) => i > 4)
+    );
+    assert(keys.length > 0);
+    for (const key of keys) await cluster.put(1, key, "v");
+    for (const i of [5, 6, 7]) await cluster.start(i);
+    await cluster.ready();
+    for (const key of keys) assertEquals(await cluster.get(1, key), "v");
   }));

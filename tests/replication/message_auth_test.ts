@@ -28,6 +28,7 @@ Deno.test("MessageAuth: a proof holds for its own message only", () => {
   }
   assertThrows(() => auth.check(message, null), ConvergeError);
   assertThrows(() => auth.check(message, ""), ConvergeError);
+  assertThrows(() => auth.check(message, proof + "0"), ConvergeError);
   assertThrows(() => new MessageAuth("another").check(message, proof), ConvergeError);
 });
 

@@ -1,11 +1,15 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { Network, NetworkResponse } from "../../src/platform/network.ts";
 import { decodeFrames } from "../../src/record/record_line.ts";
+import { bodyChecksum } from "../../src/replication/body_checksum.ts";
+import { encodeReadReplies } from "../../src/replication/internal_protocol.ts";
+import { type PeerReply, PendingRead } from "../../src/replication/pending.ts";
+import type { WriteAnswer } from "../../src/replication/write_core.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { inWorld } from "../support/in_world.ts";
 import { linkOver } from "../support/links.ts";
-import { bytesOf, record } from "../support/records.ts";
+import { bytesOf, keyOf, record } from "../support/records.ts";
 
 /** A request under way, and how it ends. */
 interface UnderWay {
@@ -59,3 +63,64 @@ Deno.test("PeerLink: a batch is put together in memory of an answered one, never
     assertEquals(answers, 6);
   });
 });
+
+const NO_BODY = new Uint8Array();
+const NO_HEADERS = new Headers();
+
+const ENDS: [what: string, end: number | "timeout" | "unreachable", answer: WriteAnswer][] = [
+  ["another life of the node", 421, "refused"],
+  ["a full queue", 503, "overloaded"],
+  ["a full disk", 507, "overloaded"],
+  ["what should never be", 500, "timeout"],
+  ["nothing to the record", 200, "timeout"],
+  ["nobody there", "unreachable", "refused"],
+  ["silence", "timeout", "timeout"],
+];
+
+for (const [what, end, expected] of ENDS) {
+  Deno.test(`PeerLink: ${what} (${end}) leaves a write ${expected}: certain only where it is`, () =>
+    inWorld(async ({ clock, wait }) => {
+      const network: Network = {
+        request: async () => {
+          if (typeof end === "string") throw new ConvergeError(end, "no answer");
+          return { status: end, headers: NO_HEADERS, body: NO_BODY };
+        },
+      };
+      const link = await linkOver(network, clock, new MemoryStore());
+      const answers: WriteAnswer[] = [];
+      const onWriteAnswer = (_slot: number, answer: WriteAnswer) => void answers.push(answer);
+      link.write(record("k", 1), { onWriteAnswer }, 0);
+      await wait(1);
+      assertEquals(answers, [expected]);
+    }));
+}
+
+Deno.test("PeerLink: a damaged answer is none, whatever its status", () =>
+  inWorld(async ({ clock }) => {
+    const headers = new Headers(bodyChecksum("{}"));
+    const network: Network = {
+      request: async () => ({ status: 200, headers, body: bytesOf("[]") }),
+    };
+    const link = await linkOver(network, clock, new MemoryStore());
+    await assertRejects(
+      () => link.request("POST", "/internal/tree", { body: NO_BODY }),
+      ConvergeError,
+      "checksum does not hold",
+    );
+  }));
+
+Deno.test("PeerLink: a read for which an answer had no room is asked for again, by itself", () =>
+  inWorld(async ({ clock, wait }) => {
+    const bodies = [encodeReadReplies(["absent", "again"]), encodeReadReplies(["absent"])];
+    const network: Network = {
+      request: async () => ({ status: 200, headers: NO_HEADERS, body: bodies.shift()! }),
+    };
+    const link = await linkOver(network, clock, new MemoryStore());
+    const replies: [number, PeerReply][] = [];
+    const onReadReply = (slot: number, reply: PeerReply) => void replies.push([slot, reply]);
+    for (const [slot, key] of ["a", "b"].entries()) {
+      link.read(new PendingRead(keyOf(key), undefined, { onReadReply }, slot));
+    }
+    await wait(1);
+    assertEquals(replies, [[0, "absent"], [1, "absent"]]);
+  }));

@@ -135,6 +135,19 @@ Deno.test("a failed write is not reported as certain: it says where the value ma
     assertEquals(await cluster.get(2, "k"), "v", "it was stored after all, and is now seen");
   }));
 
+Deno.test("what was refused for certain is never seen: a failed write leaves no hints", () =>
+  InProcessCluster.run({ nodes: 4, config: { antiEntropyIntervalMs: 1e9 } }, async (cluster) => {
+    const owners = cluster.ownersOf("k");
+    const stranger = [1, 2, 3, 4].find((i) => !owners.includes(i))!;
+    for (const i of owners) cluster.kill(i);
+    const problem = await failedPut(cluster, stranger, "k?explain=1");
+    assertEquals([problem.indeterminate, problem.mayBeOn], [false, []]);
+    for (const i of owners) await cluster.start(i);
+    await cluster.ready();
+    await cluster.wait(20_000);
+    assertEquals(await cluster.get(stranger, "k"), undefined);
+  }));
+
 Deno.test("an answer that is no answer is no ack", () =>
   InProcessCluster.run({ config: UNHEALED }, async (cluster) => {
     for (const i of [2, 3]) {
@@ -173,3 +186,34 @@ Deno.test("a write that one owner stored is not called overloaded because a node
     assertEquals(problem.indeterminate, true);
   });
 });
+
+/** Has a node take the first batch of records only. */
+function takeOneBatch(cluster: InProcessCluster, i: number): void {
+  const { origin, life, process } = cluster.node(i);
+  let batches = 0;
+  cluster.world.network.listen(origin, life!, (request) => {
+    const isRefused = request.url.endsWith("/internal/kv") && batches++ > 0;
+    return isRefused ? new Response(null, { status: 421 }) : process!.app.fetch(request);
+  });
+}
+
+for (const takers of [1, 0]) {
+  Deno.test(`an ack of an earlier attempt is none of the next one, and not forgotten: ${takers} take that`, () =>
+    InProcessCluster.run({ nodes: 4, config: UNHEALED }, async (cluster) => {
+      const owners = cluster.ownersOf("k");
+      const stranger = [1, 2, 3, 4].find((i) => !owners.includes(i))!;
+      const late = owners[2]!;
+      // Superseded by two, the write is tried again while the third is still to store the first one.
+      for (const i of owners.slice(0, 2)) await cluster.plant(i, record("k", 900));
+      for (const i of owners.slice(takers)) takeOneBatch(cluster, i);
+      cluster.slow(late, 300);
+      const { attempts, indeterminate, mayBeOn } = await failedPut(
+        cluster,
+        stranger,
+        "k?explain=1",
+      );
+      assertEquals([attempts, indeterminate], [2, true]);
+      assertEquals(mayBeOn!.toSorted(), owners.map((i) => `node${i}`).sort());
+      assertStringIncludes((await cluster.copy(late, "k"))!, '"v":"v"');
+    }));
+}

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
+import { record } from "../support/records.ts";
 
 /** Counts the questions that a node is asked. */
 function countQuestions(cluster: InProcessCluster, nodes: readonly number[]): () => number {
@@ -38,6 +39,39 @@ Deno.test("reads that wait for nobody do not make others count as late", () =>
     assertEquals(questions(), 0);
     await Promise.all(Array.from({ length: 50 }, (_, i) => cluster.get(1, `k${i}`)));
     assertEquals(questions(), 50);
+  }));
+
+Deno.test("where one owner refuses another is asked at once, however many reads that is true for", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    cluster.slow(3, 2); // node2 is the one to ask
+    const { origin, life, process } = cluster.node(2);
+    let refused = 0;
+    cluster.world.network.listen(origin, life!, (request) => {
+      if (!request.url.endsWith("/internal/read")) return process!.app.fetch(request);
+      refused++;
+      return new Response(null, { status: 503 });
+    });
+    // More than there are hedges to spend.
+    for (let i = 0; i < 500; i++) assertEquals(await cluster.get(1, "k"), "v");
+    assert(refused >= 400, `${refused} questions were refused`);
+  }));
+
+Deno.test("where one owner does not take a repair another is asked at once, as where it refuses to answer", () =>
+  InProcessCluster.run({ config: { antiEntropyIntervalMs: 1e9 } }, async (cluster) => {
+    cluster.slow(3, 2); // node2 is the one to ask
+    const reads = 500; // more than there are hedges to spend
+    const keys = Array.from({ length: reads }, (_, i) => `k${i}`);
+    for (const i of [1, 3]) {
+      await Promise.all(keys.map((key) => cluster.plant(i, record(key, 1, { value: "v" }))));
+    }
+    const { origin, life, process } = cluster.node(2);
+    cluster.world.network.listen(origin, life!, (request) => {
+      const isWrite = request.url.endsWith("/internal/kv");
+      return isWrite ? new Response(null, { status: 507 }) : process!.app.fetch(request);
+    });
+    for (const key of keys) assertEquals(await cluster.get(1, key), "v");
+    assertEquals(await cluster.copy(2, keys[0]!), undefined);
   }));
 
 Deno.test("a read's deadline counts from its start, also where it is shorter than the wait for late answers", () =>

@@ -116,3 +116,39 @@ Deno.test("Refill: a disk that fails for good while a loss is to be written down
     refill.stop();
   });
 });
+
+Deno.test("Refill: a new node among more than N waits for writes that began before it was known", async () => {
+  for (const [members, isWaited] of [[5, true], [3, false]] as const) {
+    await inWorld(async ({ clock, wait }) => {
+      let begunMs: number | undefined;
+      const { refill, gossip, options } = refillOf(clock, new MemoryStore(), () => {
+        begunMs ??= clock.monotonicMs();
+      });
+      options.topology = () => topologyOf(members);
+      const startMs = clock.monotonicMs();
+      refill.start();
+      while (gossip.self.status !== "normal") await wait(10);
+      assertEquals(begunMs! - startMs >= options.requestTimeoutMs, isWaited, `${members} members`);
+    });
+  }
+});
+
+Deno.test("Refill: after each page the horizon is past what others collected; another ring ends it", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    let raised = 0;
+    let topology = topologyOf(2);
+    const seen: unknown[] = [];
+    const { refill, gossip, options } = refillOf(clock, new MemoryStore(), async ({ onPage }) => {
+      if (seen.push(raised) > 1) return;
+      const counts = { pulled: 2, pushed: 0, compared: 2 };
+      seen.push(await onPage("l", counts), raised);
+      topology = topologyOf(3);
+      seen.push(await onPage("m", counts));
+    });
+    options.onBeforeRefill = async () => void raised++;
+    options.topology = () => topology;
+    refill.start();
+    while (gossip.self.status !== "normal") await wait(10);
+    assertEquals(seen.slice(0, 4), [1, true, 2, false]);
+  });
+});

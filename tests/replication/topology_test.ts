@@ -23,6 +23,7 @@ Deno.test("Topology: a seed that nobody has heard of counts as an owner that nev
   const owners = topology.ownersOf("k");
   assertEquals(owners.map(({ name }) => name), ["node1", "http://a:1", "http://b:1"]);
   assertEquals(owners.map(({ countsForWrites }) => countsForWrites), [true, false, false]);
+  assertEquals(owners.map(({ isSelf }) => isSelf), [true, false, false]);
   assert(!topology.serving);
 });
 
@@ -55,12 +56,29 @@ Deno.test("Topology: who counts follows the status, who owns does not", () => {
   assert(!topology.serving);
 });
 
+Deno.test("Topology.serving: enough members count for either quorum, and all owners are known", () => {
+  const joining = member("node1", { status: "joining" });
+  const members = [joining, ...["node2", "node3", "node4"].map((name) => member(name))];
+  assert(topologyOf(4, { members }).serving);
+  assert(!topologyOf(4, { members, unresolvedSeeds: ["http://a:1"] }).serving);
+  const two = [member("node1"), member("node2"), member("node3", { status: "joining" })];
+  for (const [readQuorum, writeQuorum] of [[1, 3], [3, 1]] as const) {
+    assert(!topologyOf(3, { members: two, readQuorum, writeQuorum }).serving);
+  }
+});
+
 Deno.test("Topology.fingerprint: the same ring on every node, another for every other ring", () => {
   const { fingerprint } = topologyOf(3);
   assertEquals(topologyOf(3, { selfName: "node2" }).fingerprint, fingerprint);
   const joining = [1, 2, 3].map((i) => member(`node${i}`, { status: "joining" }));
   assertEquals(topologyOf(3, { members: joining }).fingerprint, fingerprint);
-  for (const other of [topologyOf(4), topologyOf(3, { virtualNodes: 99 }), topologyOf(2)]) {
+  const others = [
+    topologyOf(4),
+    topologyOf(2),
+    topologyOf(3, { virtualNodes: 99 }),
+    topologyOf(3, { replication: 2 }),
+  ];
+  for (const other of others) {
     assert(other.fingerprint !== fingerprint);
   }
 });

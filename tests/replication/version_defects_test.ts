@@ -73,6 +73,12 @@ Deno.test("a counter past 2^52 in a record poisons no counter and is not stored"
     assertEquals((await cluster.put(1, "k", "v")).slice(0, 3), '"1-');
   }));
 
+Deno.test("a counter that came with a record is never given out again, for any key", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.plant(1, record("other", 900, { nodeID: "x.1" }));
+    assertEquals((await cluster.put(1, "k", "v")).slice(0, 5), '"901-');
+  }));
+
 Deno.test("a record that arrives late never shadows a newer one", () =>
   InProcessCluster.run({}, async (cluster) => {
     await cluster.plant(1, record("k", 9, { nodeID: "x.1", value: "new" }));

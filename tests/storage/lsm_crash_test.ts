@@ -12,6 +12,7 @@ import { assert, assertEquals } from "@std/assert";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
 import { SeededRandom } from "../../src/simulation/random_streams.ts";
 import { VirtualDisk } from "../../src/simulation/virtual_disk.ts";
+import { MANIFEST_NAME } from "../../src/storage/file_names.ts";
 import { LsmStore } from "../../src/storage/lsm_store.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { DATA, META, type Mutation, type Store } from "../../src/storage/store.ts";
@@ -55,10 +56,10 @@ interface Progress {
   underWay: Mutation[][];
 }
 
-async function open(device: VirtualDisk): Promise<LsmStore> {
+async function open(device: VirtualDisk, directory = DIRECTORY): Promise<LsmStore> {
   const disk = device.mount(new ProcessLife());
   return await LsmStore.open({
-    directory: DIRECTORY,
+    directory,
     clock: new InstantClock(),
     disk,
     memtableBytes: 700,
@@ -151,6 +152,35 @@ Deno.test("LsmStore: what was answered survives a power failure at every disk op
   }
   assert(points >= POINTS_MIN, `only ${points} crash points`);
   assert(kinds.none > 0 && kinds.some > 0, "both fates of what was under way were seen");
+});
+
+Deno.test("LsmStore.checkpoint(): power that fails meanwhile leaves a copy that is whole, or none", async () => {
+  let whole = 0;
+  let points = 0;
+  for (let isOver = false; !isOver; points++) {
+    for (let seed = 0; seed < SEEDS; seed++) {
+      const device = new VirtualDisk({ random: new SeededRandom(points * SEEDS + seed, "disk") });
+      const store = await open(device);
+      for (let counter = 1; counter <= 20; counter++) {
+        await store.apply([put(`k${counter}`, counter)]);
+      }
+      await store.flush();
+      const expected = contents(store);
+      device.crashAtOperation(device.operations + points + 1);
+      await store.checkpoint("copy").catch(() => {});
+      isOver = !device.crashed;
+      device.crash();
+      const where = `operation ${points}, seed ${seed}`;
+      const isThere = device.files().some(({ path }) => path === `copy/${MANIFEST_NAME}`);
+      assert(isThere || !isOver, `${where}: it was answered for and is not there`);
+      if (!isThere) continue;
+      const copy = await open(device, "copy");
+      assertEquals(contents(copy), expected, where);
+      await copy.close();
+      whole++;
+    }
+  }
+  assert(points > 5 && whole > SEEDS, `${whole} copies after ${points} operations`);
 });
 
 function isData({ keyspace }: Mutation): boolean {

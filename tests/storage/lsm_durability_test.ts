@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock, TimerID } from "../../src/platform/clock.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
+import { ProcessLife } from "../../src/simulation/process_life.ts";
 import { put, scanAll } from "./store_conformance.ts";
 import { VirtualStore } from "./virtual_store.ts";
 
@@ -58,6 +59,34 @@ Deno.test("LsmStore, interval: answers without an fsync, and makes one for all o
   assertEquals(store.statistics().syncsTotal, before + 1);
   await clock.advance(10 * INTERVAL_MS);
   assertEquals(store.statistics().syncsTotal, before + 1, "none where nothing was written");
+});
+
+Deno.test("LsmStore, interval: what is written during an fsync waits for the next one", async () => {
+  const subject = new VirtualStore();
+  const clock = new HandClock();
+  const disk = subject.device.mount(new ProcessLife());
+  const openAppend = disk.openAppend.bind(disk);
+  let device = Promise.resolve();
+  disk.openAppend = (...args) => {
+    const file = openAppend(...args);
+    const sync = file.sync.bind(file);
+    file.sync = () => Promise.all([sync(), device]).then(() => {});
+    return file;
+  };
+  const durability = { mode: "interval", ms: INTERVAL_MS } as const;
+  const store = await subject.open({ clock, disk, durability });
+  const before = store.statistics().syncsTotal;
+  await store.apply([put("a", 1)]);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  device = promise;
+  await clock.advance(INTERVAL_MS);
+  await store.apply([put("b", 2)]);
+  resolve();
+  await clock.advance(0);
+  await clock.advance(INTERVAL_MS);
+  assertEquals(store.statistics().syncsTotal, before + 2);
+  subject.device.crash();
+  assertEquals(scanAll(await subject.open()).map(({ key }) => key), ["a", "b"]);
 });
 
 Deno.test("LsmStore, interval and os: a power failure takes a suffix of whole batches", async () => {

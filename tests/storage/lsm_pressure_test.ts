@@ -83,6 +83,25 @@ Deno.test("LsmStore: while a flush hangs writes wait, then are refused, and none
   await store.close();
 });
 
+Deno.test("LsmStore: of several memtables that wait for their flush the newest has the say", async () => {
+  const subject = new VirtualStore();
+  const { disk, open } = gatedDisk(subject.device.mount(), { tableBytesMin: 0 });
+  const store = await subject.open({ disk });
+  const flushing: Promise<void>[] = [];
+  for (const counter of [1, 5]) {
+    await store.apply([put("a", counter)]);
+    flushing.push(store.flush());
+    await turns();
+  }
+  const newest = () => [store.get(DATA, "a")?.counter, ...scanAll(store).map((r) => r.counter)];
+  assertEquals(newest(), [5, 5]);
+  assertEquals(await store.apply([put("a", 3)]), [{ counter: 5, nodeID: "n1.aa" }]);
+  open();
+  await Promise.all(flushing);
+  assertEquals(newest(), [5, 5]);
+  await store.close();
+});
+
 Deno.test("LsmStore: while compaction hangs writes are slowed, then wait, and go on after it", async () => {
   const subject = new VirtualStore();
   // A flush writes less than this, a compaction of four runs more.

@@ -17,15 +17,15 @@ export class Explorer {
   readonly #key = byId<HTMLInputElement>("key");
   readonly #value = byId<HTMLTextAreaElement>("value");
   readonly #result = byId("result");
-  /** A key that is no text, until the field is edited. */
-  #bytesKey: JsonKey | undefined;
+  /** A key that was chosen, until the field is edited: the field can hold neither bytes nor line ends. */
+  #chosen: JsonKey | undefined;
   /** Counts requests: an answer that was overtaken is not shown. */
   #latest = 0;
 
   constructor(ring: RingFigure, colourOf: (name: string) => number) {
     this.#ring = ring;
     this.#colourOf = colourOf;
-    this.#key.addEventListener("input", () => this.#bytesKey = undefined);
+    this.#key.addEventListener("input", () => this.#chosen = undefined);
     byId("explorer").addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#run("PUT");
@@ -37,13 +37,13 @@ export class Explorer {
   /** Shows a key that was chosen elsewhere. */
   open(key: JsonKey): void {
     this.#key.value = labelOf(key);
-    this.#bytesKey = "kb" in key ? key : undefined;
+    this.#chosen = key;
     void this.#run("GET");
     byId("explorer-title").scrollIntoView({ block: "nearest" });
   }
 
   async #run(method: "PUT" | "GET" | "DELETE"): Promise<void> {
-    const key = this.#bytesKey ?? { k: this.#key.value };
+    const key = this.#chosen ?? { k: this.#key.value };
     if ("k" in key && key.k === "") {
       this.#say("A key has at least one byte: type one first", "bad");
       return this.#key.focus();

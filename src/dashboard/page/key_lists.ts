@@ -8,44 +8,38 @@ import { amount, plural } from "./format.ts";
 const PAGE_KEYS = 8;
 const HOT_KEYS = 6;
 
+type Cursor = Pick<KeyPage, "next" | "nextb">;
+
 /** Browses by prefix. */
 export function browseKeys(open: (key: JsonKey) => void): void {
   const prefix = byId<HTMLInputElement>("prefix");
   const first = byId<HTMLButtonElement>("first");
   const next = byId<HTMLButtonElement>("next");
-  let asked = "";
-  let page = 0;
-  let cursor: Pick<KeyPage, "next" | "nextb"> = {};
-  const show = async (after: Pick<KeyPage, "next" | "nextb">) => {
+  let shown = { prefix: "", page: 0, cursor: {} as Cursor };
+  /** Counts requests: an answer that was overtaken is not shown. */
+  let latest = 0;
+  const show = async (prefix: string, page: number, after: Cursor) => {
+    const turn = ++latest;
     try {
-      const { keys, next: text, nextb } = await listKeys(asked, after, PAGE_KEYS);
+      const { keys, ...cursor } = await listKeys(prefix, after, PAGE_KEYS);
+      if (turn !== latest) return;
+      shown = { prefix, page, cursor };
       byId("keys").replaceChildren(...keys.map((key) => h("li", {}, keyButton(key, open))));
-      cursor = {
-        ...(text === undefined ? {} : { next: text }),
-        ...(nextb === undefined ? {} : { nextb }),
-      };
       first.disabled = page === 1;
-      next.disabled = text === undefined && nextb === undefined;
+      next.disabled = cursor.next === undefined && cursor.nextb === undefined;
       setText(byId("page"), keys.length === 0 ? "No keys" : `Page ${page}`);
     } catch (error) {
+      if (turn !== latest) return;
       setText(byId("page"), error instanceof Error ? error.message : String(error));
     }
   };
-  const begin = () => {
-    asked = prefix.value;
-    page = 1;
-    void show({});
-  };
   byId("browse").addEventListener("submit", (event) => {
     event.preventDefault();
-    begin();
+    void show(prefix.value, 1, {});
   });
-  first.addEventListener("click", begin);
-  next.addEventListener("click", () => {
-    page++;
-    void show(cursor);
-  });
-  begin();
+  first.addEventListener("click", () => void show(shown.prefix, 1, {}));
+  next.addEventListener("click", () => void show(shown.prefix, shown.page + 1, shown.cursor));
+  void show(prefix.value, 1, {});
 }
 
 /** Shows which keys are asked for most, on all nodes together. */

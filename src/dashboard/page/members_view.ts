@@ -32,6 +32,7 @@ export class MembersView {
   readonly #links = byId("links");
   #control: Control | undefined;
   #status: ClusterStatus | undefined;
+  #event: ClusterEvent | undefined;
   #shownActions = "";
 
   constructor(colourOf: (name: string) => number) {
@@ -46,6 +47,8 @@ export class MembersView {
   /** How the processes stand, as their control knows it. */
   setStatus(status: ClusterStatus): void {
     this.#status = status;
+    // Where the node of this page stands still, no event comes that would tell.
+    if (this.#event !== undefined) this.#showStates(this.#event);
     this.#drawActions();
   }
 
@@ -56,9 +59,10 @@ export class MembersView {
 
   /** Shows an event. */
   update(event: ClusterEvent, point: Point): void {
+    this.#event = event;
+    this.#showStates(event);
     for (const member of event.members) {
       const row = this.#rowOf(member.name);
-      this.#showState(row, member, event);
       const { sample } = member;
       setText(row.figures.owns, percent(member.ownership));
       setText(
@@ -72,12 +76,15 @@ export class MembersView {
     this.#drawActions();
   }
 
-  #showState(row: Row, member: WatchedMember, event: ClusterEvent): void {
-    const process = this.#status?.nodes.find(({ name }) => name === member.name)?.state;
-    const [text, look] = stateOf(member, process);
-    setText(row.state, text);
-    row.state.className = `badge ${look}`;
-    setText(row.progress, progressOf(member, event));
+  #showStates(event: ClusterEvent): void {
+    for (const member of event.members) {
+      const row = this.#rowOf(member.name);
+      const process = this.#status?.nodes.find(({ name }) => name === member.name)?.state;
+      const [text, look] = stateOf(member, process);
+      setText(row.state, text);
+      row.state.className = `badge ${look}`;
+      setText(row.progress, progressOf(member, event));
+    }
   }
 
   #rowOf(name: string): Row {

@@ -111,7 +111,8 @@ class OwnSpans implements Tracing {
       if (flags !== undefined) return (flags & TraceFlags.SAMPLED) !== 0 ? parent : undefined;
     }
     if (Math.random() >= this.#ratio) return undefined;
-    return new URL(request.url).pathname.startsWith("/internal/") ? undefined : ROOT_CONTEXT;
+    const isInternal = URL.parse(request.url)?.pathname.startsWith("/internal/") ?? false;
+    return isInternal ? undefined : ROOT_CONTEXT;
   }
 
   async #record(request: Request, parent: Context, handler: Handler): Promise<Response> {

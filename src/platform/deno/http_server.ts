@@ -16,6 +16,9 @@ export interface HttpServerOptions {
   admits?: (headers: Headers) => boolean;
 }
 
+/** Pause before the address is bound anew: others may let go of files meanwhile. */
+const REBIND_MS = 100;
+
 /**
  * An HTTP server that is bound at once and answers 503 until it is given a handler, so that a node
  * can learn its real port before it opens (and nobody else can take the port meanwhile).
@@ -25,26 +28,24 @@ export interface HttpServerOptions {
  * proxy belongs in front. Bodies are bounded and timed by whoever reads them.
  */
 export class HttpServer {
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #hostname: string;
+  readonly #log: Log;
   readonly #sockets: SocketServer;
+  #server: Deno.HttpServer<Deno.NetAddr>;
   #handler: Handler = notReady;
+  #isClosing = false;
 
   private constructor({ hostname, port, log, admits = () => false }: HttpServerOptions) {
-    const onError = (error: unknown): Response => {
-      log.error("request.crashed", { error });
-      return problem(500, "internal", "The node could not answer this request");
-    };
+    this.#hostname = hostname;
+    this.#log = log;
     this.#sockets = new SocketServer(async (request) => {
       try {
         return await this.#handler(request);
       } catch (error) {
-        return onError(error);
+        return this.#onError(error);
       }
     }, admits);
-    this.#server = Deno.serve(
-      { hostname, port, onListen() {}, onError },
-      (request) => this.#sockets.accept(request) ?? this.#handler(request),
-    );
+    this.#server = this.#serve(port);
   }
 
   /**
@@ -83,6 +84,7 @@ export class HttpServer {
    * @returns Whether everything under way has ended.
    */
   async close(graceMs: number): Promise<boolean> {
+    this.#isClosing = true;
     const { promise: tooLate, resolve } = Promise.withResolvers<boolean>();
     const timer = setTimeout(() => resolve(false), graceMs);
     // A server that shuts down cuts its sockets, whatever is under way there.
@@ -90,6 +92,44 @@ export class HttpServer {
     const complete = await Promise.race([drained, tooLate]);
     clearTimeout(timer);
     return complete;
+  }
+
+  #serve(port: number): Deno.HttpServer<Deno.NetAddr> {
+    const server = Deno.serve(
+      {
+        hostname: this.#hostname,
+        port,
+        onListen() {},
+        onError: (error) => this.#onError(error),
+      },
+      (request) => this.#sockets.accept(request) ?? this.#handler(request),
+    );
+    server.finished.catch((error) => this.#serveAnew(error));
+    return server;
+  }
+
+  /**
+   * The runtime gives a server up when it cannot take a connection, as when the process may hold no
+   * more files. What that server holds is let go of, which makes room.
+   */
+  async #serveAnew(error: unknown): Promise<void> {
+    this.#log.error("accept.failed", { error });
+    const { port } = this;
+    await this.#server.shutdown().catch(() => {}); // it has ended, well or not
+    while (!this.#isClosing) {
+      await new Promise((resolve) => setTimeout(resolve, REBIND_MS));
+      try {
+        if (!this.#isClosing) this.#server = this.#serve(port);
+        return;
+      } catch (error) {
+        this.#log.error("listen.failed", { error });
+      }
+    }
+  }
+
+  #onError(error: unknown): Response {
+    this.#log.error("request.crashed", { error });
+    return problem(500, "internal", "The node could not answer this request");
   }
 }
 

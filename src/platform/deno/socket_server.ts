@@ -46,8 +46,8 @@ export class SocketServer {
   accept(request: Request): Response | undefined {
     // Headers are looked at last: Deno makes them when somebody does.
     if (!request.url.endsWith(SOCKET_PATH)) return undefined;
-    const { origin, pathname } = new URL(request.url);
-    if (pathname !== SOCKET_PATH || this.#isClosed) return undefined;
+    const url = URL.parse(request.url);
+    if (url?.pathname !== SOCKET_PATH || this.#isClosed) return undefined;
     const { headers } = request;
     if (headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined;
     // Only browsers say where they come from, and no page has any business here.
@@ -60,7 +60,7 @@ export class SocketServer {
     }
     const { socket, response } = upgrade;
     socket.binaryType = "arraybuffer";
-    const connection = new Connection(socket, origin, this.#handler);
+    const connection = new Connection(socket, url.origin, this.#handler);
     socket.onopen = () => {
       this.#connections.add(connection);
       if (this.#isClosed) socket.close();

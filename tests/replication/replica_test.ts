@@ -1,0 +1,60 @@
+/** The one door through which records come in and collected tombstones leave. */
+import { assertEquals } from "@std/assert";
+import type { Clock } from "../../src/platform/clock.ts";
+import { Horizon } from "../../src/replication/horizon.ts";
+import { LamportClock } from "../../src/replication/lamport_clock.ts";
+import { LocalState } from "../../src/replication/local_state.ts";
+import { Replica } from "../../src/replication/replica.ts";
+import { MemoryStore } from "../../src/storage/memory_store.ts";
+import { inWorld } from "../support/in_world.ts";
+import { keyOf, record } from "../support/records.ts";
+
+const OLD = record("k", 3);
+const TOMBSTONE = record("k", 5, { value: undefined });
+
+/** A replica that holds `TOMBSTONE`, on a store that takes its time as a disk does. */
+async function replicaWithTombstone(clock: Clock): Promise<Replica> {
+  const store = new MemoryStore();
+  const state = new LocalState(store);
+  const lamport = await LamportClock.open(state, 0);
+  const horizon = new Horizon(state);
+  const apply = store.apply.bind(store);
+  store.apply = (mutations) => Promise.resolve().then(() => apply(mutations));
+  const replica = new Replica({ store, clock, lamport, horizon, onStored() {} });
+  await replica.apply([TOMBSTONE]);
+  return replica;
+}
+
+Deno.test("Replica: a key is gone from when its tombstone begins to be erased: nothing old slips in behind", () =>
+  inWorld(async ({ clock }) => {
+    const replica = await replicaWithTombstone(clock);
+    const collecting = replica.collect([TOMBSTONE]);
+    assertEquals(await replica.apply([OLD]), [{ horizon: 5 }]);
+    await collecting;
+    assertEquals(replica.get(keyOf("k")), undefined);
+    const again = record("k", 9);
+    await replica.apply([again]);
+    const { counter, nodeID } = again;
+    assertEquals(await replica.apply([OLD]), [{ counter, nodeID }], "it is there again");
+  }));
+
+Deno.test("Replica: below the horizon only a fence of now is believed", () =>
+  inWorld(async ({ clock }) => {
+    const replica = await replicaWithTombstone(clock);
+    await replica.collect([TOMBSTONE]);
+    for (const fence of [undefined, 0, 4]) {
+      assertEquals(await replica.apply([OLD], fence), [{ horizon: 5 }], `${fence}`);
+    }
+    assertEquals(await replica.apply([OLD], 5), ["stored"]);
+  }));
+
+Deno.test("Replica: an answer has a bound, but always room for one record; the others are to be asked for again", () =>
+  inWorld(async ({ clock }) => {
+    const replica = await replicaWithTombstone(clock);
+    const large = ["a", "b"].map((key) => record(key, 7, { value: "v".repeat(2 ** 21) }));
+    await replica.apply(large);
+    const ask = (...keys: string[]) =>
+      replica.answer(keys.map((key) => ({ key: keyOf(key), have: undefined })));
+    assertEquals(ask("none", "a", "b"), ["absent", replica.get(keyOf("a"))!, "again"]);
+    assertEquals(ask("b"), [replica.get(keyOf("b"))!]);
+  }));
