@@ -214,6 +214,22 @@ export class ConvergeNode {
           ),
         );
       },
+      onOtherCluster: (seed) => {
+        this.#failure.resolve(
+          new ConvergeError(
+            "bad_config",
+            `Cannot join ${seed}: it is of another cluster than others that --peers names`,
+          ),
+        );
+      },
+      onTwin: ({ origin }) => {
+        this.#failure.resolve(
+          new ConvergeError(
+            "name_taken",
+            `Cannot go on as ${selfName}: another node of that name runs at ${origin}`,
+          ),
+        );
+      },
       onOldCopy: () => void this.#onOldCopy().catch(() => {}), // a store that fails stops it, too
     });
     this.#refill = new Refill({

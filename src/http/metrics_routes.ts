@@ -85,11 +85,11 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
       dropped,
     ]];
   });
-  gauge(
-    "converge_hints_waiting",
-    "Hints that wait for their owner.",
-    () => Object.entries(options.hints.counts().waiting).map(([peer, count]) => [{ peer }, count]),
-  );
+  gauge("converge_hints_waiting", "Hints that wait for their owner.", () => {
+    const { waiting } = options.hints.counts();
+    const peers = gossip.members.filter(({ name }) => name !== gossip.self.name);
+    return peers.map(({ name }) => [{ peer: name }, waiting[name] ?? 0]); // one that comes and goes has no rate
+  });
   const help = "Rounds of anti-entropy, by outcome; put_off: waited for fewer writes.";
   counter("converge_anti_entropy_rounds_total", help, () => {
     const { rounds, roundsEqual, roundsFailed, roundsPutOff } = options.antiEntropy.counts;

@@ -20,6 +20,7 @@ const STATUS: Record<ErrorCode, number> = {
   data_locked: 500,
   wrong_data: 500,
   old_copy: 500,
+  name_taken: 500,
   bad_config: 500,
   closed: 503,
   invariant: 500,

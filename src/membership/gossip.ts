@@ -24,6 +24,12 @@ export const MEMBERS_MAX = 4_096;
 /** Peers that a tick sends to. */
 const FANOUT = 3;
 
+/**
+ * Times that one start of another life of this node may outrank what this node says. One that is dead
+ * does not answer: it is outranked once, and some more often where views of it differ.
+ */
+const RIVAL_ANSWERS_MAX = 3;
+
 /** A node's view of the cluster, as sent. */
 export interface GossipMessage {
   /** Name of the sender. */
@@ -49,6 +55,12 @@ export interface GossipOptions {
   random: Random;
 }
 
+/** The other life of this node that outranked it last. */
+interface Rival {
+  readonly member: Member;
+  readonly answers: number;
+}
+
 /** One node's membership state. */
 export class Gossip {
   readonly #random: Random;
@@ -64,6 +76,7 @@ export class Gossip {
   #self: Member;
   #rejoined = false;
   #isOldCopy = false;
+  #rival: Rival | undefined;
   #version = 0;
 
   constructor(options: GossipOptions) {
@@ -153,15 +166,44 @@ export class Gossip {
   }
 
   /**
-   * What to do about a view. Nodes that were started with other options would own and count otherwise:
-   * one that is new here is not taken in, and where this node is the new one it must stop.
+   * Another node that runs under this one's name. Each would count itself as the owner that the
+   * others ask at the other's address: one must end.
    */
-  reactionTo({ from, members, options }: GossipMessage): "merge" | "ignore" | "stop" {
+  get twin(): Member | undefined {
+    const { member, answers } = this.#rival ?? { answers: 0 };
+    return answers < RIVAL_ANSWERS_MAX ? undefined : member;
+  }
+
+  /** What to do about a view. */
+  reactionTo(message: GossipMessage): "merge" | "ignore" | "stop" | "other_cluster" {
+    const reaction = this.#reactionToOptions(message);
+    return reaction === "merge" && this.#isOfAnotherCluster(message) ? "other_cluster" : reaction;
+  }
+
+  /**
+   * Nodes that were started with other options would own and count otherwise: one that is new here is
+   * not taken in, and where this node is the new one it must stop.
+   */
+  #reactionToOptions({ from, members, options }: GossipMessage): "merge" | "ignore" | "stop" {
     if (options === undefined || isSame(options, this.#shared)) return "merge";
     const isSenderNormal = members.find(({ name }) => name === from)?.status === "normal";
     if (this.#self.status === "normal") return isSenderNormal ? "merge" : "ignore";
     const isForming = this.members.every(({ status }) => status !== "normal");
     return isSenderNormal || isForming ? "stop" : "ignore";
+  }
+
+  /**
+   * Members are never removed, so two views of one cluster share one. Who is new does not tell: it may
+   * have spoken to two clusters.
+   */
+  #isOfAnotherCluster({ members }: GossipMessage): boolean {
+    const isNormal = ({ status }: Member) => status === "normal";
+    const isShared = (member: Member) => {
+      const own = this.#members.get(member.name);
+      return own?.nodeID === member.nodeID && (isNormal(own) || isNormal(member));
+    };
+    return members.some(isNormal) && [...this.#members.values()].some(isNormal) &&
+      !members.some(isShared);
   }
 
   /**
@@ -234,12 +276,23 @@ export class Gossip {
     const same = member.nodeID === this.#self.nodeID &&
       member.incarnation === this.#self.incarnation;
     if (same || !isNewerStatement(member, { ...this.#self, heartbeat: -1 })) return;
+    this.#outrankedBy(member);
+    if (this.twin !== undefined) return; // the other one has the last word, and goes on
     // At the bound of incarnations, which no honest life reaches, the heartbeat has to do.
     const heartbeat = member.incarnation < STATEMENT_MAX
       ? this.#self.heartbeat
       : Math.max(this.#self.heartbeat, member.heartbeat + 1);
     this.#setSelf({ incarnation: member.incarnation + 1, heartbeat });
     this.#version++;
+  }
+
+  /** Earlier versions tell of no starts, without which one life that started often looks like many words. */
+  #outrankedBy(member: Member): void {
+    if (member.nodeID === this.#self.nodeID || member.starts === 0) return;
+    const before = this.#rival;
+    const isSame = before?.member.nodeID === member.nodeID &&
+      before.member.starts === member.starts;
+    this.#rival = { member, answers: isSame ? before.answers + 1 : 1 };
   }
 
   /** Of its own last start a node hears nothing newer than what it says, unless two have that one. */

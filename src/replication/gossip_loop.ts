@@ -38,8 +38,12 @@ export interface GossipLoopOptions {
   onHeard(name: string): void;
   /** A member was started with other options, and this node is the one that is new. */
   onOtherOptions(message: GossipMessage): void;
+  /** A seed is of another cluster than what was heard of first, and this node is new in either. */
+  onOtherCluster(seed: string): void;
   /** What this node was started on is an old copy of its directory. Called more than once. */
   onOldCopy(): void;
+  /** Another node runs under this one's name. Called more than once. */
+  onTwin(twin: Member): void;
 }
 
 /** Who is to be asked about a node that is starting. */
@@ -87,6 +91,9 @@ export class GossipLoop {
   readonly #options: GossipLoopOptions;
   /** Seeds that refused the last connection. */
   readonly #refused = new Set<string>();
+  /** Seeds that have been told of as being of another cluster. */
+  readonly #otherClusters = new Set<string>();
+  readonly #isNew: boolean;
   #version = -1;
   #saving: Promise<void> | undefined;
   #saveAgain = false;
@@ -94,6 +101,7 @@ export class GossipLoop {
 
   constructor(options: GossipLoopOptions) {
     this.#options = options;
+    this.#isNew = options.gossip.self.status === "joining";
   }
 
   /** Seeds that nobody has been heard under and where certainly nobody listens now. */
@@ -169,15 +177,26 @@ export class GossipLoop {
     const { gossip, platform, onChange, onHeard } = this.#options;
     const reaction = gossip.reactionTo(message);
     if (reaction === "stop") this.#options.onOtherOptions(message);
+    if (reaction === "other_cluster" && viaSeed !== undefined) this.#onOtherCluster(viaSeed);
     if (reaction !== "merge") return;
     gossip.receive(message, platform.clock.monotonicMs(), viaSeed);
     if (gossip.isOldCopy) this.#options.onOldCopy();
+    if (gossip.twin !== undefined) this.#options.onTwin(gossip.twin);
     if (message.from !== gossip.self.name) onHeard(message.from);
     if (gossip.version === this.#version) return;
     this.#version = gossip.version;
     onChange();
     // What could not be saved is learned again after a restart.
     this.save().catch(() => {});
+  }
+
+  #onOtherCluster(seed: string): void {
+    const { gossip, platform, onOtherCluster } = this.#options;
+    // A new node has spoken to both: once it is normal, they would know each other by it.
+    if (this.#isNew && gossip.self.status !== "normal") return onOtherCluster(seed);
+    if (this.#otherClusters.has(seed)) return;
+    this.#otherClusters.add(seed);
+    platform.log.warn("gossip.other_cluster", { seed });
   }
 
   #message(): Uint8Array<ArrayBuffer> {

@@ -37,6 +37,9 @@ export interface HintCounts {
 }
 
 const DELIVERY_INTERVAL_MS = 500;
+
+/** A node may be away for days. */
+const TELLING_INTERVAL_MS = 60_000;
 const BATCH_RECORDS = 256;
 const BATCH_BYTES = 256 * 1024;
 /** Pause between two batches to one node, as a share of the time that a batch took: clients come first. */
@@ -53,6 +56,8 @@ interface Waiting {
   /** Monotonic time of the oldest hint, as far as this life of the node knows. */
   sinceMs: number;
   delivering: boolean;
+  /** When it was last told of as waiting; never, once all was delivered. */
+  toldMs: number;
   /**
    * Keys of hints that came since the last look through all. Looking through all is dear where many
    * were delivered a moment ago: the marks of what was erased lie in the way.
@@ -176,9 +181,12 @@ export class HintedHandoff {
       if (!this.#stopped && !waiting.backlog && waiting.recent.size === 0) {
         waiting.records = 0;
         waiting.bytes = 0;
+        waiting.toldMs = -Infinity;
       }
     } catch (error) {
       // Not there yet, or not ready: the next round tries again.
+      if (clock.monotonicMs() - waiting.toldMs < TELLING_INTERVAL_MS) return;
+      waiting.toldMs = clock.monotonicMs();
       log.info("hints.wait", { for: name, why: String(error) });
     } finally {
       waiting.delivering = false;
@@ -315,6 +323,7 @@ export class HintedHandoff {
         bytes: 0,
         sinceMs: this.#options.clock.monotonicMs(),
         delivering: false,
+        toldMs: -Infinity,
         recent: new Set(),
         backlog: false,
       };

@@ -204,13 +204,20 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     this.#context.onWriteFailed();
     this.#reject!(
       new ConvergeError(
-        this.#core?.answers.includes("overloaded") ? "overloaded" : "quorum_unreachable",
+        this.#isOverloaded() ? "overloaded" : "quorum_unreachable",
         `Cannot store on ${this.#request.quorum} owners: current count is ${
           this.#core?.stored ?? 0
         }`,
         { details: { ...this.receipt() } },
       ),
     );
+  }
+
+  /** A node that joins refuses as one that is overloaded does, and is not what the quorum is short of. */
+  #isOverloaded(): boolean {
+    const { countsForWrites } = this.#request.set;
+    return this.#core?.answers.some((answer, i) => answer === "overloaded" && countsForWrites[i]) ??
+      false;
   }
 
   /** Every owner has answered: an acked write leaves hints for those that do not have it. */

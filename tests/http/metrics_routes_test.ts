@@ -33,6 +33,7 @@ Deno.test("GET /metrics: requests by route and outcome, quorums, repairs and mem
     assertEquals(quorum("read", "failed"), 0);
     assertEquals(values.get('converge_member_up{member="node3"}'), 1);
     assertEquals(values.get("converge_ready"), 1);
+    assertEquals(values.get('converge_hints_waiting{peer="node3"}'), 0, "there to be drawn");
   });
 });
 

@@ -98,13 +98,46 @@ Deno.test("Gossip.isOldCopy: others heard of a later start of the same directory
   assert(isOldCopy(2, { starts: 2, incarnation: 3, heartbeat: 99 }), "what it never said");
 });
 
+Deno.test("Gossip.twin: another life that answers is alive, and only one of the two ends", () => {
+  const third = gossipOf(member("b"));
+  const [one, two] = ["a.1", "a.2"].map((nodeID) => gossipOf(member("a", { nodeID })));
+  const lives = [one!, two!];
+  for (let round = 0; round < 20; round++) {
+    for (const life of lives.filter(({ twin }) => twin === undefined)) {
+      life.tick();
+      third.receive(life.message(), 0);
+      life.receive(third.message(), 0);
+    }
+  }
+  const [ended] = lives.filter(({ twin }) => twin !== undefined);
+  assertEquals(lives.filter(({ twin }) => twin !== undefined).length, 1);
+  const [remaining] = lives.filter((life) => life !== ended);
+  assertEquals(ended!.twin!.nodeID, remaining!.self.nodeID);
+  assertEquals(third.member("a")!.nodeID, remaining!.self.nodeID);
+});
+
+Deno.test("Gossip.twin: a dead life of many starts, as different members remember it, is no twin", () => {
+  const wiped = gossipOf(member("a", { nodeID: "a.2" }));
+  for (let starts = 1; starts <= 20; starts++) {
+    const former = member("a", { starts, incarnation: 3 * starts });
+    for (let copy = 0; copy < 5; copy++) {
+      wiped.receive({ from: `b${copy}`, members: [former, member(`b${copy}`)] }, 0);
+    }
+  }
+  assertEquals(wiped.twin, undefined);
+  assert(wiped.self.incarnation > 60);
+});
+
 Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops, and is not taken in", () => {
   const reaction = (status: MemberStatus, sender: MemberStatus, known: MemberStatus) => {
     const gossip = gossipOf(member("a", { status }), {
       shared: { replication: 5, readQuorum: 3, writeQuorum: 3, virtualNodes: 100 },
       known: [member("c", { status: known })],
     });
-    return gossip.reactionTo(gossipOf(member("b", { status: sender })).message());
+    const other = gossipOf(member("b", { status: sender }), {
+      known: [member("c", { status: known })],
+    });
+    return gossip.reactionTo(other.message());
   };
   assertEquals(reaction("joining", "normal", "normal"), "stop");
   assertEquals(reaction("refilling", "normal", "normal"), "stop");
@@ -112,6 +145,39 @@ Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops,
   assertEquals(reaction("refilling", "joining", "normal"), "ignore");
   assertEquals(reaction("normal", "joining", "normal"), "ignore");
   assertEquals(reaction("normal", "normal", "normal"), "merge", "they know each other");
+});
+
+Deno.test("Gossip.reactionTo: two clusters stay two, of equal names or others, whoever spoke to both", () => {
+  const cluster = (tag: string, names: string[]) => {
+    const [self, ...known] = names.map((name) => member(name, { nodeID: `${name}.${tag}` }));
+    return gossipOf(self!, { known });
+  };
+  const one = cluster("1", ["a", "b", "c"]);
+  assertEquals(one.reactionTo(cluster("2", ["a", "b", "c"]).message()), "other_cluster");
+  assertEquals(one.reactionTo(cluster("2", ["d", "e"]).message()), "other_cluster");
+  const between = gossipOf(member("j", { status: "joining" }));
+  const two = cluster("2", ["d", "e"]);
+  for (const either of [one, two]) {
+    assertEquals(either.reactionTo(between.message()), "merge");
+    either.receive(between.message(), 0);
+  }
+  assertEquals(between.reactionTo(one.message()), "merge");
+  between.receive(one.message(), 0);
+  assertEquals(between.reactionTo(two.message()), "other_cluster");
+  assertEquals(two.reactionTo(between.message()), "other_cluster");
+});
+
+Deno.test("Gossip.reactionTo: views of one cluster, as it forms and as disks are replaced", () => {
+  const status = "joining" as const;
+  const first = gossipOf(member("a"), { known: [member("b", { status })] });
+  const second = gossipOf(member("b"), { known: [member("a", { status })] });
+  assertEquals(first.reactionTo(second.message()), "merge", "each knows itself only to be normal");
+  const away = gossipOf(member("c"), { known: [member("a"), member("b")] });
+  const others = gossipOf(member("a", { nodeID: "a.2" }), {
+    known: [member("b", { nodeID: "b.2" }), member("c")],
+  });
+  assertEquals(away.reactionTo(others.message()), "merge", "both others were replaced");
+  assertEquals(others.reactionTo(away.message()), "merge");
 });
 
 Deno.test("Gossip.setStatus: others take the new status", () => {

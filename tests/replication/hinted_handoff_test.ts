@@ -15,6 +15,7 @@ const HOUR_MS = 60 * 60 * 1000;
 async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: number } = {}) {
   const store = new MemoryStore();
   const received: string[] = [];
+  const told: string[] = [];
   const peer = {
     answer: (request: NetworkRequest): NetworkResponse => {
       const records = decodeFrames(request.body!);
@@ -32,7 +33,7 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
     new HintedHandoff({
       store,
       clock,
-      log: { info() {}, warn() {}, error() {} },
+      log: { info: (event) => void told.push(event), warn() {}, error() {} },
       linkTo: (name) => name === "node2" ? link : undefined,
       bytesMax: options.bytesMax ?? 1e6,
       ageMsMax: options.ageMsMax ?? 3 * HOUR_MS,
@@ -41,12 +42,32 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
     const scan = store.scan("hints-node2");
     return scan.next(1_000).map(({ key, counter }) => `${key}@${counter}`);
   };
-  return { store, peer, received, kept, hints: open(), open };
+  return { store, peer, received, told, kept, hints: open(), open };
 }
 
 const away = (): never => {
   throw new ConvergeError("timeout", "no answer");
 };
+
+Deno.test("HintedHandoff: a node that is away is told of at once and then once a minute, each time anew", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, told } = await handoff(clock);
+    const { answer } = peer;
+    hints.start(["node2"]);
+    for (const outage of [1, 2]) {
+      peer.answer = away;
+      hints.add("node2", record("a", outage));
+      await wait(1_000);
+      assertEquals(told, ["hints.wait"], `outage ${outage}`);
+      await wait(10 * 60_000);
+      assertEquals(told.length, 11, `outage ${outage}`);
+      peer.answer = answer;
+      await wait(30_000);
+      told.length = 0;
+    }
+    hints.stop();
+  });
+});
 
 Deno.test("HintedHandoff: a hint is delivered once, and then gone", async () => {
   await inWorld(async ({ clock, wait }) => {

@@ -158,6 +158,35 @@ Deno.test("an answer that is no answer is no ack", () =>
     assertEquals(problem.owners.filter(({ outcome }) => outcome === "stored").length, 1);
   }));
 
+Deno.test("a write that one owner stored is not called overloaded because a node that joins refused it", () => {
+  const members = [1, 2, 3, 4];
+  const options = {
+    nodes: 5,
+    start: members,
+    seedsOf: (i: number) => members.filter((other) => other !== i),
+  };
+  return InProcessCluster.run(options, async (cluster) => {
+    await cluster.ready();
+    cluster.kill(4);
+    await cluster.start(5);
+    await cluster.until("all know the one that joins", async () => {
+      const views = await Promise.all([1, 2, 3].map((i) => cluster.view(i)));
+      return views.every(({ members }) => members.length === 5);
+    });
+    const key = Array.from({ length: 99 }, (_, i) => `k${i}`).find((key) =>
+      [4, 5].every((i) => cluster.ownersOf(key).includes(i))
+    )!;
+    const answer = await cluster.call(1, "PUT", `/kv/${key}?explain=1`, { body: "v" });
+    const problem = await problemOf(answer, 503, "quorum-unreachable") as unknown as Receipt;
+    assertEquals(problem.owners.map(({ outcome }) => outcome).sort(), [
+      "overloaded",
+      "refused",
+      "stored",
+    ]);
+    assertEquals(problem.indeterminate, true);
+  });
+});
+
 /** Has a node take the first batch of records only. */
 function takeOneBatch(cluster: InProcessCluster, i: number): void {
   const { origin, life, process } = cluster.node(i);
