@@ -6,6 +6,7 @@
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
+import { Reminder } from "../platform/reminder.ts";
 import type { Key } from "../record/key.ts";
 import type { Store } from "../storage/store.ts";
 import type { ExchangeCounts, KeyExchange } from "./key_exchange.ts";
@@ -249,6 +250,7 @@ export class AntiEntropy {
 
   async #loop(): Promise<void> {
     const { clock, log } = this.#options;
+    const reminder = new Reminder(clock);
     while (!this.#stopped) {
       const startMs = clock.monotonicMs();
       const givenMs = this.#keyTree?.givenMs ?? 0;
@@ -278,7 +280,7 @@ export class AntiEntropy {
           failed = true;
           this.counts.roundsFailed++;
           const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
-          if (!usual && !this.#stopped) {
+          if (!usual && !this.#stopped && reminder.isDue()) {
             log.warn("anti_entropy.failed", { peer, why: String(error) });
           }
         }

@@ -6,6 +6,7 @@
 import { isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
+import { Reminder } from "../platform/reminder.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { joinFrames } from "../record/frame.ts";
 import { sizeOf } from "../record/record_line.ts";
@@ -37,9 +38,6 @@ export interface HintCounts {
 }
 
 const DELIVERY_INTERVAL_MS = 500;
-
-/** A node may be away for days. */
-const TELLING_INTERVAL_MS = 60_000;
 const BATCH_RECORDS = 256;
 const BATCH_BYTES = 256 * 1024;
 /** Pause between two batches to one node, as a share of the time that a batch took: clients come first. */
@@ -56,8 +54,8 @@ interface Waiting {
   /** Monotonic time of the oldest hint, as far as this life of the node knows. */
   sinceMs: number;
   delivering: boolean;
-  /** When it was last told of as waiting; never, once all was delivered. */
-  toldMs: number;
+  /** Until all was delivered. */
+  readonly reminder: Reminder;
   /**
    * Keys of hints that came since the last look through all. Looking through all is dear where many
    * were delivered a moment ago: the marks of what was erased lie in the way.
@@ -181,13 +179,11 @@ export class HintedHandoff {
       if (!this.#stopped && !waiting.backlog && waiting.recent.size === 0) {
         waiting.records = 0;
         waiting.bytes = 0;
-        waiting.toldMs = -Infinity;
+        waiting.reminder.end();
       }
     } catch (error) {
       // Not there yet, or not ready: the next round tries again.
-      if (clock.monotonicMs() - waiting.toldMs < TELLING_INTERVAL_MS) return;
-      waiting.toldMs = clock.monotonicMs();
-      log.info("hints.wait", { for: name, why: String(error) });
+      if (waiting.reminder.isDue()) log.info("hints.wait", { for: name, why: String(error) });
     } finally {
       waiting.delivering = false;
     }
@@ -323,7 +319,7 @@ export class HintedHandoff {
         bytes: 0,
         sinceMs: this.#options.clock.monotonicMs(),
         delivering: false,
-        toldMs: -Infinity,
+        reminder: new Reminder(this.#options.clock),
         recent: new Set(),
         backlog: false,
       };

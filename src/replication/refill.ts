@@ -5,6 +5,7 @@
 import { isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
+import { Reminder } from "../platform/reminder.ts";
 import { type Gossip } from "../membership/gossip.ts";
 import { nextStep } from "../membership/lifecycle.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
@@ -172,18 +173,20 @@ export class Refill {
 
   async #loop(): Promise<void> {
     const { gossip, clock, log } = this.#options;
+    const reminder = new Reminder(clock);
     let failures = 0;
     while (!this.#stopped && gossip.self.status !== "normal") {
       try {
         await this.#step();
         failures = 0;
+        reminder.end();
         await delay(clock, STEP_MS);
       } catch (error) {
         if (this.#stopped) return;
         const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
         // What passes by itself is no news, unless it does not pass.
         const lasts = ++failures % FAILURES_PER_WARNING === 0;
-        if (!usual || lasts) log.warn("refill.failed", { why: String(error) });
+        if (usual ? lasts : reminder.isDue()) log.warn("refill.failed", { why: String(error) });
         await delay(clock, RETRY_MS);
       }
     }

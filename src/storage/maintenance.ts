@@ -5,6 +5,7 @@
  */
 import { type ConvergeError, isConvergeError } from "../errors.ts";
 import { delay } from "../platform/clock.ts";
+import { Reminder } from "../platform/reminder.ts";
 import {
   AT_REST,
   compactionDebt,
@@ -192,12 +193,15 @@ export class Maintenance {
   }
 
   async #flushLoop(): Promise<void> {
+    const { clock, log } = this.#options;
+    const reminder = new Reminder(clock);
     // Ends later than it begins, also where there is nothing to do: `freeze` notes that it runs.
     await undefined;
     while (this.#frozen.length > 0 && !this.#isStopped) {
       try {
         await this.#flushOldest(this.#frozen[0]!);
         this.#flushError = undefined;
+        reminder.end();
       } catch (error) {
         if (isConvergeError(error, "disk_full")) this.#flushError = error;
         else this.#options.onFailure(error);
@@ -205,8 +209,9 @@ export class Maintenance {
       this.#announceProgress();
       if (this.#flushError === undefined) continue;
       if (this.#isClosing) break;
-      this.#options.log?.warn("storage.flush_waits", { reason: this.#flushError.message });
-      await delay(this.#options.clock, DISK_FULL_RETRY_MS);
+      const reason = this.#flushError.message;
+      if (reminder.isDue()) log?.warn("storage.flush_waits", { reason });
+      await delay(clock, DISK_FULL_RETRY_MS);
     }
     this.#flushing = undefined;
     this.#announceProgress();
@@ -242,6 +247,8 @@ export class Maintenance {
   }
 
   async #compactLoop(): Promise<void> {
+    const { clock, log } = this.#options;
+    const reminder = new Reminder(clock);
     let retryMs = DISK_FULL_RETRY_MS;
     await undefined;
     while (this.#compactAgain && !this.#isClosing && !this.#isStopped) {
@@ -250,13 +257,15 @@ export class Maintenance {
         if (await this.#repairOne() || await this.#compactOne()) this.#compactAgain = true;
         this.#compactionError = undefined;
         retryMs = DISK_FULL_RETRY_MS;
+        reminder.end();
       } catch (error) {
         this.#compactAgain = true;
         if (isConvergeError(error, "disk_full")) {
           this.#compactionError = error;
-          this.#options.log?.warn("storage.compaction_waits", { reason: error.message });
+          const reason = error.message;
+          if (reminder.isDue()) log?.warn("storage.compaction_waits", { reason });
           this.#announceProgress();
-          await delay(this.#options.clock, retryMs);
+          await delay(clock, retryMs);
           retryMs = Math.min(DISK_FULL_RETRY_MS_MAX, 2 * retryMs);
         } else if (!isConvergeError(error, "corrupt_file") || this.#damaged.size === 0) {
           // Damage is repaired in the next round; anything else is beyond repair.
