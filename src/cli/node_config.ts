@@ -22,6 +22,11 @@ export function nodeConfig(settings: NodeSettings, port: number): NodeConfig {
   });
 }
 
+/** Whether a node listens for other machines and tells them an address that only its own reaches. */
+export function isAdvertisedInVain({ host, advertise }: NodeSettings): boolean {
+  return WILDCARDS.has(host) && advertise === undefined;
+}
+
 /** Where somebody on this machine reaches a server that listens on `host`. */
 export function originOf(host: string, port: number): string {
   const reachable = WILDCARDS.has(host) ? "127.0.0.1" : host;

@@ -7,7 +7,7 @@ import { type Handler, HttpServer } from "../platform/deno/http_server.ts";
 import { SOCKET_PATH } from "../platform/deno/socket_message.ts";
 import type { Network } from "../platform/network.ts";
 import { MessageAuth, SIGNATURE_HEADER } from "../replication/message_auth.ts";
-import { nodeConfig, originOf } from "./node_config.ts";
+import { isAdvertisedInVain, nodeConfig, originOf } from "./node_config.ts";
 import type { NodeSettings } from "./node_options.ts";
 
 /** How long requests under way may take to finish at the end. */
@@ -59,6 +59,9 @@ export async function runNode(
   try {
     const config = nodeConfig(settings, server.port);
     const log = new DenoLog({ node: config.name, level: settings.logLevel });
+    if (isAdvertisedInVain(settings)) {
+      log.warn("advertise.in_vain", { advertise: config.advertise, option: "--advertise" });
+    }
     const platform = denoPlatform({
       log,
       traceRatio: settings.traceRatio,

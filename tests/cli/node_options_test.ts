@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DEFAULTS } from "../../src/config.ts";
 import { ConvergeError } from "../../src/errors.ts";
-import { nodeConfig } from "../../src/cli/node_config.ts";
+import { isAdvertisedInVain, nodeConfig } from "../../src/cli/node_config.ts";
 import { environmentName, NODE_OPTIONS, readNodeSettings } from "../../src/cli/node_options.ts";
 
 const none = () => undefined;
@@ -84,4 +84,12 @@ Deno.test("nodeConfig() derives name, URL and directory from the real port", () 
   assertEquals(everywhere.advertise, "http://127.0.0.1:4711");
   const six = nodeConfig(readNodeSettings({ host: "::1" }, none), 4711);
   assertEquals(six.advertise, "http://[::1]:4711");
+});
+
+Deno.test("isAdvertisedInVain(): a node that listens for others, and tells them 127.0.0.1", () => {
+  const inVain = (flags: Record<string, string>) =>
+    isAdvertisedInVain(readNodeSettings(flags, none));
+  assertEquals([inVain({ host: "0.0.0.0" }), inVain({ host: "::" })], [true, true]);
+  assertEquals([inVain({}), inVain({ host: "10.0.0.1" })], [false, false]);
+  assertEquals(inVain({ host: "0.0.0.0", advertise: "http://node1:8080" }), false);
 });
