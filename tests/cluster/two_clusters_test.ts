@@ -1,6 +1,6 @@
 /** A node is told of one of another cluster: a wrong line in a file. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { freePorts, TestCluster, TestNode } from "./harness.ts";
+import { runConverge, TestCluster, TestNode } from "./harness.ts";
 
 Deno.test("two clusters stay two when a node of one is told of a node of the other", async () => {
   await using one = await TestCluster.start(1);
@@ -27,11 +27,8 @@ Deno.test("a new node that is told of two clusters stops and says so", async () 
   await using other = new MisledNode(second, { name: "other", cwd: two.cwd });
   await other.start();
   await two.until("the other cluster serves", () => other.isReady());
-  const peers = `${first.url},${other.url}`;
-  const port = freePorts(1)[0]!;
-  await using between = new MisledNode({ name: "between", port }, { peers, cwd: one.cwd });
-  await between.start();
-  const { code, stderr } = await between.process!.end();
+  const args = ["--port", "0", "--id", "between", "--peers", `${first.url},${other.url}`];
+  const { code, stderr } = await runConverge(args, { cwd: one.cwd });
   assertEquals(code, 2, stderr);
   assertStringIncludes(stderr, "it is of another cluster than others that --peers names");
 });
