@@ -84,6 +84,8 @@ interface Identity {
   starts: number;
   /** Not in files of earlier versions. */
   layout?: RingLayout;
+  /** The node ID before data was lost, where there was one. */
+  formerID?: string | undefined;
 }
 
 /** One node. */
@@ -352,6 +354,7 @@ export class ConvergeNode {
         seeds: config.peers,
         resolvedSeeds: saved?.seeds ?? [],
         settled: saved?.settled ?? [],
+        formerID: identity.formerID,
         intervalMs: config.gossipIntervalMs,
         random: platform.random,
       });
@@ -547,7 +550,9 @@ async function openIdentity(
   const nodeID = existing === undefined || isAnotherLife
     ? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`
     : existing.nodeID;
-  const identity = { name: config.name, nodeID, starts: (existing?.starts ?? 0) + 1, layout };
+  const formerID = isAnotherLife ? existing?.nodeID : existing?.formerID;
+  const starts = (existing?.starts ?? 0) + 1;
+  const identity = { name: config.name, nodeID, starts, layout, formerID };
   await state.write(IDENTITY_DOCUMENT, identity);
   return identity;
 }

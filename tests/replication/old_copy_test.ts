@@ -84,3 +84,18 @@ Deno.test("old copy: where nobody could tell at the start it stops when it hears
     await cluster.ready();
     assertStringIncludes(await cluster.copy(3, "k") ?? "nothing", `"v":"v"`);
   }));
+
+Deno.test("old copy: one from before both others lost their disks is filled, too", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    const copy = await copied(cluster);
+    for (const i of [1, 2]) {
+      cluster.kill(i);
+      cluster.wipe(i);
+      await cluster.start(i);
+      await cluster.ready();
+    }
+    await startOn(cluster, copy);
+    await cluster.ready();
+    assertEquals(await cluster.get(3, "k"), "v");
+  }));
