@@ -4,10 +4,10 @@ import { parseGossipMessage } from "../membership/gossip.ts";
 import type { Member } from "../membership/member.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
+import { shuffled } from "../platform/random.ts";
 import { checkBody, requestChecksum } from "./body_checksum.ts";
 import { COUNTER_HEADER, FROM_HEADER, parseCounterHeader } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
-import { shuffled } from "../platform/random.ts";
 import type { MessageAuth } from "./message_auth.ts";
 import type { LocalState } from "./local_state.ts";
 
