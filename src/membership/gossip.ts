@@ -292,9 +292,13 @@ export class Gossip {
     this.#version++;
   }
 
-  /** Earlier versions tell of no starts, without which one life that started often looks like many words. */
+  /**
+   * Earlier versions tell of no starts, without which one life that started often looks like many words.
+   * What is at the bound nobody can outrank, so that it looks like an answer each time.
+   */
   #outrankedBy(member: Member): void {
     if (member.nodeID === this.#self.nodeID || member.starts === 0) return;
+    if (member.incarnation === STATEMENT_MAX) return;
     const before = this.#rival;
     const isSame = before?.member.nodeID === member.nodeID &&
       before.member.starts === member.starts;
