@@ -5,6 +5,7 @@ import type { Member } from "../membership/member.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
 import { shuffled } from "../platform/random.ts";
+import { Reminder } from "../platform/reminder.ts";
 import { checkBody, requestChecksum } from "./body_checksum.ts";
 import { COUNTER_HEADER, FROM_HEADER, parseCounterHeader } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
@@ -93,6 +94,8 @@ export class GossipLoop {
   readonly #refused = new Set<string>();
   /** Seeds that have been told of as being of another cluster. */
   readonly #otherClusters = new Set<string>();
+  /** Of those of another cluster that ask this node. */
+  readonly #reminder: Reminder;
   readonly #isNew: boolean;
   #version = -1;
   #saving: Promise<void> | undefined;
@@ -101,6 +104,7 @@ export class GossipLoop {
 
   constructor(options: GossipLoopOptions) {
     this.#options = options;
+    this.#reminder = new Reminder(options.platform.clock);
     this.#isNew = options.gossip.self.status === "joining";
   }
 
@@ -177,7 +181,7 @@ export class GossipLoop {
     const { gossip, platform, onChange, onHeard } = this.#options;
     const reaction = gossip.reactionTo(message);
     if (reaction === "stop") this.#options.onOtherOptions(message);
-    if (reaction === "other_cluster" && viaSeed !== undefined) this.#onOtherCluster(viaSeed);
+    if (reaction === "other_cluster") this.#onOtherCluster(message.from, viaSeed);
     if (reaction !== "merge") return;
     gossip.receive(message, platform.clock.monotonicMs(), viaSeed);
     if (gossip.isOldCopy) this.#options.onOldCopy();
@@ -190,8 +194,13 @@ export class GossipLoop {
     this.save().catch(() => {});
   }
 
-  #onOtherCluster(seed: string): void {
+  #onOtherCluster(from: string, seed: string | undefined): void {
     const { gossip, platform, onOtherCluster } = this.#options;
+    if (seed === undefined) {
+      // Perhaps it was of that one, and was started empty without seeds.
+      if (this.#reminder.isDue()) platform.log.warn("gossip.other_cluster", { from });
+      return;
+    }
     // A new node has spoken to both: once it is normal, they would know each other by it.
     if (this.#isNew && gossip.self.status !== "normal") return onOtherCluster(seed);
     if (this.#otherClusters.has(seed)) return;

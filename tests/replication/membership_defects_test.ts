@@ -262,3 +262,13 @@ Deno.test("two disks lost while the third node is away: it keeps what it has, an
     await cluster.ready();
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
   }));
+
+Deno.test("a first node that is started empty without --peers is told of the cluster that it was of", () =>
+  InProcessCluster.run({ seedsOf: (i) => i === 1 ? [] : [1] }, async (cluster) => {
+    cluster.kill(1);
+    cluster.wipe(1);
+    await cluster.start(1);
+    await cluster.wait(10_000);
+    assertEquals((await cluster.view(1)).members.length, 1);
+    for (const i of [1, 2]) assert(cluster.node(i).warnings.includes("gossip.other_cluster"));
+  }));
