@@ -69,6 +69,8 @@ const REAL_PARTS: NodeParts = {
 
 const IDENTITY_DOCUMENT = "identity";
 const TAG_DIGITS = 8;
+/** Lives that a node may lose before it meets the others again, and still be known by the first. */
+const FORMER_IDS_MAX = 16;
 /** How long a start waits for what other members say of this node. */
 const SELF_QUESTION_MS = 1_000;
 /** Milliseconds that a peer gets for an internal request, as a share of a client's deadline. */
@@ -84,8 +86,8 @@ interface Identity {
   starts: number;
   /** Not in files of earlier versions. */
   layout?: RingLayout;
-  /** The node ID before data was lost, where there was one. */
-  formerID?: string | undefined;
+  /** The last node IDs before data was lost. */
+  formerIDs?: string[];
 }
 
 /** One node. */
@@ -354,7 +356,7 @@ export class ConvergeNode {
         seeds: config.peers,
         resolvedSeeds: saved?.seeds ?? [],
         settled: saved?.settled ?? [],
-        formerID: identity.formerID,
+        formerIDs: identity.formerIDs ?? [],
         intervalMs: config.gossipIntervalMs,
         random: platform.random,
       });
@@ -550,9 +552,15 @@ async function openIdentity(
   const nodeID = existing === undefined || isAnotherLife
     ? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`
     : existing.nodeID;
-  const formerID = isAnotherLife ? existing?.nodeID : existing?.formerID;
-  const starts = (existing?.starts ?? 0) + 1;
-  const identity = { name: config.name, nodeID, starts, layout, formerID };
+  const formerIDs = [...existing?.formerIDs ?? []];
+  if (existing !== undefined && isAnotherLife) formerIDs.push(existing.nodeID);
+  const identity = {
+    name: config.name,
+    nodeID,
+    starts: (existing?.starts ?? 0) + 1,
+    layout,
+    formerIDs: formerIDs.slice(-FORMER_IDS_MAX),
+  };
   await state.write(IDENTITY_DOCUMENT, identity);
   return identity;
 }

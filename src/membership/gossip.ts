@@ -51,8 +51,8 @@ export interface GossipOptions {
   resolvedSeeds: Iterable<readonly [origin: string, name: string]>;
   /** Names that were `normal` before a restart; those of `known` that are need not be among them. */
   settled?: Iterable<string>;
-  /** The node ID under which this node was known before it lost its data. */
-  formerID?: string | undefined;
+  /** Node IDs under which this node may be known from before it lost its data. */
+  formerIDs?: Iterable<string>;
   intervalMs: number;
   random: Random;
 }
@@ -75,7 +75,7 @@ export class Gossip {
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
   readonly #settled: Set<string>;
-  readonly #formerID: string | undefined;
+  readonly #formerIDs: ReadonlySet<string>;
   #self: Member;
   #rejoined = false;
   #isOldCopy = false;
@@ -89,7 +89,7 @@ export class Gossip {
     this.#seeds = [...options.seeds].filter((seed) => seed !== options.self.origin);
     this.#resolvedSeeds = new Map(options.resolvedSeeds);
     this.#settled = new Set(options.settled);
-    this.#formerID = options.formerID;
+    this.#formerIDs = new Set(options.formerIDs);
     for (const member of options.known) this.#set(member);
     this.#self = options.self;
     this.#setSelf({});
@@ -198,13 +198,13 @@ export class Gossip {
 
   /**
    * Members are never removed, so two views of one cluster share one. Who is new does not tell: it may
-   * have spoken to two clusters. A node that lost its data is known by the node ID of before: all others
+   * have spoken to two clusters. A node that lost its data is known by a node ID of before: all others
    * that it remembers may have been replaced since.
    */
   #isOfAnotherCluster({ members }: GossipMessage): boolean {
     const isNormal = ({ status }: Member) => status === "normal";
     const isShared = (member: Member) => {
-      if (member.nodeID === this.#formerID && isNormal(member)) return true;
+      if (this.#formerIDs.has(member.nodeID) && isNormal(member)) return true;
       const own = this.#members.get(member.name);
       return own?.nodeID === member.nodeID && (isNormal(own) || isNormal(member));
     };

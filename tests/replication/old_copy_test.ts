@@ -85,17 +85,37 @@ Deno.test("old copy: where nobody could tell at the start it stops when it hears
     assertStringIncludes(await cluster.copy(3, "k") ?? "nothing", `"v":"v"`);
   }));
 
+/** Empties the disks of nodes 1 and 2, one after the other. */
+async function replaceBothOthers(cluster: InProcessCluster): Promise<void> {
+  for (const i of [1, 2]) {
+    cluster.kill(i);
+    cluster.wipe(i);
+    await cluster.start(i);
+    await cluster.ready();
+  }
+}
+
 Deno.test("old copy: one from before both others lost their disks is filled, too", () =>
   InProcessCluster.run(QUICK, async (cluster) => {
     await cluster.put(1, "k", "v");
     const copy = await copied(cluster);
-    for (const i of [1, 2]) {
-      cluster.kill(i);
-      cluster.wipe(i);
-      await cluster.start(i);
-      await cluster.ready();
-    }
+    await replaceBothOthers(cluster);
     await startOn(cluster, copy);
+    await cluster.ready();
+    assertEquals(await cluster.get(3, "k"), "v");
+  }));
+
+Deno.test("old copy: so is one that loses data more than once before it meets them", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    const copy = await copied(cluster);
+    await replaceBothOthers(cluster);
+    cluster.cutOff(3);
+    for (let loss = 1; loss <= 3; loss++) {
+      cluster.node(3).lastLoss = loss;
+      await startOn(cluster, loss === 1 ? copy : cluster.node(3).memory);
+    }
+    cluster.heal();
     await cluster.ready();
     assertEquals(await cluster.get(3, "k"), "v");
   }));
