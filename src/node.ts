@@ -86,8 +86,8 @@ interface Identity {
   starts: number;
   /** Not in files of earlier versions. */
   layout?: RingLayout;
-  /** The last node IDs before data was lost. */
-  formerIDs?: string[];
+  /** The last node IDs before data was lost, where it was. */
+  formerIDs?: string[] | undefined;
 }
 
 /** One node. */
@@ -526,6 +526,7 @@ async function isOldCopy({ state, config, platform, auth, saved }: {
   const heard = await heardOfSelf({
     name: config.name,
     members: saved.members,
+    seeds: config.peers,
     platform,
     auth,
     timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
@@ -559,7 +560,7 @@ async function openIdentity(
     nodeID,
     starts: (existing?.starts ?? 0) + 1,
     layout,
-    formerIDs: formerIDs.slice(-FORMER_IDS_MAX),
+    formerIDs: formerIDs.length === 0 ? undefined : formerIDs.slice(-FORMER_IDS_MAX),
   };
   await state.write(IDENTITY_DOCUMENT, identity);
   return identity;

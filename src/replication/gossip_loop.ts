@@ -52,12 +52,14 @@ export interface SelfQuestion {
   name: string;
   /** Members that it remembers, itself included. */
   members: readonly Member[];
+  /** Origins from the command line: members may have moved since. */
+  seeds: readonly string[];
   platform: Platform;
   auth: MessageAuth;
   timeoutMs: number;
 }
 
-/** Members that are asked about a node that is starting, at most: gossip has told many of it. */
+/** Members that are asked about a node that is starting, at most, and seeds: gossip has told many. */
 const ASKED_MAX = 16;
 
 /** Interval while this node is not settled yet: starting must not take seconds. */
@@ -71,12 +73,13 @@ const decoder = new TextDecoder();
  * says or answers anything: it might have been started on an old copy of its directory.
  */
 export async function heardOfSelf(question: SelfQuestion): Promise<Member[]> {
-  const { name, members, platform } = question;
-  const others = members.filter((member) => member.name !== name);
-  const asked = shuffled(platform.random, others).slice(0, ASKED_MAX);
+  const { name, members, seeds, platform } = question;
+  const remembered = members.filter((member) => member.name !== name).map(({ origin }) => origin);
+  const chosen = shuffled(platform.random, remembered).slice(0, ASKED_MAX);
+  const asked = [...new Set([...chosen, ...seeds.slice(0, ASKED_MAX)])];
   // Nobody is to take it for one that is there already: it says nothing of itself, and has no view.
   const body = encoder.encode(JSON.stringify({ from: name, members: [] }));
-  const answers = await Promise.all(asked.map(async ({ origin }) => {
+  const answers = await Promise.all(asked.map(async (origin) => {
     try {
       return (await exchange(question, { origin, body, headers: {} })).members;
     } catch (error) {

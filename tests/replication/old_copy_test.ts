@@ -1,5 +1,7 @@
 /** A node is started on an old copy of its directory, while the others went on. */
 import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "../../src/replication/gossip_loop.ts";
+import { LocalState } from "../../src/replication/local_state.ts";
 import type { MemoryStore } from "../../src/storage/memory_store.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 
@@ -118,4 +120,17 @@ Deno.test("old copy: so is one that loses data more than once before it meets th
     cluster.heal();
     await cluster.ready();
     assertEquals(await cluster.get(3, "k"), "v");
+  }));
+
+Deno.test("old copy: one from before the others moved to other addresses asks those that --peers names", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    const copy = await copied(cluster);
+    const { nodeID } = cluster.node(3).process!;
+    const state = new LocalState(copy);
+    const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT)!;
+    const members = saved.members.map((member) => ({ ...member, origin: "http://gone:8080" }));
+    await state.write(MEMBERSHIP_DOCUMENT, { ...saved, members });
+    await startOn(cluster, copy);
+    assertNotEquals(cluster.node(3).process!.nodeID, nodeID);
+    await cluster.ready();
   }));
