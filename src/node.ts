@@ -69,6 +69,8 @@ const REAL_PARTS: NodeParts = {
 
 const IDENTITY_DOCUMENT = "identity";
 const TAG_DIGITS = 8;
+/** Lives that a node may lose before it meets the others again, and still be known by the first. */
+const FORMER_IDS_MAX = 16;
 /** How long a start waits for what other members say of this node. */
 const SELF_QUESTION_MS = 1_000;
 /** Milliseconds that a peer gets for an internal request, as a share of a client's deadline. */
@@ -84,6 +86,8 @@ interface Identity {
   starts: number;
   /** Not in files of earlier versions. */
   layout?: RingLayout;
+  /** The last node IDs before data was lost, where it was. */
+  formerIDs?: string[] | undefined;
 }
 
 /** One node. */
@@ -352,6 +356,7 @@ export class ConvergeNode {
         seeds: config.peers,
         resolvedSeeds: saved?.seeds ?? [],
         settled: saved?.settled ?? [],
+        formerIDs: identity.formerIDs ?? [],
         intervalMs: config.gossipIntervalMs,
         random: platform.random,
       });
@@ -521,6 +526,7 @@ async function isOldCopy({ state, config, platform, auth, saved }: {
   const heard = await heardOfSelf({
     name: config.name,
     members: saved.members,
+    seeds: config.peers,
     platform,
     auth,
     timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
@@ -547,7 +553,15 @@ async function openIdentity(
   const nodeID = existing === undefined || isAnotherLife
     ? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`
     : existing.nodeID;
-  const identity = { name: config.name, nodeID, starts: (existing?.starts ?? 0) + 1, layout };
+  const formerIDs = [...existing?.formerIDs ?? []];
+  if (existing !== undefined && isAnotherLife) formerIDs.push(existing.nodeID);
+  const identity = {
+    name: config.name,
+    nodeID,
+    starts: (existing?.starts ?? 0) + 1,
+    layout,
+    formerIDs: formerIDs.length === 0 ? undefined : formerIDs.slice(-FORMER_IDS_MAX),
+  };
   await state.write(IDENTITY_DOCUMENT, identity);
   return identity;
 }

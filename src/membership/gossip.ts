@@ -51,6 +51,8 @@ export interface GossipOptions {
   resolvedSeeds: Iterable<readonly [origin: string, name: string]>;
   /** Names that were `normal` before a restart; those of `known` that are need not be among them. */
   settled?: Iterable<string>;
+  /** Node IDs under which this node may be known from before it lost its data. */
+  formerIDs?: Iterable<string>;
   intervalMs: number;
   random: Random;
 }
@@ -73,6 +75,7 @@ export class Gossip {
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
   readonly #settled: Set<string>;
+  readonly #formerIDs: ReadonlySet<string>;
   #self: Member;
   #rejoined = false;
   #isOldCopy = false;
@@ -86,6 +89,7 @@ export class Gossip {
     this.#seeds = [...options.seeds].filter((seed) => seed !== options.self.origin);
     this.#resolvedSeeds = new Map(options.resolvedSeeds);
     this.#settled = new Set(options.settled);
+    this.#formerIDs = new Set(options.formerIDs);
     for (const member of options.known) this.#set(member);
     this.#self = options.self;
     this.#setSelf({});
@@ -194,11 +198,13 @@ export class Gossip {
 
   /**
    * Members are never removed, so two views of one cluster share one. Who is new does not tell: it may
-   * have spoken to two clusters.
+   * have spoken to two clusters. A node that lost its data is known by a node ID of before: all others
+   * that it remembers may have been replaced since.
    */
   #isOfAnotherCluster({ members }: GossipMessage): boolean {
     const isNormal = ({ status }: Member) => status === "normal";
     const isShared = (member: Member) => {
+      if (this.#formerIDs.has(member.nodeID) && isNormal(member)) return true;
       const own = this.#members.get(member.name);
       return own?.nodeID === member.nodeID && (isNormal(own) || isNormal(member));
     };
@@ -286,9 +292,13 @@ export class Gossip {
     this.#version++;
   }
 
-  /** Earlier versions tell of no starts, without which one life that started often looks like many words. */
+  /**
+   * Earlier versions tell of no starts, without which one life that started often looks like many words.
+   * What is at the bound nobody can outrank, so that it looks like an answer each time.
+   */
   #outrankedBy(member: Member): void {
     if (member.nodeID === this.#self.nodeID || member.starts === 0) return;
+    if (member.incarnation === STATEMENT_MAX) return;
     const before = this.#rival;
     const isSame = before?.member.nodeID === member.nodeID &&
       before.member.starts === member.starts;

@@ -9,7 +9,7 @@
  * - A new name changes who owns what. While somebody does not know it, that somebody reads from the
  *   owners of before, so acks of the new node must not count. Not so where all nodes own everything
  *   (members <= N) and one joins, since majorities of n and of n + 1 meet; nor where the name was on
-  the ring before.
+ *   the ring before.
  * - A node that refilled from all normal members has every write that was acked by owners of before:
  *   each gives what it owns, and what it owned before members joined that are still on their way.
  * - No more than W - 1 disks may be lost at once. So where a majority of all members is new, nothing

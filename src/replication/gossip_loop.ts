@@ -4,10 +4,11 @@ import { parseGossipMessage } from "../membership/gossip.ts";
 import type { Member } from "../membership/member.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
+import { shuffled } from "../platform/random.ts";
+import { Reminder } from "../platform/reminder.ts";
 import { checkBody, requestChecksum } from "./body_checksum.ts";
 import { COUNTER_HEADER, FROM_HEADER, parseCounterHeader } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
-import { shuffled } from "../platform/random.ts";
 import type { MessageAuth } from "./message_auth.ts";
 import type { LocalState } from "./local_state.ts";
 
@@ -51,12 +52,14 @@ export interface SelfQuestion {
   name: string;
   /** Members that it remembers, itself included. */
   members: readonly Member[];
+  /** Origins from the command line: members may have moved since. */
+  seeds: readonly string[];
   platform: Platform;
   auth: MessageAuth;
   timeoutMs: number;
 }
 
-/** Members that are asked about a node that is starting, at most: gossip has told many of it. */
+/** Members that are asked about a node that is starting, at most, and seeds: gossip has told many. */
 const ASKED_MAX = 16;
 
 /** Interval while this node is not settled yet: starting must not take seconds. */
@@ -70,12 +73,13 @@ const decoder = new TextDecoder();
  * says or answers anything: it might have been started on an old copy of its directory.
  */
 export async function heardOfSelf(question: SelfQuestion): Promise<Member[]> {
-  const { name, members, platform } = question;
-  const others = members.filter((member) => member.name !== name);
-  const asked = shuffled(platform.random, others).slice(0, ASKED_MAX);
+  const { name, members, seeds, platform } = question;
+  const remembered = members.filter((member) => member.name !== name).map(({ origin }) => origin);
+  const chosen = shuffled(platform.random, remembered).slice(0, ASKED_MAX);
+  const asked = [...new Set([...chosen, ...seeds.slice(0, ASKED_MAX)])];
   // Nobody is to take it for one that is there already: it says nothing of itself, and has no view.
   const body = encoder.encode(JSON.stringify({ from: name, members: [] }));
-  const answers = await Promise.all(asked.map(async ({ origin }) => {
+  const answers = await Promise.all(asked.map(async (origin) => {
     try {
       return (await exchange(question, { origin, body, headers: {} })).members;
     } catch (error) {
@@ -93,6 +97,8 @@ export class GossipLoop {
   readonly #refused = new Set<string>();
   /** Seeds that have been told of as being of another cluster. */
   readonly #otherClusters = new Set<string>();
+  /** Of those of another cluster that ask this node. */
+  readonly #reminder: Reminder;
   readonly #isNew: boolean;
   #version = -1;
   #saving: Promise<void> | undefined;
@@ -101,6 +107,7 @@ export class GossipLoop {
 
   constructor(options: GossipLoopOptions) {
     this.#options = options;
+    this.#reminder = new Reminder(options.platform.clock);
     this.#isNew = options.gossip.self.status === "joining";
   }
 
@@ -177,7 +184,7 @@ export class GossipLoop {
     const { gossip, platform, onChange, onHeard } = this.#options;
     const reaction = gossip.reactionTo(message);
     if (reaction === "stop") this.#options.onOtherOptions(message);
-    if (reaction === "other_cluster" && viaSeed !== undefined) this.#onOtherCluster(viaSeed);
+    if (reaction === "other_cluster") this.#onOtherCluster(message.from, viaSeed);
     if (reaction !== "merge") return;
     gossip.receive(message, platform.clock.monotonicMs(), viaSeed);
     if (gossip.isOldCopy) this.#options.onOldCopy();
@@ -190,8 +197,13 @@ export class GossipLoop {
     this.save().catch(() => {});
   }
 
-  #onOtherCluster(seed: string): void {
+  #onOtherCluster(from: string, seed: string | undefined): void {
     const { gossip, platform, onOtherCluster } = this.#options;
+    if (seed === undefined) {
+      // Perhaps it was of that one, and was started empty without seeds.
+      if (this.#reminder.isDue()) platform.log.warn("gossip.other_cluster", { from });
+      return;
+    }
     // A new node has spoken to both: once it is normal, they would know each other by it.
     if (this.#isNew && gossip.self.status !== "normal") return onOtherCluster(seed);
     if (this.#otherClusters.has(seed)) return;

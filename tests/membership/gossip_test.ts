@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { MEMBERS_MAX, parseGossipMessage } from "../../src/membership/gossip.ts";
-import type { MemberStatus } from "../../src/membership/member.ts";
+import { type MemberStatus, STATEMENT_MAX } from "../../src/membership/member.ts";
 import { gossipOf, member, originOf } from "../support/members.ts";
 
 Deno.test("Gossip.receive: entries merge one by one, never a whole view by one timestamp", () => {
@@ -126,6 +126,13 @@ Deno.test("Gossip.twin: a dead life of many starts, as different members remembe
   }
   assertEquals(wiped.twin, undefined);
   assert(wiped.self.incarnation > 60);
+});
+
+Deno.test("Gossip.twin: one statement at the bound, repeated by those who have it, is no twin", () => {
+  const gossip = gossipOf(member("a", { nodeID: "a.2" }));
+  const forged = member("a", { incarnation: STATEMENT_MAX });
+  for (let i = 0; i < 10; i++) gossip.receive({ from: "b", members: [forged, member("b")] }, 0);
+  assertEquals(gossip.twin, undefined);
 });
 
 Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops, and is not taken in", () => {

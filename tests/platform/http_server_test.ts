@@ -79,3 +79,26 @@ Deno.test("HttpServer.close() does not wait for ever for a request under way", a
   release.resolve(new Response("late"));
   assertEquals(await response, "late");
 });
+
+Deno.test("HttpServer tells once of what goes on: it is given up by the runtime again and again", async () => {
+  const before = lines.length;
+  const { serve } = Deno;
+  const givenUp = () => ({
+    addr: { port: 1 },
+    finished: Promise.reject(new Error("Too many open files")),
+    shutdown: () => Promise.resolve(),
+  });
+  let served = 0;
+  Object.assign(Deno, {
+    serve: () => ++served % 2 === 0 ? serve({ port: -1 }, () => new Response()) : givenUp(),
+  });
+  try {
+    const server = listen();
+    while (served < 6) await new Promise((resolve) => setTimeout(resolve, 20));
+    await server.close(1_000);
+  } finally {
+    Object.assign(Deno, { serve });
+  }
+  const told = lines.slice(before).map((line) => JSON.parse(line).event);
+  assertEquals(told, ["accept.failed", "listen.failed"]);
+});

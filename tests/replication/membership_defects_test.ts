@@ -239,3 +239,36 @@ Deno.test("nodes that join together take over what none of the owners of before 
     await cluster.ready();
     for (const key of keys) assertEquals(await cluster.get(1, key), "v");
   }));
+
+Deno.test("two disks lost while the third node is away: it keeps what it has, and fills the two once they are emptied again", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    await cluster.until("node 3 has it", async () => await cluster.copy(3, "k") !== undefined);
+    const startEmpty = async () => {
+      for (const i of [1, 2]) {
+        cluster.kill(i);
+        cluster.wipe(i);
+      }
+      for (const i of [1, 2]) await cluster.start(i);
+    };
+    cluster.kill(3);
+    await startEmpty();
+    await cluster.ready();
+    await cluster.start(3);
+    await cluster.wait(10_000);
+    assert(cluster.node(3).warnings.includes("gossip.other_cluster"));
+    assert(await cluster.copy(3, "k") !== undefined);
+    await startEmpty();
+    await cluster.ready();
+    for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
+  }));
+
+Deno.test("a first node that is started empty without --peers is told of the cluster that it was of", () =>
+  InProcessCluster.run({ seedsOf: (i) => i === 1 ? [] : [1] }, async (cluster) => {
+    cluster.kill(1);
+    cluster.wipe(1);
+    await cluster.start(1);
+    await cluster.wait(10_000);
+    assertEquals((await cluster.view(1)).members.length, 1);
+    for (const i of [1, 2]) assert(cluster.node(i).warnings.includes("gossip.other_cluster"));
+  }));

@@ -1,5 +1,7 @@
 /** A node is started on an old copy of its directory, while the others went on. */
 import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "../../src/replication/gossip_loop.ts";
+import { LocalState } from "../../src/replication/local_state.ts";
 import type { MemoryStore } from "../../src/storage/memory_store.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 
@@ -83,4 +85,52 @@ Deno.test("old copy: where nobody could tell at the start it stops when it hears
     await cluster.start(3);
     await cluster.ready();
     assertStringIncludes(await cluster.copy(3, "k") ?? "nothing", `"v":"v"`);
+  }));
+
+/** Empties the disks of nodes 1 and 2, one after the other. */
+async function replaceBothOthers(cluster: InProcessCluster): Promise<void> {
+  for (const i of [1, 2]) {
+    cluster.kill(i);
+    cluster.wipe(i);
+    await cluster.start(i);
+    await cluster.ready();
+  }
+}
+
+Deno.test("old copy: one from before both others lost their disks is filled, too", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    const copy = await copied(cluster);
+    await replaceBothOthers(cluster);
+    await startOn(cluster, copy);
+    await cluster.ready();
+    assertEquals(await cluster.get(3, "k"), "v");
+  }));
+
+Deno.test("old copy: so is one that loses data more than once before it meets them", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    const copy = await copied(cluster);
+    await replaceBothOthers(cluster);
+    cluster.cutOff(3);
+    for (let loss = 1; loss <= 3; loss++) {
+      cluster.node(3).lastLoss = loss;
+      await startOn(cluster, loss === 1 ? copy : cluster.node(3).memory);
+    }
+    cluster.heal();
+    await cluster.ready();
+    assertEquals(await cluster.get(3, "k"), "v");
+  }));
+
+Deno.test("old copy: one from before the others moved to other addresses asks those that --peers names", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    const copy = await copied(cluster);
+    const { nodeID } = cluster.node(3).process!;
+    const state = new LocalState(copy);
+    const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT)!;
+    const members = saved.members.map((member) => ({ ...member, origin: "http://gone:8080" }));
+    await state.write(MEMBERSHIP_DOCUMENT, { ...saved, members });
+    await startOn(cluster, copy);
+    assertNotEquals(cluster.node(3).process!.nodeID, nodeID);
+    await cluster.ready();
   }));

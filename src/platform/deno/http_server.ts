@@ -1,6 +1,7 @@
 /** The listening side of a node: `Deno.serve` with its address known before the node is open. */
 import { ConvergeError } from "../../errors.ts";
 import type { Log } from "../log.ts";
+import { Reminder } from "../reminder.ts";
 import { SocketServer } from "./socket_server.ts";
 
 /** What answers requests. */
@@ -19,6 +20,8 @@ export interface HttpServerOptions {
 /** Pause before the address is bound anew: others may let go of files meanwhile. */
 const REBIND_MS = 100;
 
+const CLOCK = { monotonicMs: () => performance.now() };
+
 /**
  * An HTTP server that is bound at once and answers 503 until it is given a handler, so that a node
  * can learn its real port before it opens (and nobody else can take the port meanwhile).
@@ -31,6 +34,8 @@ export class HttpServer {
   readonly #hostname: string;
   readonly #log: Log;
   readonly #sockets: SocketServer;
+  readonly #acceptReminder = new Reminder(CLOCK);
+  readonly #listenReminder = new Reminder(CLOCK);
   #server: Deno.HttpServer<Deno.NetAddr>;
   #handler: Handler = notReady;
   #isClosing = false;
@@ -113,7 +118,7 @@ export class HttpServer {
    * more files. What that server holds is let go of, which makes room.
    */
   async #serveAnew(error: unknown): Promise<void> {
-    this.#log.error("accept.failed", { error });
+    if (this.#acceptReminder.isDue()) this.#log.error("accept.failed", { error });
     const { port } = this;
     await this.#server.shutdown().catch(() => {}); // it has ended, well or not
     while (!this.#isClosing) {
@@ -122,7 +127,7 @@ export class HttpServer {
         if (!this.#isClosing) this.#server = this.#serve(port);
         return;
       } catch (error) {
-        this.#log.error("listen.failed", { error });
+        if (this.#listenReminder.isDue()) this.#log.error("listen.failed", { error });
       }
     }
   }
