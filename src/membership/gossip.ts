@@ -5,7 +5,7 @@
  * shell in `replication/gossip_loop.ts` does the sending. Push-pull: a node sends its whole view to
  * some peers, and each answers with its own.
  */
-import { type SharedOptions, sharedOptions } from "../config.ts";
+import { parseOrigin, type SharedOptions, sharedOptions } from "../config.ts";
 import { ConvergeError } from "../errors.ts";
 import { type Random, shuffled } from "../platform/random.ts";
 import { FailureDetector, type Liveness } from "./failure_detector.ts";
@@ -20,6 +20,9 @@ import {
 
 /** Members in one view at most; a larger message is refused. */
 export const MEMBERS_MAX = 4_096;
+
+/** Seeds of another node that are taken note of. */
+const SEEDS_MAX = 64;
 
 /** Peers that a tick sends to. */
 const FANOUT = 3;
@@ -37,6 +40,8 @@ export interface GossipMessage {
   readonly members: readonly Member[];
   /** What it was started with. Absent where an earlier version says it. */
   readonly options?: SharedOptions;
+  /** Seeds under which it has heard nobody yet; absent unless it is new and knows only such. */
+  readonly seeds?: readonly string[];
 }
 
 /** What a node starts gossip with. */
@@ -71,6 +76,12 @@ export class Gossip {
   readonly #members = new Map<string, Member>();
   readonly #resolvedSeeds: Map<string, string>;
   readonly #seeds: readonly string[];
+  /**
+   * By name, the seeds that another new node still waits for. A cluster is formed by all that any of
+   * its nodes was told of: one that lost its disk while the rest was away would form another with
+   * whoever is told of it alone.
+   */
+  readonly #seedsOfOthers = new Map<string, readonly string[]>();
   readonly #shared: SharedOptions;
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
@@ -144,8 +155,18 @@ export class Gossip {
 
   /** Seeds of which it is not known yet which member they are. */
   get unresolvedSeeds(): string[] {
+    const ofOthers = this.#isForming ? [...this.#seedsOfOthers.values()].flat() : [];
+    return this.#unresolvedOf([...new Set([...this.#seeds, ...ofOthers])]);
+  }
+
+  #unresolvedOf(seeds: readonly string[]): string[] {
     const origins = new Set([...this.#members.values()].map(({ origin }) => origin));
-    return this.#seeds.filter((seed) => !this.#resolvedSeeds.has(seed) && !origins.has(seed));
+    return seeds.filter((seed) => !this.#resolvedSeeds.has(seed) && !origins.has(seed));
+  }
+
+  /** Whether all that are known are new. */
+  get #isForming(): boolean {
+    return [...this.#members.values()].every(({ status }) => status !== "normal");
   }
 
   livenessOf(name: string, nowMs: number): Liveness {
@@ -166,7 +187,10 @@ export class Gossip {
   /** The view to send. */
   message(): GossipMessage {
     const members = [...this.#members.values()];
-    return { from: this.#self.name, members, options: this.#shared };
+    const message = { from: this.#self.name, members, options: this.#shared };
+    return this.#isForming
+      ? { ...message, seeds: this.#unresolvedOf(this.#seeds).slice(0, SEEDS_MAX) }
+      : message;
   }
 
   /**
@@ -241,13 +265,26 @@ export class Gossip {
       if (member.name === this.#self.name) this.#hearOfSelf(member, message.from);
       else this.#merge(member, nowMs);
     }
+    this.#hearOfSeeds(message);
     if (this.#members.has(message.from)) {
       this.#detector.heard(message.from, nowMs);
-      if (viaSeed !== undefined && this.#seeds.includes(viaSeed)) {
+      if (viaSeed !== undefined && this.#isSeed(viaSeed)) {
         if (this.#resolvedSeeds.get(viaSeed) !== message.from) this.#version++;
         this.#resolvedSeeds.set(viaSeed, message.from);
       }
     }
+  }
+
+  #hearOfSeeds({ from, seeds = [] }: GossipMessage): void {
+    if (from === this.#self.name || !this.#members.has(from)) return;
+    const before = this.unresolvedSeeds.length;
+    this.#seedsOfOthers.set(from, seeds.filter((seed) => seed !== this.#self.origin));
+    if (this.unresolvedSeeds.length !== before) this.#version++;
+  }
+
+  #isSeed(origin: string): boolean {
+    return this.#seeds.includes(origin) ||
+      [...this.#seedsOfOthers.values()].some((seeds) => seeds.includes(origin));
   }
 
   #merge(member: Member, nowMs: number): void {
@@ -335,12 +372,27 @@ export class Gossip {
  * @throws {ConvergeError} `corrupt_message`.
  */
 export function parseGossipMessage(json: unknown): GossipMessage {
-  const { from, members, options } = (json ?? {}) as Record<keyof GossipMessage, unknown>;
+  const { from, members, options, seeds } = (json ?? {}) as Record<keyof GossipMessage, unknown>;
   if (typeof from !== "string" || !Array.isArray(members) || members.length > MEMBERS_MAX) {
     throw new ConvergeError("corrupt_message", "Cannot read gossip: `from` or `members` is wrong");
   }
-  const message = { from, members: members.map(parseMember) };
-  return options === undefined ? message : { ...message, options: parseOptions(options) };
+  return {
+    from,
+    members: members.map(parseMember),
+    ...(options === undefined ? {} : { options: parseOptions(options) }),
+    ...(seeds === undefined ? {} : { seeds: parseSeeds(seeds) }),
+  };
+}
+
+function parseSeeds(json: unknown): string[] {
+  try {
+    if (!Array.isArray(json) || json.length > SEEDS_MAX) {
+      throw new TypeError("no list of seeds");
+    }
+    return json.map((seed) => parseOrigin("seeds", String(seed)));
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read gossip: `seeds` is wrong", { cause });
+  }
 }
 
 function parseOptions(json: unknown): SharedOptions {

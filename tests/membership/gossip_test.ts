@@ -267,3 +267,30 @@ Deno.test("parseGossipMessage: refuses garbage and more members than the bound",
     assertEquals(error.code, "corrupt_message");
   }
 });
+
+Deno.test("Gossip: while a cluster forms, each waits for the seeds of the others, too", () => {
+  const gone = "http://gone:8080";
+  const told = gossipOf(member("a", { status: "joining" }), { seeds: [gone, originOf("b")] });
+  const other = gossipOf(member("b", { status: "joining" }));
+  other.receive(told.message(), 0);
+  assertEquals(other.unresolvedSeeds, [gone], "not that of its own");
+  assert(other.tick().origins.includes(gone));
+  // The one that was told of it has heard under it: another name of a member.
+  told.receive({ from: "c", members: [member("c", { status: "joining" })] }, 0, gone);
+  other.receive(told.message(), 0);
+  assertEquals(other.unresolvedSeeds, []);
+  // Where somebody serves, nothing is being formed.
+  const late = gossipOf(member("d", { status: "joining" }), { seeds: [gone] });
+  other.receive(late.message(), 0);
+  assertEquals(other.unresolvedSeeds, [gone]);
+  other.receive({ from: "e", members: [member("e", { status: "normal" })] }, 0);
+  assertEquals(other.unresolvedSeeds, []);
+});
+
+Deno.test("parseGossipMessage: seeds are origins, and not many", () => {
+  const words = { from: "a", members: [] };
+  for (const seeds of ["http://a:1", ["nonsense"], [1], Array(65).fill("http://a:1")]) {
+    assertThrows(() => parseGossipMessage({ ...words, seeds }), ConvergeError, "`seeds` is wrong");
+  }
+  assertEquals(parseGossipMessage({ ...words, seeds: ["http://a:1"] }).seeds, ["http://a:1"]);
+});

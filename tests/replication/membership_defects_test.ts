@@ -272,3 +272,27 @@ Deno.test("a first node that is started empty without --peers is told of the clu
     assertEquals((await cluster.view(1)).members.length, 1);
     for (const i of [1, 2]) assert(cluster.node(i).warnings.includes("gossip.other_cluster"));
   }));
+
+Deno.test("a node that lost its disk forms no cluster with one that is told of it alone", () =>
+  InProcessCluster.run(
+    {
+      nodes: 4,
+      start: [1, 2, 3],
+      seedsOf: (i) => i === 4 ? [3] : [1, 2, 3].filter((other) => other !== i),
+    },
+    async (cluster) => {
+      await cluster.ready();
+      await cluster.put(1, "k", "v");
+      for (const i of [1, 2, 3]) cluster.kill(i);
+      cluster.wipe(3);
+      for (const i of [3, 4]) await cluster.start(i);
+      await cluster.wait(10_000);
+      for (const i of [3, 4]) assertEquals((await cluster.view(i)).ready, false, `node${i}`);
+      for (const i of [1, 2]) await cluster.start(i);
+      await cluster.ready();
+      for (const i of [1, 2, 3, 4]) {
+        assertEquals((await cluster.view(i)).members.length, 4);
+        assertEquals(await cluster.get(i, "k"), "v");
+      }
+    },
+  ));
