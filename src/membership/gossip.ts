@@ -166,7 +166,8 @@ export class Gossip {
 
   /** Whether all that are known are new. */
   get #isForming(): boolean {
-    return [...this.#members.values()].every(({ status }) => status !== "normal");
+    for (const { status } of this.#members.values()) if (status === "normal") return false;
+    return true;
   }
 
   livenessOf(name: string, nowMs: number): Liveness {
@@ -276,7 +277,7 @@ export class Gossip {
   }
 
   #hearOfSeeds({ from, seeds = [] }: GossipMessage): void {
-    if (from === this.#self.name || !this.#members.has(from)) return;
+    if (!this.#isForming || from === this.#self.name || !this.#members.has(from)) return;
     const before = this.unresolvedSeeds.length;
     this.#seedsOfOthers.set(from, seeds.filter((seed) => seed !== this.#self.origin));
     if (this.unresolvedSeeds.length !== before) this.#version++;
