@@ -68,11 +68,11 @@ export async function runCluster(settings: ClusterSettings): Promise<void> {
   }
 }
 
-/** Nodes that have started find each other a moment later; only then do quorums work. */
 async function untilAllReady(urls: string[]): Promise<void> {
   await Promise.all(urls.map(untilReady));
 }
 
+/** Nodes that have started find each other a moment later; only then do quorums work. */
 async function untilReady(url: string): Promise<void> {
   const client = new ConvergeClient(url, { timeoutMs: READY_POLL_MS * 10 });
   const deadline = performance.now() + READY_MS;

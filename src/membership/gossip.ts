@@ -40,7 +40,7 @@ export interface GossipMessage {
   readonly members: readonly Member[];
   /** What it was started with. Absent where an earlier version says it. */
   readonly options?: SharedOptions;
-  /** Seeds under which it has heard nobody yet; absent unless it is new and knows only such. */
+  /** Seeds under which the sender has heard nobody yet; absent once it knows of one that serves. */
   readonly seeds?: readonly string[];
 }
 
@@ -217,8 +217,7 @@ export class Gossip {
     if (options === undefined || isSame(options, this.#shared)) return "merge";
     const isSenderNormal = members.find(({ name }) => name === from)?.status === "normal";
     if (this.#self.status === "normal") return isSenderNormal ? "merge" : "ignore";
-    const isForming = this.members.every(({ status }) => status !== "normal");
-    return isSenderNormal || isForming ? "stop" : "ignore";
+    return isSenderNormal || this.#isForming ? "stop" : "ignore";
   }
 
   /**
@@ -233,8 +232,7 @@ export class Gossip {
       const own = this.#members.get(member.name);
       return own?.nodeID === member.nodeID && (isNormal(own) || isNormal(member));
     };
-    return members.some(isNormal) && [...this.#members.values()].some(isNormal) &&
-      !members.some(isShared);
+    return members.some(isNormal) && !this.#isForming && !members.some(isShared);
   }
 
   /**
