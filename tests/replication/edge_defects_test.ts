@@ -60,6 +60,11 @@ Deno.test("requests under way have a bound: beyond it 503 with Retry-After, and 
     const overloaded = answers.filter((answer) => answer.headers.has("retry-after"));
     assertEquals(overloaded.length, 6);
     for (const answer of overloaded) await problemOf(answer, 503, "overloaded");
+    for (const method of ["GET", "DELETE"]) {
+      for (let i = 0; i < 6; i++) {
+        await problemOf(await cluster.call(1, method, "/kv/k"), 503, "quorum-unreachable");
+      }
+    }
     cluster.heal();
     await cluster.until("the links are tried again", async () => {
       const answer = await cluster.call(1, "PUT", "/kv/k", { body: "v" });
