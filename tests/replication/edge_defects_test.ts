@@ -74,6 +74,18 @@ Deno.test("requests under way have a bound: beyond it 503 with Retry-After, and 
     assertEquals((await cluster.view(1)).requests.inFlight, 0);
   }));
 
+Deno.test("reads under way have the same bound", () =>
+  InProcessCluster.run({ config: { inFlightMax: 4 } }, async (cluster) => {
+    await cluster.get(1, "k");
+    for (const i of [2, 3]) cluster.slow(i, 300);
+    const reads = Array.from({ length: 10 }, (_, i) => cluster.call(1, "GET", `/kv/k${i}`));
+    await cluster.wait(100);
+    assertEquals((await cluster.view(1)).requests.inFlight, 4);
+    const statuses = (await Promise.all(reads)).map(({ status }) => status);
+    assertEquals(statuses.toSorted(), [404, 404, 404, 404, ...Array(6).fill(503)]);
+    assertEquals((await cluster.view(1)).requests.inFlight, 0);
+  }));
+
 Deno.test("a write that finds the queues to its owners full is refused for certain, and costs no disk", () =>
   InProcessCluster.run({}, async (cluster) => {
     for (const i of [2, 3]) cluster.pause(i);
