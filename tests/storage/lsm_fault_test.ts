@@ -455,9 +455,12 @@ Deno.test("LsmStore: a torn tail is cut, once, and writing goes on", async () =>
   const [path] = subject.paths(".log");
   const file = subject.device.mount().openAppend(path!);
   file.append(new TextEncoder().encode('12345678 {"k":"b","v":"torn","c":2,"n":"n'));
+  const warned: string[] = [];
+  const log = { info() {}, warn: (event: string) => void warned.push(event), error() {} };
   for (let i = 0; i < 3; i++) {
     subject.device.crash({ power: false });
-    const again = await subject.open();
+    const again = await subject.open({ log });
+    assertEquals(warned, ["storage.torn_tail_cut"]);
     assertEquals(scanAll(again).length, 1 + i);
     await again.apply([put(`next${i}`, 10 + i)]);
   }
