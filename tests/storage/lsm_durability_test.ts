@@ -221,3 +221,17 @@ Deno.test("LsmStore: a header that rots under an acknowledged group stops the st
   const error = await assertRejects(() => subject.open(), ConvergeError);
   assert(isConvergeError(error, "corrupt_file"), error.message);
 });
+
+Deno.test("LsmStore.statistics(): the log is about as long after a start as it was before", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await store.apply([put("a", 1), put("b", 1)]);
+  const { logBytes } = store.statistics();
+  subject.device.crash({ power: false });
+  const again = await subject.open();
+  const { logBytes: afterBytes } = again.statistics();
+  assert(afterBytes >= logBytes && afterBytes < 1.5 * logBytes, `${afterBytes}, not ${logBytes}`);
+  await again.flush();
+  assert(again.statistics().logBytes < logBytes);
+  await again.close();
+});
