@@ -60,6 +60,31 @@ Deno.test("runDoctor: a good directory is good", async () => {
   assertEquals(JSON.parse((await doctor(subject, { json: true })).text).findings, []);
 });
 
+Deno.test("runDoctor: tables of deletions and erases are good, also those of a log that a start found", async () => {
+  for (const isKilled of [false, true]) {
+    const subject = new VirtualStore();
+    let store = await subject.open();
+    await store.apply(KEYS.map((key) => put(key, 1)));
+    await store.flush();
+    await store.apply([put("key00", 2, { tombstone: true }), put("key01", 2, { tombstone: true })]);
+    await store.apply([{ ...put("key02", 3), erase: true }, { ...put("key00", 3), erase: true }]);
+    if (isKilled) {
+      subject.device.crash({ power: false });
+      store = await subject.open();
+    }
+    await store.flush();
+    for (const step of [() => Promise.resolve(), () => store.settled()]) {
+      await step();
+      subject.device.crash({ power: false });
+      const { code, text } = await doctor(subject);
+      assertEquals(code, 0, text);
+      store = await subject.open();
+      assertEquals(scanAll(store).map(({ key }) => key), ["key01", ...KEYS.slice(3)]);
+    }
+    await store.close();
+  }
+});
+
 Deno.test("runDoctor: every flipped byte is found, --salvage makes it open again", async () => {
   const first = await prepared();
   for (const ending of [".sst", ".log", "manifest.jsonl"]) {

@@ -1,7 +1,14 @@
 /** Faults of the disk: failing syncs, no space, rot, two processes, torn and damaged logs. */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
+import { ProcessLife } from "../../src/simulation/process_life.ts";
 import { DAMAGED_NAME, MANIFEST_NAME, tableName } from "../../src/storage/file_names.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { readManifest } from "../../src/storage/manifest.ts";
@@ -444,7 +451,72 @@ Deno.test("LsmStore: every flipped bit of the manifest is detected", async () =>
     subject.device.flipBit(path, offset);
     const error = await subject.open().catch((error) => error);
     assert(isConvergeError(error, "corrupt_file", "wrong_data"), `byte ${offset}`);
+    if (error.code === "corrupt_file") assertStringIncludes(error.message, "converge doctor");
   }
+});
+
+/** A disk that counts its open files. */
+function countingDisk(disk: Disk): { disk: Disk; open: () => string[] } {
+  const open: string[] = [];
+  const counted = <T extends { close(): void }>(path: string, file: T): T => {
+    open.push(path);
+    const close = (): void => {
+      const at = open.indexOf(path);
+      if (at >= 0) open.splice(at, 1);
+      file.close();
+    };
+    return forwarding<T>(file, { close } as Partial<T>);
+  };
+  return {
+    disk: forwarding(disk, {
+      openAppend: (path, options) => counted(path, disk.openAppend(path, options)),
+      openRead: (path) => counted(path, disk.openRead(path)),
+    }),
+    open: () => open,
+  };
+}
+
+Deno.test("LsmStore: closes every file that it opens, those of what it gives up too", async () => {
+  const subject = new VirtualStore();
+  const all: (() => string[])[] = [];
+  const mount = (): Disk => {
+    const { disk, open } = countingDisk(subject.device.mount(new ProcessLife()));
+    all.push(open);
+    return disk;
+  };
+  const first = await subject.open({ disk: mount() });
+  await applyAll(first, 3);
+  await first.flush();
+  await first.close();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 12);
+  const disk = mount();
+  let isFull = false;
+  const rename = disk.rename;
+  const full = forwarding(disk, {
+    rename: (from, to) => {
+      if (isFull && to.endsWith(".sst")) throw new ConvergeError("disk_full", "no space");
+      rename(from, to);
+    },
+  });
+  const second = await subject.open({ disk: full });
+  assertThrows(() => scanAll(second), ConvergeError, "checksum");
+  await second.settled();
+  await applyAll(second, 3);
+  isFull = true;
+  await assertRejects(() => second.flush(), ConvergeError, "no space");
+  isFull = false;
+  for (let i = 0; i < 8; i++) {
+    await applyAll(second, 3);
+    await second.flush().catch(() => {});
+  }
+  await second.checkpoint("copy");
+  await second.settled();
+  scanAll(second);
+  await second.close();
+  const third = await subject.open({ disk: mount() });
+  await third.apply([put("last", 100)]);
+  await third.close();
+  assertEquals(all.map((open) => open()), [[], [], []]);
 });
 
 Deno.test("LsmStore: a torn tail is cut, once, and writing goes on", async () => {
