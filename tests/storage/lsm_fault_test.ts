@@ -618,6 +618,22 @@ Deno.test("LsmStore: a missing file stops the start", async () => {
   }
 });
 
+Deno.test("LsmStore: a table of another length stops the start", async () => {
+  for (const change of [-1, 1]) {
+    const subject = new VirtualStore();
+    const store = await subject.open();
+    await store.apply([put("a", 1)]);
+    await store.close();
+    const [path] = subject.paths(".sst");
+    const bytes = subject.size(path!);
+    const disk = subject.device.mount();
+    if (change < 0) disk.truncate(path!, bytes - 1);
+    else disk.openAppend(path!).append(Uint8Array.of(10));
+    const says = `it has ${bytes + change} bytes and had ${bytes}`;
+    await assertRejects(() => subject.open(), ConvergeError, says);
+  }
+});
+
 Deno.test("LsmStore: an unknown format is refused", async () => {
   const subject = new VirtualStore();
   await (await subject.open()).close();
