@@ -53,6 +53,7 @@ Deno.test("GET /events: a node that stops ends the streams of its pages", async 
     cluster.node(1).process!.drain();
     assertEquals((await reader.read()).done, true);
     assertEquals((await cluster.call(1, "GET", "/events")).status, 503);
+    await cluster.wait(3_000); // nobody is told any more
   });
 });
 

@@ -127,6 +127,18 @@ Deno.test("runDoctor: a lost manifest is rebuilt, the newest versions win", asyn
   await store.close();
 });
 
+Deno.test("runDoctor: manifest and logs lost, the tables are kept, and no file is missed that nobody can name", async () => {
+  const subject = await prepared();
+  const disk = subject.device.mount();
+  for (const path of [...subject.paths(".log"), `${DIRECTORY}/manifest.jsonl`]) disk.remove(path);
+  const { findings } = JSON.parse((await doctor(subject, { json: true })).text);
+  assertEquals(findings.map(({ file }: { file: string }) => file), ["manifest.jsonl"]);
+  assertEquals((await doctor(subject, { salvage: true })).code, 0);
+  const store = await subject.open();
+  assertEquals(scanAll(store).map(({ key }) => key), KEYS.slice(0, 8));
+  await store.close();
+});
+
 Deno.test("runDoctor: what a first start leaves that was interrupted is no damage, as at the next", async () => {
   let checked = 0;
   for (let operation = 1; operation <= 12; operation++) {
