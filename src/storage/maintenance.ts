@@ -349,35 +349,40 @@ export class Maintenance {
     const [damage] = this.#damaged;
     if (damage === undefined) return false;
     const [table, { message }] = damage;
-    const { disk, directory, onDamage } = this.#options;
+    const { disk, directory } = this.#options;
     const { keyspace } = table.properties;
     const run = this.#catalog.tables.runs(keyspace).find(({ tables }) => tables.includes(table));
     if (run !== undefined) {
       const number = this.#catalog.allocate();
       const target = { disk, directory, number, keyspace };
       const { lost, ...kept } = await salvageTable(disk, table.path, table, target);
+      const add = kept.table === undefined ? [] : [kept.table];
       const aside = `${directory}/${DAMAGED_NAME}`;
       const file = `${aside}/${table.name}`;
       const report: DamageReport = { loss: number, keyspace, file, reason: message, lost };
-      // What follows makes the node forget that anything was here: whoever counts on it is told first.
-      this.#isTelling = true;
-      this.#announceProgress();
       try {
-        await onDamage?.(report);
-      } finally {
-        this.#isTelling = false;
+        // What follows makes the node forget that anything was here: whoever counts on it is told first.
+        await this.#tell(report);
+        disk.makeDirectory(aside);
+      } catch (error) {
+        // On a full disk it would take the room that is missing, each time that it is tried again.
+        removeTables(add, this.#options);
+        throw error;
       }
-      disk.makeDirectory(aside);
-      await this.#catalog.commit({
-        add: kept.table === undefined ? [] : [kept.table],
-        run: run.id,
-        remove: [table],
-        lastLoss: number,
-        aside,
-      });
+      await this.#catalog.commit({ add, run: run.id, remove: [table], lastLoss: number, aside });
     }
     this.#damaged.delete(table);
     return true;
+  }
+
+  async #tell(report: DamageReport): Promise<void> {
+    this.#isTelling = true;
+    this.#announceProgress();
+    try {
+      await this.#options.onDamage?.(report);
+    } finally {
+      this.#isTelling = false;
+    }
   }
 
   #build(lane: Omit<BuildOptions, "disk" | "clock" | "directory" | "allocate">): BuildOptions {

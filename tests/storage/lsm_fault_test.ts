@@ -333,6 +333,27 @@ Deno.test("LsmStore: what was kept of a damaged table stays, though the disk is 
   await again.close();
 });
 
+Deno.test("LsmStore: a repair leaves no table behind where who is told of it finds the disk full, however often", async () => {
+  const subject = new VirtualStore();
+  let told = 0;
+  const store = await subject.open({
+    onDamage: () => {
+      if (++told <= 8) throw new ConvergeError("disk_full", "no space");
+    },
+  });
+  await applyAll(store, 3, "x".repeat(550)); // two blocks
+  await store.flush();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 10);
+  assertThrows(() => store.get(DATA, "a"), ConvergeError, "checksum");
+  await store.settled();
+  assertEquals(told, 9);
+  const kept = scanAll(store).map(({ key }) => key);
+  assert(kept.length > 0 && kept.length < KEYS.length, `${kept.length} were kept`);
+  const tables = subject.paths(".sst").filter((path) => !path.includes(DAMAGED_NAME));
+  assertEquals(tables.length, store.statistics().tableCount);
+  await store.close();
+});
+
 Deno.test("Snapshot.close(): ends though the damaged table that it held cannot be set aside", async () => {
   const subject = new VirtualStore();
   const disk = subject.device.mount();
