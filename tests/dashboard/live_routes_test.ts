@@ -2,6 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import type { ClusterEvent } from "../../src/http/cluster_watch.ts";
 import type { CopiesView } from "../../src/http/copies_routes.ts";
 import type { RingView } from "../../src/http/events_routes.ts";
+import { HashRing } from "../../src/ring/hash_ring.ts";
+import { formatToken } from "../../src/ring/token.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
 
@@ -133,11 +135,13 @@ Deno.test("GET /cluster/ring: every arc with its first owner", async () => {
     assertEquals(ring.nodes, ["node1", "node2", "node3"]);
     assertEquals(ring.tokens.length, 15);
     assertEquals(ring.tokens, [...ring.tokens].sort());
-    assertEquals([0, 1, 2].map((i) => ring.owners.filter((owner) => owner === i).length), [
-      5,
-      5,
-      5,
-    ]);
+    const { arcs } = new HashRing(ring.nodes, { tokensPerNode: 5, owners: 3 });
+    assertEquals(
+      ring.owners.map((owner, i) => [ring.tokens[i], ring.nodes[owner]]),
+      arcs.map(({ end, owners }) => [formatToken(end), owners[0]]),
+    );
+    const refused = await cluster.call(1, "POST", "/cluster/ring");
+    assertEquals([refused.status, refused.headers.get("allow")], [405, "GET, HEAD"]);
   });
 });
 
