@@ -381,6 +381,25 @@ Deno.test("LsmStore: a merge that was begun at rest gives way to a repair", asyn
   await store.close();
 });
 
+Deno.test("LsmStore.close(): does not wait until compaction or a flush would be tried again on a full disk", async () => {
+  for (const tableBytes of [4 * MEMTABLE_BYTES, 0]) {
+    const subject = new VirtualStore();
+    const { disk } = withoutRoomFor(subject.device.mount(), tableBytes);
+    const store = await subject.open({ disk, clock: new HeldClock() });
+    let written = 0;
+    const writeMore = () => store.apply([put(`key${written++}`, 1, { value: "x".repeat(400) })]);
+    for (let isWaiting = false; !isWaiting; await turns()) {
+      await soon(writeMore());
+      const flushed = await soon(store.flush().then(() => true, () => false));
+      isWaiting = !flushed || (tableBytes > 0 && store.statistics().tableCount > 6);
+    }
+    await soon(store.close());
+    const again = await subject.open();
+    assertEquals(scanAll(again).length, written);
+    await again.close();
+  }
+});
+
 /** A clock of a process whose thread is busy with something else. */
 class BusyClock extends HeldClock {
   override setTimer(delayMs: number, callback: () => void): TimerID {
