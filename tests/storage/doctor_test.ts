@@ -1,5 +1,11 @@
 import { crc32 } from "node:zlib";
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { DenoDisk } from "../../src/platform/deno/deno_disk.ts";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
@@ -356,6 +362,14 @@ Deno.test("runDoctor: a log that was cut before the end of its header is damage"
     const subject = await prepared();
     subject.device.mount().truncate(subject.paths(".log")[0]!, bytes);
     assertEquals(await salvaged(subject, `cut to ${bytes}`), IN_TABLES);
+  }
+});
+
+Deno.test("runDoctor: a table that was cut, to however few bytes, is damage", async () => {
+  for (const bytes of [0, 1, 50, 400]) {
+    const subject = await prepared();
+    subject.device.mount().truncate(subject.paths(".sst").at(-1)!, bytes);
+    assertStringIncludes(await salvaged(subject, `cut to ${bytes}`), IN_LOG);
   }
 });
 

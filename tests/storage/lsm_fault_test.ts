@@ -655,6 +655,43 @@ Deno.test("LsmStore: a table of another length stops the start", async () => {
   }
 });
 
+Deno.test("LsmStore.open(): a table whose footer rots is damaged, and of no unknown format", async () => {
+  for (let offset = 1; offset <= FOOTER_BYTES; offset++) {
+    const subject = new VirtualStore();
+    const first = await subject.open();
+    await applyAll(first, 3);
+    await first.close();
+    const [path] = subject.paths(".sst");
+    subject.device.flipBit(path!, subject.size(path!) - offset);
+    const store = await subject.open();
+    assertThrows(() => scanAll(store), ConvergeError, "", `${offset} from the end`);
+    await store.settled();
+    assertEquals(scanAll(store).length, KEYS.length);
+    await store.close();
+  }
+});
+
+Deno.test("LsmStore.open(): a table whose footer cannot be read stops no start, only who reads of it", async () => {
+  const subject = new VirtualStore();
+  const first = await subject.open();
+  await applyAll(first, 3);
+  await first.close();
+  const disk = subject.device.mount();
+  const readAt = (): never => {
+    throw new ConvergeError("disk_failed", "Cannot read: input/output error");
+  };
+  const openRead: Disk["openRead"] = (path) => {
+    const file = disk.openRead(path);
+    return path.endsWith(".sst") ? forwarding(file, { readAt }) : file;
+  };
+  const store = await subject.open({ disk: forwarding(disk, { openRead }) });
+  const error = assertThrows(() => store.get(DATA, "a"), ConvergeError, "input/output");
+  assertEquals(error.code, "disk_failed");
+  await store.apply([put("z", 9)]);
+  assertEquals(textOf(store.get(DATA, "z")), "z@9");
+  await store.close();
+});
+
 Deno.test("LsmStore: an unknown format is refused", async () => {
   const subject = new VirtualStore();
   await (await subject.open()).close();
