@@ -36,10 +36,22 @@ interface Tables {
   cache: BlockCache;
 }
 
-/** Tables of so many lines each, of the keys 2, 4, 6 and so on. */
-async function tablesOf(lines: readonly number[], cacheBytes: number): Promise<Tables> {
+/** Tables of so many lines each, of the keys 2, 4, 6 and so on; `onRead` is told of each read. */
+async function tablesOf(
+  lines: readonly number[],
+  cacheBytes: number,
+  onRead: () => void = () => {},
+): Promise<Tables> {
   const subject = new VirtualStore();
   const disk = subject.device.mount();
+  const openRead = disk.openRead.bind(disk);
+  disk.openRead = (path) => {
+    const file = openRead(path);
+    const { readAt, readInto } = file;
+    file.readAt = (...range) => (onRead(), readAt.call(file, ...range));
+    file.readInto = (...range) => (onRead(), readInto.call(file, ...range));
+    return file;
+  };
   disk.makeDirectory(DIRECTORY);
   const cache = new BlockCache(cacheBytes);
   const files = new TableFiles(disk);
@@ -90,6 +102,27 @@ Deno.test("TableReader.get(): finds every line, and nothing between them", async
     }),
     { numRuns: 40 },
   );
+});
+
+Deno.test("TableReader.get(): reads blocks once while there is room, and those that are wanted often once more", async () => {
+  let reads = 0;
+  const count = 100;
+  const readsOf = (table: TableReader, i: number): number => {
+    reads = 0;
+    assert(table.get(keyOf(i), hashKey(keyOf(i))) !== undefined);
+    return reads;
+  };
+  const roomy = await tablesOf([count], 1 << 20, () => void reads++);
+  for (let i = 2; i <= 2 * count; i += 2) readsOf(roomy.tables[0]!, i);
+  for (let i = 2; i <= 2 * count; i += 2) assertEquals(readsOf(roomy.tables[0]!, i), 0);
+
+  const { tables: [table] } = await tablesOf([count], 30_000, () => void reads++);
+  let readAgain = 0;
+  for (let round = 0; round < 2_000; round++) {
+    readAgain += readsOf(table!, 2);
+    readsOf(table!, 40 + round * 34 % 160);
+  }
+  assert(readAgain <= 40, `${readAgain} reads of what was wanted each time`);
 });
 
 Deno.test("RunCursor: the lines of a range, each table for as long as it is read", async () => {
