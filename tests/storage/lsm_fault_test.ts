@@ -511,24 +511,33 @@ Deno.test("LsmStore: closes every file that it opens, those of what it gives up 
   await first.close();
   subject.device.flipBit(subject.paths(".sst")[0]!, 12);
   const disk = mount();
-  let isFull = false;
-  const rename = disk.rename;
-  const full = forwarding(disk, {
-    rename: (from, to) => {
-      if (isFull && to.endsWith(".sst")) throw new ConvergeError("disk_full", "no space");
-      rename(from, to);
+  let full = "";
+  const refuseIf = (what: string, path: string) => {
+    if (full === what && path.includes(".sst")) throw new ConvergeError("disk_full", "no space");
+  };
+  const { rename, openAppend } = disk;
+  const filling = forwarding(disk, {
+    rename: (from, to) => (refuseIf("rename", to), rename(from, to)),
+    openAppend: (path, options) => {
+      const file = openAppend(path, options);
+      const append = file.append.bind(file);
+      return forwarding(file, { append: (bytes) => (refuseIf("append", path), append(bytes)) });
     },
   });
-  const second = await subject.open({ disk: full });
+  const second = await subject.open({ disk: filling });
   assertThrows(() => scanAll(second), ConvergeError, "checksum");
   await second.settled();
-  await applyAll(second, 3);
-  isFull = true;
-  await assertRejects(() => second.flush(), ConvergeError, "no space");
-  isFull = false;
+  let counter = 3;
+  for (const kind of ["rename", "append"]) {
+    await applyAll(second, ++counter);
+    full = kind;
+    await assertRejects(() => second.flush(), ConvergeError, "no space");
+    full = "";
+    await second.settled();
+  }
   for (let i = 0; i < 8; i++) {
-    await applyAll(second, 3);
-    await second.flush().catch(() => {});
+    await applyAll(second, ++counter);
+    await second.flush();
   }
   await second.checkpoint("copy");
   await second.settled();

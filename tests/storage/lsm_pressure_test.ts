@@ -4,10 +4,11 @@ import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { TimerID } from "../../src/platform/clock.ts";
 import type { Disk } from "../../src/platform/disk.ts";
 import { type LsmStore, MEMTABLE_KEYS_MAX } from "../../src/storage/lsm_store.ts";
+import { readManifest } from "../../src/storage/manifest.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { InstantClock } from "./instant_clock.ts";
 import { put, scanAll } from "./store_conformance.ts";
-import { VirtualStore } from "./virtual_store.ts";
+import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
 const MEMTABLE_BYTES = 2_000;
 
@@ -301,6 +302,30 @@ Deno.test("LsmStore: a compaction rests between slices until a memtable was flus
   const store = await openWithRuns(clock, runs);
   const behind = await compactionMs(store, clock, () => flushRun(store, "more", 1));
   assert(resting >= 100 && behind < resting / 2, `${behind} ms, ${resting} where there is time`);
+});
+
+Deno.test("LsmStore: an erase outlives each merge that leaves something older behind, and no longer", async () => {
+  const clock = new InstantClock();
+  const subject = new VirtualStore();
+  const store = await openWithRuns(clock, [300, 20], subject); // the erased keys in both
+  await store.apply(["run0.1", "run1.1", "none"].map((key) => ({ ...put(key, 9), erase: true })));
+  await store.flush();
+  await flushRun(store, "run3", 20);
+  await flushRun(store, "run4", 20);
+  await store.settled();
+  const gone = () => ["run0.1", "run1.1", "none"].map((key) => store.get(DATA, key));
+  assertEquals(store.statistics().tableCount, 2, "all but the oldest were merged");
+  assertEquals(gone(), [undefined, undefined, undefined]);
+  const erases = () => {
+    const tables = readManifest(subject.device.mount(), DIRECTORY)!.tables;
+    return tables.reduce((sum, { properties }) => sum + properties.erases, 0);
+  };
+  assertEquals(erases(), 1, "the one that hides something");
+  await flushRun(store, "large", 200);
+  await store.settled();
+  assertEquals([store.statistics().tableCount, erases()], [1, 0]);
+  assertEquals(gone(), [undefined, undefined, undefined]);
+  await store.close();
 });
 
 const TWO_SMALL = [100, 100];
