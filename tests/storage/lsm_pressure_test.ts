@@ -4,6 +4,7 @@ import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { TimerID } from "../../src/platform/clock.ts";
 import type { Disk } from "../../src/platform/disk.ts";
 import { type LsmStore, MEMTABLE_KEYS_MAX } from "../../src/storage/lsm_store.ts";
+import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
 import { readManifest } from "../../src/storage/manifest.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { InstantClock } from "./instant_clock.ts";
@@ -340,6 +341,16 @@ Deno.test("LsmStore: what compaction leaves lying under load is merged once noth
   assertEquals(store.statistics().compactionDebtBytes, 0);
   assert(clock.monotonicMs() >= 5_000);
   await store.close();
+});
+
+Deno.test("LsmStore: a merge that meets damage as it begins lets go of the tables that it has opened", async () => {
+  const subject = new VirtualStore();
+  const store = await openWithRuns(new InstantClock(), TWO_SMALL, subject);
+  subject.device.flipBit(subject.paths(".sst")[0]!, 12);
+  await store.settled();
+  assertEquals([subject.damage.length, store.statistics().tableCount], [1, 1]);
+  await store.close();
+  assertEquals(subject.paths(".sst").filter((path) => !path.includes(DAMAGED_NAME)).length, 1);
 });
 
 /** A clock on which seconds pass only when it is told. */
