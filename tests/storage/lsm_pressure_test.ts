@@ -1,5 +1,5 @@
 /** Flush and compaction that fall behind: writes are slowed, wait, and are refused; never lost. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { TimerID } from "../../src/platform/clock.ts";
 import type { Disk } from "../../src/platform/disk.ts";
@@ -261,6 +261,27 @@ Deno.test("LsmStore: a flush rests between slices, but not where somebody waits 
     store.apply(Array.from({ length: 15_000 }, (_, i) => put(`more${i}`, 1, { value: "v" })))
   );
   assert(filled < resting / 2, `${filled} ms, ${resting} where there is time`);
+});
+
+Deno.test("LsmStore: a flush that is under way when the store stops takes nothing from the log", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ memtableBytes: 1 << 24 });
+  await store.apply(Array.from({ length: 20_000 }, (_, i) => put(`key${i}`, 1)));
+  await store.apply([{ ...put("one", 1), keyspace: "other" }]);
+  const flushed = store.flush().catch(() => {});
+  for (let i = 0; i < 1_000 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
+  assertEquals(subject.paths(".tmp").length, 1, "the flush has begun");
+  subject.device.faults.errorRate.sync = 1;
+  await assertRejects(() => store.apply([put("more", 1)]), ConvergeError, "Cannot write any more");
+  subject.device.faults.errorRate.sync = 0;
+  await flushed;
+  await turns();
+  subject.device.crash({ power: false });
+  const again = await subject.open();
+  assertEquals(again.statistics().tableCount, 0);
+  assert(scanAll(again).length >= 20_000);
+  assertEquals(scanAll(again, "other").length, 1);
+  await again.close();
 });
 
 /** A store with runs of so many keys, the oldest first, each just flushed. */
