@@ -265,15 +265,26 @@ Deno.test("LsmStore: a flush rests between slices, but not where somebody waits 
 
 Deno.test("LsmStore: a flush that is under way when the store stops takes nothing from the log", async () => {
   const subject = new VirtualStore();
-  const store = await subject.open({ memtableBytes: 1 << 24 });
+  const disk = subject.device.mount();
+  const openAppend = disk.openAppend.bind(disk);
+  let isFailing = false;
+  disk.openAppend = (path, options) => {
+    const file = openAppend(path, options);
+    const sync = file.sync.bind(file);
+    file.sync = () => {
+      if (!isFailing || !path.endsWith(".log")) return sync();
+      return Promise.reject(new ConvergeError("disk_failed", "Cannot sync"));
+    };
+    return file;
+  };
+  const store = await subject.open({ disk, memtableBytes: 1 << 24 });
   await store.apply(Array.from({ length: 20_000 }, (_, i) => put(`key${i}`, 1)));
   await store.apply([{ ...put("one", 1), keyspace: "other" }]);
   const flushed = store.flush().catch(() => {});
   for (let i = 0; i < 1_000 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
   assertEquals(subject.paths(".tmp").length, 1, "the flush has begun");
-  subject.device.faults.errorRate.sync = 1;
+  isFailing = true;
   await assertRejects(() => store.apply([put("more", 1)]), ConvergeError, "Cannot write any more");
-  subject.device.faults.errorRate.sync = 0;
   await flushed;
   await turns();
   subject.device.crash({ power: false });
