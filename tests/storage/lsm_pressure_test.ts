@@ -468,6 +468,17 @@ Deno.test("LsmStore.close(): does not wait until compaction or a flush would be 
   }
 });
 
+Deno.test("LsmStore.close(): gives up a merge that is under way", async () => {
+  const clock = new HeldClock();
+  const subject = new VirtualStore();
+  const store = await openWithRuns(clock, LEFT_LYING, subject);
+  await beginAtRest(clock, subject);
+  await store.close();
+  const { compactionsTotal, tableCount } = store.statistics();
+  assertEquals([compactionsTotal, tableCount], [0, LEFT_LYING.length]);
+  assertEquals(subject.paths(".tmp"), []);
+});
+
 /** A clock of a process whose thread is busy with something else. */
 class BusyClock extends HeldClock {
   override setTimer(delayMs: number, callback: () => void): TimerID {

@@ -119,7 +119,8 @@ Deno.test("buildTables(): lets others run, and the device have its bytes, by tim
     };
     return file;
   };
-  await buildTables(new LongLines(() => {}), options);
+  const built = await buildTables(new LongLines(() => {}), options);
+  assertEquals(built!.reduce((sum, { properties }) => sum + properties.records, 0), LINES);
   assert(pauses >= LINES / 4, `${pauses} pauses for ${LINES} lines of ${VALUE_BYTES} bytes`);
   assert(most <= 6 * 1024 * 1024, `${most} bytes in one sync`);
 });
