@@ -375,6 +375,21 @@ Deno.test("LsmStore: what compaction leaves lying under load is merged once noth
   await store.close();
 });
 
+Deno.test("LsmStore: each keyspace is compacted, also behind one in which there is nothing to do", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await store.apply([put("a", 1)]);
+  for (let i = 0; i < 4; i++) {
+    await store.apply([{ ...put(`b${i}`, 1), keyspace: "other" }]);
+    await store.flush();
+  }
+  await store.settled();
+  const { tableCount, tableBytes, compactedBytesTotal } = store.statistics();
+  assertEquals(tableCount, 2);
+  assert(compactedBytesTotal > 0 && compactedBytesTotal < 4 * tableBytes);
+  await store.close();
+});
+
 Deno.test("LsmStore: a merge that meets damage as it begins lets go of the tables that it has opened", async () => {
   const subject = new VirtualStore();
   const store = await openWithRuns(new InstantClock(), TWO_SMALL, subject);
