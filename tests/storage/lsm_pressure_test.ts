@@ -377,15 +377,20 @@ Deno.test("LsmStore: what compaction leaves lying under load is merged once noth
 
 Deno.test("LsmStore: each keyspace is compacted, also behind one in which there is nothing to do", async () => {
   const subject = new VirtualStore();
-  const store = await subject.open();
-  await store.apply([put("a", 1)]);
-  for (let i = 0; i < 4; i++) {
-    await store.apply([{ ...put(`b${i}`, 1), keyspace: "other" }]);
+  const store = await subject.open({ clock: new HeldClock() });
+  for (const keyspace of ["one", "two"]) {
+    for (let i = 0; i < 2; i++) {
+      await store.apply([{ ...put(`${i}`, 1), keyspace }]);
+      await store.flush();
+    }
+  }
+  for (const keyspace of ["first", "last"]) {
+    await store.apply([{ ...put("alone", 1), keyspace }]);
     await store.flush();
   }
   await store.settled();
   const { tableCount, tableBytes, compactedBytesTotal } = store.statistics();
-  assertEquals(tableCount, 2);
+  assertEquals(tableCount, 4);
   assert(compactedBytesTotal > 0 && compactedBytesTotal < 4 * tableBytes);
   await store.close();
 });
