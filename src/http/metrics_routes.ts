@@ -31,7 +31,7 @@ export function metricsRoutes(app: Hono, options: MetricsRoutesOptions): void {
 }
 
 /** All metrics of a node; the names are part of the interface (docs/metrics.md). */
-export function createRegistry(options: MetricsRoutesOptions): Registry {
+function createRegistry(options: MetricsRoutesOptions): Registry {
   const registry = new Registry();
   const { telemetry, links, gossip, clock } = options;
   const view = () => clusterView(options);

@@ -8,7 +8,7 @@
  */
 import type { Key } from "../record/key.ts";
 
-export const BITS_PER_KEY = 10;
+const BITS_PER_KEY = 10;
 export const PROBES = 7;
 
 /**

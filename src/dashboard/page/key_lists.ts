@@ -3,7 +3,7 @@
 import type { ClusterEvent } from "../../http/cluster_watch.ts";
 import { type JsonKey, keyOfPath, type KeyPage, labelOf, listKeys } from "./api.ts";
 import { byId, dot, h, setText } from "./dom.ts";
-import { amount, plural } from "./format.ts";
+import { amount } from "./format.ts";
 
 const PAGE_KEYS = 8;
 const HOT_KEYS = 6;
@@ -136,9 +136,4 @@ function keyButton(key: JsonKey, open: (key: JsonKey) => void): HTMLElement {
 /** `3 tombstones`, for the tile. */
 export function tombstonesOf(event: ClusterEvent): number {
   return event.members.reduce((sum, { sample }) => sum + (sample?.tombstones.tombstones ?? 0), 0);
-}
-
-/** `3 keys on 2 nodes`. */
-export function keysLine(keys: number, nodes: number): string {
-  return `${plural(keys, "key")} on ${plural(nodes, "node")}`;
 }
