@@ -91,7 +91,7 @@ export class ConvergeClient {
     }
     await this.#check(response);
     return {
-      bytes: await response.bytes(),
+      bytes: new Uint8Array(await response.arrayBuffer()),
       contentType: response.headers.get("content-type") ?? "application/octet-stream",
       version: versionOf(response),
     };
@@ -191,9 +191,12 @@ export class ConvergeClient {
         redirect: "manual",
         signal,
       });
-      // Read here, so that the deadline covers the body too.
-      return new Response(response.body === null ? null : await response.bytes(), response);
+      // Read here, so that the deadline covers the body too. In browsers also 204 has one, of nothing,
+      // with which no `Response` can be made.
+      const bytes = await response.arrayBuffer();
+      return new Response(bytes.byteLength === 0 ? null : bytes, response);
     } catch (cause) {
+      if (cause instanceof ClientError) throw cause;
       if (this.#signal?.aborted) {
         const why = { passing: false, cause: this.#signal.reason };
         throw new ClientError(`Cannot ask ${this.url}: given up`, why);

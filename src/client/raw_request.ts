@@ -1,9 +1,11 @@
 /** The few requests that `fetch` cannot send, because it folds their path. */
+import { ClientError } from "./client_error.ts";
 import type { IncomingMessage } from "node:http";
 
 /**
  * Sends a request whose path goes out as it is, where the runtime has `node:http`.
  *
+ * @throws {ClientError} Where it has not, as in browsers.
  * @throws {Error} When the connection fails or `signal` aborts.
  */
 export async function rawRequest(
@@ -13,7 +15,7 @@ export async function rawRequest(
 ): Promise<Response> {
   const { protocol, hostname, port } = new URL(url);
   const isSecure = protocol === "https:";
-  const { request } = await (isSecure ? import("node:https") : import("node:http"));
+  const request = await requestOf(isSecure, path);
   const { method, headers, body, signal } = init;
   return await new Promise((resolve, reject) => {
     const outgoing = request(
@@ -30,6 +32,19 @@ export async function rawRequest(
     outgoing.on("error", reject);
     outgoing.end(body);
   });
+}
+
+async function requestOf(
+  isSecure: boolean,
+  path: string,
+): Promise<typeof import("node:http").request> {
+  try {
+    const { request } = await (isSecure ? import("node:https") : import("node:http"));
+    return request;
+  } catch (cause) {
+    const why = `Cannot ask for ${path} here: this runtime knows no such path`;
+    throw new ClientError(why, { passing: false, cause });
+  }
 }
 
 async function collect(incoming: IncomingMessage): Promise<Response> {
