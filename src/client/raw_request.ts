@@ -1,6 +1,7 @@
 /** The few requests that `fetch` cannot send, because it folds their path. */
 import { ClientError } from "./client_error.ts";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, request } from "node:http";
+import type nodeProcess from "node:process";
 
 /**
  * Sends a request whose path goes out as it is, where the runtime has `node:http`.
@@ -15,10 +16,10 @@ export async function rawRequest(
 ): Promise<Response> {
   const { protocol, hostname, port } = new URL(url);
   const isSecure = protocol === "https:";
-  const request = await requestOf(isSecure, path);
+  const send = requestOf(isSecure, path);
   const { method, headers, body, signal } = init;
   return await new Promise((resolve, reject) => {
-    const outgoing = request(
+    const outgoing = send(
       {
         hostname: hostname.replace(/^\[|\]$/g, ""), // of an IPv6 address
         port: port === "" ? (isSecure ? 443 : 80) : port,
@@ -34,17 +35,13 @@ export async function rawRequest(
   });
 }
 
-async function requestOf(
-  isSecure: boolean,
-  path: string,
-): Promise<typeof import("node:http").request> {
-  try {
-    const { request } = await (isSecure ? import("node:https") : import("node:http"));
-    return request;
-  } catch (cause) {
-    const why = `Cannot ask for ${path} here: this runtime knows no such path`;
-    throw new ClientError(why, { passing: false, cause });
-  }
+/** Asked for at run time, so that bundlers for browsers have nothing to look for. */
+function requestOf(isSecure: boolean, path: string): typeof request {
+  const { process } = globalThis as { process?: Partial<typeof nodeProcess> };
+  const http = process?.getBuiltinModule?.(isSecure ? "node:https" : "node:http");
+  if (http !== undefined) return http.request;
+  const why = `Cannot ask for ${path} here: this runtime knows no such path`;
+  throw new ClientError(why, { passing: false });
 }
 
 async function collect(incoming: IncomingMessage): Promise<Response> {
