@@ -5,6 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { ClusterProcess } from "../cluster/cluster_process.ts";
+import { TestCluster } from "../cluster/harness.ts";
 import { browserTest, type Look, WatchedPage } from "./browser.ts";
 
 const DESK: Look = { width: 1280, height: 900, theme: "light" };
@@ -12,10 +13,14 @@ const badge = (name: string) => `[aria-label="${name}"] .badge`;
 const copies = "#copies tbody";
 
 /** Lets the key explorer do something and waits for its receipt and copies. */
-async function explore(page: WatchedPage, button: "put" | "get" | "delete"): Promise<void> {
+async function explore(
+  page: WatchedPage,
+  button: "put" | "get" | "delete",
+  owners = 3,
+): Promise<void> {
   await page.page.$eval("#copies", (copies) => copies.replaceChildren());
   await page.click(`#${button}`);
-  await page.until(`document.querySelectorAll("${copies} tr").length === 3`);
+  await page.until(`document.querySelectorAll("${copies} tr").length === ${owners}`);
 }
 
 browserTest("page: the whole story by clicks", async (browser) => {
@@ -204,3 +209,26 @@ browserTest(
     console.log(`Screenshots are in ${shots}`);
   },
 );
+
+browserTest("page: long names of nodes stay in their places", async (browser) => {
+  const name = `converge-0.converge.${"default.".repeat(2)}svc.cluster.local`;
+  await using cluster = await TestCluster.start(1, { args: ["--id", name] });
+  for (const width of [1280, 390]) {
+    const page = await WatchedPage.open(browser, cluster.nodes[0]!.url, { ...DESK, width });
+    await page.until(`document.querySelectorAll("#deletes tbody tr").length === 1`);
+    await page.type("#key", "greeting");
+    await explore(page, "put", 1);
+    const looks = await page.page.evaluate(`{
+      const right = (element) => element.getBoundingClientRect().right;
+      const labels = [...document.querySelectorAll(".node-label")];
+      ({
+        labels: labels.length,
+        tooLong: labels.filter((label) => right(label) > right(label.parentElement) + 1).length,
+        besideThePage: document.documentElement.scrollWidth - innerWidth,
+        besideTheDisc: document.querySelector("#ring .node text").getBBox().width > 76,
+      });
+    }`);
+    const wanted = { labels: 4, tooLong: 0, besideThePage: 0, besideTheDisc: false };
+    assertEquals(looks, wanted, `${width} wide`);
+  }
+});

@@ -2,8 +2,8 @@
 /** Keys by prefix, page by page; hot keys; tombstone debt. */
 import type { ClusterEvent } from "../../http/cluster_watch.ts";
 import { type JsonKey, keyOfPath, type KeyPage, labelOf, listKeys } from "./api.ts";
-import { byId, dot, h, setText } from "./dom.ts";
-import { amount } from "./format.ts";
+import { byId, h, nodeLabel, setText } from "./dom.ts";
+import { amount, shortName } from "./format.ts";
 
 const PAGE_KEYS = 8;
 const HOT_KEYS = 6;
@@ -116,7 +116,7 @@ export class TombstonesView {
           h(
             "tr",
             {},
-            h("td", {}, h("span", { class: "lane-name" }, dot(this.#colourOf(name)), name)),
+            h("td", {}, nodeLabel(this.#colourOf(name), name, shortName(name))),
             h("td", {}, tombstones === undefined ? "–" : amount(tombstones)),
             h("td", {}, collected === undefined ? "–" : amount(collected)),
           )

@@ -3,7 +3,7 @@
 import type { ClusterStatus, NodeState } from "../../cli/local_cluster.ts";
 import type { ClusterEvent, WatchedMember } from "../../http/cluster_watch.ts";
 import type { Control } from "./control.ts";
-import { byId, dot, h, setText } from "./dom.ts";
+import { byId, h, nodeLabel, setText } from "./dom.ts";
 import { amount, bytes, duration, percent, plural } from "./format.ts";
 import { hintsOf, type Point } from "./rates.ts";
 
@@ -104,7 +104,7 @@ export class MembersView {
       h(
         "div",
         { class: "member-head" },
-        h("div", { class: "member-name" }, dot(this.#colourOf(name)), name),
+        nodeLabel(this.#colourOf(name), name),
         state,
       ),
       ...cells,
