@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import type { ClusterView } from "../../src/http/cluster_routes.ts";
 import { ClusterProcess } from "../cluster/cluster_process.ts";
 import { TestCluster } from "../cluster/harness.ts";
 import { browserTest, type Look, WatchedPage } from "./browser.ts";
@@ -21,6 +22,12 @@ async function explore(
   await page.page.$eval("#copies", (copies) => copies.replaceChildren());
   await page.click(`#${button}`);
   await page.until(`document.querySelectorAll("${copies} tr").length === ${owners}`);
+}
+
+/** How many times a node was started, as node1 has heard. */
+async function startsSeen(cluster: ClusterProcess, name: string): Promise<number> {
+  const view: ClusterView = await (await fetch(`${cluster.url(1)}/cluster`)).json();
+  return view.members.find((member) => member.name === name)?.starts ?? 0;
 }
 
 browserTest("page: the whole story by clicks", async (browser) => {
@@ -74,7 +81,13 @@ browserTest("page: the whole story by clicks", async (browser) => {
   await page.untilText(badge("node3"), "paused");
   await page.click("#resume-node3");
   await page.untilText(badge("node3"), "up");
+  const startsBefore = await startsSeen(cluster, "node2");
   await page.click("#restart-node2");
+  // Its badge says "up" until it stops.
+  await cluster.until(
+    "node1 hears of node2 again",
+    async () => await startsSeen(cluster, "node2") > startsBefore,
+  );
   await page.untilText(badge("node2"), "up");
 
   // Keys by prefix, page by page; a click on one opens it.
@@ -92,7 +105,8 @@ browserTest("page: the whole story by clicks", async (browser) => {
   await page.untilText("#hot", "greeting");
   await page.type("#key", "greeting");
   await explore(page, "delete");
-  assertEquals((await page.text(copies)).match(/tombstone/g)?.length, 3);
+  const deleted = await page.text(copies);
+  assertEquals(deleted.match(/tombstone/g)?.length, 3, deleted + await page.text("#receipt"));
   await page.untilText("#copies", "Tombstone confirmed by 3 of 3 owners");
 
   // The charts have drawn something.
