@@ -49,6 +49,7 @@ browserTest("page: the whole story by clicks", async (browser) => {
   assertEquals((await page.page.$$("#ring .node.owner")).length, 3);
   assertEquals((await page.text(copies)).match(/value/g)?.length, 3);
   assertEquals(await cluster.get(3, "greeting"), "hello");
+  await page.untilText("#keys", "greeting");
 
   // A node stops with a click, and the cluster goes on.
   await page.click("#stop-node2");
