@@ -205,6 +205,8 @@ export class Refill {
       unresolvedSeeds: gossip.unresolvedSeeds.length,
       refusedSeeds: this.#options.refusedSeeds(),
       rejoined: gossip.rejoined,
+      namedBothWays: gossip.namedBothWays,
+      settled: gossip.settled,
       ...this.#options.quorums,
       isKnownBy: (name) => gossip.isKnownBy(name),
       refilledFrom: new Set(this.#saved.done),
