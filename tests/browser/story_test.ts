@@ -60,6 +60,7 @@ browserTest("page: the whole story by clicks", async (browser) => {
   assert((await page.text("#result")).startsWith("Stored"));
   await page.untilText(copies, "unreachable");
   await page.until(`document.getElementById("tile-hints").textContent === "1"`);
+  await page.untilText(`[aria-label="node2"] .note`, "1 hint waits");
 
   // It comes back and catches up.
   await page.click("#start-node2");
