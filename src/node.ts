@@ -243,12 +243,13 @@ export class ConvergeNode {
       state,
       clock,
       log,
-      replication: config.replication,
+      quorums: config,
       requestTimeoutMs: config.requestTimeoutMs,
       topology,
       linkTo,
       refusedSeeds: () => this.#gossipLoop.refusedSeeds,
       onBeforeRefill: () => horizon.raiseTo(lamport.current),
+      onRejoined: () => lamport.skipLost(),
       onStatus: () => {
         this.#onMembershipChange();
         this.#gossipLoop.announce();

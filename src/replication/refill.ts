@@ -8,6 +8,7 @@ import type { Log } from "../platform/log.ts";
 import { Reminder } from "../platform/reminder.ts";
 import { type Gossip } from "../membership/gossip.ts";
 import { nextStep } from "../membership/lifecycle.ts";
+import { type QuorumOptions, quorumsMeet } from "../membership/quorums.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
@@ -24,7 +25,7 @@ export interface RefillOptions {
   state: LocalState;
   clock: Clock;
   log: Log;
-  replication: number;
+  quorums: QuorumOptions;
   /** A client's request takes no longer: owners of before may be written to for so long. */
   requestTimeoutMs: number;
   topology(): Topology;
@@ -36,6 +37,8 @@ export interface RefillOptions {
    * have been collected while this node had no data lies below it.
    */
   onBeforeRefill(): Promise<void>;
+  /** Called before this node, whose disk was lost, counts for writes again. */
+  onRejoined(): Promise<void>;
   /** Makes this node's new status known and durable. */
   onStatus(): Promise<void>;
 }
@@ -204,7 +207,9 @@ export class Refill {
       unresolvedSeeds: gossip.unresolvedSeeds.length,
       refusedSeeds: this.#options.refusedSeeds(),
       rejoined: gossip.rejoined,
-      replication: this.#options.replication,
+      namedBothWays: gossip.namedBothWays,
+      settled: gossip.settled,
+      ...this.#options.quorums,
       isKnownBy: (name) => gossip.isKnownBy(name),
       refilledFrom: new Set(this.#saved.done),
     });
@@ -218,6 +223,7 @@ export class Refill {
     // Where data was lost meanwhile, or is known in memory only to be lost, nothing is done yet.
     if (status === "normal" && (saved !== this.#saved || !this.#isNoted)) return;
     const { gossip, log, onStatus } = this.#options;
+    if (status === "refilling" && gossip.rejoined) await this.#options.onRejoined();
     gossip.setStatus(status);
     log.info("member.status", { name: gossip.self.name, status });
     await onStatus();
@@ -226,7 +232,7 @@ export class Refill {
   async #refillFrom(names: readonly string[]): Promise<void> {
     // Writes that began before others knew of this node may still reach owners of before only.
     const total = this.#options.topology().members.length;
-    if (!this.#options.gossip.rejoined && total > this.#options.replication) {
+    if (!this.#options.gossip.rejoined && !quorumsMeet(total, this.#options.quorums)) {
       await delay(this.#options.clock, this.#options.requestTimeoutMs);
     }
     let failure: unknown;

@@ -5,6 +5,7 @@ import {
   nextStep,
 } from "../../src/membership/lifecycle.ts";
 import type { MemberStatus } from "../../src/membership/member.ts";
+import { majorityOf } from "../../src/membership/quorums.ts";
 import { member } from "../support/members.ts";
 
 type Others = Record<string, MemberStatus>;
@@ -28,7 +29,11 @@ function decide({ self, others = {}, knownBy = [], step: _, ...view }: Case): Li
     unresolvedSeeds: 0,
     refusedSeeds: 0,
     rejoined: false,
+    namedBothWays: Object.keys(others).length,
+    settled: new Set(),
     replication: 3,
+    readQuorum: majorityOf(view.replication ?? 3),
+    writeQuorum: majorityOf(view.replication ?? 3),
     isKnownBy: (name) => knownBy.includes(name),
     refilledFrom: new Set(),
     ...view,
@@ -60,6 +65,13 @@ const TABLE: Record<string, Case> = {
     others: { b: "normal", c: "normal", d: "joining" },
     knownBy: ["b", "c"],
     replication: 5,
+    step: WAIT,
+  },
+  "one that makes N full, where R is no majority: known by all": {
+    self: "joining",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b"],
+    readQuorum: 1,
     step: WAIT,
   },
   "beyond N members a new name must be known by all": {
@@ -117,6 +129,14 @@ const TABLE: Record<string, Case> = {
     refusedSeeds: 1,
     step: NORMAL,
   },
+  "not forming: W - 1 disks may be lost at once, and are not more than that": {
+    self: "refilling",
+    others: { b: "refilling" },
+    unresolvedSeeds: 1,
+    refusedSeeds: 1,
+    writeQuorum: 3,
+    step: WAIT,
+  },
   "not forming: a silent seed may know better": {
     self: "refilling",
     others: { b: "refilling" },
@@ -129,6 +149,43 @@ const TABLE: Record<string, Case> = {
     unresolvedSeeds: 2,
     refusedSeeds: 2,
     step: WAIT,
+  },
+  "not forming: who is told of this node may have come to join it": {
+    self: "joining",
+    others: { b: "joining" },
+    knownBy: ["b"],
+    namedBothWays: 0,
+    unresolvedSeeds: 1,
+    refusedSeeds: 1,
+    step: WAIT,
+  },
+  "forming: all that were named are here": {
+    self: "joining",
+    others: { b: "joining" },
+    knownBy: ["b"],
+    namedBothWays: 0,
+    step: REFILLING,
+  },
+  "lost data: what a member that joins acked may be nowhere else": {
+    self: "refilling",
+    others: { b: "normal", c: "refilling" },
+    refilledFrom: new Set(["b"]),
+    settled: new Set(["self", "b"]),
+    step: WAIT,
+  },
+  "lost data: nobody waits for another that lost data": {
+    self: "refilling",
+    others: { b: "normal", c: "refilling" },
+    refilledFrom: new Set(["b"]),
+    settled: new Set(["self", "b", "c"]),
+    step: NORMAL,
+  },
+  "who joins waits for no other that joins": {
+    self: "refilling",
+    others: { b: "normal", c: "refilling" },
+    refilledFrom: new Set(["b"]),
+    settled: new Set(["b"]),
+    step: NORMAL,
   },
   "a normal member to refill from ends forming": {
     self: "refilling",

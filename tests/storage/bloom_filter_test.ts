@@ -1,10 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  BITS_PER_KEY,
-  BloomFilterBuilder,
-  hashKey,
-  mayContain,
-} from "../../src/storage/bloom_filter.ts";
+import { BloomFilterBuilder, hashKey, mayContain } from "../../src/storage/bloom_filter.ts";
 
 const KEYS = 20_000;
 
@@ -18,8 +13,9 @@ Deno.test("BloomFilter: built in steps, it holds every key and few others", asyn
     assert(mayContain(bits, hashKey(`key${i}`)), `key${i}`);
     if (mayContain(bits, hashKey(`absent${i}`))) wrong++;
   }
-  assertEquals([pauses, bits.byteLength], [2, KEYS * BITS_PER_KEY / 8]);
-  assert(wrong < KEYS / 50, `${wrong} of ${KEYS}`);
+  assertEquals(pauses, 2);
+  assert(bits.byteLength <= 2 * KEYS, `${bits.byteLength} bytes`);
+  assert(wrong < KEYS / 200, `${wrong} of ${KEYS}`);
 });
 
 Deno.test("hashKey(): pinned: by another one the keys of all tables of before would not be found", () => {
