@@ -25,6 +25,8 @@ export type ErrorCode =
   | "data_locked" // another process has the data directory
   | "wrong_data" // the data directory belongs to another node or format
   | "old_copy" // the data directory is an old copy: others have heard of a later life of it
+  | "removed" // this node was removed from its cluster
+  | "not_removable" // a member cannot be removed now, or not so; nothing was begun
   | "name_taken" // another node runs under this one's name
   | "bad_config" // an option has an unusable value
   | "closed" // the part was closed

@@ -6,6 +6,7 @@ import { createApp } from "./http/app.ts";
 import { ClusterWatch } from "./http/cluster_watch.ts";
 import { Gossip } from "./membership/gossip.ts";
 import { isOfLaterStart, type Member } from "./membership/member.ts";
+import { isKnownByAll, type Removal, type RemovalStages } from "./membership/removal.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
 import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
 import type { Platform } from "./platform/platform.ts";
@@ -30,10 +31,11 @@ import { MessageAuth } from "./replication/message_auth.ts";
 import { PeerLink } from "./replication/peer_link.ts";
 import { notedLoss, noteOldCopy, Refill } from "./replication/refill.ts";
 import { Replica } from "./replication/replica.ts";
+import { savedStages, Takeover } from "./replication/takeover.ts";
 import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
 import { requireLayout, type RingLayout } from "./replication/ring_layout.ts";
-import { Topology } from "./replication/topology.ts";
+import { Topology, type TopologyOptions } from "./replication/topology.ts";
 import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
 import type { Store } from "./storage/store.ts";
 
@@ -112,6 +114,7 @@ export class ConvergeNode {
   readonly #antiEntropy: AntiEntropy;
   readonly #collector: TombstoneCollector;
   readonly #refill: Refill;
+  readonly #takeover: Takeover;
   readonly #coordinator: Coordinator;
   readonly #links = new Map<string, PeerLink>();
   readonly #telemetry: Telemetry;
@@ -121,6 +124,7 @@ export class ConvergeNode {
   #isStopping = false;
   #stopping: Promise<void> | undefined;
   #isOldCopy = false;
+  #isRemoved = false;
 
   private constructor(options: {
     config: NodeConfig;
@@ -161,7 +165,7 @@ export class ConvergeNode {
       clock,
       lamport,
       horizon,
-      takesRecords: () => gossip.self.status !== "joining",
+      takesRecords: () => gossip.self.status !== "joining" && gossip.ownRemoval === undefined,
       onStored: (record) => {
         this.#antiEntropy.onStored(record.key);
         this.#collector.onStored(record);
@@ -235,6 +239,7 @@ export class ConvergeNode {
         );
       },
       onOldCopy: () => void this.#onOldCopy().catch(() => {}), // a store that fails stops it, too
+      onRemoved: (removal) => void this.#onRemoved(removal).catch(() => {}),
     });
     this.#refill = new Refill({
       gossip,
@@ -254,6 +259,24 @@ export class ConvergeNode {
         this.#onMembershipChange();
         this.#gossipLoop.announce();
         return this.#gossipLoop.save();
+      },
+    });
+    this.#takeover = new Takeover({
+      gossip,
+      store,
+      replica,
+      exchange,
+      state,
+      clock,
+      log,
+      requestTimeoutMs: config.requestTimeoutMs,
+      topology,
+      linkTo,
+      save: () => this.#gossipLoop.save(),
+      onBeforeRefill: () => horizon.raiseTo(lamport.current),
+      onChange: () => {
+        this.#onMembershipChange();
+        this.#gossipLoop.announce();
       },
     });
     this.#coordinator = parts.createCoordinator({
@@ -297,6 +320,12 @@ export class ConvergeNode {
       antiEntropy: this.#antiEntropy,
       collector: this.#collector,
       status: () => gossip.self.status,
+      isLeaving: () => gossip.ownRemoval !== undefined,
+      isFromRemoved: (from: string, life: string | undefined) => gossip.isFromRemoved(from, life),
+      onRemovalBegun: () => {
+        this.#onMembershipChange();
+        this.#gossipLoop.announce();
+      },
       refill: this.#refill,
       hints: this.#hints,
       topology,
@@ -343,7 +372,9 @@ export class ConvergeNode {
       const state = new LocalState(store);
       const auth = new MessageAuth(config.clusterSecret);
       const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
-      if (await isOldCopy({ state, config, platform, auth, saved })) await noteOldCopy(state);
+      const heard = await heardAtStart({ state, config, platform, auth, saved });
+      if (heard.isOldCopy) await noteOldCopy(state);
+      requireMember(state, config, [...saved?.removed ?? [], ...heard.removed]);
       // Where documents may be gone, the node may have given out counters that it knows nothing of:
       // it is another life then, as one with an empty disk is.
       const isAnotherLife = store.lastLoss() !== notedLoss(state);
@@ -352,12 +383,16 @@ export class ConvergeNode {
       const lamport = await parts.openLamportClock(state, store.highestCounter());
       const gossip = parts.createGossip({
         shared: sharedOptions(config),
-        self: selfMember(config, identity, isAnotherLife ? undefined : saved),
+        self: selfMember(config, identity, {
+          saved: isAnotherLife ? undefined : saved,
+          stages: isAnotherLife ? {} : savedStages(state),
+        }),
         known: saved?.members.filter(({ name }) => name !== config.name) ?? [],
         seeds: config.peers,
         resolvedSeeds: saved?.seeds ?? [],
         settled: saved?.settled ?? [],
         formerIDs: identity.formerIDs ?? [],
+        removed: saved?.removed ?? [],
         intervalMs: config.gossipIntervalMs,
         random: platform.random,
       });
@@ -387,7 +422,9 @@ export class ConvergeNode {
   start(): void {
     this.#gossipLoop.start();
     this.#hints.start(this.#peerNames());
+    this.#dropHintsInVain();
     this.#refill.start();
+    this.#takeover.start();
     this.#antiEntropy.start();
     this.#collector.start();
     this.#telemetry.lag.start();
@@ -411,6 +448,7 @@ export class ConvergeNode {
     this.drain();
     this.#gossipLoop.stop();
     this.#refill.stop();
+    this.#takeover.stop();
     this.#antiEntropy.stop();
     this.#collector.stop();
     this.#hints.stop();
@@ -421,6 +459,7 @@ export class ConvergeNode {
   /** @param loss What `Store.lastLoss` says, or will say once the damaged table is replaced. */
   async #onDataLost(loss: number): Promise<void> {
     this.#antiEntropy.onDataLost();
+    this.#takeover.onDataLost();
     try {
       await this.#refill.restart(loss);
     } catch (error) {
@@ -443,6 +482,24 @@ export class ConvergeNode {
     }
   }
 
+  /** One whose place another life of its name had taken, before it knew, may have missed deletions. */
+  async #onRemoved({ nodeID, dead }: Removal): Promise<void> {
+    if (this.#isRemoved) return;
+    this.#isRemoved = true;
+    try {
+      if (nodeID !== this.nodeID) await noteOldCopy(this.#state);
+      await this.#gossipLoop.save();
+    } finally {
+      this.#failure.resolve(
+        new ConvergeError(
+          "removed",
+          `Cannot go on as ${this.#config.name}: it was removed from its cluster`,
+          { details: { asAsked: !dead && nodeID === this.nodeID } },
+        ),
+      );
+    }
+  }
+
   #onMembershipChange(): void {
     const version = this.#currentTopologyVersion();
     if (version === this.#topologyVersion) return;
@@ -453,6 +510,20 @@ export class ConvergeNode {
     if (added.length > 0) this.#hints.start(added);
     for (const name of added) this.#antiEntropy.urgent(name);
     this.#antiEntropy.onMembersChanged();
+    this.#takeover.start();
+    const names = new Set(this.#peerNames());
+    for (const name of before) if (!names.has(name)) this.#hints.forget(name);
+    for (const name of this.#links.keys()) {
+      if (this.#gossip.member(name) === undefined) this.#links.delete(name);
+    }
+  }
+
+  /** What an earlier life of this node left for those that were removed. */
+  #dropHintsInVain(): void {
+    const members = new Set(this.#peerNames());
+    const gone = this.#gossip.removed.map(({ name }) => name).filter((name) => !members.has(name));
+    if (gone.length > 0) this.#hints.start(gone);
+    for (const name of gone) this.#hints.forget(name);
   }
 
   #onHeard(name: string): void {
@@ -466,7 +537,8 @@ export class ConvergeNode {
   #linkTo(name: string): PeerLink | undefined {
     const existing = this.#links.get(name);
     if (existing !== undefined) return existing;
-    if (this.#gossip.member(name) === undefined || name === this.#config.name) return undefined;
+    let member = this.#gossip.member(name);
+    if (member === undefined || name === this.#config.name) return undefined;
     const link = this.#parts.createPeerLink({
       platform: this.#platform,
       selfName: this.#config.name,
@@ -477,7 +549,9 @@ export class ConvergeNode {
         ANSWER_BYTES_MIN,
         batchBytesMax(this.#config.maxValueBytes) + ANSWER_BYTES_BEFORE,
       ),
-      member: () => this.#gossip.member(name)!,
+      selfLife: () => this.#gossip.hasNameOfRemoved ? this.nodeID : undefined,
+      // One that is a member no more may still be asked.
+      member: () => member = this.#gossip.member(name) ?? member!,
       onHeard: () => this.#onHeard(name),
     });
     this.#links.set(name, link);
@@ -494,12 +568,19 @@ export class ConvergeNode {
       members: this.#gossip.members,
       unresolvedSeeds: this.#gossip.unresolvedSeeds,
       settled: this.#gossip.settled,
+      ...this.#removals(),
       selfName: name,
       replication,
       readQuorum,
       writeQuorum,
       virtualNodes,
     });
+  }
+
+  #removals(): Pick<TopologyOptions, "pending" | "isKnownByAll"> {
+    const { pending } = this.#gossip;
+    if (pending.length === 0) return {};
+    return { pending, isKnownByAll: isKnownByAll(this.#gossip.removalView) };
   }
 
   /** What a topology is made from, as text: heartbeats alone do not need a new one. */
@@ -514,17 +595,20 @@ function tracingParts(tracer: Tracer | undefined): Partial<NodeParts> {
   return { createCoordinator: (...args) => new TracedCoordinator(tracer, ...args) };
 }
 
-/** Whether the cluster has heard of a later start of this directory than the directory itself. */
-async function isOldCopy({ state, config, platform, auth, saved }: {
+/**
+ * What others have heard of this node: whether of a later start of this directory than the directory
+ * itself; and what was removed.
+ */
+async function heardAtStart({ state, config, platform, auth, saved }: {
   state: LocalState;
   config: NodeConfig;
   platform: Platform;
   auth: MessageAuth;
   saved: SavedMembership | undefined;
-}): Promise<boolean> {
+}): Promise<{ isOldCopy: boolean; removed: readonly Removal[] }> {
   const identity = state.read<Identity>(IDENTITY_DOCUMENT);
-  if (identity === undefined || saved === undefined) return false;
-  const heard = await heardOfSelf({
+  if (identity === undefined || saved === undefined) return { isOldCopy: false, removed: [] };
+  const { statements, removed } = await heardOfSelf({
     name: config.name,
     members: saved.members,
     seeds: config.peers,
@@ -532,7 +616,18 @@ async function isOldCopy({ state, config, platform, auth, saved }: {
     auth,
     timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
   });
-  return heard.some((member) => isOfLaterStart(member, identity));
+  return { isOldCopy: statements.some((member) => isOfLaterStart(member, identity)), removed };
+}
+
+/** @throws {ConvergeError} `removed` where the directory is that of a node that was removed. */
+function requireMember(state: LocalState, config: NodeConfig, removed: readonly Removal[]): void {
+  const identity = state.read<Identity>(IDENTITY_DOCUMENT);
+  const ids = new Set([identity?.nodeID, ...identity?.formerIDs ?? []]);
+  if (!removed.some(({ nodeID, dead, ended }) => ids.has(nodeID) && (dead || ended))) return;
+  throw new ConvergeError(
+    "removed",
+    `Cannot use ${config.dataDirectory} as ${config.name}: it was removed from its cluster`,
+  );
 }
 
 async function openIdentity(
@@ -570,9 +665,10 @@ async function openIdentity(
 function selfMember(
   config: NodeConfig,
   identity: Identity,
-  saved: SavedMembership | undefined,
+  { saved, stages }: { saved: SavedMembership | undefined; stages: RemovalStages },
 ): Member {
   return {
+    ...(Object.keys(stages).length === 0 ? {} : { removals: stages }),
     name: config.name,
     nodeID: identity.nodeID,
     origin: config.advertise,

@@ -14,6 +14,7 @@ import { meter } from "./metered.ts";
 import { metricsRoutes, type MetricsRoutesOptions } from "./metrics_routes.ts";
 import { openapiRoutes } from "./openapi_routes.ts";
 import { notFound, problemResponse } from "./problem.ts";
+import { removalRoutes, type RemovalRoutesOptions } from "./removal_routes.ts";
 import { tombstoneRoutes } from "./tombstone_routes.ts";
 
 /** What the app is made of. */
@@ -24,6 +25,7 @@ export interface AppOptions
     BatchRoutesOptions,
     InternalRoutesOptions,
     ClusterRoutesOptions,
+    RemovalRoutesOptions,
     MetricsRoutesOptions,
     EventsRoutesOptions,
     CopiesRoutesOptions {
@@ -40,6 +42,7 @@ export function createApp(options: AppOptions): Hono {
   tombstoneRoutes(app, options);
   internalRoutes(app, options);
   clusterRoutes(app, options);
+  removalRoutes(app, options);
   metricsRoutes(app, options);
   eventsRoutes(app, options);
   copiesRoutes(app, options);

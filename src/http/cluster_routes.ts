@@ -14,6 +14,7 @@ import type { CollectorCounts, TombstoneCollector } from "../replication/tombsto
 import type { Topology } from "../replication/topology.ts";
 import type { Store, StoreStatistics } from "../storage/store.ts";
 import { methodNotAllowed } from "./problem.ts";
+import { type RemovalProgress, removalsUnderWay } from "./removal_routes.ts";
 
 /** What the routes use of their node. */
 export interface ClusterRoutesOptions {
@@ -40,6 +41,8 @@ export interface ClusterView {
   members: ClusterMember[];
   /** Origins from the command line that nobody has been heard under yet. */
   unresolvedSeeds: string[];
+  /** Removals that have not ended. */
+  removals: RemovalProgress[];
   refill: RefillProgress;
   hints: HintCounts;
   antiEntropy: AntiEntropyCounts;
@@ -82,13 +85,14 @@ export function clusterView(options: ClusterRoutesOptions): ClusterView {
     ready: gossip.self.status === "normal" && serving,
     quorums,
     counter: lamport.current,
-    members: gossip.members.map((member) => ({
+    members: [...gossip.members, ...gossip.leaving].map((member) => ({
       ...member,
       state: gossip.livenessOf(member.name, nowMs),
       silentMs: finite(gossip.silenceMs(member.name, nowMs)),
       ownership: ownership.get(member.name) ?? 0,
     })),
     unresolvedSeeds: [...unresolvedSeeds],
+    removals: removalsUnderWay(gossip),
     refill: refill.progress(),
     hints: hints.counts(),
     antiEntropy: antiEntropy.counts,

@@ -19,6 +19,8 @@ import {
   FROM_HEADER,
   HINT_HEADER,
   HORIZON_HEADER,
+  LEAVING_HEADER,
+  LIFE_HEADER,
   LOCATE_HEADER,
   LOCATED_HEADER,
   parseCounterHeader,
@@ -54,10 +56,16 @@ export interface InternalRoutesOptions extends BodyReaderOptions {
   maxValueBytes: number;
   /** What this node says of itself. */
   status(): MemberStatus;
+  /** Whether this node is being removed. */
+  isLeaving(): boolean;
+  /** Whether a message is by a node that is removed, or being removed. */
+  isFromRemoved(name: string, nodeID: string | undefined): boolean;
   /** A peer sent something. */
   onHeard(name: string): void;
 }
 
+/** Also from one that was removed, which hears of it by the answer. */
+const GOSSIP_PATH = "/internal/gossip";
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
@@ -89,10 +97,12 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 
   app.post("/internal/read", async (c) => {
     const { body } = await receive(c, options, bodies);
-    if (!c.req.raw.headers.has(UNCOUNTED_HEADER)) requireComplete(options);
+    const { headers } = c.req.raw;
+    if (headers.has(LEAVING_HEADER)) requireComplete(options);
+    else if (!headers.has(UNCOUNTED_HEADER)) requireCounted(options);
     const questions = decodeReadQuestions(body);
     const replies = encodeReadReplies(options.replica.answer(questions));
-    const from = c.req.raw.headers.has(LOCATE_HEADER) && questions.length === 1
+    const from = headers.has(LOCATE_HEADER) && questions.length === 1
       ? options.store.locate(DATA, questions[0]!.key)
       : undefined;
     return answer(options, replies, from === undefined ? {} : { [LOCATED_HEADER]: from });
@@ -119,7 +129,8 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     if (request.ring !== topology.fingerprint) {
       throw new ConvergeError("not_ready", "Cannot list keys: the asker has another ring");
     }
-    const { records, through } = await readRange(options, topology, request);
+    const isHidden = topology.leftovers();
+    const { records, through } = await readRange(options, topology, { ...request, isHidden });
     // Not before: it may have lost something while it read.
     requireComplete(options);
     const body = request.values ? joinFrames(records) : encoder.encode(
@@ -134,7 +145,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   app.post("/internal/list", async (c) => {
     const { body } = await receive(c, options, bodies);
     const request = decodeListRequest(body);
-    requireComplete(options);
+    requireCounted(options);
     const page = listPage(options.store, request);
     const headers = page.through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(page.through) };
     return checkedAnswer(options, encodeListPage(page, request.values), headers);
@@ -175,12 +186,15 @@ async function receive(
   const path = rawPathAfter(url, "");
   options.auth.check({ method, path, headers, body }, headers.get(SIGNATURE_HEADER));
   checkBody(headers, body);
+  const from = headers.get(FROM_HEADER) ?? "";
+  if (path !== GOSSIP_PATH && options.isFromRemoved(from, headers.get(LIFE_HEADER) ?? undefined)) {
+    throw new ConvergeError("misdirected", `Cannot take a message from ${from}: it is no member`);
+  }
   const to = headers.get(TO_HEADER);
   if (to !== null && to !== options.nodeID) {
     throw new ConvergeError("misdirected", `Cannot take a message for ${to}: this is another node`);
   }
   options.lamport.observe(parseCounterHeader(headers.get(COUNTER_HEADER)));
-  const from = headers.get(FROM_HEADER) ?? "";
   if (from !== "") options.onHeard(from);
   return { from, body };
 }
@@ -194,6 +208,17 @@ async function receive(
 function requireComplete({ status }: InternalRoutesOptions): void {
   if (status() === "normal") return;
   throw new ConvergeError("not_ready", "Cannot answer for keys: this node is being refilled");
+}
+
+/**
+ * Who asks takes this node for an owner, which it is no more once it knows that it is being removed.
+ *
+ * @throws {ConvergeError} `not_ready` as `requireComplete`, and while this node is being removed.
+ */
+function requireCounted(options: InternalRoutesOptions): void {
+  requireComplete(options);
+  if (!options.isLeaving()) return;
+  throw new ConvergeError("not_ready", "Cannot answer for keys: this node is being removed");
 }
 
 /** An answer that is more than records and the words around them. */

@@ -13,6 +13,7 @@ import {
   ReadinessSchema,
   ReceiptSchema,
   RecordLineSchema,
+  RemovalSchema,
   RingSchema,
   SampleSchema,
   TombstoneSchema,
@@ -41,12 +42,13 @@ const retryAfter = {
 };
 
 /** Problems by status, with what each means. */
-function problems(...statuses: (400 | 403 | 404 | 408 | 413 | 503)[]): Responses {
+function problems(...statuses: (400 | 403 | 404 | 408 | 409 | 413 | 503)[]): Responses {
   const meaning = {
     400: "A key, parameter or body that cannot be used.",
     404: "No value under this key.",
     403: "A page of another site made a browser send it; nothing was done.",
     408: "The body did not come in time; nothing was begun.",
+    409: "It cannot be done now; nothing was begun.",
     413: "The value is over the limit; the connection stays usable.",
     503:
       "Too few owners answered within the deadline (the details are a receipt; `indeterminate` tells whether the write may be stored), or a queue is full.",
@@ -218,6 +220,30 @@ export const ROUTES: readonly RouteConfig[] = [
   }, { params: keyPath }),
   get("cluster", "/cluster", "Members, states, ring ownership, quorums, counts", {
     200: json(ClusterSchema, "The cluster as this node sees it."),
+  }),
+  createRoute({
+    method: "post",
+    operationId: "remove",
+    path: "/cluster/removals",
+    summary: "Begins to remove a member; GET /cluster tells how it goes on",
+    request: {
+      body: {
+        content: {
+          "application/json": {
+            schema: z.object({
+              name: z.string().openapi({ example: "node4" }),
+              dead: z.boolean().optional().openapi({
+                description: "Nobody is to wait for what the member says or has.",
+              }),
+            }).strict(),
+          },
+        },
+      },
+    },
+    responses: {
+      202: json(RemovalSchema, "It is under way, or has ended."),
+      ...problems(400, 403, 408, 409, 413, 503),
+    },
   }),
   get("ring", "/cluster/ring", "Every arc of the ring with its first owner", {
     200: json(RingSchema, "The ring."),

@@ -6,6 +6,7 @@ import { z } from "@hono/zod-openapi";
 import type { Receipt } from "../replication/receipt.ts";
 import type { TombstoneReport } from "../replication/tombstone_collector.ts";
 import type { ClusterView } from "./cluster_routes.ts";
+import type { RemovalProgress } from "./removal_routes.ts";
 import type { NodeSample } from "./cluster_watch.ts";
 import type { CopiesView } from "./copies_routes.ts";
 import type { RingView } from "./events_routes.ts";
@@ -106,6 +107,20 @@ const requests = z.object({
   inFlight: count,
 }).strict();
 
+const removalStage = z.enum(["known", "refilling", "done"]);
+
+/** A removal, and how far it is. */
+export const RemovalSchema: z.ZodType<RemovalProgress> = z.object({
+  name: text,
+  nodeID: text,
+  origin: text,
+  incarnation: count,
+  dead: z.boolean(),
+  ended: z.boolean(),
+  stages: z.record(text, removalStage.nullable()),
+  leaving: removalStage.nullable(),
+}).strict().openapi("Removal");
+
 /** The cluster as a node sees it. */
 export const ClusterSchema: z.ZodType<ClusterView> = z.object({
   self: text,
@@ -121,12 +136,14 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
       incarnation: count,
       heartbeat: count,
       status,
+      removals: z.record(text, removalStage).exactOptional(),
       state: liveness,
       silentMs: ms.nullable(),
       ownership: z.number().min(0).max(1),
     }).strict(),
   ),
   unresolvedSeeds: z.array(text),
+  removals: z.array(RemovalSchema),
   refill,
   hints: z.object({
     added: count,

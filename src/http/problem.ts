@@ -20,6 +20,8 @@ const STATUS: Record<ErrorCode, number> = {
   data_locked: 500,
   wrong_data: 500,
   old_copy: 500,
+  removed: 500,
+  not_removable: 409,
   name_taken: 500,
   bad_config: 500,
   closed: 503,

@@ -17,12 +17,25 @@ import {
   parseMember,
   STATEMENT_MAX,
 } from "./member.ts";
+import {
+  isRemovedLife,
+  isSameStages,
+  mergedRemoval,
+  parseRemovals,
+  type Removal,
+  REMOVALS_MAX,
+  type RemovalStages,
+  type RemovalView,
+} from "./removal.ts";
 
 /** Members in one view at most; a larger message is refused. */
 export const MEMBERS_MAX = 4_096;
 
 /** Seeds of another node that are taken note of. */
 const SEEDS_MAX = 64;
+
+/** Earlier lives of this node that are taken note of. */
+const LIVES_MAX = 16;
 
 /** Peers that a tick sends to. */
 const FANOUT = 3;
@@ -46,6 +59,8 @@ export interface GossipMessage {
   readonly named?: readonly string[];
   /** Names of members that were `normal` once, and are not any more; absent where there are none. */
   readonly settled?: readonly string[];
+  /** Lives that are members no more; absent where there are none. */
+  readonly removed?: readonly Removal[];
 }
 
 /** What a node starts gossip with. */
@@ -62,6 +77,8 @@ export interface GossipOptions {
   settled?: Iterable<string>;
   /** Node IDs under which this node may be known from before it lost its data. */
   formerIDs?: Iterable<string>;
+  /** Removals remembered from before a restart. */
+  removed?: Iterable<Removal>;
   intervalMs: number;
   random: Random;
 }
@@ -76,8 +93,12 @@ interface Rival {
 export class Gossip {
   readonly #random: Random;
   readonly #detector: FailureDetector;
-  /** Invariant: holds this node under its own name. */
+  /** Those that are being removed, too. Invariant: holds this node under its own name. */
   readonly #members = new Map<string, Member>();
+  /** By node ID. Invariant: only grows. */
+  readonly #removed = new Map<string, Removal>();
+  /** The same by name, in the order in which they were begun. */
+  #removedByName = new Map<string, readonly Removal[]>();
   readonly #resolvedSeeds: Map<string, string>;
   readonly #seeds: readonly string[];
   /**
@@ -93,8 +114,10 @@ export class Gossip {
   readonly #knownBy = new Set<string>();
   readonly #settled: Set<string>;
   readonly #formerIDs: ReadonlySet<string>;
+  /** Lives of this node's name that others knew before this one, by node ID. */
+  readonly #livesBefore = new Map<string, Member>();
   #self: Member;
-  #rejoined = false;
+  #isRemoved = false;
   #isOldCopy = false;
   #rival: Rival | undefined;
   #version = 0;
@@ -107,9 +130,13 @@ export class Gossip {
     this.#resolvedSeeds = new Map(options.resolvedSeeds);
     this.#settled = new Set(options.settled);
     this.#formerIDs = new Set(options.formerIDs);
-    for (const member of options.known) this.#set(member);
+    for (const removal of options.removed ?? []) this.#removed.set(removal.nodeID, removal);
+    this.#removedByName = Map.groupBy(this.#removed.values(), ({ name }) => name);
+    for (const member of options.known) if (this.#admits(member)) this.#set(member);
     this.#self = options.self;
+    this.#say(options.self.removals ?? {});
     this.#setSelf({});
+    this.#isRemoved = this.#ownRemoval !== undefined;
   }
 
   /** This node's own entry. */
@@ -117,9 +144,67 @@ export class Gossip {
     return this.#self;
   }
 
-  /** All members, this one too, sorted by name. */
+  /** All members that are not removed, this one too, sorted by name. */
   get members(): Member[] {
-    return [...this.#members.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+    const members = [...this.#members.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+    if (this.#removed.size === 0) return members;
+    const removed = new Set(this.pending.map(({ name }) => name));
+    return members.filter(({ name }) => !removed.has(name));
+  }
+
+  /** Members that are being removed, as far as this node knows what they say, sorted by name. */
+  get leaving(): Member[] {
+    return this.pending.flatMap(({ name }) => this.#members.get(name) ?? [])
+      .sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** All removals, those that have ended too. */
+  get removed(): Removal[] {
+    return [...this.#removed.values()];
+  }
+
+  /** Removals that have not ended. */
+  get pending(): Removal[] {
+    if (this.#removed.size === 0) return [];
+    return this.removed.filter(({ ended }) => !ended);
+  }
+
+  /** What decisions about removals rest on. */
+  get removalView(): RemovalView {
+    const others = this.members.filter(({ name }) => name !== this.#self.name);
+    const { pending, leaving } = this;
+    return { self: this.#self, others, pending, leaving, settled: this.#settled };
+  }
+
+  /**
+   * Why this node is no member any more, or being removed; undefined while it is one. Another life of
+   * its name may be the one that is removed, if this one took its place before it knew.
+   */
+  get ownRemoval(): Removal | undefined {
+    return this.#isRemoved ? this.#ownRemoval : undefined;
+  }
+
+  get #ownRemoval(): Removal | undefined {
+    const ids = [this.#self.nodeID, ...this.#formerIDs];
+    const removal = ids.flatMap((id) => this.#removed.get(id) ?? [])[0];
+    return removal ?? [...this.#livesBefore.keys()].flatMap((id) => this.#removed.get(id) ?? [])[0];
+  }
+
+  /**
+   * Whether a message is by a life that is removed, or being removed.
+   *
+   * @param nodeID Of the sender, if it says so: where its name was removed once it must.
+   */
+  isFromRemoved(name: string, nodeID: string | undefined): boolean {
+    const removals = this.#removedByName.get(name);
+    if (removals === undefined) return false;
+    return nodeID === undefined || nodeID !== this.#members.get(name)?.nodeID ||
+      removals.some((removal) => !removal.ended || removal.nodeID === nodeID);
+  }
+
+  /** Whether an earlier life of this node's name was removed: who it is does not go without saying. */
+  get hasNameOfRemoved(): boolean {
+    return this.#removedByName.has(this.#self.name);
   }
 
   /** Grows when a member came, or changed its node ID, origin, status or incarnation. */
@@ -138,7 +223,7 @@ export class Gossip {
 
   /** Whether the others knew a member of this name before this life of it: the ring stays the same. */
   get rejoined(): boolean {
-    return this.#rejoined;
+    return [...this.#livesBefore.values()].some((life) => !this.#isRemovedLife(life));
   }
 
   /**
@@ -166,7 +251,7 @@ export class Gossip {
   }
 
   #unresolvedOf(seeds: readonly string[]): string[] {
-    const origins = new Set([...this.#members.values()].map(({ origin }) => origin));
+    const origins = new Set([...this.#members.values(), ...this.removed].map((one) => one.origin));
     return seeds.filter((seed) => !this.#resolvedSeeds.has(seed) && !origins.has(seed));
   }
 
@@ -194,14 +279,16 @@ export class Gossip {
   /** The view to send. */
   message(): GossipMessage {
     const members = [...this.#members.values()];
+    const removed = new Set(this.pending.map(({ name }) => name));
     const settled = members
       .filter(({ name, status }) => status !== "normal" && this.#settled.has(name))
-      .map(({ name }) => name);
+      .map(({ name }) => name).filter((name) => !removed.has(name));
     const message = {
       from: this.#self.name,
       members,
       options: this.#shared,
       ...(settled.length === 0 ? {} : { settled }),
+      ...(this.#removed.size === 0 ? {} : { removed: this.removed }),
     };
     if (!this.#isForming) return message;
     return {
@@ -235,6 +322,7 @@ export class Gossip {
 
   /** What to do about a view. */
   reactionTo(message: GossipMessage): "merge" | "ignore" | "stop" | "other_cluster" {
+    if (this.#isByRemoved(message)) return "ignore";
     const reaction = this.#reactionToOptions(message);
     return reaction === "merge" && this.#isOfAnotherCluster(message) ? "other_cluster" : reaction;
   }
@@ -250,19 +338,32 @@ export class Gossip {
     return isSenderNormal || this.#isForming ? "stop" : "ignore";
   }
 
+  /** What it says is old news; it is told of its removal by the answer. */
+  #isByRemoved({ from, members }: GossipMessage): boolean {
+    if (this.#removed.size === 0) return false;
+    const sender = members.find(({ name }) => name === from);
+    return sender !== undefined && !this.#admits(sender);
+  }
+
   /**
-   * Members are never removed, so two views of one cluster share one. Who is new does not tell: it may
-   * have spoken to two clusters. A node that lost its data is known by a node ID of before: all others
-   * that it remembers may have been replaced since.
+   * No member is removed before all others know, so two views of one cluster share one member, or one
+   * that was removed. Who is new does not tell: it may have spoken to two clusters. A node that lost
+   * its data is known by a node ID of before: all others that it remembers may have been replaced since.
    */
-  #isOfAnotherCluster({ members }: GossipMessage): boolean {
+  #isOfAnotherCluster({ members, removed = [] }: GossipMessage): boolean {
     const isNormal = ({ status }: Member) => status === "normal";
     const isShared = (member: Member) => {
       if (this.#formerIDs.has(member.nodeID) && isNormal(member)) return true;
+      if (this.#removed.has(member.nodeID)) return true;
       const own = this.#members.get(member.name);
       return own?.nodeID === member.nodeID && (isNormal(own) || isNormal(member));
     };
-    return members.some(isNormal) && !this.#isForming && !members.some(isShared);
+    return members.some(isNormal) && !this.#isForming && !members.some(isShared) &&
+      !removed.some(({ nodeID }) => this.#removed.has(nodeID) || this.#knowsLife(nodeID));
+  }
+
+  #knowsLife(nodeID: string): boolean {
+    return [...this.#members.values()].some((member) => member.nodeID === nodeID);
   }
 
   /**
@@ -284,12 +385,99 @@ export class Gossip {
     this.#version++;
   }
 
+  /** Begins the removal of a member; or, of one that is being removed, says that it is dead. */
+  remove(name: string, dead: boolean): void {
+    const pending = this.pending.find((removal) => removal.name === name);
+    if (pending !== undefined) return this.#hearOfRemovals([{ ...pending, dead }]);
+    const member = this.#members.get(name);
+    if (member === undefined) return;
+    const { nodeID, origin, incarnation } = member;
+    this.#hearOfRemovals([{ name, nodeID, origin, incarnation, dead, ended: false }]);
+  }
+
+  /** All members are done with a removal. */
+  endRemoval(nodeID: string): void {
+    const removal = this.#removed.get(nodeID);
+    if (removal !== undefined) this.#hearOfRemovals([{ ...removal, ended: true }]);
+  }
+
+  /** Changes what this node says of itself about removals that have not ended. */
+  setRemovalStages(stages: RemovalStages): void {
+    this.#say({ ...this.#self.removals, ...stages });
+  }
+
+  #say(stages: RemovalStages): void {
+    const isPending = (nodeID: string) => this.#removed.get(nodeID)?.ended === false;
+    const pending = Object.entries(stages).filter(([nodeID]) => isPending(nodeID));
+    const { removals: before, ...self } = this.#self;
+    const removals = Object.fromEntries(pending);
+    if (isSameStages(removals, before)) return;
+    this.#self = pending.length === 0 ? self : { ...self, removals };
+    this.#setSelf({ heartbeat: this.#self.heartbeat + 1 });
+    this.#version++;
+  }
+
+  /** Merges what is known of removals, one by one. */
+  #hearOfRemovals(removals: readonly Removal[]): void {
+    for (const heard of removals) {
+      const before = this.#removed.get(heard.nodeID);
+      if (before === undefined && this.#removed.size >= REMOVALS_MAX) continue;
+      const merged = mergedRemoval(heard, before);
+      if (
+        before?.dead === merged.dead && before.ended === merged.ended &&
+        before.incarnation === merged.incarnation
+      ) continue;
+      this.#removed.set(merged.nodeID, merged);
+      this.#removedByName = Map.groupBy(this.#removed.values(), ({ name }) => name);
+      this.#version++;
+      if (merged.name === this.#self.name) this.#hearOfOwnName(merged, before === undefined);
+      if (merged.ended && before?.ended !== true) this.#forget(merged);
+    }
+  }
+
+  /** A life of this node's name is removed: this one, or one whose place this one wanted to take. */
+  #hearOfOwnName(removal: Removal, isNews: boolean): void {
+    const { nodeID, incarnation, status } = this.#self;
+    const isOwn = removal.nodeID === nodeID || this.#formerIDs.has(removal.nodeID);
+    // Taken for the same member by others that did not know either, it may have missed deletions.
+    if (isOwn || (isNews && status !== "joining")) {
+      this.#livesBefore.set(removal.nodeID, { ...this.#self, nodeID: removal.nodeID });
+      this.#isRemoved = true;
+    } else if (incarnation <= removal.incarnation) {
+      this.#setSelf({ incarnation: Math.min(STATEMENT_MAX, removal.incarnation + 1) });
+    }
+  }
+
+  /** A removal has ended: nothing is left of the member but the removal. */
+  #forget({ name }: Removal): void {
+    this.#say(this.#self.removals ?? {});
+    const member = this.#members.get(name);
+    if (name === this.#self.name || (member !== undefined && !this.#isRemovedLife(member))) return;
+    this.#members.delete(name);
+    this.#detector.forget(name);
+    this.#knownBy.delete(name);
+    this.#settled.delete(name);
+    this.#seedsOfOthers.delete(name);
+  }
+
+  #isRemovedLife(member: Member): boolean {
+    return this.#removedByName.get(member.name)?.some((one) => isRemovedLife(one, member)) ?? false;
+  }
+
+  /** Whether what a member says is taken note of: of one that is being removed it is, by that life. */
+  #admits(member: Member): boolean {
+    const pending = this.#removedByName.get(member.name)?.find(({ ended }) => !ended);
+    if (pending !== undefined) return member.nodeID === pending.nodeID;
+    return !this.#isRemovedLife(member);
+  }
+
   /**
    * Merges a view, entry by entry.
    *
    * @param viaSeed The seed origin that answered with it, if it is an answer.
    */
   receive(message: GossipMessage, nowMs: number, viaSeed?: string): void {
+    this.#hearOfRemovals(message.removed ?? []);
     for (const member of message.members) {
       if (member.name === this.#self.name) this.#hearOfSelf(member, message.from);
       else this.#merge(member, nowMs);
@@ -321,6 +509,7 @@ export class Gossip {
   }
 
   #merge(member: Member, nowMs: number): void {
+    if (!this.#admits(member)) return;
     const current = this.#members.get(member.name);
     if (!isNewerStatement(member, current)) return;
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
@@ -329,7 +518,8 @@ export class Gossip {
     if (
       current === undefined || current.nodeID !== member.nodeID ||
       current.origin !== member.origin || current.status !== member.status ||
-      current.incarnation !== member.incarnation
+      current.incarnation !== member.incarnation ||
+      !isSameStages(current.removals, member.removals)
     ) this.#version++;
   }
 
@@ -343,7 +533,8 @@ export class Gossip {
       return;
     }
     if (member.nodeID !== this.#self.nodeID) {
-      this.#rejoined = true;
+      if (this.#isRemovedLife(member)) return;
+      if (this.#livesBefore.size < LIVES_MAX) this.#livesBefore.set(member.nodeID, member);
       if (member.status === "normal") this.#settled.add(member.name);
     } else if (from !== this.#self.name && !this.#knownBy.has(from)) {
       this.#knownBy.add(from);
@@ -405,7 +596,7 @@ export class Gossip {
  * @throws {ConvergeError} `corrupt_message`.
  */
 export function parseGossipMessage(json: unknown): GossipMessage {
-  const { from, members, options, seeds, named, settled } = (json ?? {}) as Record<
+  const { from, members, options, seeds, named, settled, removed } = (json ?? {}) as Record<
     keyof GossipMessage,
     unknown
   >;
@@ -419,6 +610,7 @@ export function parseGossipMessage(json: unknown): GossipMessage {
     ...(seeds === undefined ? {} : { seeds: parseSeeds(seeds) }),
     ...(named === undefined ? {} : { named: parseNames("named", named, SEEDS_MAX) }),
     ...(settled === undefined ? {} : { settled: parseNames("settled", settled, MEMBERS_MAX) }),
+    ...(removed === undefined ? {} : { removed: parseRemovals(removed) }),
   };
 }
 

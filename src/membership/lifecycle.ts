@@ -11,9 +11,12 @@
  *   (members <= N) and one joins, since majorities of n and of n + 1 meet, unless it makes N full and R
  *   is no majority of N; nor where the name was on the ring before.
  * - A node that refilled from all normal members has every write that was acked by owners of before:
- *   each gives what it owns, and what it owned before members joined that are still on their way.
- * - Such a one may have acked a write together with a node that lost its data then: that one must take
+ *   each gives what it owns, and what it owned before members joined that are still on their way. So
+ *   does a member that is being removed, unless it is dead.
+ * - One that joins may have acked a write together with a node that lost its data then: that one must take
  *   it from there, so it waits for all that join, while nobody that joins waits for it.
+ * - While somebody may still go by the ring with a member that is being removed, no new name begins to
+ *   count: that one need not know it.
  * - No more than W - 1 disks may be lost at once. So where a majority of all members, and W at least,
  *   is new, nothing was ever stored, and there is nothing to refill: the cluster is being formed. Where
  *   somebody is silent only those count that name each other: others may have come to join it. Else
@@ -39,6 +42,13 @@ export interface LifecycleView extends QuorumOptions {
   isKnownBy(name: string): boolean;
   /** Names of the members from which this node has taken all that it should have. */
   readonly refilledFrom: ReadonlySet<string>;
+  /** Present while members are being removed. */
+  readonly removals?: {
+    /** Names of those that still give what they have. */
+    readonly sources: readonly string[];
+    /** Whether nobody goes by the ring with them any more. */
+    readonly areKnownByAll: boolean;
+  } | undefined;
 }
 
 /** What to do: nothing now, change status, or take data from these members. */
@@ -52,12 +62,14 @@ const WAIT: LifecycleStep = { action: "wait" };
 /** The next step towards `normal`. */
 export function nextStep(view: LifecycleView): LifecycleStep {
   if (view.self.status === "normal") return WAIT;
-  if (view.others.length + view.unresolvedSeeds === 0) return become("normal");
+  const leaving = view.removals?.sources ?? [];
+  if (view.others.length + view.unresolvedSeeds + leaving.length === 0) return become("normal");
   const established = view.others.filter(({ status }) => status === "normal");
-  if (established.length === 0 && !isForming(view)) return WAIT;
+  const sources = [...established.map(({ name }) => name), ...leaving];
+  if (sources.length === 0 && !isForming(view)) return WAIT;
   if (view.self.status === "joining") return isSettled(view) ? become("refilling") : WAIT;
-  if (established.length === 0) return become("normal");
-  const from = established.map(({ name }) => name).filter((name) => !view.refilledFrom.has(name));
+  if (sources.length === 0) return become("normal");
+  const from = sources.filter((name) => !view.refilledFrom.has(name));
   if (from.length > 0) return { action: "refill", from };
   return waitsForJoiners(view) ? WAIT : become("normal");
 }
@@ -74,8 +86,10 @@ function isSettled(view: LifecycleView): boolean {
   const knowing = 1 + view.others.filter(({ name }) => view.isKnownBy(name)).length;
   const isEstablished = view.others.some(({ status }) => status === "normal");
   const othersJoin = view.others.some(({ status }) => status !== "normal");
-  const isAlone = !(isEstablished && othersJoin);
-  if (view.rejoined || isAlone && quorumsMeet(total, view)) return knowing >= majorityOf(total);
+  const { rejoined, removals } = view;
+  if (!rejoined && removals?.areKnownByAll === false) return false;
+  const isAlone = !(isEstablished && othersJoin) && removals === undefined;
+  if (rejoined || isAlone && quorumsMeet(total, view)) return knowing >= majorityOf(total);
   return knowing === view.others.length + 1 && (isEstablished || view.unresolvedSeeds === 0);
 }
 

@@ -2,6 +2,7 @@
 import { parseOrigin } from "../config.ts";
 import { ConvergeError } from "../errors.ts";
 import { isNodeID } from "../record/version.ts";
+import { parseStages, type RemovalStages } from "./removal.ts";
 
 /**
  * How far a member is with its data. Ownership does not depend on it; who counts does:
@@ -32,6 +33,8 @@ export interface Member {
   /** Grows with every gossip tick, and with every change of this entry. */
   readonly heartbeat: number;
   readonly status: MemberStatus;
+  /** How far it is with removals that have not ended; absent where it knows of none. */
+  readonly removals?: RemovalStages;
 }
 
 /**
@@ -58,7 +61,7 @@ export function isOfLaterStart(
  * @throws {ConvergeError} `corrupt_message`.
  */
 export function parseMember(json: unknown): Member {
-  const { name, nodeID, origin, starts = 0, incarnation, heartbeat, status } = (json ??
+  const { name, nodeID, origin, starts = 0, incarnation, heartbeat, status, removals } = (json ??
     {}) as Record<keyof Member, unknown>;
   if (
     typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
@@ -75,7 +78,8 @@ export function parseMember(json: unknown): Member {
       cause,
     });
   }
-  return { name, nodeID, origin, starts, incarnation, heartbeat, status };
+  const member: Member = { name, nodeID, origin, starts, incarnation, heartbeat, status };
+  return removals === undefined ? member : { ...member, removals: parseStages(removals) };
 }
 
 function isCount(value: unknown): value is number {

@@ -38,6 +38,11 @@ export interface RecordFields extends Version {
   expiresAtMs?: number;
 }
 
+/** The tombstone of that very version: all that counts where a record is erased. */
+export function withoutValue({ key, counter, nodeID }: StoredRecord): StoredRecord {
+  return encodeRecord({ key, value: undefined, counter, nodeID });
+}
+
 /** Encodes a record, once in its life. */
 export function encodeRecord(fields: RecordFields): StoredRecord {
   const { key, value, contentType, expiresAtMs = 0, counter, nodeID } = fields;

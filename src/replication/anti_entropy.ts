@@ -348,11 +348,17 @@ export class AntiEntropy {
     return inTurn.find((name) => this.#urgent.has(name)) ?? inTurn[0];
   }
 
+  /** Not those that one of both gains and has not taken over yet: it may have leftovers there. */
   #sharedArcs(peerName: string): number[] {
     const { selfName } = this.#options;
-    return this.#options.topology().ring.arcs
+    const topology = this.#options.topology();
+    const shared = topology.ring.arcs
       .filter(({ owners }) => owners.includes(selfName) && owners.includes(peerName))
       .map(({ index }) => index);
+    if (topology.pending.length === 0) return shared;
+    return shared.filter((arc) =>
+      topology.isCompleteAt(selfName, arc) && topology.isCompleteAt(peerName, arc)
+    );
   }
 
   /**

@@ -2,6 +2,7 @@
 import type { Gossip, GossipMessage } from "../membership/gossip.ts";
 import { parseGossipMessage } from "../membership/gossip.ts";
 import type { Member } from "../membership/member.ts";
+import type { Removal } from "../membership/removal.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
 import { shuffled } from "../platform/random.ts";
@@ -19,6 +20,8 @@ export interface SavedMembership {
   seeds: [origin: string, name: string][];
   /** Names that were `normal` once. Not in files of earlier versions. */
   settled?: string[];
+  /** Lives that are members no more. Absent where there are none. */
+  removed?: Removal[];
 }
 
 /** Name of the document that holds it. */
@@ -45,6 +48,8 @@ export interface GossipLoopOptions {
   onOldCopy(): void;
   /** Another node runs under this one's name. Called more than once. */
   onTwin(twin: Member): void;
+  /** This node is no member any more. Called more than once. */
+  onRemoved(removal: Removal): void;
 }
 
 /** Who is to be asked about a node that is starting. */
@@ -68,11 +73,18 @@ const HASTY_INTERVAL_MS = 100;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** What others have heard of a node. */
+export interface SelfAnswer {
+  statements: Member[];
+  /** All removals that they know of. */
+  removed: Removal[];
+}
+
 /**
  * What other members have heard of a node, as far as they answer in time. It is asked before the node
  * says or answers anything: it might have been started on an old copy of its directory.
  */
-export async function heardOfSelf(question: SelfQuestion): Promise<Member[]> {
+export async function heardOfSelf(question: SelfQuestion): Promise<SelfAnswer> {
   const { name, members, seeds, platform } = question;
   const remembered = members.filter((member) => member.name !== name).map(({ origin }) => origin);
   const chosen = shuffled(platform.random, remembered).slice(0, ASKED_MAX);
@@ -81,13 +93,17 @@ export async function heardOfSelf(question: SelfQuestion): Promise<Member[]> {
   const body = encoder.encode(JSON.stringify({ from: name, members: [] }));
   const answers = await Promise.all(asked.map(async (origin) => {
     try {
-      return (await exchange(question, { origin, body, headers: {} })).members;
+      return [await exchange(question, { origin, body, headers: {} })];
     } catch (error) {
       if (!isConvergeError(error)) throw error;
       return [];
     }
   }));
-  return answers.flat().filter((member) => member.name === name);
+  const messages = answers.flat();
+  return {
+    statements: messages.flatMap((one) => one.members).filter((member) => member.name === name),
+    removed: messages.flatMap((one) => one.removed ?? []),
+  };
 }
 
 /** One node's gossip. */
@@ -181,7 +197,7 @@ export class GossipLoop {
   }
 
   #merge(message: GossipMessage, viaSeed?: string): void {
-    const { gossip, platform, onChange, onHeard } = this.#options;
+    const { gossip, platform, onChange, onHeard, onRemoved } = this.#options;
     const reaction = gossip.reactionTo(message);
     if (reaction === "stop") this.#options.onOtherOptions(message);
     if (reaction === "other_cluster") this.#onOtherCluster(message.from, viaSeed);
@@ -190,6 +206,8 @@ export class GossipLoop {
     if (gossip.isOldCopy) this.#options.onOldCopy();
     if (gossip.twin !== undefined) this.#options.onTwin(gossip.twin);
     if (message.from !== gossip.self.name) onHeard(message.from);
+    const removal = gossip.ownRemoval;
+    if (removal !== undefined && isGone(removal, gossip.self)) onRemoved(removal);
     if (gossip.version === this.#version) return;
     this.#version = gossip.version;
     onChange();
@@ -221,13 +239,19 @@ export class GossipLoop {
       const { gossip, state } = this.#options;
       const saved: SavedMembership = {
         self: gossip.self,
-        members: gossip.members,
+        members: [...gossip.members, ...gossip.leaving],
         seeds: [...gossip.resolvedSeeds],
         settled: [...gossip.settled],
+        ...(gossip.removed.length === 0 ? {} : { removed: gossip.removed }),
       };
       await state.write(MEMBERSHIP_DOCUMENT, saved);
     } while (this.#saveAgain);
   }
+}
+
+/** Whether a node has nothing to do any more: one that is being removed gives what it has until then. */
+function isGone({ nodeID, dead, ended }: Removal, self: Member): boolean {
+  return dead || ended || nodeID !== self.nodeID;
 }
 
 /** Sends a view, and gives back the answer: of nobody where it was refused. */

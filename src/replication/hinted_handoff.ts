@@ -54,6 +54,8 @@ interface Waiting {
   /** Monotonic time of the oldest hint, as far as this life of the node knows. */
   sinceMs: number;
   delivering: boolean;
+  /** Whether what waits is to be dropped. */
+  isInVain: boolean;
   /** Until all was delivered. */
   readonly reminder: Reminder;
   /**
@@ -96,9 +98,19 @@ export class HintedHandoff {
 
   /** Finds hints left by an earlier life for `names`, and delivers from now on. */
   start(names: Iterable<string>): void {
-    for (const name of names) void this.#countLeft(name, this.#waitingFor(name));
+    for (const name of names) {
+      const waiting = this.#waitingFor(name);
+      waiting.isInVain = false;
+      void this.#countLeft(name, waiting);
+    }
     if (!this.#started) this.#schedule();
     this.#started = true;
+  }
+
+  /** A node that is a member no more gets nothing: what waits for it is dropped. */
+  forget(name: string): void {
+    const waiting = this.#waiting.get(name);
+    if (waiting !== undefined) waiting.isInVain = true;
   }
 
   stop(): void {
@@ -170,7 +182,8 @@ export class HintedHandoff {
     const { clock, log } = this.#options;
     waiting.delivering = true;
     try {
-      const tooOld = clock.monotonicMs() - waiting.sinceMs > this.#options.ageMsMax;
+      const tooOld = waiting.isInVain ||
+        clock.monotonicMs() - waiting.sinceMs > this.#options.ageMsMax;
       if (waiting.backlog) await this.#deliverBacklog(name, waiting, tooOld);
       while (!this.#stopped && waiting.recent.size > 0) {
         await this.#deliverRecent(name, waiting, tooOld);
@@ -319,6 +332,7 @@ export class HintedHandoff {
         bytes: 0,
         sinceMs: this.#options.clock.monotonicMs(),
         delivering: false,
+        isInVain: false,
         reminder: new Reminder(this.#options.clock),
         recent: new Set(),
         backlog: false,

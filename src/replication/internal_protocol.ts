@@ -29,6 +29,8 @@ import type { ReplicaResult } from "./horizon.ts";
 
 /** Header: name of the sending node. */
 export const FROM_HEADER = "converge-from";
+/** Header: node ID of the sending node, where an earlier life of its name was removed. */
+export const LIFE_HEADER = "converge-life";
 /** Header: node ID (name and tag) of the node that the message is for. */
 export const TO_HEADER = "converge-to";
 /** Header, both ways: Lamport counter of the sender. */
@@ -43,6 +45,8 @@ export const HINT_HEADER = "converge-hint";
 
 /** Header of `POST /internal/read`: the asker knows that the answer may not count. */
 export const UNCOUNTED_HEADER = "converge-uncounted";
+/** Header of `POST /internal/read`: the asker knows that this node is being removed. */
+export const LEAVING_HEADER = "converge-leaving";
 /** Header of `POST /internal/read` with one question: say where the copy is. */
 export const LOCATE_HEADER = "converge-locate";
 /** Header of its answer: `memtable` or the name of a table. */

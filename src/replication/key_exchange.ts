@@ -18,6 +18,7 @@ import {
   decodeReadReplies,
   encodeReadQuestion,
   HORIZON_HEADER,
+  LEAVING_HEADER,
   type ReadReply,
   UNCOUNTED_HEADER,
 } from "./internal_protocol.ts";
@@ -132,6 +133,7 @@ export class KeyExchange {
   ): Promise<{ through: Key | undefined; busy: boolean }> {
     const { topology, leaves, link, peerName, values, settled } = request;
     const { selfName, replica, vouches } = this.#options;
+    const isLeaving = topology.pending.some(({ name }) => name === peerName);
     // Learned before any copy is read, here or there: see horizon.ts.
     const ownFence = replica.horizon;
     const peer = await this.#peerPage(request, after);
@@ -148,7 +150,7 @@ export class KeyExchange {
     counts.compared += theirs.length;
     counts.pulled += values
       ? await this.#store(missing as StoredRecord[], ownFence)
-      : await this.#pull(link, missing, ownFence);
+      : await this.#pull(link, missing, { fence: ownFence, isLeaving });
     const owed = surplus.filter(({ key }) => topology.owns(peerName, key));
     const fence = vouches() ? peer.horizon : undefined;
     const { pushed, below } = await this.#push(link, owed, fence);
@@ -175,11 +177,16 @@ export class KeyExchange {
     };
   }
 
-  async #pull(link: PeerLink, keys: readonly KeyVersion[], fence: number): Promise<number> {
+  async #pull(
+    link: PeerLink,
+    keys: readonly KeyVersion[],
+    { fence, isLeaving }: { fence: number; isLeaving: boolean },
+  ): Promise<number> {
+    const headers: Record<string, string> = isLeaving ? { [LEAVING_HEADER]: "1" } : {};
     let pulled = 0;
     let wanted = keys;
     while (wanted.length > 0) {
-      const replies = await askAbout(link, wanted);
+      const replies = await askAbout(link, wanted, headers);
       pulled += await this.#store(replies.filter((reply) => typeof reply === "object"), fence);
       wanted = wanted.filter((_, i) => replies[i] === "again");
     }

@@ -8,7 +8,7 @@ import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
 import type { HashRing } from "../ring/hash_ring.ts";
-import { tokenOf } from "../ring/token.ts";
+import { type Token, tokenOf } from "../ring/token.ts";
 import { DATA, type Store } from "../storage/store.ts";
 import { leafOf, LeafSet } from "./merkle_tree.ts";
 import type { Topology } from "./topology.ts";
@@ -38,6 +38,8 @@ export interface RangeRequest {
   readonly settled?: readonly string[] | undefined;
   /** Leaves of the ring with this fingerprint; undefined: all. */
   readonly leaves: LeafSet | undefined;
+  /** Tokens of keys that are not shown: what is there may be leftovers. */
+  readonly isHidden?: ((token: Token) => boolean) | undefined;
   /** The last key to look at, unless the page is full before; undefined: as far as a page goes. */
   readonly through?: Key | undefined;
 }
@@ -63,13 +65,13 @@ export async function readRange(
   topology: Topology,
   request: RangeRequest,
 ): Promise<RangePage> {
-  const { after, owners, leaves, through, settled } = request;
+  const { after, owners, leaves, through, settled, isHidden } = request;
   const before = settled === undefined ? undefined : topology.ringBefore(settled);
   const end = through === undefined ? undefined : successor(through);
   const scan = store.scan(DATA, {
     ...(after === undefined ? {} : { start: successor(after) }),
     ...(end === undefined ? {} : { end }),
-    isWanted: (key) => isWanted({ topology, before, owners, leaves }, key),
+    isWanted: (key) => isWanted({ topology, before, owners, leaves, isHidden }, key),
   });
   const records: StoredRecord[] = [];
   let bytes = 0;
@@ -142,10 +144,12 @@ interface Wanted {
   before: HashRing | undefined;
   owners: readonly [string, string];
   leaves: LeafSet | undefined;
+  isHidden: ((token: Token) => boolean) | undefined;
 }
 
-function isWanted({ topology, before, owners, leaves }: Wanted, key: Key): boolean {
+function isWanted({ topology, before, owners, leaves, isHidden }: Wanted, key: Key): boolean {
   const token = tokenOf(key);
+  if (isHidden?.(token) === true) return false;
   const arc = topology.ring.arcOf(token);
   if (arc === undefined || !arc.owners.includes(owners[0])) return false;
   const has = arc.owners.includes(owners[1]) ||

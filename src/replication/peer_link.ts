@@ -18,6 +18,7 @@ import {
   encodeReadQuestion,
   FENCE_HEADER,
   FROM_HEADER,
+  LIFE_HEADER,
   LOCATE_HEADER,
   LOCATED_HEADER,
   parseCounterHeader,
@@ -36,6 +37,8 @@ import type { WriteAnswer, WriteWaiter } from "./write_core.ts";
 export interface LinkContext {
   readonly platform: Platform;
   readonly selfName: string;
+  /** This node's node ID, where its name does not say who it is; else undefined. */
+  selfLife?(): string | undefined;
   readonly lamport: LamportClock;
   readonly auth: MessageAuth;
   /** Milliseconds until a batch counts as unanswered. */
@@ -193,8 +196,10 @@ export class PeerLink {
     if (!this.#breaker.allows(startMs)) {
       throw new ConvergeError("unreachable", `Cannot reach ${origin}: it did not answer lately`);
     }
+    const life = this.#context.selfLife?.();
     const headers = {
       [FROM_HEADER]: selfName,
+      ...(life === undefined ? {} : { [LIFE_HEADER]: life }),
       [TO_HEADER]: nodeID,
       [COUNTER_HEADER]: String(lamport.current),
       ...requestChecksum(path, options.body),

@@ -174,9 +174,10 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     let asked = 0;
     if (selfAt >= 0) {
       this.#unasked--;
-      const counts = owners[selfAt]!.countsForReads;
+      const { countsForReads: counts, gaining } = owners[selfAt]!;
       // A copy that does not count shows nothing about leftovers, see `#onFenced`.
-      if ((counts || this.#round === 0) && this.#readOwn(selfAt) && counts) asked++;
+      const isRead = counts || (this.#round === 0 && gaining === undefined);
+      if (isRead && this.#readOwn(selfAt) && counts) asked++;
     }
     while (this.#unasked > 0 && (asked < quorum || askAll)) {
       if (this.#askOneMore()) asked++;
@@ -207,7 +208,8 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     const owner = owners[slot]!;
     this.#asked |= 1 << slot;
     this.#unasked--;
-    const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
+    const isAsked = owner.member !== undefined && owner.gaining === undefined;
+    const link = isAsked ? this.#context.linkTo(owner.name) : undefined;
     if (link === undefined) this.onReadReply(this.#tagged(slot), "refused", this.#startMs);
     else if (this.#request.askAll) void this.#askWhere(link, slot);
     else link.read(new PendingRead(key, this.#own, this, this.#tagged(slot)));

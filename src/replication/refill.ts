@@ -7,8 +7,9 @@ import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import { Reminder } from "../platform/reminder.ts";
 import { type Gossip } from "../membership/gossip.ts";
-import { nextStep } from "../membership/lifecycle.ts";
+import { type LifecycleView, nextStep } from "../membership/lifecycle.ts";
 import { type QuorumOptions, quorumsMeet } from "../membership/quorums.ts";
+import { isKnownByAll, sourcesOf } from "../membership/removal.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
@@ -212,9 +213,16 @@ export class Refill {
       ...this.#options.quorums,
       isKnownBy: (name) => gossip.isKnownBy(name),
       refilledFrom: new Set(this.#saved.done),
+      removals: this.#removals(),
     });
     if (step.action === "become") await this.#become(step.status);
     else if (step.action === "refill") await this.#refillFrom(step.from);
+  }
+
+  #removals(): LifecycleView["removals"] {
+    const view = this.#options.gossip.removalView;
+    if (view.pending.length === 0) return undefined;
+    return { sources: sourcesOf(view), areKnownByAll: isKnownByAll(view) };
   }
 
   async #become(status: "refilling" | "normal"): Promise<void> {

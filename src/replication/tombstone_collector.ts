@@ -14,7 +14,7 @@ import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import { newest, type StoredRecord } from "../record/record.ts";
 import { batchesOf, joinFrames } from "../record/frame.ts";
-import { encodeRecord } from "../record/record_line.ts";
+import { withoutValue } from "../record/record_line.ts";
 import { compareVersions, formatVersion } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
 import {
@@ -189,6 +189,7 @@ export class TombstoneCollector {
 
   /** Collects those of which this node is the first owner and that every owner confirms. */
   async #collect(records: readonly StoredRecord[]): Promise<void> {
+    if (this.#options.topology().pending.length > 0) return;
     for (const { owners, records: ours } of this.#byOwners(records)) {
       for (const batch of batchesOf(ours, MESSAGE_BYTES)) {
         const confirmed = await this.#confirmedByAll(owners, batch);
@@ -220,9 +221,11 @@ export class TombstoneCollector {
   ): Promise<StoredRecord[]> {
     let confirmed = [...records];
     for (const owner of owners) {
-      // An owner that is being refilled may still be given older records by others.
+      // An owner that is being refilled, or while a member is being removed, may still be given older
+      // records by others.
       const questions = confirmed.map((record) => ({ key: record.key, have: record }));
-      const replies = owner.countsForReads ? await this.#ask(owner, questions) : undefined;
+      const isComplete = owner.countsForReads && owner.member?.removals === undefined;
+      const replies = isComplete ? await this.#ask(owner, questions) : undefined;
       const before = confirmed.length;
       confirmed = replies === undefined
         ? []
@@ -278,12 +281,6 @@ export class TombstoneCollector {
     return record.expiresAtMs !== 0 &&
       this.#options.clock.wallMs() >= record.expiresAtMs + marginMs;
   }
-}
-
-/** The tombstone of that very version: all that counts where a record is erased, see `Mutation`. */
-function withoutValue(record: StoredRecord): StoredRecord {
-  const { key, counter, nodeID } = record;
-  return encodeRecord({ key, value: undefined, counter, nodeID });
 }
 
 function confirms(reply: ReadReply | undefined, record: StoredRecord): boolean {

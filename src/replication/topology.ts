@@ -6,13 +6,19 @@
  * their liveness, and a seed from the command line that nobody has heard of yet counts as a member.
  * While all members together are no more than N, everybody owns everything, so such seeds can be
  * counted as owners without being placed; with more, ownership is unknown until they are (503).
+ *
+ * While a member is being removed the ring is over the others, and quorums are as large as with it,
+ * until nobody can count it any more; `membership/removal.ts` says when an owner counts on an arc that
+ * it gains by that.
  */
 import { ConvergeError } from "../errors.ts";
 import type { Member } from "../membership/member.ts";
 import { type QuorumOptions, type Quorums, quorumsOf } from "../membership/quorums.ts";
+import { type Removal, stageOf } from "../membership/removal.ts";
 import { type Key, keyFromText } from "../record/key.ts";
 import { type Arc, HashRing } from "../ring/hash_ring.ts";
 import { formatToken, type Token, tokenOf } from "../ring/token.ts";
+import { arcsOnceOwnedBy, newOwnersByArc } from "./gained_arcs.ts";
 
 /** An owner of a key. */
 export interface Owner {
@@ -25,6 +31,11 @@ export interface Owner {
   readonly countsForWrites: boolean;
   /** Whether its answers count towards R. */
   readonly countsForReads: boolean;
+  /**
+   * Present where it owns the arc in the place of a member that is being removed, and lacks data: one
+   * that is `joining` there is told nothing, and neither is asked what it has.
+   */
+  readonly gaining?: "joining" | "refilling";
 }
 
 /** The owners of a key, first owner first. One object per distinct set: operations share it. */
@@ -44,6 +55,10 @@ export interface TopologyOptions extends QuorumOptions {
   unresolvedSeeds: readonly string[];
   /** Names that were `normal` once; default: all that are. */
   settled?: Iterable<string>;
+  /** Removals that have not ended. Default: none. */
+  pending?: readonly Removal[];
+  /** Whether nobody can count those that are being removed any more. */
+  isKnownByAll?: boolean;
   selfName: string;
   virtualNodes: number;
 }
@@ -59,20 +74,36 @@ export class Topology {
   readonly #ownersByArc: readonly OwnerSet[];
   readonly #complete: boolean;
   readonly #tokensPerNode: number;
+  /** N of a cluster that has as many members. */
+  readonly #ownersMax: number;
   /** Names that were `normal` once, as far as this node knows. */
   readonly settled: readonly string[];
   #ringBefore: HashRing | undefined;
+  /** Removals that have not ended. */
+  readonly pending: readonly Removal[];
+  /** The ring with those that are being removed; undefined where there are none. */
+  readonly #ringWithLeaving: HashRing | undefined;
+  readonly #newOwners: readonly ReadonlySet<string>[] | undefined;
+  readonly #isLeaving: boolean;
+  readonly #selfName: string;
+  #leftovers: ((token: Token) => boolean) | undefined;
 
   constructor(options: TopologyOptions) {
     this.members = options.members;
     this.#tokensPerNode = options.virtualNodes;
+    this.#ownersMax = options.replication;
     this.settled = [
       ...options.settled ??
         options.members.filter(({ status }) => status === "normal").map(({ name }) => name),
     ];
     this.unresolvedSeeds = options.unresolvedSeeds;
     const total = options.members.length + options.unresolvedSeeds.length;
-    this.quorums = quorumsOf(total, options);
+    this.pending = options.pending ?? [];
+    this.#selfName = options.selfName;
+    this.#isLeaving = this.pending.some(({ name }) => name === options.selfName);
+    const now = quorumsOf(total, options);
+    const before = quorumsOf(total + this.pending.length, options);
+    this.quorums = options.isKnownByAll ?? true ? now : { ...before, n: now.n };
     this.ring = new HashRing(options.members.map(({ name }) => name), {
       tokensPerNode: options.virtualNodes,
       owners: this.quorums.n,
@@ -85,22 +116,62 @@ export class Topology {
       member.name,
       ownerOf(member, options.selfName),
     ]));
+    if (this.pending.length > 0) {
+      this.#ringWithLeaving = this.#ringOf(
+        [...this.ring.names, ...this.pending.map(({ name }) => name)],
+        before.n,
+      );
+      this.#newOwners = newOwnersByArc(this.ring, this.#ringWithLeaving);
+    }
     const unplaced = options.unresolvedSeeds.map(unplacedOwner);
     // Beyond N members an unheard seed may own any key: whoever is normal has known the cluster
     // whole, and new seeds of its command line are then only addresses to try.
     const self = options.members.find(({ name }) => name === options.selfName);
     const everybodyOwns = total <= this.quorums.n;
-    this.#complete = everybodyOwns || unplaced.length === 0 || self?.status === "normal";
+    this.#complete = !this.#isLeaving &&
+      (everybodyOwns || unplaced.length === 0 || self?.status === "normal");
     const sets = new Map<string, OwnerSet>();
     this.#ownersByArc = this.ring.arcs.map((arc) => {
-      const id = arc.owners.join(" ");
+      const id = this.#setID(arc, owners);
       let set = sets.get(id);
       if (set === undefined) {
-        const placed = arc.owners.map((name) => owners.get(name)!);
+        const placed = arc.owners.map((name) => this.#ownerAt(arc.index, owners.get(name)!));
         sets.set(id, set = ownerSet(everybodyOwns ? [...placed, ...unplaced] : placed));
       }
       return set;
     });
+  }
+
+  /** The same for arcs with equal owners that count equally. */
+  #setID(arc: Arc, owners: ReadonlyMap<string, Owner>): string {
+    if (this.#newOwners === undefined) return arc.owners.join(" ");
+    return arc.owners.map((name) => {
+      const { gaining = "" } = this.#ownerAt(arc.index, owners.get(name)!);
+      return `${name} ${gaining}`;
+    }).join();
+  }
+
+  /** An owner of an arc: where it gains that, it counts as far as it says. */
+  #ownerAt(arc: number, owner: Owner): Owner {
+    const gaining = this.#newOwners?.[arc]?.has(owner.name) === true
+      ? this.#gaining(owner.member!)
+      : undefined;
+    if (gaining === undefined) return owner;
+    const countsForWrites = owner.countsForWrites && gaining === "refilling";
+    return { ...owner, gaining, countsForWrites, countsForReads: false };
+  }
+
+  /** How far a member is with what it gains, in the place of whomever. */
+  #gaining(member: Member): "joining" | "refilling" | undefined {
+    const stages = this.pending.map(({ nodeID }) => stageOf(member, nodeID));
+    if (stages.every((stage) => stage === "done")) return undefined;
+    return stages.every((stage) => stage === "done" || stage === "refilling")
+      ? "refilling"
+      : "joining";
+  }
+
+  #ringOf(names: Iterable<string>, owners: number): HashRing {
+    return new HashRing(names, { tokensPerNode: this.#tokensPerNode, owners });
   }
 
   /**
@@ -121,6 +192,9 @@ export class Topology {
   ownerSetOf(token: Token): OwnerSet {
     const arc = this.#complete ? this.ring.arcOf(token) : undefined;
     if (arc === undefined) {
+      if (this.#isLeaving) {
+        throw new ConvergeError("not_ready", "Cannot take requests: this node is being removed");
+      }
       throw new ConvergeError(
         "not_ready",
         `Cannot tell the owners of a key: not heard yet from ${this.unresolvedSeeds.join(", ")}`,
@@ -130,19 +204,69 @@ export class Topology {
   }
 
   /**
-   * The ring as it was before members joined that are still on their way: who has the data of before.
+   * The ring as it was before members joined that are still on their way, and with those that are being
+   * removed: who has the data of before.
    *
    * @param settled Names that somebody else knows to have been `normal` once.
    */
   ringBefore(settled: readonly string[]): HashRing {
     const known = new Set([...this.settled, ...settled]);
-    const names = this.ring.names.filter((name) => known.has(name));
-    if (names.length === this.ring.names.length) return this.ring;
+    const ring = this.#ringWithLeaving ?? this.ring;
+    const leaving = new Set(this.pending.map(({ name }) => name));
+    const names = ring.names.filter((name) => known.has(name) || leaving.has(name));
+    if (names.length === ring.names.length) return ring;
     if (this.#ringBefore?.names.join(" ") !== names.join(" ")) {
-      const owners = this.quorums.n;
-      this.#ringBefore = new HashRing(names, { tokensPerNode: this.#tokensPerNode, owners });
+      const owners = ring === this.ring ? this.quorums.n : this.#ownersMax;
+      this.#ringBefore = this.#ringOf(names, owners);
     }
     return this.#ringBefore!;
+  }
+
+  /**
+   * Tells of tokens whether `name` owns them now and owned them in no ring that anybody went by before
+   * some members (`leaving`) were removed: not in one without members that were still joining, either.
+   */
+  isNewTo(name: string, leaving: readonly string[]): (token: Token) => boolean {
+    const withLeaving = [...this.ring.names, ...leaving];
+    const settled = withLeaving.filter((one) => this.settled.includes(one));
+    const rings = [withLeaving, settled, [...settled, ...leaving]].map((names) =>
+      this.#ringOf(names, this.#ownersMax)
+    );
+    const owns = (ring: HashRing, token: Token) =>
+      ring.arcOf(token)?.owners.includes(name) ?? false;
+    return (token) => owns(this.ring, token) && !rings.some((ring) => owns(ring, token));
+  }
+
+  /**
+   * Tokens of keys of which this node may have leftovers, since it has not cleared away yet what it had
+   * before it gained them; undefined where there are none.
+   */
+  leftovers(): ((token: Token) => boolean) | undefined {
+    const name = this.#selfName;
+    const member = this.members.find((one) => one.name === name);
+    if (this.pending.length === 0 || member === undefined) return undefined;
+    if (this.#gaining(member) !== "joining") return undefined;
+    this.#leftovers ??= this.isNewTo(name, this.pending.map((removal) => removal.name));
+    return this.#leftovers;
+  }
+
+  /** Whether an owner of an arc has all that it should have there, as far as removals go. */
+  isCompleteAt(name: string, arc: number): boolean {
+    return this.#ownersByArc[arc]!.owners.find((one) => one.name === name)?.gaining === undefined;
+  }
+
+  /** Arcs, by index, of which `name` owns some part since members are being removed. */
+  arcsGainedBy(name: string): number[] {
+    return [...this.#newOwners?.entries() ?? []]
+      .filter(([, names]) => names.has(name)).map(([arc]) => arc);
+  }
+
+  /** Arcs, by index, that `name` owns now, and of which one that is being removed owned some part. */
+  arcsOnceSharedBy(name: string, leaving: string): number[] {
+    if (this.#ringWithLeaving === undefined) return [];
+    const shared = arcsOnceOwnedBy(leaving, this.ring, this.#ringWithLeaving);
+    return this.ring.arcs.filter(({ index, owners }) => shared[index] && owners.includes(name))
+      .map(({ index }) => index);
   }
 
   /** The arc of a key. Undefined only on an empty ring. */
@@ -152,6 +276,7 @@ export class Topology {
 
   /** Whether ownership is known, and enough members count for quorums to be reached at all. */
   get serving(): boolean {
+    if (this.#isLeaving) return false;
     const normal = this.members.filter(({ status }) => status === "normal").length;
     return this.#complete && normal >= Math.max(this.quorums.r, this.quorums.w);
   }

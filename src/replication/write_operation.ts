@@ -143,6 +143,10 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
 
   /** Not where the queues to too many others are full: that would be work for nothing, under overload. */
   #writeOwn(slot: number): void {
+    const { set } = this.#request;
+    if (set.owners[set.selfAt]!.gaining === "joining") {
+      return this.onWriteAnswer(slot, "refused", this.#context.clock.monotonicMs());
+    }
     const { decision, answers } = this.#core;
     if (decision === "failed" && answers.includes("overloaded")) {
       this.onWriteAnswer(slot, "overloaded", this.#context.clock.monotonicMs());
@@ -150,7 +154,8 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
   }
 
   #sendTo(owner: Owner, slot: number): void {
-    const link = owner.member === undefined ? undefined : this.#context.linkTo(owner.name);
+    const isTold = owner.member !== undefined && owner.gaining !== "joining";
+    const link = isTold ? this.#context.linkTo(owner.name) : undefined;
     if (link === undefined) this.onWriteAnswer(slot, "refused", this.#context.clock.monotonicMs());
     else link.write(this.#record, this, slot);
   }
@@ -234,6 +239,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
       if (answer === "stored" || typeof answer === "object") continue;
       const owner = this.#request.set.owners[i]!;
       if (owner.isSelf || owner.member === undefined || this.#hinted?.[i]) continue;
+      if (owner.gaining === "joining") continue;
       (this.#hinted ??= [])[i] = true;
       this.#context.hints.add(owner.name, this.#record);
     }

@@ -52,6 +52,33 @@ const TABLE: Record<string, Case> = {
     knownBy: ["b"],
     step: REFILLING,
   },
+  "while somebody may go by the ring with a member that is removed, a new name waits": {
+    self: "joining",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b", "c"],
+    removals: { sources: [], areKnownByAll: false },
+    step: WAIT,
+  },
+  "while a member is removed all must know a new name, up to N members too": {
+    self: "joining",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b"],
+    removals: { sources: [], areKnownByAll: true },
+    step: WAIT,
+  },
+  "while a member is removed one that was on the ring before goes on": {
+    self: "joining",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b"],
+    rejoined: true,
+    removals: { sources: [], areKnownByAll: false },
+    step: REFILLING,
+  },
+  "one that is being removed is a source, and where it is the only other one": {
+    self: "refilling",
+    removals: { sources: ["x"], areKnownByAll: true },
+    step: { action: "refill", from: ["x"] },
+  },
   "seeds count as members for the majority": {
     self: "joining",
     others: { b: "normal" },

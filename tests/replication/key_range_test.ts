@@ -57,6 +57,13 @@ Deno.test("readRange: pages follow each other through all keys, each once", asyn
   assertEquals(pages, 3);
 });
 
+Deno.test("readRange: what is hidden is not shown, be it owned or not", async () => {
+  const store = await storeOf(["a", "b", "c"].map((key) => record(key, 1)));
+  const isHidden = (token: bigint) => token === tokenOf("b");
+  const page = await readRange(store, topologyOf(3), { ...ALL, isHidden });
+  assertEquals(page.records.map(({ key }) => key), ["a", "c"]);
+});
+
 Deno.test("readRange: with an end given it goes exactly that far", async () => {
   const store = await storeOf(["a", "b", "b\0", "c"].map((key) => record(key, 1)));
   const page = await readRange(store, topologyOf(3), { ...ALL, after: "a", through: "b" });

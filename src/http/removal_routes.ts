@@ -1,0 +1,104 @@
+/** `POST /cluster/removals`: begins the removal of a member. How it goes on: `GET /cluster`. */
+import type { Hono } from "hono";
+import { ConvergeError } from "../errors.ts";
+import type { Gossip } from "../membership/gossip.ts";
+import {
+  type Removal,
+  type RemovalStage,
+  stageOf,
+  whyNotRemovable,
+} from "../membership/removal.ts";
+import type { GossipLoop } from "../replication/gossip_loop.ts";
+import { BodyReader, type BodyReaderOptions } from "./body.ts";
+import { refuseCrossOrigin } from "./cross_origin.ts";
+import { methodNotAllowed } from "./problem.ts";
+
+/** What the route uses of its node. */
+export interface RemovalRoutesOptions extends BodyReaderOptions {
+  gossip: Gossip;
+  gossipLoop: GossipLoop;
+  /** A removal was begun here. */
+  onRemovalBegun(): void;
+}
+
+/** How far a removal is, as the answering node sees it. */
+export interface RemovalProgress extends Removal {
+  /** What remaining members say; null where one is not known to know of it. */
+  stages: Record<string, RemovalStage | null>;
+  /** What the one that is removed says; null as above. */
+  leaving: RemovalStage | null;
+}
+
+const BODY_BYTES_MAX = 4_096;
+const decoder = new TextDecoder();
+
+/** Adds the route. */
+export function removalRoutes(app: Hono, options: RemovalRoutesOptions): void {
+  const bodies = new BodyReader(options, BODY_BYTES_MAX);
+  app.post("/cluster/removals", async ({ req }) => {
+    refuseCrossOrigin(req.raw);
+    const { name, dead } = wanted(await bodies.read(req.raw));
+    const { gossip } = options;
+    if (gossip.member(name) !== undefined || removalOf(gossip, name) === undefined) {
+      begin(options, name, dead);
+      await options.gossipLoop.save();
+    }
+    return Response.json(progressOf(gossip, removalOf(gossip, name)!), { status: 202 });
+  });
+  app.all("/cluster/removals", ({ req }) => methodNotAllowed(req.method, "POST"));
+}
+
+/** How far removals are that have not ended. */
+export function removalsUnderWay(gossip: Gossip): RemovalProgress[] {
+  return gossip.pending.map((removal) => progressOf(gossip, removal));
+}
+
+/** @throws {ConvergeError} `not_removable`. */
+function begin(
+  { gossip, clock, onRemovalBegun }: RemovalRoutesOptions,
+  name: string,
+  dead: boolean,
+): void {
+  const liveness = gossip.livenessOf(name, clock.monotonicMs());
+  const why = whyNotRemovable({ name, dead, liveness }, gossip.removalView);
+  if (why !== undefined) {
+    throw new ConvergeError("not_removable", `Cannot remove ${name}: ${why}`);
+  }
+  gossip.remove(name, dead);
+  onRemovalBegun();
+}
+
+/** The removal of a name that was begun last. */
+function removalOf(gossip: Gossip, name: string): Removal | undefined {
+  return gossip.removed.findLast((removal) => removal.name === name);
+}
+
+function progressOf(gossip: Gossip, removal: Removal): RemovalProgress {
+  const { nodeID } = removal;
+  const leaving = gossip.leaving.find((member) => member.nodeID === nodeID);
+  return {
+    ...removal,
+    stages: Object.fromEntries(
+      gossip.members.map((member) => [member.name, stageOf(member, nodeID) ?? null]),
+    ),
+    leaving: leaving === undefined ? null : stageOf(leaving, nodeID) ?? null,
+  };
+}
+
+/** @throws {ConvergeError} `bad_request`. */
+function wanted(body: Uint8Array): { name: string; dead: boolean } {
+  let json: { name?: unknown; dead?: unknown } | null = null;
+  try {
+    json = JSON.parse(decoder.decode(body));
+  } catch {
+    // said below
+  }
+  const { name, dead = false, ...more } = json ?? {};
+  if (typeof name === "string" && typeof dead === "boolean" && Object.keys(more).length === 0) {
+    return { name, dead };
+  }
+  throw new ConvergeError(
+    "bad_request",
+    'Cannot read it: wanted is {"name":"…","dead":true|false}',
+  );
+}

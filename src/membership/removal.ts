@@ -1,0 +1,222 @@
+/**
+ * How a member is removed: a decision that all remaining members come to share before anybody counts
+ * otherwise than before. Pure.
+ *
+ * The ring is over the members that are not removed, at once, wherever the removal is known. What
+ * changes hands are arcs of which the removed member was an owner: in its place comes another, which
+ * has none of their data, or leftovers from before it was no owner of them. So for each removal a
+ * member says how far it is (`RemovalStage`), and on the arcs that it gains it counts
+ * - for nothing, while somebody may still count the removed member: what is acknowledged is then on
+ *   owners that both rings have, in quorums as large as before, which meet those of the old ring;
+ * - for writes, once all are known to know of the removal, and it has erased what it had there;
+ * - for reads too, once it has taken over all that the other members have there, and the removed one,
+ *   unless that is dead.
+ * Until the removal has ended, which is when all are done, no tombstone is collected.
+ */
+import { parseOrigin } from "../config.ts";
+import { ConvergeError } from "../errors.ts";
+import { isNodeID } from "../record/version.ts";
+import type { Liveness } from "./failure_detector.ts";
+import type { Member } from "./member.ts";
+
+/** Removals that are remembered; no more than these are begun. */
+export const REMOVALS_MAX = 4_096;
+
+/** Removals of which one statement says how far its member is. */
+const STAGES_MAX = 64;
+
+/** That a life of a node is no member any more. Nothing takes it back. */
+export interface Removal {
+  readonly name: string;
+  readonly nodeID: string;
+  readonly origin: string;
+  /** What the life had said last: what earlier lives of the name say is not newer. */
+  readonly incarnation: number;
+  /** Whether nobody is to wait for what it says or has. */
+  readonly dead: boolean;
+  /** Whether all members have taken over what they gain. */
+  readonly ended: boolean;
+}
+
+/**
+ * How far a member is with a removal:
+ * - `known`: it will know of it after a restart too, and no request by the ring of before is under way;
+ * - `refilling`: everybody knows; it counts for writes on the arcs that it gains;
+ * - `done`: it has what it should have there, and counts for reads.
+ */
+export type RemovalStage = "known" | "refilling" | "done";
+
+/** By node ID of what is removed. */
+export type RemovalStages = Readonly<Record<string, RemovalStage>>;
+
+/** Both of what two nodes know of one removal: nothing of it is ever taken back. */
+export function mergedRemoval(a: Removal, b: Removal | undefined): Removal {
+  if (b === undefined) return a;
+  const incarnation = Math.max(a.incarnation, b.incarnation);
+  return { ...a, incarnation, dead: a.dead || b.dead, ended: a.ended || b.ended };
+}
+
+/** Whether a statement is by a life that is no member any more, or by an earlier one of the name. */
+export function isRemovedLife(removal: Removal, member: Member): boolean {
+  return member.name === removal.name &&
+    (member.nodeID === removal.nodeID || member.incarnation <= removal.incarnation);
+}
+
+/** What the decisions below rest on. */
+export interface RemovalView {
+  readonly self: Member;
+  /** All other members that are not removed. */
+  readonly others: readonly Member[];
+  /** Removals that have not ended. */
+  readonly pending: readonly Removal[];
+  /** What those say that are being removed. */
+  readonly leaving: readonly Member[];
+  /** Names that were `normal` once. */
+  readonly settled: ReadonlySet<string>;
+}
+
+/** What to do next about removals. */
+export type RemovalStep =
+  | { readonly action: "wait" }
+  /** Say that this node knows these, by node ID, once it is so. */
+  | { readonly action: "know"; readonly nodeIDs: readonly string[] }
+  /** Erase what this node has where it was no owner before these, then be `refilling`. */
+  | { readonly action: "clear"; readonly names: readonly string[] }
+  /** Take from these what they have on the arcs that this node gains. */
+  | { readonly action: "refill"; readonly from: readonly string[] }
+  /** Say that this node is done with all of them. */
+  | { readonly action: "finish" }
+  /** All are done with these, by node ID. */
+  | { readonly action: "end"; readonly nodeIDs: readonly string[] };
+
+const WAIT: RemovalStep = { action: "wait" };
+
+/** The next step. @param refilledFrom Names of those that this node has read to the end. */
+export function nextRemovalStep(
+  view: RemovalView & { readonly refilledFrom: ReadonlySet<string> },
+): RemovalStep {
+  const { self, others, pending, refilledFrom } = view;
+  const ended = pending.filter((removal) => isEnded(view, removal));
+  if (ended.length > 0) return { action: "end", nodeIDs: ended.map(({ nodeID }) => nodeID) };
+  const unknown = pending.filter(({ nodeID }) => stageOf(self, nodeID) === undefined);
+  if (unknown.length > 0) return { action: "know", nodeIDs: unknown.map(({ nodeID }) => nodeID) };
+  if (pending.some(({ nodeID }) => nodeID === self.nodeID)) return WAIT;
+  if (self.status !== "normal" || pending.every(({ nodeID }) => isDone(self, nodeID))) return WAIT;
+  const known = pending.filter(({ nodeID }) => stageOf(self, nodeID) === "known");
+  if (known.length > 0) {
+    if (!isKnownByAll(view)) return WAIT;
+    return { action: "clear", names: known.map(({ name }) => name) };
+  }
+  const established = others.filter((member) => !isNew(view, member));
+  if (established.some(({ status }) => status !== "normal")) return WAIT;
+  const from = [...established.map(({ name }) => name), ...sourcesOf(view)]
+    .filter((name) => !refilledFrom.has(name));
+  return from.length === 0 ? { action: "finish" } : { action: "refill", from };
+}
+
+/** Whether nobody can count those that are removed any more, in requests that begin or have begun. */
+export function isKnownByAll(
+  { self, others, pending, leaving }: Omit<RemovalView, "settled">,
+): boolean {
+  return pending.every(({ nodeID, dead }) => {
+    const knows = (member: Member) => stageOf(member, nodeID) !== undefined;
+    return knows(self) && others.every(knows) &&
+      (dead || leaving.some((member) => member.nodeID === nodeID && knows(member)));
+  });
+}
+
+/**
+ * Why a member cannot be removed now; undefined where it can. One at a time, and only while nobody is
+ * on the way to own other keys than now, or to have what it owns: what waits for one that is dead would
+ * wait for ever, so that one is removed at any time.
+ *
+ * @param liveness How the member is heard, by the node that is asked.
+ */
+export function whyNotRemovable(
+  { name, dead, liveness }: { name: string; dead: boolean; liveness: Liveness },
+  { self, others, pending, leaving }: Omit<RemovalView, "settled">,
+): string | undefined {
+  const all = [self, ...others];
+  const goesOn = pending.find((removal) => removal.name === name);
+  const member = [...all, ...leaving].find((one) => one.name === name);
+  if (member === undefined && goesOn === undefined) return "there is no such member";
+  if (dead && name === self.name) return "it is the one that is asked";
+  if (dead && liveness === "up") return "it answers: stop it first, or leave out that it is dead";
+  if (goesOn !== undefined) return undefined;
+  if (all.length === 1) return "it is the last one";
+  if (dead) return undefined;
+  if (pending.length > 0) return `${pending[0]!.name} is being removed`;
+  if (liveness === "down") return "it does not answer: start it, or say that it is dead";
+  const late = all.find((one) => one.status !== "normal");
+  return late === undefined ? undefined : `${late.name} is ${late.status}`;
+}
+
+/**
+ * Names of members that are being removed and have data that others may lack: not of one that lost some
+ * itself, since what is left of that proves nothing.
+ */
+export function sourcesOf(
+  { pending, leaving }: Pick<RemovalView, "pending" | "leaving">,
+): string[] {
+  return pending.filter(({ dead }) => !dead).map(({ name }) => name)
+    .filter((name) => leaving.find((member) => member.name === name)?.status === "normal");
+}
+
+/** How far a member is, as it says; undefined where it does not say that it knows. */
+export function stageOf(member: Member, nodeID: string): RemovalStage | undefined {
+  return member.removals?.[nodeID];
+}
+
+/** One that is new takes everything from everybody later, and need only know. */
+function isEnded(view: RemovalView, { nodeID }: Removal): boolean {
+  return [view.self, ...view.others].every((member) =>
+    isNew(view, member) ? stageOf(member, nodeID) !== undefined : isDone(member, nodeID)
+  );
+}
+
+function isDone(member: Member, nodeID: string): boolean {
+  return stageOf(member, nodeID) === "done";
+}
+
+function isNew({ settled }: RemovalView, { name, status }: Member): boolean {
+  return status === "joining" && !settled.has(name);
+}
+
+/** Whether two statements say the same about removals. */
+export function isSameStages(a: RemovalStages = {}, b: RemovalStages = {}): boolean {
+  const nodeIDs = Object.keys(a);
+  return nodeIDs.length === Object.keys(b).length && nodeIDs.every((id) => a[id] === b[id]);
+}
+
+/** Checks stages that came over the wire. @throws {ConvergeError} `corrupt_message`. */
+export function parseStages(json: unknown): RemovalStages {
+  const entries = Object.entries(json ?? {});
+  const isUsable = typeof json === "object" && json !== null && entries.length <= STAGES_MAX &&
+    entries.every(([id, stage]) =>
+      isNodeID(id) && (stage === "known" || stage === "refilling" || stage === "done")
+    );
+  if (isUsable) return Object.fromEntries(entries) as RemovalStages;
+  throw new ConvergeError("corrupt_message", "Cannot read a member: its `removals` are wrong");
+}
+
+/** Checks removals that came over the wire. @throws {ConvergeError} `corrupt_message`. */
+export function parseRemovals(json: unknown): Removal[] {
+  try {
+    if (!Array.isArray(json) || json.length > REMOVALS_MAX) throw new TypeError("no list");
+    return json.map(parseRemoval);
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read gossip: `removed` is wrong", { cause });
+  }
+}
+
+function parseRemoval(json: unknown): Removal {
+  const { name, nodeID, origin, incarnation, dead, ended } = (json ??
+    {}) as Record<keyof Removal, unknown>;
+  if (
+    typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
+    typeof origin !== "string" || !Number.isSafeInteger(incarnation) ||
+    typeof dead !== "boolean" || typeof ended !== "boolean"
+  ) throw new TypeError("a field is missing or wrong");
+  parseOrigin("origin", origin);
+  return { name, nodeID, origin, incarnation: incarnation as number, dead, ended };
+}

@@ -1,0 +1,139 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Gossip } from "../../src/membership/gossip.ts";
+import { gossipOf, member, originOf } from "../support/members.ts";
+
+/** `a` with `b` and `x`, of which `x` is removed. */
+function removing({ ended = true } = {}): Gossip {
+  const gossip = gossipOf(member("a"), { known: [member("b"), member("x")] });
+  gossip.remove("x", false);
+  if (ended) gossip.endRemoval("x.1");
+  return gossip;
+}
+
+function names(gossip: Gossip): string[] {
+  return gossip.members.map(({ name }) => name);
+}
+
+Deno.test("Gossip: a removed node does not come back by gossip, whoever tells of it, whatever it says", () => {
+  const gossip = removing();
+  const old = gossipOf(member("b"), { known: [member("x", { incarnation: 9, heartbeat: 99 })] });
+  gossip.receive(old.message(), 0);
+  assertEquals(names(gossip), ["a", "b"]);
+  assertEquals(gossip.settled.has("x"), false);
+  const restarted = gossipOf(member("a", { incarnation: 2 }), {
+    known: [member("b"), member("x")],
+    removed: gossip.removed,
+  });
+  assertEquals(names(restarted), ["a", "b"]);
+});
+
+Deno.test("Gossip: who hears of a removal leaves the member out, and passes both on", () => {
+  const gossip = removing({ ended: false });
+  assertEquals(names(gossip), ["a", "b"]);
+  assertEquals(gossip.leaving.map(({ name }) => name), ["x"]);
+  const other = gossipOf(member("b"), { known: [member("x")] });
+  other.receive(gossip.message(), 0);
+  assertEquals(names(other), ["a", "b"]);
+  assertEquals(other.removed, gossip.removed);
+  const late = gossipOf(member("c"));
+  late.receive(other.message(), 0);
+  assertEquals(late.leaving.map(({ name }) => name), ["x"], "what it says is waited for");
+  gossip.endRemoval("x.1");
+  other.receive(gossip.message(), 0);
+  assertEquals([other.leaving, other.pending], [[], []]);
+  assertEquals(other.member("x"), undefined);
+});
+
+Deno.test("Gossip: one that is removed is told so, and what it says is ignored", () => {
+  const gossip = removing();
+  const removed = gossipOf(member("x"), { known: [member("a"), member("b")] });
+  assertEquals(gossip.reactionTo(removed.message()), "ignore");
+  assertEquals(removed.ownRemoval, undefined);
+  assertEquals(removed.reactionTo(gossip.message()), "merge");
+  removed.receive(gossip.message(), 0);
+  assertEquals(removed.ownRemoval?.ended, true);
+  const leaving = removing({ ended: false });
+  assertEquals(leaving.reactionTo(removed.message()), "merge", "its statements are waited for");
+});
+
+Deno.test("Gossip: one that was removed while it was away, and knows nobody any more, hears of it", () => {
+  const cluster = gossipOf(member("p"), { removed: removing().removed, known: [member("q")] });
+  const removed = gossipOf(member("x"), { known: [member("a"), member("b")] });
+  assertEquals(removed.reactionTo(cluster.message()), "merge");
+  removed.receive(cluster.message(), 0);
+  assert(removed.ownRemoval !== undefined);
+});
+
+Deno.test("Gossip: a cluster of which all members were replaced is not another one to who knows a removal", () => {
+  const cluster = gossipOf(member("p"), { removed: removing().removed });
+  const away = gossipOf(member("b"), { known: [member("a"), member("x")] });
+  assertEquals(away.reactionTo(cluster.message()), "merge");
+  assertEquals(cluster.reactionTo(away.message()), "merge");
+});
+
+Deno.test("Gossip: an empty node under the name of a removed one is a new member, and not one of before", () => {
+  const gossip = removing();
+  const added = gossipOf(member("x", { nodeID: "x.2", status: "joining" }));
+  gossip.receive(added.message(), 0);
+  assertEquals(names(gossip), ["a", "b"], "its first words do not outrank the removed life");
+  added.receive(gossip.message(), 0);
+  added.receive({ from: "b", members: [member("b"), member("x")] }, 0);
+  gossip.receive(added.message(), 0);
+  assertEquals(gossip.member("x")?.nodeID, "x.2");
+  assertEquals(gossip.settled.has("x"), false);
+  added.receive(gossip.message(), 0);
+  assert(added.isKnownBy("a"));
+  assert(!added.rejoined);
+  assertEquals(added.ownRemoval, undefined);
+});
+
+Deno.test("Gossip: while the removal goes on no other life of that name is taken in", () => {
+  const gossip = removing({ ended: false });
+  gossip.receive(gossipOf(member("x", { nodeID: "x.2", incarnation: 7 })).message(), 0);
+  assertEquals(gossip.member("x")?.nodeID, "x.1");
+});
+
+Deno.test("Gossip: a life that had taken the place of one that is removed, before it knew, has to go too", () => {
+  const replaced = gossipOf(member("x", { nodeID: "x.2" }), { known: [member("a")] });
+  replaced.receive(removing().message(), 0);
+  assertEquals(replaced.ownRemoval?.nodeID, "x.1");
+  const lostData = gossipOf(member("x", { nodeID: "x.2", status: "joining" }), {
+    formerIDs: ["x.1"],
+  });
+  lostData.receive(removing().message(), 0);
+  assertEquals(lostData.ownRemoval?.nodeID, "x.1");
+});
+
+Deno.test("Gossip.isFromRemoved: that name, unless the sender says which new life it is", () => {
+  const gossip = removing();
+  assert(!gossip.isFromRemoved("b", undefined));
+  assert(gossip.isFromRemoved("x", undefined));
+  assert(gossip.isFromRemoved("x", "x.1"));
+  const added = gossipOf(member("x", { nodeID: "x.2", incarnation: 2, status: "joining" }));
+  assert(!added.hasNameOfRemoved);
+  gossip.receive(added.message(), 0);
+  added.receive(gossip.message(), 0);
+  assert(added.hasNameOfRemoved);
+  assert(!gossip.isFromRemoved("x", "x.2"));
+  assert(gossip.isFromRemoved("x", undefined));
+});
+
+Deno.test("Gossip: a seed at the origin of a removed node does not count as a member again", () => {
+  const gossip = gossipOf(member("a"), { removed: removing().removed, seeds: [originOf("x")] });
+  assertEquals(gossip.unresolvedSeeds, []);
+});
+
+Deno.test("Gossip: stages are of removals that have not ended, and a change of them is news", () => {
+  const gossip = removing({ ended: false });
+  const { version } = gossip;
+  gossip.setRemovalStages({ "x.1": "known", "y.1": "done" });
+  assertEquals(gossip.self.removals, { "x.1": "known" });
+  assert(gossip.version > version);
+  const other = gossipOf(member("b"), { known: [member("a"), member("x")] });
+  const before = other.version;
+  other.receive(gossip.message(), 0);
+  assertEquals(other.member("a")?.removals, { "x.1": "known" });
+  assert(other.version > before);
+  gossip.endRemoval("x.1");
+  assertEquals("removals" in gossip.self, false);
+});

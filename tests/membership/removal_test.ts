@@ -1,0 +1,213 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { parseGossipMessage } from "../../src/membership/gossip.ts";
+import { type Member, parseMember } from "../../src/membership/member.ts";
+import {
+  isKnownByAll,
+  isRemovedLife,
+  mergedRemoval,
+  nextRemovalStep,
+  type Removal,
+  REMOVALS_MAX,
+  type RemovalStage,
+  type RemovalView,
+  sourcesOf,
+  whyNotRemovable,
+} from "../../src/membership/removal.ts";
+import { gossipOf, member, originOf } from "../support/members.ts";
+
+function removal(name: string, changes: Partial<Removal> = {}): Removal {
+  const life = { name, nodeID: `${name}.1`, origin: originOf(name), incarnation: 1 };
+  return { ...life, dead: false, ended: false, ...changes };
+}
+
+/** A member that says how far it is with the removal of `x`. */
+function at(stage: RemovalStage | undefined, name: string, changes: Partial<Member> = {}): Member {
+  return member(name, {
+    ...(stage === undefined ? {} : { removals: { "x.1": stage } }),
+    ...changes,
+  });
+}
+
+/** `a` with `b` and `c`, while `x` is being removed. */
+function view(
+  stages: readonly (RemovalStage | undefined)[],
+  changes: Partial<RemovalView> = {},
+): RemovalView & { refilledFrom: ReadonlySet<string> } {
+  const [self, ...others] = stages.map((stage, i) => at(stage, "abc"[i]!));
+  return {
+    self: self!,
+    others,
+    pending: [removal("x")],
+    leaving: [at("known", "x")],
+    settled: new Set(["a", "b", "c", "x"]),
+    refilledFrom: new Set(),
+    ...changes,
+  };
+}
+
+Deno.test("nextRemovalStep: a node says that it knows, and waits until all do, the leaving one too", () => {
+  assertEquals(nextRemovalStep(view([undefined, "known", "known"])), {
+    action: "know",
+    nodeIDs: ["x.1"],
+  });
+  assertEquals(nextRemovalStep(view(["known", undefined, "known"])), { action: "wait" });
+  const leaving = [at(undefined, "x")];
+  assertEquals(nextRemovalStep(view(["known", "known", "known"], { leaving })), { action: "wait" });
+  const unheard = { leaving: [] };
+  assertEquals(nextRemovalStep(view(["known", "known", "known"], unheard)), { action: "wait" });
+  const pending = [removal("x", { dead: true })];
+  assertEquals(nextRemovalStep(view(["known", "known", "known"], { leaving, pending })), {
+    action: "clear",
+    names: ["x"],
+  });
+});
+
+Deno.test("nextRemovalStep: clears, takes from all and the one that leaves, finishes, ends", () => {
+  assertEquals(nextRemovalStep(view(["known", "known", "refilling"])), {
+    action: "clear",
+    names: ["x"],
+  });
+  const refilling = view(["refilling", "known", "done"]);
+  assertEquals(nextRemovalStep(refilling), { action: "refill", from: ["b", "c", "x"] });
+  const dead = [removal("x", { dead: true })];
+  assertEquals(nextRemovalStep({ ...refilling, pending: dead }), {
+    action: "refill",
+    from: ["b", "c"],
+  });
+  const refilledFrom = new Set(["b", "c", "x"]);
+  assertEquals(nextRemovalStep({ ...refilling, refilledFrom }), { action: "finish" });
+  assertEquals(nextRemovalStep(view(["done", "done", "refilling"])), { action: "wait" });
+  assertEquals(nextRemovalStep(view(["done", "done", "done"])), {
+    action: "end",
+    nodeIDs: ["x.1"],
+  });
+});
+
+Deno.test("nextRemovalStep: waits for a node that is being refilled, its own or another", () => {
+  const self = at("known", "a", { status: "refilling" });
+  assertEquals(nextRemovalStep(view(["known", "known"], { self })), { action: "wait" });
+  for (const status of ["joining", "refilling"] as const) {
+    const others = [at("known", "b", { status })];
+    assertEquals(nextRemovalStep(view(["refilling"], { others })), { action: "wait" });
+    assertEquals(nextRemovalStep(view(["done"], { others })), { action: "wait" });
+  }
+});
+
+Deno.test("nextRemovalStep: one that joins must know of it, and takes everything later", () => {
+  const joiner = (stage?: RemovalStage) => at(stage, "j", { status: "joining" });
+  const others = [at("known", "b"), joiner()];
+  assertEquals(nextRemovalStep(view(["known"], { others })), { action: "wait" });
+  assertEquals(nextRemovalStep(view(["known"], { others: [others[0]!, joiner("known")] })), {
+    action: "clear",
+    names: ["x"],
+  });
+  assertEquals(nextRemovalStep(view(["done"], { others: [at("done", "b"), joiner("known")] })), {
+    action: "end",
+    nodeIDs: ["x.1"],
+  });
+  const joining = { self: joiner("known"), others: [at("known", "b")] };
+  assertEquals(nextRemovalStep(view([], joining)), { action: "wait" });
+});
+
+Deno.test("nextRemovalStep: of two removals neither goes on before all know both", () => {
+  const both = { pending: [removal("x"), removal("y")], leaving: [at("known", "x")] };
+  const self = member("a", { removals: { "x.1": "refilling", "y.1": "known" } });
+  const others = [at("known", "b")];
+  assertEquals(nextRemovalStep(view([], { ...both, self, others })), { action: "wait" });
+  const know = { "x.1": "known", "y.1": "known" } as const;
+  const step = nextRemovalStep(
+    view([], {
+      ...both,
+      self,
+      others: [member("b", { removals: know })],
+      leaving: [member("x", { removals: know }), member("y", { removals: know })],
+    }),
+  );
+  assertEquals(step, { action: "clear", names: ["y"] });
+});
+
+Deno.test("nextRemovalStep: the one that leaves says that it knows, and nothing else", () => {
+  const self = at(undefined, "x");
+  const others = [at("known", "a")];
+  assertEquals(nextRemovalStep(view([], { self, others })).action, "know");
+  const knowing = { self: at("known", "x"), others: [at("done", "a")] };
+  assertEquals(nextRemovalStep(view([], knowing)), { action: "wait" });
+});
+
+Deno.test("isKnownByAll: silence about removals, as of an earlier version, is no knowledge", () => {
+  assert(isKnownByAll(view(["known", "done", "refilling"])));
+  assert(!isKnownByAll(view(["known", "done", undefined])));
+  assert(!isKnownByAll(view(["known"], { leaving: [at("known", "x", { nodeID: "x.2" })] })));
+  assert(isKnownByAll(view(["known"], { pending: [removal("x", { dead: true })], leaving: [] })));
+});
+
+Deno.test("sourcesOf: one that is dead, or lost data itself, is no source", () => {
+  assertEquals(sourcesOf(view(["known"])), ["x"]);
+  assertEquals(sourcesOf(view(["known"], { pending: [removal("x", { dead: true })] })), []);
+  const leaving = [at("known", "x", { status: "refilling" })];
+  assertEquals(sourcesOf(view(["known"], { leaving })), []);
+});
+
+Deno.test("whyNotRemovable: one at a time, while all are normal; a dead one always, if it is silent", () => {
+  const calm: Omit<RemovalView, "settled"> = {
+    self: member("a"),
+    others: [member("b")],
+    pending: [],
+    leaving: [],
+  };
+  const why = (changes: Partial<typeof calm> = {}) =>
+    whyNotRemovable({ name: "b", dead: false, liveness: "up" }, { ...calm, ...changes });
+  assertEquals(why(), undefined);
+  assertEquals(why({ others: [] }), "there is no such member");
+  assertEquals(why({ self: member("b"), others: [] }), "it is the last one");
+  assertEquals(why({ others: [member("b"), member("c", { status: "joining" })] }), "c is joining");
+  assertEquals(why({ pending: [removal("x")], leaving: [member("x")] }), "x is being removed");
+  const silent = { name: "b", dead: false, liveness: "down" } as const;
+  assert(whyNotRemovable(silent, calm)!.startsWith("it does not answer"));
+  const dead = { name: "b", dead: true, liveness: "suspect" } as const;
+  const others = [member("b"), member("c", { status: "joining" })];
+  const busy = { ...calm, others, pending: [removal("x")], leaving: [member("x")] };
+  assertEquals(whyNotRemovable(dead, busy), undefined);
+  assert(whyNotRemovable({ ...dead, liveness: "up" }, busy)!.startsWith("it answers"));
+  assert(whyNotRemovable({ ...dead, name: "a" }, busy)!.startsWith("it is the one"));
+  const again = { ...calm, others: [], pending: [removal("b")], leaving: [member("b")] };
+  assertEquals(whyNotRemovable(dead, again), undefined);
+});
+
+Deno.test("mergedRemoval: nothing of a removal is ever taken back", () => {
+  const dead = removal("x", { dead: true });
+  const ended = removal("x", { ended: true, incarnation: 4 });
+  const both = removal("x", { dead: true, ended: true, incarnation: 4 });
+  assertEquals(mergedRemoval(dead, ended), both);
+  assertEquals(mergedRemoval(ended, dead), both);
+  assertEquals(mergedRemoval(dead, undefined), dead);
+});
+
+Deno.test("isRemovedLife: that life whatever it says, and lives before it; none that outranks it", () => {
+  const x = removal("x", { incarnation: 4 });
+  assert(isRemovedLife(x, member("x", { incarnation: 9 })));
+  assert(isRemovedLife(x, member("x", { nodeID: "x.0", incarnation: 4 })));
+  assert(!isRemovedLife(x, member("x", { nodeID: "x.2", incarnation: 5 })));
+  assert(!isRemovedLife(x, member("y", { incarnation: 1 })));
+});
+
+Deno.test("removals on the wire: given back as sent; what no node says is refused", () => {
+  const gossip = gossipOf(member("a"), { known: [member("x")] });
+  assertEquals("removed" in gossip.message(), false, "without removals messages stay as they were");
+  gossip.remove("x", false);
+  gossip.setRemovalStages({ "x.1": "known" });
+  const message = JSON.parse(JSON.stringify(gossip.message()));
+  assertEquals(parseGossipMessage(message), gossip.message());
+  const wrong = [
+    { ...message, removed: {} },
+    { ...message, removed: Array(REMOVALS_MAX + 1).fill(removal("x")) },
+    { ...message, removed: [{ ...removal("x"), dead: "no" }] },
+    { ...message, removed: [removal("x", { nodeID: "y.1" })] },
+    { ...message, removed: [removal("x", { origin: "file:///etc" })] },
+  ];
+  for (const json of wrong) assertThrows(() => parseGossipMessage(json), ConvergeError);
+  for (const removals of [7, { "x.1": "dead" }, { "": "known" }]) {
+    assertThrows(() => parseMember({ ...member("a"), removals }), ConvergeError);
+  }
+});

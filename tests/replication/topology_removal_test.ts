@@ -1,0 +1,150 @@
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import type { Removal, RemovalStage } from "../../src/membership/removal.ts";
+import type { Topology, TopologyOptions } from "../../src/replication/topology.ts";
+import { member } from "../support/members.ts";
+import { topologyOf } from "../support/topologies.ts";
+
+const REMOVAL: Removal = {
+  name: "node5",
+  nodeID: "node5.1",
+  origin: "http://node5:80",
+  incarnation: 1,
+  dead: false,
+  ended: false,
+};
+
+/** `node1` to `node4` while `node5` is being removed. */
+function removing(
+  stages: readonly (RemovalStage | undefined)[],
+  options: Partial<TopologyOptions> = {},
+): Topology {
+  const members = stages.map((stage, i) =>
+    member(`node${i + 1}`, stage === undefined ? {} : { removals: { "node5.1": stage } })
+  );
+  return topologyOf(0, {
+    members,
+    settled: ["node1", "node2", "node3", "node4", "node5"],
+    pending: [REMOVAL],
+    isKnownByAll: stages.every((stage) => stage !== undefined),
+    virtualNodes: 8,
+    ...options,
+  });
+}
+
+/** By arc, who counts for writes and for reads. */
+function counting(topology: Topology): [string[], string[]][] {
+  return topology.ring.arcs.map(({ end }) => {
+    const owners = topology.ownersOfToken(end);
+    const names = (counts: (owner: typeof owners[number]) => boolean) =>
+      owners.filter(counts).map(({ name }) => name).sort();
+    return [names((one) => one.countsForWrites), names((one) => one.countsForReads)];
+  });
+}
+
+Deno.test("Topology: the ring is over the members that are not being removed", () => {
+  const topology = removing([undefined, undefined, undefined, undefined]);
+  assertEquals(topology.ring.arcs, topologyOf(4, { virtualNodes: 8 }).ring.arcs);
+  assertEquals(topology.fingerprint, topologyOf(4, { virtualNodes: 8 }).fingerprint);
+});
+
+Deno.test("Topology: who gains an arc counts there for nothing, then for writes, then for both", () => {
+  const before = topologyOf(5, { virtualNodes: 8 });
+  const none = removing([undefined, undefined, undefined, undefined]);
+  const refilling = removing(["refilling", "refilling", "refilling", "refilling"]);
+  const done = removing(["done", "done", "done", "done"]);
+  let gained = 0;
+  none.ring.arcs.forEach(({ end, owners }, i) => {
+    const old = before.ownersOfToken(end).map(({ name }) => name);
+    const [writes, reads] = counting(none)[i]!;
+    assert(writes.every((name) => old.includes(name)), "only owners of both rings count");
+    assertEquals(writes, reads);
+    gained += 3 - writes.length;
+    assertEquals(counting(refilling)[i], [[...owners].sort(), reads]);
+    assertEquals(counting(done)[i], [[...owners].sort(), [...owners].sort()]);
+  });
+  assert(gained > 0);
+});
+
+Deno.test("Topology: how far each is decides, not how far this node is", () => {
+  const topology = removing(["done", "known", "done", "done"]);
+  for (const arc of topology.arcsGainedBy("node2")) {
+    const owner = topology.ownersOfToken(topology.ring.arcs[arc]!.end)
+      .find(({ name }) => name === "node2")!;
+    assertEquals([owner.gaining, owner.countsForWrites], ["joining", false]);
+    assert(!topology.isCompleteAt("node2", arc));
+  }
+  for (const arc of topology.arcsGainedBy("node3")) assert(topology.isCompleteAt("node3", arc));
+});
+
+Deno.test("Topology: of two removals an owner counts as far as it is with the one that it is less far with", () => {
+  const second = { ...REMOVAL, name: "node4", nodeID: "node4.1" };
+  const members = [1, 2, 3].map((i) => member(`node${i}`, { removals: { "node5.1": "done" } }));
+  const topology = removing([], { members, pending: [REMOVAL, second] });
+  for (const arc of topology.arcsGainedBy("node1")) {
+    const [owner] = topology.ownersOfToken(topology.ring.arcs[arc]!.end)
+      .filter(({ name }) => name === "node1");
+    assertEquals(owner!.gaining, "joining");
+  }
+});
+
+Deno.test("Topology.quorums: as large as with the one that leaves, until nobody can count it any more", () => {
+  const options = { virtualNodes: 8, replication: 3, readQuorum: 1, writeQuorum: 3 };
+  const stages = [undefined, undefined];
+  assertEquals(removing(stages, options).quorums, { n: 2, r: 1, w: 3 }, "w cannot be reached");
+  assertEquals(removing(["known", "known"], options).quorums, { n: 2, r: 2, w: 2 });
+  assertEquals(removing([undefined]).quorums, { n: 1, r: 2, w: 2 });
+  assertEquals(removing(["known"]).quorums, { n: 1, r: 1, w: 1 });
+});
+
+Deno.test("Topology: the one that is being removed owns nothing and serves nobody", () => {
+  const topology = removing(["known", "known", "known", "known"], { selfName: "node5" });
+  assert(!topology.serving);
+  const error = assertThrows(() => topology.ownersOf("k"), ConvergeError, "is being removed");
+  assertEquals(error.code, "not_ready");
+});
+
+Deno.test("Topology.ringBefore: with the one that leaves, so that it is asked for what it owned", () => {
+  const topology = removing(["known", "known", "known", "known"]);
+  const before = topologyOf(5, { virtualNodes: 8 }).ring;
+  assertEquals(topology.ringBefore([]).arcs, before.arcs);
+  const members = [...topology.members, member("node6", { status: "joining" })];
+  assertEquals(removing([], { members }).ringBefore([]).arcs, before.arcs);
+});
+
+Deno.test("Topology.isNewTo: exactly the tokens that a member did not own by any ring of before", () => {
+  const topology = removing(["known", "known", "known", "known"]);
+  const before = topologyOf(5, { virtualNodes: 8 }).ring;
+  const isNew = topology.isNewTo("node1", ["node5"]);
+  for (const arc of [...before.arcs, ...topology.ring.arcs]) {
+    const owns = topology.ring.arcOf(arc.end)!.owners.includes("node1");
+    const owned = before.arcOf(arc.end)!.owners.includes("node1");
+    assertEquals(isNew(arc.end), owns && !owned);
+  }
+});
+
+Deno.test("Topology.isNewTo: not what a member owned before another joined, that is not settled", () => {
+  const joiner = member("node6", { status: "joining" });
+  const plain = removing(["known", "known", "known", "known"]);
+  const topology = removing([], { members: [...plain.members, joiner] });
+  const withoutJoiner = topologyOf(5, { virtualNodes: 8 }).ring;
+  let former = 0;
+  const isNew = topology.isNewTo("node1", ["node5"]);
+  for (const { end } of topology.ring.arcs) {
+    if (!withoutJoiner.arcOf(end)!.owners.includes("node1")) continue;
+    assert(!isNew(end));
+    former++;
+  }
+  assert(former > 0);
+  const neverNormal = removing(["known", "known", "known", "known"], {
+    settled: ["node1", "node2", "node3", "node4"],
+  });
+  const isNewNow = neverNormal.isNewTo("node1", ["node5"]);
+  assert(neverNormal.ring.arcs.every(({ end }) => !isNewNow(end)), "node5 never had their data");
+});
+
+Deno.test("Topology.leftovers: until a member has cleared them away", () => {
+  assertNotEquals(removing(["known", "known", "known", "known"]).leftovers(), undefined);
+  assertEquals(removing(["refilling", "known", "known", "known"]).leftovers(), undefined);
+  assertEquals(topologyOf(4).leftovers(), undefined);
+});
