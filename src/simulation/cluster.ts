@@ -7,6 +7,7 @@ import { compareVersions } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
 import type { BrokenPromise, Disturbance, VersionSighting } from "./evidence.ts";
 import { ObservedStore, type Promises } from "./observed_store.ts";
+import type { RemovalFault } from "./plan.ts";
 import { ProcessLife } from "./process_life.ts";
 import { SeededRandom } from "./random_streams.ts";
 import { type ClockSkew, VirtualClock } from "./virtual_clock.ts";
@@ -49,6 +50,10 @@ export class SimulatedNode {
   lives = 0;
   /** Its operator has asked it to stop, and it has not ended yet. */
   stopping = false;
+  /** Its operator removes it. */
+  leaving: RemovalFault["how"] | undefined;
+  /** It was seen to be removed: it ended, or refused to start, for that reason. */
+  isRemoved = false;
   disturbance: Disturbance | undefined;
 
   constructor(config: NodeConfig, disk: VirtualDisk) {
@@ -111,6 +116,16 @@ export class Cluster {
   async boot(node: SimulatedNode): Promise<boolean> {
     this.#finishCrash(node);
     if (node.life !== undefined && !node.life.dead) return true;
+    if (node.isRemoved || node.leaving === "dead" || node.leaving === "paused") return false;
+    return await this.#start(node);
+  }
+
+  /** Starts a node that was removed, as if by mistake. */
+  async bootRemoved(node: SimulatedNode): Promise<void> {
+    if (node.life?.dead !== false) await this.#start(node);
+  }
+
+  async #start(node: SimulatedNode): Promise<boolean> {
     const { time, network, streams } = this.#world;
     const life = new ProcessLife(time);
     node.life = life;
@@ -175,7 +190,12 @@ export class Cluster {
     this.#world.note("pause", { node: node.name });
   }
 
+  /** Not one that is said to be dead. */
   resume(node: SimulatedNode): void {
+    if (node.leaving !== "paused") this.wake(node);
+  }
+
+  wake(node: SimulatedNode): void {
     if (node.life?.paused !== true) return;
     node.life.resume();
     this.#world.note("resume", { node: node.name });
@@ -230,7 +250,9 @@ export class Cluster {
       const code = isConvergeError(error) ? error.code : "unknown";
       this.#world.note("refuses to start", { node: node.name, code, why: String(error) });
       const excused = (code === "corrupt_file" && node.damaged) ||
-        ((code === "disk_failed" || code === "disk_full") && node.diskFaulty);
+        ((code === "disk_failed" || code === "disk_full") && node.diskFaulty) ||
+        (code === "removed" && node.leaving !== undefined);
+      if (code === "removed") node.isRemoved = true;
       if (!excused) this.#world.error(`${node.name} refuses to start`, error);
       this.kill(node, { power: false });
       return undefined;
@@ -275,7 +297,10 @@ export class Cluster {
   #onFailed(node: SimulatedNode, life: ProcessLife, error: Error): void {
     if (life.dead) return;
     this.#world.note("stops itself", { node: node.name, why: error.message });
-    if (!node.diskFaulty && !node.damaged) this.#world.error(`${node.name} stops itself`, error);
+    if (isConvergeError(error, "removed") && node.leaving !== undefined) node.isRemoved = true;
+    else if (!node.diskFaulty && !node.damaged) {
+      this.#world.error(`${node.name} stops itself`, error);
+    }
     this.kill(node, { power: false });
   }
 

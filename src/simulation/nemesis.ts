@@ -2,6 +2,7 @@
 import { randomInteger } from "../platform/random.ts";
 import type { Cluster, SimulatedNode } from "./cluster.ts";
 import { noDiskFaults } from "./disk_faults.ts";
+import type { Operator } from "./operator.ts";
 import type { Fault, FaultKind, Plan } from "./plan.ts";
 import { CALM_LINK } from "./virtual_network.ts";
 import type { World } from "./world.ts";
@@ -10,13 +11,15 @@ import type { World } from "./world.ts";
 export class Nemesis {
   readonly #world: World;
   readonly #cluster: Cluster;
+  readonly #operator: Operator;
   /** What is still to be undone, by fault. */
   readonly #undo = new Map<Fault, () => void>();
   #over = false;
 
-  constructor(world: World, cluster: Cluster) {
+  constructor(world: World, cluster: Cluster, operator: Operator) {
     this.#world = world;
     this.#cluster = cluster;
+    this.#operator = operator;
   }
 
   /** Resolves when the fault phase is over and everything is healed; nodes may still be starting. */
@@ -91,6 +94,9 @@ export class Nemesis {
       case "blackout":
         for (const node of members) this.#cluster.kill(node, { silent: true });
         return () => members.forEach((node) => this.#boot(node));
+      case "remove":
+        this.#operator.remove(nodes[fault.node]!, fault);
+        return () => {};
       case "join":
         this.#boot(nodes[members.length]!);
         return () => {};
@@ -99,7 +105,10 @@ export class Nemesis {
     }
   }
 
-  #beginAt(node: SimulatedNode, fault: Extract<Fault, { node: number }>): () => void {
+  #beginAt(
+    node: SimulatedNode,
+    fault: Exclude<Extract<Fault, { node: number }>, { kind: "remove" }>,
+  ): () => void {
     const boot = () => this.#boot(node);
     switch (fault.kind) {
       case "slow_node": {

@@ -47,7 +47,20 @@ export type FaultKind =
    * A node that was not there before starts, with `via` for its only peer. The first to join has
    * the index after the last of the nodes that were there from the beginning, and so on.
    */
-  | { kind: "join"; via: number };
+  | { kind: "join"; via: number }
+  | RemovalFault;
+
+/**
+ * A member is removed: while it runs; or said to be dead, when it is, or does not move for a while. It is
+ * no fault that ends.
+ */
+export type RemovalFault = {
+  kind: "remove";
+  node: number;
+  how: "live" | "dead" | "paused";
+  /** Whether a node of the same name is added afterwards, with an empty disk. */
+  again: boolean;
+};
 
 /** Operations of a disk that a plan lets fail. */
 export type FailingOperation = "read" | "append" | "sync" | "rename" | "syncDirectory";
@@ -98,6 +111,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   // With streams of their own: the rest of a plan stays as it was before there were these.
   const more = new SeededRandom(seed, "plan: requests and replays");
   const extra = new SeededRandom(seed, "plan: joins, links, failing reads and bounds");
+  const removals = new SeededRandom(seed, "plan: removals");
   const other = new SeededRandom(seed, "plan: quorums");
   const basic: Plan = {
     seed,
@@ -118,18 +132,18 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     faultsMs,
     faults: faultsOf(random, nodes, faultsMs),
   };
-  return {
-    ...basic,
+  const counted = { ...basic, ...(other.next() < 0.2 ? quorumsOf(other, basic) : {}) };
+  const shares = {
     ttlShare: pick(more, [0, 0, 0, 0.2]),
     batchShare: pick(more, [0, 0.05, 0.2]),
     listShare: pick(more, [0, 0.02, 0.1]),
-    ...boundsOf(extra),
-    ...(other.next() < 0.2 ? quorumsOf(other, basic) : {}),
-    faults: [
-      ...(more.next() < 0.4 ? [replayOf(basic, more)] : []),
-      ...[...basic.faults, ...extraFaults(extra, basic)].sort((a, b) => a.atMs - b.atMs),
-    ],
   };
+  const bounds = boundsOf(extra);
+  const faults = [
+    ...(more.next() < 0.4 ? [replayOf(basic, more)] : []),
+    ...[...basic.faults, ...extraFaults(extra, basic)].sort((a, b) => a.atMs - b.atMs),
+  ];
+  return withRemovals({ ...counted, ...shares, ...bounds, faults }, removals);
 }
 
 /** Replays over the whole fault phase, and for some time after it. */
@@ -189,6 +203,40 @@ function extraFaults(random: Random, { nodes, faultsMs }: Plan): Fault[] {
     faults.push({ ...when(), kind: "disk_error", node, operation: "read" });
   }
   return faults;
+}
+
+/** Members that are removed: of two, one at most with its data, where nobody else loses that. */
+function withRemovals(plan: Plan, random: Random): Plan {
+  const { nodes, replication, faults, faultsMs } = plan;
+  const isDamaged = faults.some(({ kind }) => kind === "wipe" || kind === "bit_rot");
+  // One that answers by itself alone, while it sleeps through its removal, is promised nothing.
+  const mayAnswerAlone = Math.min(plan.readQuorum, plan.writeQuorum) === 1;
+  const joins = faults.filter(({ kind }) => kind === "join").length;
+  const count = Math.min(nodes - 2, pick(random, [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2]));
+  if (count === 0) return plan;
+  const all = shuffled(random, Array.from({ length: nodes + joins }, (_, i) => i));
+  // Early, and with more requests: it takes seconds until it begins, and while it goes on.
+  const atMs = randomInteger(random, Math.floor(faultsMs / 3));
+  const removals = all.slice(0, count).map((node, i): Fault => {
+    const how = isDamaged || i > 0
+      ? "live"
+      : pick<RemovalFault["how"]>(random, ["live", "live", "dead", "paused"]);
+    return {
+      atMs: atMs + (i === 0 ? 0 : randomInteger(random, 200)),
+      durationMs: 0,
+      kind: "remove",
+      node,
+      how: how === "paused" && mayAnswerAlone ? "dead" : how,
+      again: random.next() < 0.3,
+    };
+  });
+  return {
+    ...plan,
+    operations: 2 * plan.operations,
+    // Nobody knows how many owners there are when a request is made.
+    smallQuorumShare: replication > nodes - count ? 0 : plan.smallQuorumShare,
+    faults: [...faults, ...removals].sort((a, b) => a.atMs - b.atMs),
+  };
 }
 
 /** What befalls a node that has just joined. */

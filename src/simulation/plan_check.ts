@@ -104,6 +104,7 @@ function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
     fault("full_disk", { node, freeBytes: count }),
     fault("disk_error", { node, operation: z.enum(OPERATIONS) }),
     fault("clock_jump", { node, offsetMs: z.number(), rate: atLeastNone }),
+    fault("remove", { node, how: z.enum(["live", "dead", "paused"]), again: z.boolean() }),
     fault("join", { via: count.max(nodes - 1) }),
   ]);
 }

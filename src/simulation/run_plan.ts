@@ -13,6 +13,7 @@ import { Cluster, DATA_DIRECTORY, type OpenProcess, type SimulatedNode } from ".
 import type { Copy, Evidence, Measurement, MembershipView, Violation } from "./evidence.ts";
 import { byKey, type History } from "./history.ts";
 import { Nemesis } from "./nemesis.ts";
+import { Operator } from "./operator.ts";
 import { copiesOf } from "./observed_store.ts";
 import type { Fault, Plan } from "./plan.ts";
 import { ProcessLife } from "./process_life.ts";
@@ -77,9 +78,13 @@ export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult>
 export function configsOf(plan: Plan): NodeConfig[] {
   const origins = Array.from({ length: plan.nodes }, (_, i) => originOf(i));
   const joined = plan.faults.filter(({ kind }) => kind === "join") as (Fault & { via: number })[];
+  const removed = new Set(
+    plan.faults.flatMap((fault) => fault.kind === "remove" ? [fault.node] : []),
+  );
   const peers = [
     ...origins.map((origin) => origins.filter((other) => other !== origin)),
-    ...joined.map(({ via }) => [originOf(via)]),
+    // Told only of one that is removed, it would wait for that one for ever.
+    ...joined.map(({ via }) => removed.has(via) ? origins : [originOf(via)]),
   ];
   return peers.map((peersOfNode, i) => ({
     ...DEFAULTS,
@@ -111,7 +116,7 @@ class Run {
   readonly #cluster: Cluster;
   readonly #plan: Plan;
   readonly #workload: Workload;
-  readonly #ring: HashRing;
+  readonly #operator: Operator;
   readonly #measurements: Measurement[] = [];
   readonly #views: MembershipView[] = [];
   readonly #copies = new Map<string, Map<string, Copy>>();
@@ -122,10 +127,12 @@ class Run {
     this.#cluster = cluster;
     this.#plan = plan;
     this.#workload = new Workload(world, cluster, plan);
-    this.#ring = new HashRing(cluster.nodes.map(({ name }) => name), {
-      tokensPerNode: plan.virtualNodes,
-      owners: plan.replication,
-    });
+    this.#operator = new Operator(world, cluster);
+  }
+
+  /** The nodes that are not removed. */
+  get #staying(): readonly SimulatedNode[] {
+    return this.#cluster.nodes.filter(({ leaving }) => leaving === undefined);
   }
 
   async carryOut(): Promise<Evidence> {
@@ -135,10 +142,11 @@ class Run {
     await this.#untilReady();
     const clients = this.#workload.run();
     await time.wait(this.#plan.calmMs);
-    await new Nemesis(this.#world, this.#cluster).run(this.#plan);
+    await new Nemesis(this.#world, this.#cluster, this.#operator).run(this.#plan);
     await this.#bootAll();
     await clients;
     await this.#untilAtRest();
+    await this.#startRemoved();
     await this.#audit();
     await this.#collectViews();
     this.#collectCopies();
@@ -147,11 +155,15 @@ class Run {
 
   /** What the checkers get. */
   evidence(): Evidence {
+    const ring = new HashRing(this.#staying.map(({ name }) => name), {
+      tokensPerNode: this.#plan.virtualNodes,
+      owners: this.#plan.replication,
+    });
     return {
       operations: this.#world.history.operations,
       readsMeet: this.#plan.readQuorum >= majorityOf(this.#plan.replication),
       copies: this.#copies,
-      owners: (key) => this.#ring.arcOf(tokenOf(key))?.owners ?? [],
+      owners: (key) => ring.arcOf(tokenOf(key))?.owners ?? [],
       sightings: this.#cluster.sightings,
       brokenPromises: this.#cluster.brokenPromises,
       disturbances: this.#cluster.disturbances,
@@ -166,16 +178,19 @@ class Run {
 
   /** Starts every node that is down; one whose files are beyond repair gets a new disk. */
   async #bootAll(nodes = this.#cluster.nodes): Promise<void> {
-    await Promise.all(nodes.map(async (node) => {
-      for (let attempt = 0; attempt < 3 && !node.isUp; attempt++) {
-        // Somebody else's boot of it may be under way.
-        if (!await this.#cluster.boot(node) && node.damaged) this.#cluster.wipe(node);
-        for (let i = 0; i < 20 && !node.isUp && node.life?.dead === false; i++) {
-          await this.#world.time.wait(QUIESCE_POLL_MS);
+    await Promise.all(
+      nodes.filter(({ isRemoved }) => !isRemoved).map(async (node) => {
+        for (let attempt = 0; attempt < 3 && !node.isUp; attempt++) {
+          // Somebody else's boot of it may be under way.
+          if (!await this.#cluster.boot(node) && node.damaged) this.#cluster.wipe(node);
+          for (let i = 0; i < 20 && !node.isUp && node.life?.dead === false; i++) {
+            await this.#world.time.wait(QUIESCE_POLL_MS);
+          }
         }
-      }
-      if (!node.isUp) this.#world.error(node.name, "is not up after healing");
-    }));
+        if (node.leaving !== undefined) return;
+        if (!node.isUp) this.#world.error(node.name, "is not up after healing");
+      }),
+    );
   }
 
   async #untilReady(): Promise<void> {
@@ -188,7 +203,9 @@ class Run {
 
   async #allReady(): Promise<boolean> {
     for (const node of this.#cluster.members) {
-      if ((await this.#ask(node, "/readyz"))?.status !== 200) return false;
+      if (node.leaving !== undefined) {
+        if (!await this.#operator.isGone(node)) return false;
+      } else if ((await this.#ask(node, "/readyz"))?.status !== 200) return false;
     }
     return true;
   }
@@ -207,12 +224,29 @@ class Run {
       await time.wait(QUIESCE_POLL_MS);
     }
     this.#world.note("at rest", { atRest: this.#atRest });
+    for (const node of this.#cluster.nodes) {
+      if (node.leaving === undefined || await this.#operator.isGone(node)) continue;
+      this.#world.error(node.name, "is never removed");
+    }
+    this.#operator.end();
+  }
+
+  /** What was removed does not come back. */
+  async #startRemoved(): Promise<void> {
+    for (const node of this.#cluster.nodes) {
+      if (!this.#operator.wasTaken(node) || node.leaving === undefined || node.damaged) continue;
+      await this.#cluster.bootRemoved(node);
+      for (let i = 0; i < 20 && node.life?.dead === false; i++) {
+        await this.#world.time.wait(QUIESCE_POLL_MS);
+      }
+      if (node.life?.dead === false) this.#world.error(node.name, "goes on though it was removed");
+    }
   }
 
   /** Reads every key through two nodes. */
   async #audit(): Promise<void> {
     const random = this.#world.streams.stream("audit");
-    const { nodes } = this.#cluster;
+    const nodes = this.#staying;
     for (const key of keysOf(this.#plan.keys)) {
       for (let i = 0; i < 2; i++) {
         await this.#auditRead(nodes[Math.floor(random.next() * nodes.length)]!, key);
@@ -237,7 +271,7 @@ class Run {
   /** Takes stock of all stores; false when one cannot be read. */
   #collectCopies(): boolean {
     this.#copies.clear();
-    for (const node of this.#cluster.nodes) {
+    for (const node of this.#staying) {
       if (node.store === undefined) return false;
       try {
         for (const [key, copy] of copiesOf(node.store)) {
@@ -263,7 +297,7 @@ class Run {
   }
 
   async #lookAround(): Promise<void> {
-    for (const node of this.#cluster.nodes) {
+    for (const node of this.#staying) {
       const response = await this.#ask(node, "/cluster");
       if (response?.status !== 200) {
         this.#world.error(node.name, `answered /cluster with ${response?.status}`);

@@ -3,6 +3,7 @@ import { ConvergeError } from "../../errors.ts";
 import { bodyChecksum, CHECKSUM_HEADER } from "../../replication/body_checksum.ts";
 import { HintedHandoff } from "../../replication/hinted_handoff.ts";
 import { Replica } from "../../replication/replica.ts";
+import { Topology } from "../../replication/topology.ts";
 import type { NetworkRequest } from "../../platform/network.ts";
 import { Gossip, type GossipOptions } from "../../membership/gossip.ts";
 import {
@@ -13,6 +14,8 @@ import {
   withJoinBesideStale,
   withListings,
   withLostDiskBesideJoins,
+  withRemovalBesideStale,
+  withRemovedJoiner,
   withWipeBesideStale,
 } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
@@ -20,6 +23,13 @@ import type { Defect } from "./defect.ts";
 /** Says of itself that it holds all that it should, whatever it holds. */
 function countingAtOnce(options: GossipOptions): Gossip {
   return new Gossip({ ...options, self: { ...options.self, status: "normal" } });
+}
+
+/** By this nobody has leftovers: whatever is there is as good as what was taken over. */
+class WithoutLeftovers extends Topology {
+  override isNewTo(): () => boolean {
+    return () => false;
+  }
 }
 
 /** The question for a range, without the names that make the asked one look back. */
@@ -63,6 +73,20 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
       ...platform,
       network: { request: (request) => platform.network.request(withoutSettled(request)) },
     }),
+  },
+  {
+    name: "gained-arcs-count-at-once",
+    about: "who owns keys in the place of a removed member counts there before it has any of them",
+    seedsMax: 50,
+    plan: withRemovalBesideStale,
+    parts: { createTopology: (options) => new Topology({ ...options, pending: [] }) },
+  },
+  {
+    name: "leftovers-are-kept",
+    about: "who gets keys back by a removal keeps what it had of them from before",
+    seedsMax: 50,
+    plan: withRemovedJoiner,
+    parts: { createTopology: (options) => new WithoutLeftovers(options) },
   },
   {
     name: "restart-forgets-members",

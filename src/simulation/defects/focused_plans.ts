@@ -113,6 +113,30 @@ export function withLostDiskBesideJoins(plan: Plan): Plan {
   return { ...plan, nodes: 4, virtualNodes: 4, keys: 30, readShare: 0.3, faults };
 }
 
+/**
+ * As {@linkcode withWipeBesideStale}, but none loses its disk: one is removed, and another comes in its
+ * place, beside one that is stale.
+ */
+export function withRemovalBesideStale(plan: Plan): Plan {
+  const faults: Fault[] = [
+    { atMs: 500, durationMs: 3_000, kind: "partition", side: [0] },
+    { atMs: 3_490, durationMs: 6_000, kind: "partition", side: [1] },
+    { atMs: 3_500, durationMs: 0, kind: "remove", node: 3, how: "live", again: false },
+  ];
+  const small = { nodes: 4, replication: 3, readQuorum: 2, writeQuorum: 2 };
+  return { ...plan, ...small, clients: 6, readShare: 0.6, faults };
+}
+
+/** A node joins, keys are deleted, then it is removed: those whose place it took have theirs yet. */
+export function withRemovedJoiner(plan: Plan): Plan {
+  const faults: Fault[] = [
+    { atMs: 0, durationMs: 0, kind: "join", via: 0 },
+    { atMs: 7_000, durationMs: 0, kind: "remove", node: 3, how: "live", again: false },
+  ];
+  const small = { nodes: 3, replication: 3, readQuorum: 2, writeQuorum: 2, smallQuorumShare: 0 };
+  return { ...plan, ...small, keys: 12, operations: 250, readShare: 0.3, deleteShare: 0.5, faults };
+}
+
 /** One hot key or two, and loss everywhere: many writes reach one owner, and readers look at once. */
 export function withPartialWrites(plan: Plan): Plan {
   const weather = {
