@@ -31,6 +31,8 @@ export function nextStepOfNode({ code, cause, details }: ConvergeError): string 
         : "; run the version of converge that wrote it";
     case "old_copy":
       return "; start it again: it is filled from the others then";
+    case "removed":
+      return "; to add it anew, start it with an empty directory";
     case "name_taken":
       return "; leave it stopped, or give it another --id and an empty directory";
     case "disk_full":

@@ -13,6 +13,7 @@ import {
   withUrl,
 } from "./flags.ts";
 import { runHealth } from "./health.ts";
+import { runRemove } from "./remove.ts";
 import { runRing, runStatus, type StatusSettings } from "./status.ts";
 import { printLine } from "./terminal.ts";
 import { runTop } from "./top.ts";
@@ -20,7 +21,7 @@ import { runTop } from "./top.ts";
 const HOUR_MS = 3_600_000;
 const MIB = 1024 * 1024;
 
-/** Adds `health`, `status`, `ring`, `top` and `bench`. */
+/** Adds `health`, `status`, `ring`, `top`, `remove` and `bench`. */
 export function addOperations(program: Command): void {
   const health = withUrl(program.command("health").description("exit 0 when a node is well"));
   withExamples(health, [
@@ -49,7 +50,23 @@ export function addOperations(program: Command): void {
   withExamples(top, ["converge top", "converge top --once --json | jq .members"]);
   top.option("--once", "print one view and end")
     .action((flags: Flags) => runTop({ ...viewSettings(flags), once: flags.once === true }));
+  addRemove(program);
   addBench(program);
+}
+
+function addRemove(program: Command): void {
+  const remove = withUrl(
+    program.command("remove").description("take a member out of the cluster, and wait until it is"),
+  );
+  withExamples(remove, [
+    "converge remove node4 --url http://127.0.0.1:8081",
+    "converge remove node4 --dead",
+  ]);
+  remove.argument("<name>", "the member's --id")
+    .option("--dead", "its disk is gone: take over from the others only, and do not wait for it")
+    .action((name: string, flags: Flags) =>
+      runRemove({ ...viewSettings(flags), name, dead: flags.dead === true })
+    );
 }
 
 function addBench(program: Command): void {

@@ -5,7 +5,8 @@ import { untilSignal } from "./signals.ts";
 import { printLine } from "./terminal.ts";
 
 /**
- * Runs a node until SIGTERM or SIGINT (drains, flushes, ends well) or until it has to stop itself.
+ * Runs a node until SIGTERM or SIGINT (drains, flushes, ends well), until it has been removed as
+ * somebody asked, or until it has to stop itself.
  *
  * @throws {ConvergeError} When the node cannot open, or the reason why it stopped itself.
  */
@@ -15,8 +16,10 @@ export async function runServe(settings: NodeSettings): Promise<void> {
   const signal = untilSignal();
   try {
     const end = await Promise.race([signal.received, node.failed]);
-    if (typeof end !== "string") throw end;
+    const isDone = typeof end === "string" || end.details["asAsked"] === true;
+    if (!isDone) throw end;
     await node.stop();
+    if (typeof end !== "string") printLine(`${node.name} was removed: the others have what it had`);
   } finally {
     signal.forget();
   }

@@ -2,6 +2,7 @@
 import { ConvergeClient } from "../client/client.ts";
 import { counted } from "./counted.ts";
 import { keyOfArgument } from "./keys.ts";
+import { waitsOf } from "./remove.ts";
 import { tableLines } from "./table.ts";
 import { printLine } from "./terminal.ts";
 
@@ -30,6 +31,8 @@ export async function runStatus({ url, json }: StatusSettings): Promise<void> {
     String(view.hints.waiting[member.name] ?? 0),
   ]);
   printTable(["node", "state", "data", "url", "ring", "hints waiting"], rows);
+  // A node of an earlier version tells of none.
+  for (const removal of view.removals ?? []) printLine(`${waitsOf(removal)} (it is being removed)`);
   for (const seed of view.unresolvedSeeds) printLine(`${seed} was named but never heard of`);
 }
 

@@ -3,6 +3,7 @@
  * wherever there is `fetch`, and shares nothing with the server but the contract.
  */
 import type { ClusterView } from "../http/cluster_routes.ts";
+import type { RemovalProgress } from "../http/removal_routes.ts";
 import type { Receipt } from "../replication/receipt.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { ClientError, NOT_FOUND, refusal } from "./client_error.ts";
@@ -159,6 +160,17 @@ export class ConvergeClient {
   /** Members, states, ring ownership, quorums. */
   async cluster(): Promise<ClusterView> {
     return await this.#json(await this.#send("GET", "/cluster"));
+  }
+
+  /**
+   * Begins to remove a member, or joins a removal that is under way; `cluster` tells how it goes on.
+   *
+   * @param options `dead`: nobody is to wait for what it says or has.
+   */
+  async remove(name: string, options: { dead?: boolean } = {}): Promise<RemovalProgress> {
+    const body = new TextEncoder().encode(JSON.stringify({ name, ...options }));
+    const headers = { "content-type": "application/json" };
+    return await this.#json(await this.#send("POST", "/cluster/removals", { body, headers }));
   }
 
   /** Whether the node lives (`healthz`) or can serve (`readyz`). */
