@@ -100,7 +100,7 @@ export class Coordinator {
     const { contentType, expiresAtMs = 0, explain = false } = options;
     try {
       const topology = this.#options.topology();
-      const quorum = checkedQuorum("w", options.w ?? topology.quorums.w, topology.quorums.n);
+      const quorum = this.checkedQuorum("w", options.w) ?? topology.quorums.w;
       const set = topology.ownerSetOf(tokenOf(key));
       this.#enter();
       const request = { key, value, contentType, expiresAtMs, quorum, set, explain };
@@ -118,7 +118,7 @@ export class Coordinator {
    */
   read(key: Key, options: ReadOptions = NO_OPTIONS): ReadResult | Promise<ReadResult> {
     const topology = this.#options.topology();
-    const quorum = checkedQuorum("r", options.r ?? topology.quorums.r, topology.quorums.n);
+    const quorum = this.checkedQuorum("r", options.r) ?? topology.quorums.r;
     const set = topology.ownerSetOf(tokenOf(key));
     this.#enter();
     const request = { key, quorum, set, askAll: options.askAll ?? false };

@@ -112,6 +112,19 @@ Deno.test("a dead member is dropped, and one that shows up again afterwards stop
     assertEquals(error.code, "removed");
   }));
 
+Deno.test("while the other one may still count on itself the last member fails, and blames no request", () =>
+  InProcessCluster.run({ nodes: 2 }, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    await remove(cluster, 1, 2);
+    assertEquals((await cluster.view(1)).quorums, { n: 1, r: 2, w: 2 });
+    const put = await cluster.call(1, "PUT", "/kv/k", { body: "w" });
+    await problemOf(put, 503, "quorum-unreachable");
+    await problemOf(await cluster.call(1, "GET", "/kv/k"), 503, "quorum-unreachable");
+    await untilOnly(cluster, 1);
+    await cluster.put(1, "k", "w");
+    assertEquals(await cluster.get(1, "k"), "w");
+  }));
+
 Deno.test("hints for a member that is removed are dropped, those of an earlier life too", () =>
   InProcessCluster.run({ nodes: 3 }, async (cluster) => {
     const waiting = async () => (await cluster.view(1)).hints.waiting;
