@@ -12,6 +12,7 @@ import {
   batchBytesMax,
   COUNTER_HEADER,
   decodeReadQuestions,
+  DURABLE_HEADER,
   encodeApplyResults,
   encodeReadQuestion,
   encodeReadReplies,
@@ -92,6 +93,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     if (!c.req.raw.headers.has(UNCOUNTED_HEADER)) requireComplete(options);
     const questions = decodeReadQuestions(body);
     const replies = encodeReadReplies(options.replica.answer(questions));
+    if (c.req.raw.headers.has(DURABLE_HEADER)) await options.store.sync();
     const from = c.req.raw.headers.has(LOCATE_HEADER) && questions.length === 1
       ? options.store.locate(DATA, questions[0]!.key)
       : undefined;

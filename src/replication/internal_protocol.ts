@@ -42,6 +42,8 @@ export const HINT_HEADER = "converge-hint";
 
 /** Header of `POST /internal/read`: the asker knows that the answer may not count. */
 export const UNCOUNTED_HEADER = "converge-uncounted";
+/** Header of `POST /internal/read`: the answer is about what is on the device. */
+export const DURABLE_HEADER = "converge-durable";
 /** Header of `POST /internal/read` with one question: say where the copy is. */
 export const LOCATE_HEADER = "converge-locate";
 /** Header of its answer: `memtable` or the name of a table. */

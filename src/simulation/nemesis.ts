@@ -133,6 +133,7 @@ export class Nemesis {
         return boot;
       case "slow_disk":
         node.disk.faults.syncMs = fault.syncMs;
+        node.pageCache.syncsTake(fault.syncMs[1]);
         return () => node.disk.faults.syncMs = noDiskFaults().syncMs;
       case "full_disk":
         node.disk.faults.capacityBytes = fault.freeBytes +

@@ -1,4 +1,5 @@
 /** What a run is to be: a function of its seed, and data that can be printed, cut down and run again. */
+import type { NodeConfig } from "../config.ts";
 import { type Random, randomInteger, shuffled } from "../platform/random.ts";
 import { SeededRandom } from "./random_streams.ts";
 import { CALM_LINK, type LinkFaults } from "./virtual_network.ts";
@@ -77,6 +78,8 @@ export interface Plan {
   /** Bounds of a node that are so low that they are reached; default: those of production. */
   readonly hintBytesMax?: number;
   readonly inFlightMax?: number;
+  /** When an acknowledged write counts as durable. Default: once it is on the device. */
+  readonly durability?: NodeConfig["durability"];
   /** Without faults at first. */
   readonly calmMs: number;
   readonly faultsMs: number;
@@ -88,6 +91,13 @@ export interface PlanOptions {
   nodes?: number;
 }
 
+const DURABILITIES: readonly Plan["durability"][] = [
+  ...Array.from({ length: 7 }, () => undefined),
+  { mode: "interval", ms: 50 },
+  { mode: "interval", ms: 500 },
+  { mode: "os" },
+];
+
 /** The plan of a seed. */
 export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const random = new SeededRandom(seed, "plan");
@@ -97,6 +107,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   // With streams of their own: the rest of a plan stays as it was before there were these.
   const more = new SeededRandom(seed, "plan: requests and replays");
   const extra = new SeededRandom(seed, "plan: joins, links, failing reads and bounds");
+  const durability = pick(new SeededRandom(seed, "plan: durability"), DURABILITIES);
   const basic: Plan = {
     seed,
     nodes,
@@ -122,6 +133,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     batchShare: pick(more, [0, 0.05, 0.2]),
     listShare: pick(more, [0, 0.02, 0.1]),
     ...boundsOf(extra),
+    ...(durability === undefined ? {} : { durability }),
     faults: [
       ...(more.next() < 0.4 ? [replayOf(basic, more)] : []),
       ...[...basic.faults, ...extraFaults(extra, basic)].sort((a, b) => a.atMs - b.atMs),

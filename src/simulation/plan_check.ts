@@ -1,5 +1,6 @@
 /** Whether what a file holds is a plan: it may have been written, or cut down, by hand. */
 import { z } from "zod";
+import type { NodeConfig } from "../config.ts";
 import type { FailingOperation, Fault, Plan } from "./plan.ts";
 import type { LinkFaults } from "./virtual_network.ts";
 
@@ -29,6 +30,12 @@ const weather: z.ZodType<LinkFaults> = z.strictObject({
   corruptRate: share,
 });
 
+const durability: z.ZodType<NodeConfig["durability"]> = z.discriminatedUnion("mode", [
+  z.strictObject({ mode: z.literal("fsync") }),
+  z.strictObject({ mode: z.literal("interval"), ms: positive }),
+  z.strictObject({ mode: z.literal("os") }),
+]);
+
 const PLAN: z.ZodType<Omit<Plan, "faults"> & { faults: unknown[] }> = z.strictObject({
   seed: count,
   nodes: nodeCount,
@@ -49,6 +56,7 @@ const PLAN: z.ZodType<Omit<Plan, "faults"> & { faults: unknown[] }> = z.strictOb
   listShare: share.exactOptional(),
   hintBytesMax: positive.exactOptional(),
   inFlightMax: positive.exactOptional(),
+  durability: durability.exactOptional(),
   calmMs: atLeastNone,
   faultsMs: atLeastNone,
   faults: z.array(z.unknown()),

@@ -15,6 +15,7 @@ import { Nemesis } from "./nemesis.ts";
 import { copiesOf } from "./observed_store.ts";
 import type { Fault, Plan } from "./plan.ts";
 import { ProcessLife } from "./process_life.ts";
+import { withLosses } from "./page_cache.ts";
 import { keysOf, Workload } from "./workload.ts";
 import { World } from "./world.ts";
 
@@ -58,7 +59,7 @@ export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult>
     world.error("the run", error);
     evidence = run.evidence();
   }
-  const judgedKeys = linearizabilityOf(world.history.operations);
+  const judgedKeys = linearizabilityOf(evidence.operations);
   return {
     plan,
     hash: world.history.hash(),
@@ -98,6 +99,7 @@ export function configsOf(plan: Plan): NodeConfig[] {
     tombstoneIntervalMs: 700,
     hintBytesMax: plan.hintBytesMax ?? DEFAULTS.hintBytesMax,
     inFlightMax: plan.inFlightMax ?? DEFAULTS.inFlightMax,
+    durability: plan.durability ?? DEFAULTS.durability,
   }));
 }
 
@@ -147,7 +149,7 @@ class Run {
   /** What the checkers get. */
   evidence(): Evidence {
     return {
-      operations: this.#world.history.operations,
+      operations: withLosses(this.#world.history.operations, this.#cluster.powerFailures),
       copies: this.#copies,
       owners: (key) => this.#ring.arcOf(tokenOf(key))?.owners ?? [],
       sightings: this.#cluster.sightings,

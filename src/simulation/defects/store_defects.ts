@@ -11,6 +11,7 @@ import { withReplays } from "./focused_plans.ts";
 function changed(inner: Store, changes: Partial<Store>): Store {
   return {
     apply: (mutations) => inner.apply(mutations),
+    sync: () => inner.sync(),
     get: (keyspace, key) => inner.get(keyspace, key),
     locate: (keyspace, key) => inner.locate(keyspace, key),
     scan: (keyspace, options) => inner.scan(keyspace, options),
