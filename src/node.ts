@@ -5,7 +5,7 @@ import { ConvergeError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
 import { ClusterWatch } from "./http/cluster_watch.ts";
 import { Gossip } from "./membership/gossip.ts";
-import { isOfLaterStart, type Member } from "./membership/member.ts";
+import { isOfUnknownStart, type Member } from "./membership/member.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
 import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
 import type { Platform } from "./platform/platform.ts";
@@ -84,6 +84,8 @@ interface Identity {
   name: string;
   nodeID: string;
   starts: number;
+  /** Not in files of earlier versions. */
+  startTag?: string;
   /** Not in files of earlier versions. */
   layout?: RingLayout;
   /** The last node IDs before data was lost, where it was. */
@@ -513,7 +515,7 @@ function tracingParts(tracer: Tracer | undefined): Partial<NodeParts> {
   return { createCoordinator: (...args) => new TracedCoordinator(tracer, ...args) };
 }
 
-/** Whether the cluster has heard of a later start of this directory than the directory itself. */
+/** Whether the cluster has heard of a start of this directory of which the directory itself has not. */
 async function isOldCopy({ state, config, platform, auth, saved }: {
   state: LocalState;
   config: NodeConfig;
@@ -531,7 +533,7 @@ async function isOldCopy({ state, config, platform, auth, saved }: {
     auth,
     timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
   });
-  return heard.some((member) => isOfLaterStart(member, identity));
+  return heard.some((member) => isOfUnknownStart(member, identity));
 }
 
 async function openIdentity(
@@ -550,8 +552,9 @@ async function openIdentity(
   const { replication, virtualNodes } = config;
   const layout = { replication, virtualNodes };
   if (existing?.layout !== undefined) requireLayout(existing.layout, layout, members);
+  const startTag = randomHex(platform.random, TAG_DIGITS);
   const nodeID = existing === undefined || isAnotherLife
-    ? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`
+    ? `${config.name}.${startTag}`
     : existing.nodeID;
   const formerIDs = [...existing?.formerIDs ?? []];
   if (existing !== undefined && isAnotherLife) formerIDs.push(existing.nodeID);
@@ -559,6 +562,7 @@ async function openIdentity(
     name: config.name,
     nodeID,
     starts: (existing?.starts ?? 0) + 1,
+    startTag,
     layout,
     formerIDs: formerIDs.length === 0 ? undefined : formerIDs.slice(-FORMER_IDS_MAX),
   };
@@ -576,6 +580,7 @@ function selfMember(
     nodeID: identity.nodeID,
     origin: config.advertise,
     starts: identity.starts,
+    ...(identity.startTag === undefined ? {} : { startTag: identity.startTag }),
     incarnation: Math.max(identity.starts, (saved?.self.incarnation ?? 0) + 1),
     heartbeat: 0,
     status: saved?.self.status ?? "joining",
