@@ -36,7 +36,8 @@ export const DATA_DIRECTORY = "data";
 
 /** One machine and the process on it, if one runs. */
 export class SimulatedNode {
-  readonly config: NodeConfig;
+  /** What its next start is told. */
+  config: NodeConfig;
   readonly disk: VirtualDisk;
   readonly skew: ClockSkew = { offsetMs: 0, rate: 1 };
   readonly promises: Promises;
@@ -214,8 +215,21 @@ export class Cluster {
     this.wallClocks.set(node.name, this.#world.time.nowMs, node.skew);
   }
 
-  /** Replaces the disk of a node that is not running by an empty one. */
+  /** Gives nodes that are not running other addresses. The next start of each node is told of them. */
+  move(moves: readonly (readonly [node: SimulatedNode, origin: string])[]): void {
+    const moved = new Map(moves.map(([node, origin]) => [node.origin, origin]));
+    for (const node of this.nodes) {
+      const peers = node.config.peers.map((peer) => moved.get(peer) ?? peer);
+      const advertise = moved.get(node.origin) ?? node.origin;
+      node.config = { ...node.config, peers, advertise };
+    }
+    this.#world.note("move", { moved: [...moved] });
+  }
+
+  /** Replaces the disk of a node that is not running by an empty one; it is told where the others are. */
   wipe(node: SimulatedNode): void {
+    const peers = this.members.filter((other) => other !== node).map(({ origin }) => origin);
+    node.config = { ...node.config, peers };
     node.disk.wipe();
     node.promises.clear();
     node.damaged = true;

@@ -32,6 +32,12 @@ export type FaultKind =
   /** The node is stopped by its operator and started again. */
   | { kind: "restart"; node: number }
   | { kind: "pause"; node: number }
+  /** The process dies, and its machine comes back with another address. */
+  | { kind: "move"; node: number }
+  /** The processes of two nodes die, and each comes back with the address of the other. */
+  | { kind: "swap"; a: number; b: number }
+  /** The process dies, and is started with these for `--peers`. */
+  | { kind: "other_peers"; node: number; peers: number[] }
   /** The node dies and comes back with an empty disk. */
   | { kind: "wipe"; node: number }
   /** A copy of the node's disk is taken between two of its lives, and put back at the end. */
@@ -75,6 +81,9 @@ export interface Plan {
   readonly ttlShare?: number;
   readonly batchShare?: number;
   readonly listShare?: number;
+  /** Chances: that a read says what its client has; that a request deletes a prefix. Default 0. */
+  readonly conditionalShare?: number;
+  readonly clearShare?: number;
   /** Bounds of a node that are so low that they are reached; default: those of production. */
   readonly hintBytesMax?: number;
   readonly inFlightMax?: number;
@@ -107,6 +116,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   // With streams of their own: the rest of a plan stays as it was before there were these.
   const more = new SeededRandom(seed, "plan: requests and replays");
   const extra = new SeededRandom(seed, "plan: joins, links, failing reads and bounds");
+  const rare = new SeededRandom(seed, "plan: conditions and prefixes");
   const durability = pick(new SeededRandom(seed, "plan: durability"), DURABILITIES);
   const basic: Plan = {
     seed,
@@ -127,16 +137,21 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     faultsMs,
     faults: faultsOf(random, nodes, faultsMs),
   };
+  const bounds = boundsOf(extra);
+  const faults = [...basic.faults, ...extraFaults(extra, basic)];
+  const restarts = restartsOf(rare, { ...basic, faults });
   return {
     ...basic,
     ttlShare: pick(more, [0, 0, 0, 0.2]),
     batchShare: pick(more, [0, 0.05, 0.2]),
     listShare: pick(more, [0, 0.02, 0.1]),
-    ...boundsOf(extra),
+    conditionalShare: pick(rare, [0, 0.3]),
+    clearShare: pick(rare, [0, 0, 0.03]),
+    ...bounds,
     ...(durability === undefined ? {} : { durability }),
     faults: [
       ...(more.next() < 0.4 ? [replayOf(basic, more)] : []),
-      ...[...basic.faults, ...extraFaults(extra, basic)].sort((a, b) => a.atMs - b.atMs),
+      ...[...faults, ...restarts].sort((a, b) => a.atMs - b.atMs),
     ],
   };
 }
@@ -185,6 +200,30 @@ function extraFaults(random: Random, { nodes, faultsMs }: Plan): Fault[] {
   return faults;
 }
 
+/** Nodes that come back with other addresses, or are told of others. */
+function restartsOf(random: Random, { nodes, faultsMs, faults }: Plan): Fault[] {
+  // Who joins is told of one node only, and would not find it again.
+  if (faults.some(({ kind }) => kind === "join")) return [];
+  // One that has lost its data and is told of nobody is a cluster of its own.
+  const isWhole = faults.every(({ kind }) => kind !== "wipe" && kind !== "bit_rot");
+  const count = pick(random, [0, 0, 0, 0, 1, 2, 3]);
+  return Array.from({ length: count }, (): Fault => {
+    const [node, other, third] = someOrder(random, nodes);
+    const makers: (() => FaultKind)[] = [
+      () => ({ kind: "move", node: node! }),
+      () => ({ kind: "swap", a: node!, b: other! }),
+      () => {
+        const peers = pick(random, [[], [other!], [other!, third!]]);
+        return isWhole
+          ? { kind: "other_peers", node: node!, peers }
+          : { kind: "move", node: node! };
+      },
+    ];
+    const durationMs = 100 + randomInteger(random, 1_500);
+    return { atMs: randomInteger(random, faultsMs), durationMs, ...pick(random, makers)() };
+  });
+}
+
 /** What befalls a node that has just joined. */
 function joinerFault(random: Random, node: number): FaultKind {
   return pick<FaultKind>(random, [
@@ -197,7 +236,7 @@ function joinerFault(random: Random, node: number): FaultKind {
 }
 
 function linkFault(random: Random, nodes: number): FaultKind {
-  const [a, b] = shuffled(random, Array.from({ length: nodes }, (_, i) => i)) as [number, number];
+  const [a, b] = someOrder(random, nodes) as [number, number];
   const delayMs: [number, number] = [100, 100 + randomInteger(random, 600)];
   return pick<FaultKind>(random, [
     { kind: "cut_link", a, b },
@@ -261,7 +300,11 @@ function faultKind(random: Random, nodes: number, mayDamage: boolean): FaultKind
 
 function someNodes(random: Random, nodes: number): number[] {
   const count = 1 + randomInteger(random, nodes - 1);
-  return shuffled(random, Array.from({ length: nodes }, (_, i) => i)).slice(0, count).sort();
+  return someOrder(random, nodes).slice(0, count).sort();
+}
+
+function someOrder(random: Random, nodes: number): number[] {
+  return shuffled(random, Array.from({ length: nodes }, (_, i) => i));
 }
 
 function stormOf(random: Random): LinkFaults {
