@@ -15,7 +15,7 @@ export type FaultKind =
   | { kind: "one_way"; from: number; to: number }
   /** Loss, duplicates, corruption and long delays everywhere. */
   | { kind: "storm"; weather: LinkFaults }
-  /** This share of what nodes tell each other to store or to forget arrives again much later. */
+  /** This share of what nodes tell each other to store, to forget, or of members, arrives again much later. */
   | { kind: "replay"; share: number; delayMs: [number, number] }
   /** Two nodes cannot hear each other; all others hear both. */
   | { kind: "cut_link"; a: number; b: number }
