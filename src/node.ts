@@ -515,7 +515,7 @@ function tracingParts(tracer: Tracer | undefined): Partial<NodeParts> {
   return { createCoordinator: (...args) => new TracedCoordinator(tracer, ...args) };
 }
 
-/** Whether the cluster has heard of a start of this directory of which the directory itself has not. */
+/** Whether the cluster has heard of a start of this directory that the directory knows nothing of. */
 async function isOldCopy({ state, config, platform, auth, saved }: {
   state: LocalState;
   config: NodeConfig;

@@ -135,7 +135,7 @@ export class Cluster {
     const process = await this.#openOrEnd(node, life, platform);
     if (process === undefined || life.dead) return false;
     node.process = process;
-    node.pageCache.isSynced(time.nowMs);
+    node.pageCache.synced(time.nowMs);
     this.#checkPromises(node);
     network.listen(node.origin, life, (request) => process.app.fetch(request));
     process.start();
@@ -166,7 +166,7 @@ export class Cluster {
   /** Takes stock of what a death leaves of what was promised. */
   #settle(node: SimulatedNode, power: boolean): void {
     const { nowMs } = this.#world.time;
-    node.pageCache.halts(nowMs);
+    node.pageCache.halted(nowMs);
     // Without a power failure the page cache stays, and a later one may take it.
     if (!power) return;
     const sinceMs = node.pageCache.durableUntilMs(nowMs);
@@ -190,12 +190,12 @@ export class Cluster {
     if (node.life !== life || life?.dead !== false) return;
     this.kill(node, { power: false });
     node.promises.settle(Infinity);
-    node.pageCache.isSynced(this.#world.time.nowMs);
+    node.pageCache.synced(this.#world.time.nowMs);
   }
 
   pause(node: SimulatedNode): void {
     node.life?.pause();
-    node.pageCache.halts(this.#world.time.nowMs);
+    node.pageCache.halted(this.#world.time.nowMs);
     this.#disturb(node);
     this.#world.note("pause", { node: node.name });
   }
@@ -203,7 +203,7 @@ export class Cluster {
   resume(node: SimulatedNode): void {
     if (node.life?.paused !== true) return;
     node.life.resume();
-    node.pageCache.goesOn(this.#world.time.nowMs);
+    node.pageCache.resumed(this.#world.time.nowMs);
     this.#world.note("resume", { node: node.name });
     if (node.process !== undefined) this.#calm(node);
   }

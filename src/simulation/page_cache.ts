@@ -24,18 +24,18 @@ export class PageCache {
   }
 
   /** All is on the device: the node has started, which syncs what is found, or has stopped. */
-  isSynced(nowMs: number): void {
+  synced(nowMs: number): void {
     this.#syncedMs = nowMs;
-    this.goesOn(nowMs);
+    this.resumed(nowMs);
   }
 
   /** It is paused, or dies. */
-  halts(nowMs: number): void {
+  halted(nowMs: number): void {
     if (this.#halts.at(-1)?.toMs === Infinity) return;
     this.#halts.push({ fromMs: nowMs, toMs: Infinity });
   }
 
-  goesOn(nowMs: number): void {
+  resumed(nowMs: number): void {
     const last = this.#halts.at(-1);
     if (last?.toMs === Infinity) last.toMs = nowMs;
   }

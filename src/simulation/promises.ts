@@ -14,7 +14,7 @@ export class Promises {
   /** Promises that power failure may break yet, in order. */
   #given: Given[] = [];
 
-  /** @param nowMs Default: nothing is ever given at another time than any other. */
+  /** @param nowMs When something is promised; by default always the same moment. */
   constructor(nowMs: () => number = () => 0) {
     this.#nowMs = nowMs;
   }
