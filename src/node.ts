@@ -245,7 +245,7 @@ export class ConvergeNode {
       state,
       clock,
       log,
-      replication: config.replication,
+      quorums: config,
       requestTimeoutMs: config.requestTimeoutMs,
       topology,
       linkTo,

@@ -3,6 +3,7 @@
  * the README and the container files are made from it or checked against it.
  */
 import { DEFAULTS, type NodeConfig, parseOrigin } from "../config.ts";
+import { majorityOf } from "../membership/quorums.ts";
 import {
   badValue,
   parseChoice,
@@ -324,7 +325,7 @@ export function readNodeSettings(
     option.read(settings, text, flag === undefined ? variable : `--${option.name}`);
     given.add(option.name);
   }
-  const majority = Math.floor(settings.replication / 2) + 1;
+  const majority = majorityOf(settings.replication);
   if (!given.has("read-quorum")) settings.readQuorum = majority;
   if (!given.has("write-quorum")) settings.writeQuorum = majority;
   return settings;

@@ -4,13 +4,14 @@ import type { Gossip } from "../membership/gossip.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Liveness } from "../membership/failure_detector.ts";
 import type { Member } from "../membership/member.ts";
+import type { Quorums } from "../membership/quorums.ts";
 import type { AntiEntropy, AntiEntropyCounts } from "../replication/anti_entropy.ts";
 import type { Coordinator, CoordinatorCounts } from "../replication/coordinator.ts";
 import type { HintCounts, HintedHandoff } from "../replication/hinted_handoff.ts";
 import type { LamportClock } from "../replication/lamport_clock.ts";
 import type { Refill, RefillProgress } from "../replication/refill.ts";
 import type { CollectorCounts, TombstoneCollector } from "../replication/tombstone_collector.ts";
-import type { Quorums, Topology } from "../replication/topology.ts";
+import type { Topology } from "../replication/topology.ts";
 import type { Store, StoreStatistics } from "../storage/store.ts";
 import { methodNotAllowed } from "./problem.ts";
 

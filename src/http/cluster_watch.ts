@@ -5,6 +5,7 @@
 import { ConvergeError } from "../errors.ts";
 import type { MemberStatus } from "../membership/member.ts";
 import type { Liveness } from "../membership/failure_detector.ts";
+import type { Quorums } from "../membership/quorums.ts";
 import type { HotKey } from "../metrics/hot_keys.ts";
 import { LATENCY_BOUNDS_MS } from "../metrics/latency_histogram.ts";
 import type { Telemetry } from "../metrics/telemetry.ts";
@@ -14,7 +15,6 @@ import { KEY_PATH_MAX } from "../record/key.ts";
 import type { CollectorCounts } from "../replication/tombstone_collector.ts";
 import type { CoordinatorCounts } from "../replication/coordinator.ts";
 import type { RefillProgress } from "../replication/refill.ts";
-import type { Quorums } from "../replication/topology.ts";
 import { type ClusterRoutesOptions, clusterView } from "./cluster_routes.ts";
 
 /** What one node says of itself: `GET /internal/sample`. */

@@ -8,17 +8,18 @@
  * The reasons, with N owners per key and any two write quorums overlapping:
  * - A new name changes who owns what. While somebody does not know it, that somebody reads from the
  *   owners of before, so acks of the new node must not count. Not so where all nodes own everything
- *   (members <= N) and one joins, since majorities of n and of n + 1 meet; nor where the name was on
- *   the ring before.
+ *   (members <= N) and one joins, since majorities of n and of n + 1 meet, unless it makes N full and R
+ *   is no majority of N; nor where the name was on the ring before.
  * - A node that refilled from all normal members has every write that was acked by owners of before:
  *   each gives what it owns, and what it owned before members joined that are still on their way.
- * - No more than W - 1 disks may be lost at once. So where a majority of all members is new, nothing
- *   was ever stored, and there is nothing to refill: the cluster is being formed.
+ * - No more than W - 1 disks may be lost at once. So where a majority of all members, and W at least,
+ *   is new, nothing was ever stored, and there is nothing to refill: the cluster is being formed.
  */
 import type { Member } from "./member.ts";
+import { majorityOf, type QuorumOptions, quorumsMeet, quorumsOf } from "./quorums.ts";
 
 /** What the decision rests on. */
-export interface LifecycleView {
+export interface LifecycleView extends QuorumOptions {
   readonly self: Member;
   /** All other members. */
   readonly others: readonly Member[];
@@ -27,7 +28,6 @@ export interface LifecycleView {
   /** Of these, seeds where certainly nobody listens now. */
   readonly refusedSeeds: number;
   readonly rejoined: boolean;
-  readonly replication: number;
   isKnownBy(name: string): boolean;
   /** Names of the members from which this node has taken all that it should have. */
   readonly refilledFrom: ReadonlySet<string>;
@@ -58,23 +58,20 @@ function isSettled(view: LifecycleView): boolean {
   const knowing = 1 + view.others.filter(({ name }) => view.isKnownBy(name)).length;
   const isEstablished = view.others.some(({ status }) => status === "normal");
   const othersJoin = view.others.some(({ status }) => status !== "normal");
-  const majoritiesMeet = total <= view.replication && !(isEstablished && othersJoin);
-  if (view.rejoined || majoritiesMeet) return knowing >= majority(total);
+  const isAlone = !(isEstablished && othersJoin);
+  if (view.rejoined || isAlone && quorumsMeet(total, view)) return knowing >= majorityOf(total);
   return knowing === view.others.length + 1 && (isEstablished || view.unresolvedSeeds === 0);
 }
 
-/** Whether a majority of all is new, and nobody is there who might know better. */
+/** Whether a majority of all, and W, is new, and nobody is there who might know better. */
 function isForming(view: LifecycleView): boolean {
+  const total = totalOf(view);
   return view.unresolvedSeeds === view.refusedSeeds &&
-    view.others.length + 1 >= majority(totalOf(view));
+    view.others.length + 1 >= Math.max(majorityOf(total), quorumsOf(total, view).w);
 }
 
 function totalOf(view: LifecycleView): number {
   return 1 + view.others.length + view.unresolvedSeeds;
-}
-
-function majority(total: number): number {
-  return Math.floor(total / 2) + 1;
 }
 
 function become(status: "refilling" | "normal"): LifecycleStep {

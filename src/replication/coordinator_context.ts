@@ -1,4 +1,5 @@
 /** What a coordinator is made of, and what the operations that it runs use of it. */
+import type { Quorums } from "../membership/quorums.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Random } from "../platform/random.ts";
 import type { Key } from "../record/key.ts";
@@ -8,7 +9,7 @@ import type { LamportClock } from "./lamport_clock.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Replica } from "./replica.ts";
 import type { RetryBudget } from "./retry_budget.ts";
-import type { Owner, Quorums, Topology } from "./topology.ts";
+import type { Owner, Topology } from "./topology.ts";
 
 /** What a coordinator is made of. */
 export interface CoordinatorOptions {

@@ -344,7 +344,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
       ...receiptHead("get", key),
       coordinator: this.#context.selfName,
       quorums: this.#context.quorums(),
-      strict: quorum + w > n,
+      strict: quorum + w > n && 2 * quorum > n,
       required: quorum,
       result: this.#state,
       why,

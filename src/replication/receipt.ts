@@ -27,7 +27,10 @@ export interface Receipt {
   token: string;
   coordinator: string;
   quorums: { n: number; r: number; w: number };
-  /** Whether R + W > N and 2 W > N held for this request, so that promises 2 and 3 apply. */
+  /**
+   * Whether promises 2 and 3 apply: 2 W > N held for a write; R + W > N and 2 R > N for a read, which
+   * might go back else between values of which none was acknowledged yet.
+   */
   strict: boolean;
   required: number;
   result: string;

@@ -8,6 +8,7 @@ import type { Log } from "../platform/log.ts";
 import { Reminder } from "../platform/reminder.ts";
 import { type Gossip } from "../membership/gossip.ts";
 import { nextStep } from "../membership/lifecycle.ts";
+import { type QuorumOptions, quorumsMeet } from "../membership/quorums.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
@@ -24,7 +25,7 @@ export interface RefillOptions {
   state: LocalState;
   clock: Clock;
   log: Log;
-  replication: number;
+  quorums: QuorumOptions;
   /** A client's request takes no longer: owners of before may be written to for so long. */
   requestTimeoutMs: number;
   topology(): Topology;
@@ -204,7 +205,7 @@ export class Refill {
       unresolvedSeeds: gossip.unresolvedSeeds.length,
       refusedSeeds: this.#options.refusedSeeds(),
       rejoined: gossip.rejoined,
-      replication: this.#options.replication,
+      ...this.#options.quorums,
       isKnownBy: (name) => gossip.isKnownBy(name),
       refilledFrom: new Set(this.#saved.done),
     });
@@ -226,7 +227,7 @@ export class Refill {
   async #refillFrom(names: readonly string[]): Promise<void> {
     // Writes that began before others knew of this node may still reach owners of before only.
     const total = this.#options.topology().members.length;
-    if (!this.#options.gossip.rejoined && total > this.#options.replication) {
+    if (!this.#options.gossip.rejoined && !quorumsMeet(total, this.#options.quorums)) {
       await delay(this.#options.clock, this.#options.requestTimeoutMs);
     }
     let failure: unknown;

@@ -9,6 +9,7 @@
  */
 import { ConvergeError } from "../errors.ts";
 import type { Member } from "../membership/member.ts";
+import { type QuorumOptions, type Quorums, quorumsOf } from "../membership/quorums.ts";
 import { type Key, keyFromText } from "../record/key.ts";
 import { type Arc, HashRing } from "../ring/hash_ring.ts";
 import { formatToken, type Token, tokenOf } from "../ring/token.ts";
@@ -37,23 +38,13 @@ export interface OwnerSet {
   readonly selfAt: number;
 }
 
-/** N, R and W as they are now. */
-export interface Quorums {
-  readonly n: number;
-  readonly r: number;
-  readonly w: number;
-}
-
 /** What a topology is made of. */
-export interface TopologyOptions {
+export interface TopologyOptions extends QuorumOptions {
   members: readonly Member[];
   unresolvedSeeds: readonly string[];
   /** Names that were `normal` once; default: all that are. */
   settled?: Iterable<string>;
   selfName: string;
-  replication: number;
-  readQuorum: number;
-  writeQuorum: number;
   virtualNodes: number;
 }
 
@@ -81,7 +72,7 @@ export class Topology {
     ];
     this.unresolvedSeeds = options.unresolvedSeeds;
     const total = options.members.length + options.unresolvedSeeds.length;
-    this.quorums = quorumsOf(options, total);
+    this.quorums = quorumsOf(total, options);
     this.ring = new HashRing(options.members.map(({ name }) => name), {
       tokensPerNode: options.virtualNodes,
       owners: this.quorums.n,
@@ -169,14 +160,6 @@ export class Topology {
   owns(name: string, key: Key): boolean {
     return this.arcOf(key)?.owners.includes(name) ?? false;
   }
-}
-
-/** With fewer than N members, N is what there is and the quorums are majorities of it. */
-function quorumsOf(options: TopologyOptions, total: number): Quorums {
-  const { replication, readQuorum, writeQuorum } = options;
-  if (total >= replication) return { n: replication, r: readQuorum, w: writeQuorum };
-  const majority = Math.floor(total / 2) + 1;
-  return { n: total, r: majority, w: majority };
 }
 
 function ownerOf(member: Member, selfName: string): Owner {

@@ -72,6 +72,8 @@ export interface WallBounds {
 /** All of it. */
 export interface Evidence {
   readonly operations: readonly Operation[];
+  /** Whether R is a majority of N: any two quorum reads share an owner. */
+  readonly readsMeet: boolean;
   /** Copies by key, then by node, of the nodes that are up at the end. */
   readonly copies: ReadonlyMap<string, ReadonlyMap<string, Copy>>;
   /** Names of the owners of a key that are up at the end. */

@@ -1,5 +1,6 @@
 /** What a run is to be: a function of its seed, and data that can be printed, cut down and run again. */
 import type { NodeConfig } from "../config.ts";
+import { majorityOf } from "../membership/quorums.ts";
 import { type Random, randomInteger, shuffled } from "../platform/random.ts";
 import { SeededRandom } from "./random_streams.ts";
 import { CALM_LINK, type LinkFaults } from "./virtual_network.ts";
@@ -118,6 +119,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const extra = new SeededRandom(seed, "plan: joins, links, failing reads and bounds");
   const rare = new SeededRandom(seed, "plan: conditions and prefixes");
   const durability = pick(new SeededRandom(seed, "plan: durability"), DURABILITIES);
+  const other = new SeededRandom(seed, "plan: quorums");
   const basic: Plan = {
     seed,
     nodes,
@@ -149,6 +151,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     clearShare: pick(rare, [0, 0, 0.03]),
     ...bounds,
     ...(durability === undefined ? {} : { durability }),
+    ...(other.next() < 0.2 ? quorumsOf(other, basic) : {}),
     faults: [
       ...(more.next() < 0.4 ? [replayOf(basic, more)] : []),
       ...[...faults, ...restarts].sort((a, b) => a.atMs - b.atMs),
@@ -161,6 +164,21 @@ function replayOf({ faultsMs }: Plan, random: Random): Fault {
   const longestMs = pick(random, [3_000, 10_000, 20_000]);
   const share = pick(random, [0.02, 0.2]);
   return { atMs: 0, durationMs: faultsMs, kind: "replay", share, delayMs: [1_000, longestMs] };
+}
+
+/** Quorums other than the defaults; N may be more than the nodes that are there at first. */
+function quorumsOf(random: Random, { nodes, smallQuorumShare }: Plan): Partial<Plan> {
+  const replication = 2 + randomInteger(random, 4);
+  const majority = majorityOf(replication);
+  const writeQuorum = majority + randomInteger(random, replication - majority + 1);
+  const readQuorum = replication - writeQuorum + 1 + randomInteger(random, writeQuorum);
+  return {
+    replication,
+    readQuorum,
+    writeQuorum,
+    // Nobody knows how many owners there are when a request is made.
+    smallQuorumShare: replication > nodes ? 0 : smallQuorumShare,
+  };
 }
 
 function boundsOf(random: Random): Pick<Plan, "hintBytesMax" | "inFlightMax"> {

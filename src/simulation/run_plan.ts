@@ -1,5 +1,6 @@
 /** One run: boots a cluster, lets clients and nemesis at it, heals it, waits for rest, judges. */
 import { DEFAULTS, type NodeConfig } from "../config.ts";
+import { majorityOf } from "../membership/quorums.ts";
 import type { Key } from "../record/key.ts";
 import { HashRing } from "../ring/hash_ring.ts";
 import { tokenOf } from "../ring/token.ts";
@@ -10,7 +11,7 @@ import { checkLinearizability, type Linearizability } from "./checkers/lineariza
 import { checkSplitMembership } from "./checkers/split_membership.ts";
 import { Cluster, DATA_DIRECTORY, type OpenProcess, type SimulatedNode } from "./cluster.ts";
 import type { Copy, Evidence, Measurement, MembershipView, Violation } from "./evidence.ts";
-import { byKey, type History, type Operation } from "./history.ts";
+import { byKey, type History } from "./history.ts";
 import { Nemesis } from "./nemesis.ts";
 import { copiesOf } from "./observed_store.ts";
 import type { Fault, Plan } from "./plan.ts";
@@ -59,7 +60,7 @@ export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult>
     world.error("the run", error);
     evidence = run.evidence();
   }
-  const judgedKeys = linearizabilityOf(evidence.operations);
+  const judgedKeys = linearizabilityOf(evidence);
   return {
     plan,
     hash: world.history.hash(),
@@ -150,6 +151,7 @@ class Run {
   evidence(): Evidence {
     return {
       operations: withLosses(this.#world.history.operations, this.#cluster.powerFailures),
+      readsMeet: this.#plan.readQuorum >= majorityOf(this.#plan.replication),
       copies: this.#copies,
       owners: (key) => this.#ring.arcOf(tokenOf(key))?.owners ?? [],
       sightings: this.#cluster.sightings,
@@ -308,9 +310,10 @@ function describeMember(member: { name: string; origin?: string; status?: string
   return `${member.name} ${member.origin} ${member.status}`;
 }
 
-function linearizabilityOf(operations: readonly Operation[]) {
+function linearizabilityOf({ operations, readsMeet }: Evidence) {
   const linearizability = { "linearizable": 0, "not linearizable": 0, "unknown": 0 };
   const notLinearizable: string[] = [];
+  if (!readsMeet) return { linearizability, notLinearizable };
   for (const [key, ofKey] of byKey(operations)) {
     // No register: writes at a smaller quorum promise less, and expiry depends on whose clock is asked.
     if (ofKey.some((one) => (one.kind !== "get" && !one.full) || one.ttlMs !== undefined)) continue;

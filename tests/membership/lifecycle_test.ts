@@ -5,6 +5,7 @@ import {
   nextStep,
 } from "../../src/membership/lifecycle.ts";
 import type { MemberStatus } from "../../src/membership/member.ts";
+import { majorityOf } from "../../src/membership/quorums.ts";
 import { member } from "../support/members.ts";
 
 type Others = Record<string, MemberStatus>;
@@ -29,6 +30,8 @@ function decide({ self, others = {}, knownBy = [], step: _, ...view }: Case): Li
     refusedSeeds: 0,
     rejoined: false,
     replication: 3,
+    readQuorum: majorityOf(view.replication ?? 3),
+    writeQuorum: majorityOf(view.replication ?? 3),
     isKnownBy: (name) => knownBy.includes(name),
     refilledFrom: new Set(),
     ...view,
@@ -60,6 +63,13 @@ const TABLE: Record<string, Case> = {
     others: { b: "normal", c: "normal", d: "joining" },
     knownBy: ["b", "c"],
     replication: 5,
+    step: WAIT,
+  },
+  "one that makes N full, where R is no majority: known by all": {
+    self: "joining",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b"],
+    readQuorum: 1,
     step: WAIT,
   },
   "beyond N members a new name must be known by all": {
@@ -116,6 +126,14 @@ const TABLE: Record<string, Case> = {
     unresolvedSeeds: 1,
     refusedSeeds: 1,
     step: NORMAL,
+  },
+  "not forming: W - 1 disks may be lost at once, and are not more than that": {
+    self: "refilling",
+    others: { b: "refilling" },
+    unresolvedSeeds: 1,
+    refusedSeeds: 1,
+    writeQuorum: 3,
+    step: WAIT,
   },
   "not forming: a silent seed may know better": {
     self: "refilling",

@@ -263,6 +263,22 @@ Deno.test("two disks lost while the third node is away: it keeps what it has, an
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
   }));
 
+Deno.test("W - 1 disks lost while the others are away: no cluster is formed without them", () =>
+  InProcessCluster.run({ config: { readQuorum: 2, writeQuorum: 3 } }, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    for (const i of [1, 2, 3]) cluster.kill(i);
+    for (const i of [1, 2]) cluster.wipe(i);
+    for (const i of [1, 2]) await cluster.start(i);
+    await cluster.wait(10_000);
+    for (const i of [1, 2]) {
+      const statuses = (await cluster.view(i)).members.map(({ status }) => status);
+      assertEquals(statuses, ["refilling", "refilling"], `node${i}`);
+    }
+    await cluster.start(3);
+    await cluster.ready();
+    for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
+  }));
+
 Deno.test("a first node that is started empty without --peers is told of the cluster that it was of", () =>
   InProcessCluster.run({ seedsOf: (i) => i === 1 ? [] : [1] }, async (cluster) => {
     cluster.kill(1);

@@ -20,7 +20,7 @@ function refillOf(clock: Clock, store: MemoryStore, exchange: Exchange) {
     state,
     clock,
     log: { info() {}, warn() {}, error() {} },
-    replication: 3,
+    quorums: { replication: 3, readQuorum: 2, writeQuorum: 2 },
     requestTimeoutMs: 1_000,
     exchange: {
       run: async (request: ExchangeRequest) => {

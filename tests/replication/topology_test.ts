@@ -17,6 +17,18 @@ Deno.test("Topology.quorums: with fewer than N members, N is what there is, majo
   });
 });
 
+Deno.test("Topology.quorums: with fewer than N members, writes leave out fewer than R", () => {
+  const quorums = [1, 2, 3, 4].map((count) =>
+    topologyOf(count, { replication: 5, readQuorum: 1, writeQuorum: 5 }).quorums
+  );
+  assertEquals(quorums, [
+    { n: 1, r: 1, w: 1 },
+    { n: 2, r: 2, w: 2 },
+    { n: 3, r: 2, w: 3 },
+    { n: 4, r: 3, w: 4 },
+  ]);
+});
+
 Deno.test("Topology: a seed that nobody has heard of counts as an owner that never answers", () => {
   const topology = topologyOf(1, { unresolvedSeeds: ["http://a:1", "http://b:1"] });
   assertEquals(topology.quorums, { n: 3, r: 2, w: 2 });

@@ -103,6 +103,19 @@ Deno.test("backward_read: reads that follow each other never see older state", (
   assertEquals(judge(...deleted, get(null, 0, [4, 5]), get("a", 1, [6, 7])), ["backward_read"]);
 });
 
+Deno.test("backward_read: reads that need not share an owner may, but never behind what was acked", () => {
+  const operations = [
+    put("a", 1, [1, 2]),
+    put("b", 2, [3, 50]),
+    get("b", 2, [4, 5]),
+    get("a", 1, [6, 7]),
+  ];
+  const kept = { copies: copies(copy(9), copy(9), copy(9)), readsMeet: false };
+  assertEquals(objections({ operations, ...kept }), []);
+  const later = [...operations, get("a", 1, [51, 52])];
+  assertEquals(objections({ operations: later, ...kept }), ["stale_read"]);
+});
+
 Deno.test("backward_read: a delete that is tried again under a newer version may be seen as the first", () => {
   const kept = { copies: copies(copy(9), copy(9), copy(9)) };
   const judge = (...operations: Operation[]) => objections({ operations, ...kept });

@@ -75,6 +75,7 @@ export const get = (
 export function evidence(more: Partial<Evidence> = {}): Evidence {
   return {
     operations: [],
+    readsMeet: true,
     copies: new Map(),
     owners: () => ["n1", "n2", "n3"],
     sightings: [],

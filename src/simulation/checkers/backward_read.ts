@@ -1,4 +1,7 @@
-/** Quorum reads of a key never go back in time, whoever reads and whichever nodes answer. */
+/**
+ * Quorum reads of a key never go back in time, whoever reads and whichever nodes answer, if any two of
+ * them share an owner.
+ */
 import { compareVersions } from "../../record/version.ts";
 import type { Evidence, Violation } from "../evidence.ts";
 import { byKey, type Operation } from "../history.ts";
@@ -7,6 +10,7 @@ import { isFullRead, type ReadBounds, readBounds } from "./read_bounds.ts";
 /** Judges every pair of answered reads at full quorum of which one ended before the other began. */
 export function checkBackwardReads(evidence: Evidence): Violation[] {
   const violations: Violation[] = [];
+  if (!evidence.readsMeet) return violations;
   for (const [key, operations] of byKey(evidence.operations)) {
     const reads = operations.filter(isFullRead);
     const bounds = new Map(reads.map((read) => [read, readBounds(read, operations, evidence)]));
