@@ -251,6 +251,7 @@ export class ConvergeNode {
       linkTo,
       refusedSeeds: () => this.#gossipLoop.refusedSeeds,
       onBeforeRefill: () => horizon.raiseTo(lamport.current),
+      onRejoined: () => lamport.skipLost(),
       onStatus: () => {
         this.#onMembershipChange();
         this.#gossipLoop.announce();

@@ -4,7 +4,7 @@ import { type LocalCluster, NODE_ACTIONS } from "./local_cluster.ts";
 import { printLine } from "./terminal.ts";
 
 /** What the console answers to `help`. */
-export const CONSOLE_HELP = [
+const CONSOLE_HELP = [
   "stop node2        stop a node in an orderly way; start node2 brings it back",
   "kill node2        end it on the spot, as a crash would",
   "pause node2       freeze it, as SIGSTOP would; resume node2 goes on",

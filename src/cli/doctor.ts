@@ -1,5 +1,6 @@
 /** `converge doctor --data DIR [--salvage] [--json]`: checks a data directory offline. */
 import { CommandError } from "./command_error.ts";
+import { counted } from "./counted.ts";
 import type { Disk } from "../platform/disk.ts";
 import { checkDirectory, type Finding } from "../storage/directory_check.ts";
 import { salvageDirectory, type SalvageReport } from "../storage/directory_salvage.ts";
@@ -36,7 +37,12 @@ export async function runDoctor(options: DoctorOptions): Promise<number> {
     if (json) {
       print(JSON.stringify({ directory, tables, segments, records, findings, salvaged }));
     } else {
-      print(`${directory}: ${tables} tables, ${segments} log segments, ${records} lines`);
+      const parts = [
+        counted(tables, "table"),
+        counted(segments, "log segment"),
+        counted(records, "line"),
+      ];
+      print(`${directory}: ${parts.join(", ")}`);
       for (const finding of findings) print(findingLine(finding));
       for (const line of advice(directory, isDamaged, salvaged)) print(line);
     }
@@ -79,9 +85,12 @@ function advice(
   }
   const { kept, movedAside, lost, refused } = salvaged;
   return [
-    `Kept ${kept} records. Moved ${movedAside.length} files to ${directory}/damaged.`,
+    `Kept ${counted(kept, "record")}. Moved ${counted(movedAside.length, "file")} to ` +
+    `${directory}/damaged.`,
     ...lost.map(({ keyspace, file }) => `A part of ${keyspace} was lost with ${file}.`),
-    ...refused.map(({ file, lines }) => `Left ${lines} lines of ${file} out: they are no records.`),
+    ...refused.map(({ file, lines }) =>
+      `Left ${counted(lines, "line")} of ${file} out: no record can be read there.`
+    ),
     "The other replicas fill in what is missing once the node is back.",
   ];
 }

@@ -1,5 +1,6 @@
 /** `converge export`: every key of a running cluster as JSON lines, which `import` reads again. */
 import { type ClientKey, type ClientValue, ConvergeClient } from "../client/client.ts";
+import { counted } from "./counted.ts";
 import { keyOfArgument } from "./keys.ts";
 import { withRetries } from "./retry.ts";
 import { printBytes, printError } from "./terminal.ts";
@@ -42,7 +43,7 @@ export async function runExport({ url, prefix, concurrency }: ExportSettings): P
     if (running.length >= concurrency) await flushOldest();
   }
   while (running.length > 0) await flushOldest();
-  printError(`Exported ${exported} records from ${url}`);
+  printError(`Exported ${counted(exported, "record")} from ${url}`);
 }
 
 /** The line of one key; text where the bytes are UTF-8, else base64. */

@@ -1,6 +1,7 @@
 /** `converge import`: a file of records into a running cluster, one key per record. */
 import { ConvergeClient } from "../client/client.ts";
 import { forEachBounded } from "./bounded_work.ts";
+import { counted } from "./counted.ts";
 import type { ImportEntry } from "./import_entries.ts";
 import { type ImportFormat, openImport } from "./import_source.ts";
 import { startProgress } from "./progress.ts";
@@ -34,7 +35,7 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   const put = async ({ key, bytes, contentType }: ImportEntry) => {
     await withRetries(() => client.put(key, bytes, { contentType }));
     puts += 1;
-    progress.update(source.readBytes(), `${puts} records`);
+    progress.update(source.readBytes(), counted(puts, "record"));
   };
   // Of two records with one key the later in the file must win, as if they had been put in turn.
   const putInTurn = async (entry: ImportEntry) => {
@@ -52,5 +53,5 @@ export async function runImport(path: string, settings: ImportSettings): Promise
     progress.stop();
   }
   if (settings.json) printLine(JSON.stringify({ url: settings.url, imported: puts }));
-  else printError(`Imported ${puts} records into ${settings.url}`);
+  else printError(`Imported ${counted(puts, "record")} into ${settings.url}`);
 }

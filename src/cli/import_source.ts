@@ -1,4 +1,5 @@
 /** Reads what is to be imported: a file or standard input, as JSON lines or as one JSON text. */
+import { joinBytes } from "../record/join_bytes.ts";
 import { CommandError } from "./command_error.ts";
 import {
   type EntryContext,
@@ -113,13 +114,8 @@ async function* linesOf(
   if (begunBytes > 0) yield joinLine(begun);
 }
 
-function joinLine(parts: Uint8Array[]): Uint8Array {
-  const line = new Uint8Array(parts.reduce((length, part) => length + part.byteLength, 0));
-  let offset = 0;
-  for (const part of parts) {
-    line.set(part, offset);
-    offset += part.byteLength;
-  }
+function joinLine(parts: readonly Uint8Array[]): Uint8Array {
+  const line = joinBytes(parts);
   return line.at(-1) === CR ? line.subarray(0, -1) : line;
 }
 

@@ -1,5 +1,6 @@
 /** `converge status | ring`: how a cluster stands, as one of its nodes sees it. */
 import { ConvergeClient } from "../client/client.ts";
+import { counted } from "./counted.ts";
 import { keyOfArgument } from "./keys.ts";
 import { tableLines } from "./table.ts";
 import { printLine } from "./terminal.ts";
@@ -17,7 +18,8 @@ export async function runStatus({ url, json }: StatusSettings): Promise<void> {
   const { n, r, w } = view.quorums;
   printLine(
     `${view.self} ${view.ready ? "is ready" : "is not ready"}: N=${n} R=${r} W=${w}, ` +
-      `${view.storage.tableCount} tables, ${view.requests.inFlight} requests under way`,
+      `${counted(view.storage.tableCount, "table")}, ` +
+      `${counted(view.requests.inFlight, "request")} under way`,
   );
   const rows = view.members.map((member) => [
     member.name,

@@ -4,6 +4,7 @@
  */
 import type { ClusterView } from "../http/cluster_routes.ts";
 import type { Receipt } from "../replication/receipt.ts";
+import { fromBase64, toBase64 } from "./base64.ts";
 import { ClientError, NOT_FOUND, refusal } from "./client_error.ts";
 import { isFolded, keyPath, wellFormed } from "./key_path.ts";
 import { rawRequest } from "./raw_request.ts";
@@ -39,6 +40,8 @@ export interface ListOptions {
 export interface ClientOptions {
   /** Milliseconds to wait for an answer; a node's own deadline (2 s) is well below. */
   timeoutMs?: number;
+  /** Gives up all requests of this client once it is aborted. A client more costs nothing. */
+  signal?: AbortSignal;
 }
 
 /** Quorum of one request, in place of the cluster's own. */
@@ -51,15 +54,31 @@ export interface Quorum {
 
 const TIMEOUT_MS = 10_000;
 
-/** Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}. */
+/** What is stored with a value. */
+export interface PutOptions extends Quorum {
+  /** Media type; default: `application/octet-stream`. */
+  contentType?: string | undefined;
+  /** Seconds after which the value is gone, 1 to ten years; default: never. */
+  ttlSeconds?: number | undefined;
+}
+
+/**
+ * Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}, and none
+ * tries again: `passing` says whether that may help, and to put or delete once more does no harm.
+ */
 export class ConvergeClient {
   readonly url: string;
   readonly #timeoutMs: number;
+  readonly #signal: AbortSignal | undefined;
 
-  /** @param url Origin of a node, like `http://127.0.0.1:8081`. */
-  constructor(url: string, options: ClientOptions = {}) {
-    this.url = url.replace(/\/+$/, "");
-    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  /**
+   * @param url Origin of a node, like `http://127.0.0.1:8081`.
+   * @throws {ClientError} When it is none.
+   */
+  constructor(url: string, { timeoutMs = TIMEOUT_MS, signal }: ClientOptions = {}) {
+    this.url = checkedUrl(url).replace(/\/+$/, "");
+    this.#timeoutMs = timeoutMs;
+    this.#signal = signal;
   }
 
   /** The value under a key, or undefined. */
@@ -72,7 +91,7 @@ export class ConvergeClient {
     }
     await this.#check(response);
     return {
-      bytes: await response.bytes(),
+      bytes: new Uint8Array(await response.arrayBuffer()),
       contentType: response.headers.get("content-type") ?? "application/octet-stream",
       version: versionOf(response),
     };
@@ -86,10 +105,9 @@ export class ConvergeClient {
   async put(
     key: ClientKey,
     bytes: Uint8Array,
-    options: Quorum & { contentType?: string | undefined } = {},
+    { contentType, ttlSeconds, ...quorum }: PutOptions = {},
   ): Promise<string> {
-    const { contentType, ...quorum } = options;
-    const path = keyPath(key) + queryOf(quorum);
+    const path = keyPath(key) + queryOf({ ...quorum, ttl: ttlSeconds });
     const sent = await this.#send("PUT", path, bodyOf({ bytes, contentType }));
     const response = await this.#check(sent);
     await response.body?.cancel();
@@ -124,7 +142,7 @@ export class ConvergeClient {
     const page: { keys: KeyJson[]; next?: string; nextb?: string } = await this.#json(
       await this.#send("GET", `/kv${query}`),
     );
-    const next = page.nextb === undefined ? page.next : Uint8Array.fromBase64(page.nextb);
+    const next = page.nextb === undefined ? page.next : fromBase64(page.nextb);
     return { keys: page.keys.map(keyOf), next };
   }
 
@@ -158,7 +176,9 @@ export class ConvergeClient {
   ): Promise<Response> {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), this.#timeoutMs);
-    const { signal } = abort;
+    const signal = this.#signal === undefined
+      ? abort.signal
+      : AbortSignal.any([abort.signal, this.#signal]);
     try {
       if (isFolded(path.split("?")[0] ?? "")) {
         const raw = body === undefined ? {} : { body };
@@ -171,9 +191,16 @@ export class ConvergeClient {
         redirect: "manual",
         signal,
       });
-      // Read here, so that the deadline covers the body too.
-      return new Response(response.body === null ? null : await response.bytes(), response);
+      // Read here, so that the deadline covers the body too. In browsers also 204 has one, of nothing,
+      // with which no `Response` can be made.
+      const bytes = await response.arrayBuffer();
+      return new Response(bytes.byteLength === 0 ? null : bytes, response);
     } catch (cause) {
+      if (cause instanceof ClientError) throw cause;
+      if (this.#signal?.aborted) {
+        const why = { passing: false, cause: this.#signal.reason };
+        throw new ClientError(`Cannot ask ${this.url}: given up`, why);
+      }
       const reason = signal.aborted ? `no answer within ${this.#timeoutMs} ms` : reasonOf(cause);
       throw new ClientError(`Cannot reach ${this.url}: ${reason}`, { cause });
     } finally {
@@ -213,6 +240,12 @@ function bodyOf(
   };
 }
 
+function checkedUrl(url: string): string {
+  if (/^https?:/i.test(url) && URL.canParse(url)) return url;
+  const why = `Cannot use ${JSON.stringify(url)}: it is no URL like http://127.0.0.1:8081`;
+  throw new ClientError(why, { passing: false });
+}
+
 /** A header takes no such text, which would look like a node that does not answer. */
 function checkContentType(contentType: string): void {
   try {
@@ -227,13 +260,13 @@ function checkContentType(contentType: string): void {
 type KeyJson = { k: string } | { kb: string };
 
 function keyOf(json: KeyJson): ClientKey {
-  return "k" in json ? json.k : Uint8Array.fromBase64(json.kb);
+  return "k" in json ? json.k : fromBase64(json.kb);
 }
 
 /** Text as it is, bytes in base64 under the name with a `b` behind it. */
 function keyParameter(name: string, key: ClientKey | undefined): Record<string, string> {
   if (key === undefined) return {};
-  return typeof key === "string" ? { [name]: wellFormed(key) } : { [`${name}b`]: key.toBase64() };
+  return typeof key === "string" ? { [name]: wellFormed(key) } : { [`${name}b`]: toBase64(key) };
 }
 
 function queryOf(parameters: object): string {

@@ -1,9 +1,12 @@
 /** The few requests that `fetch` cannot send, because it folds their path. */
-import type { IncomingMessage } from "node:http";
+import { ClientError } from "./client_error.ts";
+import type { IncomingMessage, request } from "node:http";
+import type nodeProcess from "node:process";
 
 /**
  * Sends a request whose path goes out as it is, where the runtime has `node:http`.
  *
+ * @throws {ClientError} Where it has not, as in browsers.
  * @throws {Error} When the connection fails or `signal` aborts.
  */
 export async function rawRequest(
@@ -13,10 +16,10 @@ export async function rawRequest(
 ): Promise<Response> {
   const { protocol, hostname, port } = new URL(url);
   const isSecure = protocol === "https:";
-  const { request } = await (isSecure ? import("node:https") : import("node:http"));
+  const send = requestOf(isSecure, path);
   const { method, headers, body, signal } = init;
   return await new Promise((resolve, reject) => {
-    const outgoing = request(
+    const outgoing = send(
       {
         hostname: hostname.replace(/^\[|\]$/g, ""), // of an IPv6 address
         port: port === "" ? (isSecure ? 443 : 80) : port,
@@ -30,6 +33,15 @@ export async function rawRequest(
     outgoing.on("error", reject);
     outgoing.end(body);
   });
+}
+
+/** Asked for at run time, so that bundlers for browsers have nothing to look for. */
+function requestOf(isSecure: boolean, path: string): typeof request {
+  const { process } = globalThis as { process?: Partial<typeof nodeProcess> };
+  const http = process?.getBuiltinModule?.(isSecure ? "node:https" : "node:http");
+  if (http !== undefined) return http.request;
+  const why = `Cannot ask for ${path} here: this runtime knows no such path`;
+  throw new ClientError(why, { passing: false });
 }
 
 async function collect(incoming: IncomingMessage): Promise<Response> {

@@ -1,6 +1,7 @@
 /** Bodies of requests. */
 import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
+import { joinBytes } from "../record/join_bytes.ts";
 import { type Deadlined, DeadlineQueue } from "../replication/deadline_queue.ts";
 
 /** Milliseconds in which a whole body must come: a megabyte of one over a slow line does. */
@@ -148,7 +149,7 @@ class BodyUnderWay implements Deadlined {
     let length = 0;
     while (true) {
       const { done, value } = await reader.read();
-      if (done) return joined(chunks, length);
+      if (done) return joinBytes(chunks);
       length += value.byteLength;
       if (length > this.#shared.bytesMax) throw tooLarge(this.#shared.bytesMax);
       if (this.#announcedBytes === undefined) this.#takeRoom(value.byteLength);
@@ -184,16 +185,6 @@ class BodyUnderWay implements Deadlined {
 function announcedBytes(headers: Headers): number | undefined {
   const bytes = Number(headers.get("content-length") ?? NaN);
   return bytes >= 0 ? bytes : undefined;
-}
-
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return bytes;
 }
 
 function tooLarge(bytesMax: number): ConvergeError {

@@ -37,10 +37,7 @@ export function meter(app: Hono, { telemetry, clock, handleKey, onError }: Meter
       return response;
     };
     if (!isKeyRoute(routeNumber)) {
-      // Of a HEAD, hono would drop the body itself, and with it the length that is asked for: the
-      // server drops it too, and keeps the length. A new Request would make Deno warn of its signal.
-      if (method === "HEAD") Object.defineProperty(request, "method", { value: "GET" });
-      const answered = answer(request, ...rest);
+      const answered = answer(method === "HEAD" ? asGet(request) : request, ...rest);
       return answered instanceof Promise ? answered.then(done) : done(answered);
     }
     const weight = hotKeys.nextWeight();
@@ -56,6 +53,15 @@ export function meter(app: Hono, { telemetry, clock, handleKey, onError }: Meter
       return done(onError(error));
     }
   };
+}
+
+/**
+ * A view of a HEAD request as a GET: hono would drop the body itself, and with it the length that is
+ * asked for; the server drops it too, and keeps the length. A new `Request` would make Deno warn of its
+ * signal, and fold the path.
+ */
+function asGet(request: Request): Request {
+  return Object.create(request, { method: { value: "GET" } });
 }
 
 function keyPathOf(url: string, pathStart: number): string {

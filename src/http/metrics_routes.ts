@@ -30,17 +30,32 @@ export function metricsRoutes(app: Hono, options: MetricsRoutesOptions): void {
   app.all("/metrics", ({ req }) => methodNotAllowed(req.method, "GET, HEAD"));
 }
 
-/** All metrics of a node; the names are part of the interface (docs/metrics.md). */
-export function createRegistry(options: MetricsRoutesOptions): Registry {
-  const registry = new Registry();
-  const { telemetry, links, gossip, clock } = options;
-  const view = () => clusterView(options);
-  const add = (type: "counter" | "gauge", name: string, help: string, values: () => Value[]) =>
-    registry.registerMetric(collected(type, name, help, values));
-  const counter = add.bind(undefined, "counter");
-  const gauge = add.bind(undefined, "gauge");
-  const one = (number: () => number) => (): Value[] => [[{}, number()]];
+/** Takes a metric whose values are read when it is asked for. */
+type Add = (name: string, help: string, values: () => Value[]) => void;
 
+/** Where metrics go. */
+interface Metrics {
+  readonly counter: Add;
+  readonly gauge: Add;
+}
+
+/** All metrics of a node; the names are part of the interface (docs/metrics.md). */
+function createRegistry(options: MetricsRoutesOptions): Registry {
+  const registry = new Registry();
+  const add = (type: "counter" | "gauge"): Add => (name, help, values) =>
+    registry.registerMetric(collected(type, name, help, values));
+  const metrics = { counter: add("counter"), gauge: add("gauge") };
+  latencyMetrics(registry, options.telemetry);
+  requestMetrics(metrics, options);
+  agreementMetrics(metrics, options);
+  deletionMetrics(metrics, options);
+  peerMetrics(metrics, options);
+  nodeMetrics(metrics, options);
+  storageMetrics(metrics, options);
+  return registry;
+}
+
+function latencyMetrics(registry: Registry, telemetry: Telemetry): void {
   registry.registerMetric(histogram(
     "converge_http_request_duration_seconds",
     "Time from a request's arrival to its answer, by route and outcome.",
@@ -55,11 +70,14 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
     "Time of fsync, of the write-ahead log and of other files.",
     () => [[{ file: "wal" }, telemetry.syncs.log], [{ file: "other" }, telemetry.syncs.other]],
   ));
+}
+
+function requestMetrics({ counter, gauge }: Metrics, { coordinator }: MetricsRoutesOptions): void {
   counter(
     "converge_quorum_requests_total",
     "Requests coordinated here, by operation and whether their quorum was reached.",
     () => {
-      const { reads, readsFailed, writes, writesFailed } = view().requests;
+      const { reads, readsFailed, writes, writesFailed } = coordinator.counts;
       return [
         [{ operation: "read", outcome: "reached" }, reads - readsFailed],
         [{ operation: "read", outcome: "failed" }, readsFailed],
@@ -71,28 +89,33 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
   gauge(
     "converge_requests_in_flight",
     "Client requests under way.",
-    one(() => options.coordinator.inFlight),
+    one(() => coordinator.inFlight),
   );
   counter(
     "converge_read_repairs_total",
     "Owners' copies that reads have repaired.",
-    one(() => options.coordinator.counts.repairs),
+    one(() => coordinator.counts.repairs),
   );
+}
+
+/** How replicas come to agree by themselves. */
+function agreementMetrics({ counter, gauge }: Metrics, options: MetricsRoutesOptions): void {
+  const { hints, antiEntropy, refill, gossip } = options;
   counter("converge_hints_total", "Hints, by what became of them.", () => {
-    const { added, delivered, dropped } = options.hints.counts();
+    const { added, delivered, dropped } = hints.counts();
     return [[{ event: "added" }, added], [{ event: "delivered" }, delivered], [
       { event: "dropped" },
       dropped,
     ]];
   });
   gauge("converge_hints_waiting", "Hints that wait for their owner.", () => {
-    const { waiting } = options.hints.counts();
+    const { waiting } = hints.counts();
     const peers = gossip.members.filter(({ name }) => name !== gossip.self.name);
     return peers.map(({ name }) => [{ peer: name }, waiting[name] ?? 0]); // one that comes and goes has no rate
   });
   const help = "Rounds of anti-entropy, by outcome; put_off: waited for fewer writes.";
   counter("converge_anti_entropy_rounds_total", help, () => {
-    const { rounds, roundsEqual, roundsFailed, roundsPutOff } = options.antiEntropy.counts;
+    const { rounds, roundsEqual, roundsFailed, roundsPutOff } = antiEntropy.counts;
     return [
       [{ outcome: "done" }, rounds],
       [{ outcome: "equal" }, roundsEqual],
@@ -101,7 +124,7 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
     ];
   });
   counter("converge_anti_entropy_records_total", "Records in anti-entropy.", () => {
-    const { pulled, pushed, compared } = options.antiEntropy.counts;
+    const { pulled, pushed, compared } = antiEntropy.counts;
     return [[{ event: "pulled" }, pulled], [{ event: "pushed" }, pushed], [
       { event: "compared" },
       compared,
@@ -110,28 +133,35 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
   gauge(
     "converge_anti_entropy_round_seconds",
     "Time that the last round of anti-entropy took.",
-    one(() => options.antiEntropy.counts.lastRoundMs / 1_000),
+    one(() => antiEntropy.counts.lastRoundMs / 1_000),
   );
   gauge(
     "converge_anti_entropy_tree_seconds",
     "Time that bringing the hash tree up to date took last.",
-    one(() => options.antiEntropy.counts.lastTreeMs / 1_000),
+    one(() => antiEntropy.counts.lastTreeMs / 1_000),
   );
   counter(
     "converge_refill_records_total",
     "Records taken from others to fill this node again.",
-    one(() => options.refill.progress().pulled),
+    one(() => refill.progress().pulled),
   );
+}
+
+function deletionMetrics({ counter, gauge }: Metrics, { collector }: MetricsRoutesOptions): void {
   gauge(
     "converge_tombstones",
     "Tombstones and expired records found in the last round of collection.",
-    one(() => options.collector.counts.tombstones),
+    one(() => collector.counts.tombstones),
   );
   counter(
     "converge_tombstones_collected_total",
     "Tombstones and expired records that were dropped, every owner having confirmed them.",
-    one(() => options.collector.counts.collected),
+    one(() => collector.counts.collected),
   );
+}
+
+function peerMetrics({ counter, gauge }: Metrics, options: MetricsRoutesOptions): void {
+  const { links, gossip, clock } = options;
   gauge(
     "converge_peer_queue_bytes",
     "Bytes that wait to be sent to a peer.",
@@ -165,23 +195,22 @@ export function createRegistry(options: MetricsRoutesOptions): Registry {
       });
     },
   );
-  gauge("converge_ready", "1 when the node serves.", one(() => Number(view().ready)));
+}
+
+function nodeMetrics({ gauge }: Metrics, options: MetricsRoutesOptions): void {
+  gauge("converge_ready", "1 when the node serves.", one(() => Number(clusterView(options).ready)));
   gauge(
     "converge_event_loop_lag_seconds",
     "How late the last timer fired.",
-    one(() => telemetry.lag.lastMs / 1_000),
+    one(() => options.telemetry.lag.lastMs / 1_000),
   );
-  storageMetrics(options, { counter, gauge });
-  return registry;
 }
 
-type Add = (name: string, help: string, values: () => Value[]) => void;
-
-function storageMetrics({ store }: MetricsRoutesOptions, add: { counter: Add; gauge: Add }): void {
+function storageMetrics({ counter, gauge }: Metrics, { store }: MetricsRoutesOptions): void {
   const of = (read: (s: ReturnType<typeof store.statistics>) => number) => (): Value[] => [
     [{}, read(store.statistics())],
   ];
-  add.gauge(
+  gauge(
     "converge_keys",
     "Keys with a record, by keyspace, about.",
     () =>
@@ -190,29 +219,34 @@ function storageMetrics({ store }: MetricsRoutesOptions, add: { counter: Add; ga
         keys,
       ]),
   );
-  add.gauge("converge_memtable_bytes", "Bytes in memory tables.", of((s) => s.memtableBytes));
-  add.gauge("converge_wal_bytes", "Bytes in the write-ahead log.", of((s) => s.logBytes));
-  add.gauge("converge_tables", "Tables on disk.", of((s) => s.tableCount));
-  add.gauge("converge_table_bytes", "Bytes of tables on disk.", of((s) => s.tableBytes));
-  add.gauge("converge_cache_bytes", "Bytes in the block cache.", of((s) => s.cacheBytes));
-  add.gauge(
+  gauge("converge_memtable_bytes", "Bytes in memory tables.", of((s) => s.memtableBytes));
+  gauge("converge_wal_bytes", "Bytes in the write-ahead log.", of((s) => s.logBytes));
+  gauge("converge_tables", "Tables on disk.", of((s) => s.tableCount));
+  gauge("converge_table_bytes", "Bytes of tables on disk.", of((s) => s.tableBytes));
+  gauge("converge_cache_bytes", "Bytes in the block cache.", of((s) => s.cacheBytes));
+  gauge(
     "converge_compaction_debt_bytes",
     "Bytes that compaction still has to move to be at rest.",
     of((s) => s.compactionDebtBytes),
   );
-  add.counter("converge_flushes_total", "Memory tables flushed.", of((s) => s.flushesTotal));
-  add.counter("converge_compactions_total", "Compactions done.", of((s) => s.compactionsTotal));
-  add.counter(
+  counter("converge_flushes_total", "Memory tables flushed.", of((s) => s.flushesTotal));
+  counter("converge_compactions_total", "Compactions done.", of((s) => s.compactionsTotal));
+  counter(
     "converge_compacted_bytes_total",
     "Bytes written by compactions.",
     of((s) => s.compactedBytesTotal),
   );
-  add.counter(
+  counter(
     "converge_applied_records_total",
     "Records applied to the store.",
     of((s) => s.appliedTotal),
   );
-  add.counter("converge_wal_syncs_total", "Syncs of the log.", of((s) => s.syncsTotal));
+  counter("converge_wal_syncs_total", "Syncs of the log.", of((s) => s.syncsTotal));
+}
+
+/** The one value of a metric without labels. */
+function one(value: () => number): () => Value[] {
+  return () => [[{}, value()]];
 }
 
 /** A metric whose values are read when it is asked for. */

@@ -43,6 +43,10 @@ export interface GossipMessage {
   readonly options?: SharedOptions;
   /** Seeds under which the sender has heard nobody yet; absent once it knows of one that serves. */
   readonly seeds?: readonly string[];
+  /** Names of those that it has heard under its seeds; absent likewise. */
+  readonly named?: readonly string[];
+  /** Names of members that were `normal` once, and are not any more; absent where there are none. */
+  readonly settled?: readonly string[];
 }
 
 /** What a node starts gossip with. */
@@ -83,6 +87,8 @@ export class Gossip {
    * whoever is told of it alone.
    */
   readonly #seedsOfOthers = new Map<string, readonly string[]>();
+  /** Names of new nodes that have this one among their seeds. */
+  readonly #namedBy = new Set<string>();
   readonly #shared: SharedOptions;
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
@@ -189,10 +195,34 @@ export class Gossip {
   /** The view to send. */
   message(): GossipMessage {
     const members = [...this.#members.values()];
-    const message = { from: this.#self.name, members, options: this.#shared };
-    return this.#isForming
-      ? { ...message, seeds: this.#unresolvedOf(this.#seeds).slice(0, SEEDS_MAX) }
-      : message;
+    const settled = members
+      .filter(({ name, status }) => status !== "normal" && this.#settled.has(name))
+      .map(({ name }) => name);
+    const message = {
+      from: this.#self.name,
+      members,
+      options: this.#shared,
+      ...(settled.length === 0 ? {} : { settled }),
+    };
+    if (!this.#isForming) return message;
+    return {
+      ...message,
+      seeds: this.#unresolvedOf(this.#seeds).slice(0, SEEDS_MAX),
+      named: [...this.#named()].slice(0, SEEDS_MAX),
+    };
+  }
+
+  /** How many new nodes have this one among their seeds, and are among its own. */
+  get namedBothWays(): number {
+    return this.#named().intersection(this.#namedBy).size;
+  }
+
+  /** Names of the members that were heard under this node's seeds. */
+  #named(): Set<string> {
+    const seeds = new Set(this.#seeds);
+    const ofOrigin = [...this.#members.values()].filter(({ origin }) => seeds.has(origin));
+    const resolved = this.#seeds.flatMap((seed) => this.#resolvedSeeds.get(seed) ?? []);
+    return new Set([...ofOrigin.map(({ name }) => name), ...resolved]);
   }
 
   /**
@@ -265,6 +295,9 @@ export class Gossip {
       if (member.name === this.#self.name) this.#hearOfSelf(member, message.from);
       else this.#merge(member, nowMs);
     }
+    for (const name of message.settled ?? []) {
+      if (this.#members.has(name)) this.#settled.add(name);
+    }
     this.#hearOfSeeds(message);
     if (this.#members.has(message.from)) {
       this.#detector.heard(message.from, nowMs);
@@ -275,8 +308,9 @@ export class Gossip {
     }
   }
 
-  #hearOfSeeds({ from, seeds = [] }: GossipMessage): void {
+  #hearOfSeeds({ from, seeds = [], named = [] }: GossipMessage): void {
     if (!this.#isForming || from === this.#self.name || !this.#members.has(from)) return;
+    if (named.includes(this.#self.name)) this.#namedBy.add(from);
     const before = this.unresolvedSeeds.length;
     this.#seedsOfOthers.set(from, seeds.filter((seed) => seed !== this.#self.origin));
     if (this.unresolvedSeeds.length !== before) this.#version++;
@@ -378,7 +412,10 @@ export class Gossip {
  * @throws {ConvergeError} `corrupt_message`.
  */
 export function parseGossipMessage(json: unknown): GossipMessage {
-  const { from, members, options, seeds } = (json ?? {}) as Record<keyof GossipMessage, unknown>;
+  const { from, members, options, seeds, named, settled } = (json ?? {}) as Record<
+    keyof GossipMessage,
+    unknown
+  >;
   if (typeof from !== "string" || !Array.isArray(members) || members.length > MEMBERS_MAX) {
     throw new ConvergeError("corrupt_message", "Cannot read gossip: `from` or `members` is wrong");
   }
@@ -387,6 +424,8 @@ export function parseGossipMessage(json: unknown): GossipMessage {
     members: members.map(parseMember),
     ...(options === undefined ? {} : { options: parseOptions(options) }),
     ...(seeds === undefined ? {} : { seeds: parseSeeds(seeds) }),
+    ...(named === undefined ? {} : { named: parseNames("named", named, SEEDS_MAX) }),
+    ...(settled === undefined ? {} : { settled: parseNames("settled", settled, MEMBERS_MAX) }),
   };
 }
 
@@ -399,6 +438,12 @@ function parseSeeds(json: unknown): string[] {
   } catch (cause) {
     throw new ConvergeError("corrupt_message", "Cannot read gossip: `seeds` is wrong", { cause });
   }
+}
+
+function parseNames(field: string, json: unknown, countMax: number): string[] {
+  const isName = (name: unknown) => typeof name === "string";
+  if (Array.isArray(json) && json.length <= countMax && json.every(isName)) return json;
+  throw new ConvergeError("corrupt_message", `Cannot read gossip: \`${field}\` is wrong`);
 }
 
 function parseOptions(json: unknown): SharedOptions {

@@ -12,8 +12,12 @@
  *   is no majority of N; nor where the name was on the ring before.
  * - A node that refilled from all normal members has every write that was acked by owners of before:
  *   each gives what it owns, and what it owned before members joined that are still on their way.
+ * - Such a one may have acked a write together with a node that lost its data then: that one must take
+ *   it from there, so it waits for all that join, while nobody that joins waits for it.
  * - No more than W - 1 disks may be lost at once. So where a majority of all members, and W at least,
- *   is new, nothing was ever stored, and there is nothing to refill: the cluster is being formed.
+ *   is new, nothing was ever stored, and there is nothing to refill: the cluster is being formed. Where
+ *   somebody is silent only those count that name each other: others may have come to join it. Else
+ *   new nodes wait for one that is normal, with writes too: it knows which counters were given out.
  */
 import type { Member } from "./member.ts";
 import { majorityOf, type QuorumOptions, quorumsMeet, quorumsOf } from "./quorums.ts";
@@ -28,6 +32,10 @@ export interface LifecycleView extends QuorumOptions {
   /** Of these, seeds where certainly nobody listens now. */
   readonly refusedSeeds: number;
   readonly rejoined: boolean;
+  /** How many of the others name this node as a seed, and are named by it. */
+  readonly namedBothWays: number;
+  /** Names of members that were `normal` once. */
+  readonly settled: ReadonlySet<string>;
   isKnownBy(name: string): boolean;
   /** Names of the members from which this node has taken all that it should have. */
   readonly refilledFrom: ReadonlySet<string>;
@@ -45,11 +53,19 @@ const WAIT: LifecycleStep = { action: "wait" };
 export function nextStep(view: LifecycleView): LifecycleStep {
   if (view.self.status === "normal") return WAIT;
   if (view.others.length + view.unresolvedSeeds === 0) return become("normal");
-  if (view.self.status === "joining") return isSettled(view) ? become("refilling") : WAIT;
   const established = view.others.filter(({ status }) => status === "normal");
-  if (established.length === 0) return isForming(view) ? become("normal") : WAIT;
+  if (established.length === 0 && !isForming(view)) return WAIT;
+  if (view.self.status === "joining") return isSettled(view) ? become("refilling") : WAIT;
+  if (established.length === 0) return become("normal");
   const from = established.map(({ name }) => name).filter((name) => !view.refilledFrom.has(name));
-  return from.length === 0 ? become("normal") : { action: "refill", from };
+  if (from.length > 0) return { action: "refill", from };
+  return waitsForJoiners(view) ? WAIT : become("normal");
+}
+
+/** Whether this node lost data that perhaps only a member has that is still being filled. */
+function waitsForJoiners({ self, others, settled }: LifecycleView): boolean {
+  return settled.has(self.name) &&
+    others.some(({ name, status }) => status === "refilling" && !settled.has(name));
 }
 
 /** Whether everybody who must know this node does. */
@@ -66,8 +82,9 @@ function isSettled(view: LifecycleView): boolean {
 /** Whether a majority of all, and W, is new, and nobody is there who might know better. */
 function isForming(view: LifecycleView): boolean {
   const total = totalOf(view);
+  const here = 1 + (view.unresolvedSeeds === 0 ? view.others.length : view.namedBothWays);
   return view.unresolvedSeeds === view.refusedSeeds &&
-    view.others.length + 1 >= Math.max(majorityOf(total), quorumsOf(total, view).w);
+    here >= Math.max(majorityOf(total), quorumsOf(total, view).w);
 }
 
 function totalOf(view: LifecycleView): number {

@@ -6,6 +6,7 @@
  */
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
+import { joinBytes } from "./join_bytes.ts";
 import type { StoredRecord } from "./record.ts";
 
 /** Bytes of a frame before its JSON: eight hex digits and a space. */
@@ -82,21 +83,9 @@ export function frameAround(line: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** Joins the frames of records into one batch body, in `memory` where that is large enough. */
-export function joinFrames(
-  records: readonly StoredRecord[],
-  memory?: ArrayBuffer,
-): Uint8Array<ArrayBuffer> {
-  let length = 0;
-  for (const { frame } of records) length += frame.byteLength;
-  const fits = memory !== undefined && length <= memory.byteLength;
-  const body = fits ? new Uint8Array(memory, 0, length) : new Uint8Array(length);
-  let offset = 0;
-  for (const { frame } of records) {
-    body.set(frame, offset);
-    offset += frame.byteLength;
-  }
-  return body;
+/** The frames of records as the body of one batch. */
+export function joinFrames(records: readonly StoredRecord[]): Uint8Array<ArrayBuffer> {
+  return joinBytes(records.map(({ frame }) => frame));
 }
 
 /** Cuts records into batches of at most so many bytes of frames; a longer one is alone in its batch. */

@@ -27,6 +27,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 /** What a header can hold (RFC 9110, section 5.5). */
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
 /** What {@linkcode encodeRecord} makes a record of. */
 export interface RecordFields extends Version {
   key: Key;
@@ -110,29 +111,27 @@ function frameEnd(bytes: Uint8Array, start: number): number {
 }
 
 function parsedFrame(bytes: Uint8Array, start: number, end: number): StoredRecord {
-  const json = checkedJson(bytes, start, end);
-  let fields: LineFields;
-  try {
-    fields = JSON.parse(utf8.decode(json));
-  } catch (cause) {
-    throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", {
-      cause,
-    });
-  }
+  const fields = fieldsOf(checkedJson(bytes, start, end));
   return recordOf(fields, bytes.subarray(start, end));
 }
 
-/** The record of a JSON line without a checksum of its own (in a table, blocks have one). */
+/**
+ * The record of a JSON line without a checksum of its own (in a table, blocks have one).
+ *
+ * @throws {ConvergeError} `corrupt_message` when it is no record.
+ */
 export function recordFromLine(line: Uint8Array): StoredRecord {
-  let fields: LineFields;
+  return recordOf(fieldsOf(line), frameAround(line));
+}
+
+function fieldsOf(line: Uint8Array): LineFields {
   try {
-    fields = JSON.parse(utf8.decode(line));
+    return JSON.parse(utf8.decode(line));
   } catch (cause) {
     throw new ConvergeError("corrupt_message", "Cannot read a record: not JSON in UTF-8", {
       cause,
     });
   }
-  return recordOf(fields, frameAround(line));
 }
 
 /** The value of a record that is no tombstone. Its bytes may be a view on the record: do not change. */

@@ -33,11 +33,6 @@ export function compareVersions(a: Version, b: Version): number {
   return a.nodeID < b.nodeID ? -1 : a.nodeID > b.nodeID ? 1 : 0;
 }
 
-/** Whether `a` is strictly newer than `b`; anything is newer than nothing. */
-export function isNewer(a: Version, b: Version | undefined): boolean {
-  return b === undefined || compareVersions(a, b) > 0;
-}
-
 /** `<counter>-<nodeID>`, as in an ETag. */
 export function formatVersion(version: Version): string {
   return `${version.counter}-${version.nodeID}`;

@@ -89,9 +89,11 @@ export class AntiEntropy {
   #stopped = false;
   #running = false;
   #wake: (() => void) | undefined;
+  readonly #reminder: Reminder;
 
   constructor(options: AntiEntropyOptions) {
     this.#options = options;
+    this.#reminder = new Reminder(options.clock);
   }
 
   /** Begins rounds; all peers are due at once, since this node may have been away. */
@@ -249,55 +251,60 @@ export class AntiEntropy {
   }
 
   async #loop(): Promise<void> {
-    const { clock, log } = this.#options;
-    const reminder = new Reminder(clock);
+    const { clock, intervalMs } = this.#options;
     while (!this.#stopped) {
       const startMs = clock.monotonicMs();
       const givenMs = this.#keyTree?.givenMs ?? 0;
       this.#isFlooded = this.#keyTree?.isOutrunBy(this.#storedCount) ?? false;
       this.#storedCount = 0;
       const peer = this.#nextPeer();
-      let failed = false;
       if (peer !== undefined && this.#mayPutOff(peer)) {
         this.counts.roundsPutOff++;
-        await this.#pause(this.#options.intervalMs);
+        await this.#pause(intervalMs);
         continue;
       }
-      if (peer === undefined) {
-        this.#keyTree?.forget(); // its snapshot holds memory and files, and nobody may come for long
-      } else {
-        this.#lastPeer = peer;
-        this.counts.rounds++;
-        if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#keyTree?.doubt();
-        try {
-          const { pulled, pushed, compared } = await this.compareWith(peer);
-          this.#urgent.delete(peer);
-          this.counts.lastRoundMs = clock.monotonicMs() - startMs;
-          this.counts.pulled += pulled;
-          this.counts.pushed += pushed;
-          this.counts.compared += compared;
-        } catch (error) {
-          failed = true;
-          this.counts.roundsFailed++;
-          const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
-          if (!usual && !this.#stopped && reminder.isDue()) {
-            log.warn("anti_entropy.failed", { peer, why: String(error) });
-          }
-        }
-      }
+      let failed = false;
+      // Its snapshot holds memory and files, and nobody may come for long.
+      if (peer === undefined) this.#keyTree?.forget();
+      else failed = !await this.#round(peer, startMs);
       if (this.#stopped) return;
       if (!failed) this.#lastRoundEndMs = clock.monotonicMs();
       const gaveMs = Math.max(0, (this.#keyTree?.givenMs ?? 0) - givenMs);
-      const restMs = REST_SHARE * (clock.monotonicMs() - startMs - gaveMs);
-      // An urgent peer that cannot be reached is no reason to hurry: the wait would be no wait.
-      const next = this.#nextPeer();
-      const due = next !== undefined && this.#urgent.has(next);
-      await this.#pause(
-        due
-          ? Math.max(failed ? BACKOFF_MS : 0, restMs / REST_SHARE)
-          : Math.max(this.#options.intervalMs, restMs),
-      );
+      await this.#pause(this.#restMs(clock.monotonicMs() - startMs - gaveMs, failed));
     }
+  }
+
+  /** One round with the peer whose turn it is; whether it did not fail. */
+  async #round(peer: string, startMs: number): Promise<boolean> {
+    const { clock, log } = this.#options;
+    this.#lastPeer = peer;
+    this.counts.rounds++;
+    if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#keyTree?.doubt();
+    try {
+      const { pulled, pushed, compared } = await this.compareWith(peer);
+      this.#urgent.delete(peer);
+      this.counts.lastRoundMs = clock.monotonicMs() - startMs;
+      this.counts.pulled += pulled;
+      this.counts.pushed += pushed;
+      this.counts.compared += compared;
+      return true;
+    } catch (error) {
+      this.counts.roundsFailed++;
+      const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
+      if (!usual && !this.#stopped && this.#reminder.isDue()) {
+        log.warn("anti_entropy.failed", { peer, why: String(error) });
+      }
+      return false;
+    }
+  }
+
+  /** How long to wait after a round that took so long. */
+  #restMs(workedMs: number, failed: boolean): number {
+    const next = this.#nextPeer();
+    const isUrgent = next !== undefined && this.#urgent.has(next);
+    if (!isUrgent) return Math.max(this.#options.intervalMs, REST_SHARE * workedMs);
+    // An urgent peer that cannot be reached is no reason to hurry: the wait would be no wait.
+    return Math.max(failed ? BACKOFF_MS : 0, workedMs);
   }
 
   /** Whether a round with this peer, which would read everything, may wait for a quieter time. */

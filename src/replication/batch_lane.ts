@@ -52,11 +52,6 @@ export class BatchLane<Entry> {
     return this.#queuedBytes;
   }
 
-  /** Entries waiting to be sent. */
-  get queuedEntries(): number {
-    return this.#queue.length;
-  }
-
   /** Queues an entry; false when the queue is at its bound. */
   push(entry: Entry): boolean {
     if (this.#queuedBytes >= this.#limits.queueBytesMax) return false;
@@ -64,14 +59,6 @@ export class BatchLane<Entry> {
     this.#queuedBytes += this.#sizeOf(entry);
     this.#schedule();
     return true;
-  }
-
-  /** Takes back everything that waits. */
-  drain(): Entry[] {
-    const entries = this.#queue;
-    this.#queue = [];
-    this.#queuedBytes = 0;
-    return entries;
   }
 
   #schedule(): void {

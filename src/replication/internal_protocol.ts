@@ -12,6 +12,7 @@
  * lost its disk is refused, and carries its sender's Lamport counter.
  */
 import { ConvergeError } from "../errors.ts";
+import { joinBytes } from "../record/join_bytes.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { isPlain } from "../record/plain_line.ts";
@@ -119,16 +120,9 @@ export function decodeReadQuestions(body: Uint8Array): ReadQuestion[] {
 
 /** The answer body to a batch of questions. */
 export function encodeReadReplies(replies: readonly ReadReply[]): Uint8Array<ArrayBuffer> {
-  const parts = replies.map((reply) => typeof reply === "object" ? reply.frame : WORDS[reply]);
-  let length = 0;
-  for (const part of parts) length += part.byteLength;
-  const body = new Uint8Array(length);
-  let offset = 0;
-  for (const part of parts) {
-    body.set(part, offset);
-    offset += part.byteLength;
-  }
-  return body;
+  return joinBytes(
+    replies.map((reply) => typeof reply === "object" ? reply.frame : WORDS[reply]),
+  );
 }
 
 /** @throws {ConvergeError} `corrupt_message` unless there are exactly `count` answers. */

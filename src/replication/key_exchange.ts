@@ -77,6 +77,18 @@ export interface ExchangeCounts {
   compared: number;
 }
 
+/** A page of the peer's. */
+interface PeerPage {
+  /** Whole records where values were asked for. */
+  readonly records: readonly KeyVersion[];
+  /** Its last key; undefined: it goes to the end. */
+  readonly through: Key | undefined;
+  /** The horizon of the peer when it answered. */
+  readonly horizon: number;
+  /** Whether clients wait there. */
+  readonly busy: boolean;
+}
+
 /** Pause between pages as a share of the time a page took: where clients wait they come first. */
 const PAUSE_SHARE = { busy: 1, idle: 0.1 };
 const PAUSE_MS_MAX = 50;
@@ -119,36 +131,48 @@ export class KeyExchange {
     counts: ExchangeCounts,
   ): Promise<{ through: Key | undefined; busy: boolean }> {
     const { topology, leaves, link, peerName, values, settled } = request;
-    const owners = [this.#options.selfName, peerName] as const;
+    const { selfName, replica, vouches } = this.#options;
     // Learned before any copy is read, here or there: see horizon.ts.
-    const ownFence = this.#options.replica.horizon;
-    const ring = topology.fingerprint;
-    const body = encodeRangeRequest({ after, owners, leaves, settled, ring, values });
-    const response = await link.request("POST", "/internal/range", {
-      body: new TextEncoder().encode(body),
-    });
-    const peerFence = response.headers.get(HORIZON_HEADER) ?? "0";
-    const header = response.headers.get(THROUGH_HEADER);
-    const theirEnd = header === null ? undefined : keyFromPath(header);
-    const shown = values ? decodeFrames(response.body) : versionsIn(response.body);
+    const ownFence = replica.horizon;
+    const peer = await this.#peerPage(request, after);
     // The peer may look further back than this node does: what it shows is compared with all of this.
-    const own = [owners[0], settled === undefined ? owners[1] : owners[0]] as const;
-    const range = { after, owners: own, leaves, through: theirEnd };
+    const owners = [selfName, settled === undefined ? peerName : selfName] as const;
+    const range = { after, owners, leaves, through: peer.through };
     const mine = await readRange(this.#options, topology, range);
     // This node may have so much more there that its own page ends first: then both end with it.
     const { through } = mine;
-    const theirs = through === undefined ? shown : shown.filter(({ key }) => key <= through);
+    const theirs = through === undefined
+      ? peer.records
+      : peer.records.filter(({ key }) => key <= through);
     const { missing, surplus } = difference(mine.records, theirs);
     counts.compared += theirs.length;
     counts.pulled += values
       ? await this.#store(missing as StoredRecord[], ownFence)
       : await this.#pull(link, missing, ownFence);
     const owed = surplus.filter(({ key }) => topology.owns(peerName, key));
-    const fence = this.#options.vouches() ? Number(peerFence) : undefined;
+    const fence = vouches() ? peer.horizon : undefined;
     const { pushed, below } = await this.#push(link, owed, fence);
     counts.pushed += pushed;
     if (request.leftovers === true) await this.#giveUp(topology, peerName, below);
-    return { through, busy: response.headers.has(BUSY_HEADER) };
+    return { through, busy: peer.busy };
+  }
+
+  /** What the peer has behind `after` of what both own, and up to which key that is. */
+  async #peerPage(request: ExchangeRequest, after: Key | undefined): Promise<PeerPage> {
+    const { topology, leaves, link, peerName, values, settled } = request;
+    const owners = [this.#options.selfName, peerName] as const;
+    const ring = topology.fingerprint;
+    const question = encodeRangeRequest({ after, owners, leaves, settled, ring, values });
+    const { headers, body } = await link.request("POST", "/internal/range", {
+      body: new TextEncoder().encode(question),
+    });
+    const through = headers.get(THROUGH_HEADER);
+    return {
+      records: values ? decodeFrames(body) : versionsIn(body),
+      through: through === null ? undefined : keyFromPath(through),
+      horizon: Number(headers.get(HORIZON_HEADER) ?? "0"),
+      busy: headers.has(BUSY_HEADER),
+    };
   }
 
   async #pull(link: PeerLink, keys: readonly KeyVersion[], fence: number): Promise<number> {

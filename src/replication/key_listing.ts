@@ -74,7 +74,7 @@ export function listPage(store: Store, request: ListRequest): ListPage {
 }
 
 /** The first key behind all keys with this prefix; undefined when there is none. */
-export function afterPrefix(prefix: Key): Key | undefined {
+function afterPrefix(prefix: Key): Key | undefined {
   const last = prefix.search(/[^\xff]\xff*$/);
   if (last < 0) return undefined;
   return prefix.slice(0, last) + String.fromCharCode(prefix.charCodeAt(last) + 1);

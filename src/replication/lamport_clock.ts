@@ -12,6 +12,12 @@ const DOCUMENT = "counter";
 /** Counters reserved at a time: one fsync more per so many writes. */
 const BLOCK = 1_000_000;
 
+/**
+ * Counters that are left out where a disk was lost: whatever was acknowledged by it and by somebody who
+ * is away now, and nobody else has heard of, is behind them. A million of disks may be lost.
+ */
+const LOST_COUNTERS = 2 ** 32;
+
 /** Hands out counters that are larger than every counter seen. */
 export class LamportClock {
   readonly #state: LocalState;
@@ -46,6 +52,16 @@ export class LamportClock {
    */
   observe(counter: number): void {
     if (counter > this.#current && counter <= COUNTER_MAX) this.#current = counter;
+  }
+
+  /**
+   * Goes past all counters that may have been given out unheard, and resolves when that is on disk.
+   *
+   * @throws {ConvergeError} as {@linkcode LamportClock.reserve}.
+   */
+  async skipLost(): Promise<void> {
+    this.observe(this.#current + LOST_COUNTERS);
+    while (this.#reserved < this.#current) await this.reserve();
   }
 
   /** The next counter, or undefined when none is reserved: await `reserve()` and ask again. */

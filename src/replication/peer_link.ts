@@ -8,6 +8,7 @@ import type { NetworkResponse } from "../platform/network.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { joinFrames } from "../record/frame.ts";
+import { joinBytes } from "../record/join_bytes.ts";
 import { BatchLane, type LaneLimits } from "./batch_lane.ts";
 import { CircuitBreaker } from "./circuit_breaker.ts";
 import {
@@ -255,7 +256,7 @@ export class PeerLink {
     const memory = this.#bodyMemory;
     this.#bodyMemory = undefined;
     try {
-      const body = joinFrames(batch.map(({ record }) => record), memory);
+      const body = joinBytes(batch.map(({ record }) => record.frame), memory);
       const response = await this.request("POST", "/internal/kv", { body, mayShare: true });
       this.#keepMemory(body.buffer);
       results = decodeApplyResults(response.body, batch.length);

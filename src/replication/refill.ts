@@ -37,6 +37,8 @@ export interface RefillOptions {
    * have been collected while this node had no data lies below it.
    */
   onBeforeRefill(): Promise<void>;
+  /** Called before this node, whose disk was lost, counts for writes again. */
+  onRejoined(): Promise<void>;
   /** Makes this node's new status known and durable. */
   onStatus(): Promise<void>;
 }
@@ -205,6 +207,8 @@ export class Refill {
       unresolvedSeeds: gossip.unresolvedSeeds.length,
       refusedSeeds: this.#options.refusedSeeds(),
       rejoined: gossip.rejoined,
+      namedBothWays: gossip.namedBothWays,
+      settled: gossip.settled,
       ...this.#options.quorums,
       isKnownBy: (name) => gossip.isKnownBy(name),
       refilledFrom: new Set(this.#saved.done),
@@ -219,6 +223,7 @@ export class Refill {
     // Where data was lost meanwhile, or is known in memory only to be lost, nothing is done yet.
     if (status === "normal" && (saved !== this.#saved || !this.#isNoted)) return;
     const { gossip, log, onStatus } = this.#options;
+    if (status === "refilling" && gossip.rejoined) await this.#options.onRejoined();
     gossip.setStatus(status);
     log.info("member.status", { name: gossip.self.name, status });
     await onStatus();

@@ -10,7 +10,7 @@
  */
 import type { Key } from "../record/key.ts";
 
-export const BITS_PER_KEY = 12;
+const BITS_PER_KEY = 12;
 export const PROBES = 7;
 
 /**

@@ -18,7 +18,7 @@ import {
 } from "./file_names.ts";
 import { lineEnd, type LineRecord } from "./line_record.ts";
 import { segmentNumbers } from "./log_segments.ts";
-import { type ManifestTable, writeManifest } from "./manifest.ts";
+import { type Manifest, type ManifestTable, writeManifest } from "./manifest.ts";
 import { LineSource, NewestLines } from "./newest_lines.ts";
 import { goodBlocks, type LostRange, ownIdentity } from "./salvage.ts";
 import { isSameTable, propertiesFromJson } from "./sstable_format.ts";
@@ -53,75 +53,123 @@ export async function salvageDirectory(
   disk: Disk,
   report: DirectoryReport,
 ): Promise<SalvageReport> {
-  const { directory, manifest } = report;
-  const names = disk.list(directory);
-  const result: SalvageReport = { kept: 0, movedAside: [], lost: [], refused: [] };
-  const newest = new NewestLines();
-  let highestCounter = manifest?.highestCounter ?? 0;
-  const takerOf = (path: string) => (keyspace: Keyspace, record: LineRecord) => {
-    if (keyspace === DATA) highestCounter = Math.max(highestCounter, record.counter);
-    newest.take(keyspace, path, record);
-  };
-  const aside = `${directory}/${DAMAGED_NAME}`;
-  const inAside = disk.list(aside);
-  const noFiles = new Set(namesOfNoFile(disk, directory, names));
-  const setAside = (name: string) => {
-    const free = freeName(name, [...inAside, ...result.movedAside]);
-    disk.rename(`${directory}/${name}`, `${aside}/${free}`);
-    result.movedAside.push(free);
-  };
-  const { tables, segments } = filesOf(names, manifest);
-  const refuse = (file: string, lines: number) => {
-    if (lines > 0) result.refused.push({ file, lines });
-  };
-  for (const number of segments) {
-    const name = logName(number);
-    if (noFiles.has(name)) continue;
-    const path = `${directory}/${name}`;
-    refuse(name, takeSegment(readReadable(disk, path).bytes, takerOf(path)));
+  const salvage = new Salvage(disk, report);
+  salvage.read();
+  await salvage.write();
+  return salvage.result;
+}
+
+/** One salvage: first everything is read, then the new files are written, then the old ones moved. */
+class Salvage {
+  readonly result: SalvageReport = { kept: 0, movedAside: [], lost: [], refused: [] };
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #manifest: Manifest | undefined;
+  readonly #aside: string;
+  readonly #newest = new NewestLines();
+  readonly #names: readonly string[];
+  readonly #namesAside: readonly string[];
+  /** What has a name of ours and is no file. */
+  readonly #noFiles: ReadonlySet<string>;
+  #highestCounter: number;
+
+  constructor(disk: Disk, { directory, manifest }: DirectoryReport) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#manifest = manifest;
+    this.#aside = `${directory}/${DAMAGED_NAME}`;
+    this.#names = disk.list(directory);
+    this.#namesAside = disk.list(this.#aside);
+    this.#noFiles = new Set(namesOfNoFile(disk, directory, this.#names));
+    this.#highestCounter = manifest?.highestCounter ?? 0;
   }
-  for (const number of tables) {
-    const name = tableName(number);
-    const known = manifest?.tables.find((table) => table.number === number);
-    if (!noFiles.has(name)) {
-      const path = `${directory}/${name}`;
-      const { bytes } = readReadable(disk, path);
-      refuse(name, takeTable(bytes, name, known, takerOf(path), result));
-    } else if (known !== undefined) result.lost.push(allOf(name, known));
+
+  /** Finds the newest line of every key in all that can be read. */
+  read(): void {
+    const { tables, segments } = filesOf(this.#names, this.#manifest);
+    for (const number of segments) {
+      const name = logName(number);
+      if (this.#noFiles.has(name)) continue;
+      this.#note(name, takeSegment(this.#bytesOf(name), this.#takerOf(name)));
+    }
+    for (const number of tables) {
+      const name = tableName(number);
+      const known = this.#manifest?.tables.find((table) => table.number === number);
+      if (!this.#noFiles.has(name)) {
+        const bytes = this.#bytesOf(name);
+        this.#note(name, takeTable(bytes, name, known, this.#takerOf(name), this.result));
+      } else if (known !== undefined) this.result.lost.push(allOf(name, known));
+    }
   }
-  const numbers = [...names, ...inAside].map((name) => parseName(name)?.number ?? 0);
-  const last = Math.max(0, ...numbers);
-  const next = manifest === undefined
-    ? last + NUMBERS_WITHOUT_FILE
-    : Math.max(manifest.next, last + 1);
-  disk.makeDirectory(aside);
-  // In the way of what is written now.
-  for (const name of noFiles) {
-    if (name.endsWith(TEMPORARY_SUFFIX)) setAside(name);
+
+  /** Writes what was found. Old files are moved only once the new manifest is in its place. */
+  async write(): Promise<void> {
+    const disk = this.#disk;
+    const directory = this.#directory;
+    const next = this.#nextNumber();
+    disk.makeDirectory(this.#aside);
+    // In the way of what is written now.
+    for (const name of this.#noFiles) {
+      if (name.endsWith(TEMPORARY_SUFFIX)) this.#setAside(name);
+    }
+    const tables = await writeTables(this.#newest, { disk, directory, next });
+    for (const { properties } of tables) this.result.kept += properties.records;
+    const log = (segmentNumbers(this.#names).at(-1) ?? 0) + 1;
+    (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
+    this.#keepManifest();
+    await disk.syncDirectory(directory);
+    await writeManifest(disk, directory, {
+      next: (tables.at(-1)?.number ?? next) + 1,
+      log,
+      highestCounter: this.#highestCounter,
+      lastLoss: next,
+      tables,
+    });
+    for (const name of this.#names) if (parseName(name) !== undefined) this.#setAside(name);
+    await disk.syncDirectory(this.#aside);
+    await disk.syncDirectory(directory);
   }
-  const rebuilt = await writeTables(newest, { disk, directory, next });
-  for (const { properties } of rebuilt) result.kept += properties.records;
-  const log = (segmentNumbers(names).at(-1) ?? 0) + 1;
-  (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
-  if (noFiles.has(MANIFEST_NAME)) setAside(MANIFEST_NAME);
-  else if (names.includes(MANIFEST_NAME)) {
-    // Stays until the new one takes its place.
-    const free = freeName(MANIFEST_NAME, inAside);
-    disk.link(`${directory}/${MANIFEST_NAME}`, `${aside}/${free}`);
-    result.movedAside.push(free);
+
+  /** The number from which on no file has, or had, one. */
+  #nextNumber(): number {
+    const numbers = [...this.#names, ...this.#namesAside]
+      .map((name) => parseName(name)?.number ?? 0);
+    const last = Math.max(0, ...numbers);
+    return this.#manifest === undefined
+      ? last + NUMBERS_WITHOUT_FILE
+      : Math.max(this.#manifest.next, last + 1);
   }
-  await disk.syncDirectory(directory);
-  await writeManifest(disk, directory, {
-    next: (rebuilt.at(-1)?.number ?? next) + 1,
-    log,
-    highestCounter,
-    lastLoss: next,
-    tables: rebuilt,
-  });
-  for (const name of names) if (parseName(name) !== undefined) setAside(name);
-  await disk.syncDirectory(aside);
-  await disk.syncDirectory(directory);
-  return result;
+
+  /** Puts the old manifest aside, too; a file stays until the new one takes its place. */
+  #keepManifest(): void {
+    if (this.#noFiles.has(MANIFEST_NAME)) return this.#setAside(MANIFEST_NAME);
+    if (!this.#names.includes(MANIFEST_NAME)) return;
+    const free = freeName(MANIFEST_NAME, this.#namesAside);
+    this.#disk.link(`${this.#directory}/${MANIFEST_NAME}`, `${this.#aside}/${free}`);
+    this.result.movedAside.push(free);
+  }
+
+  #setAside(name: string): void {
+    const free = freeName(name, [...this.#namesAside, ...this.result.movedAside]);
+    this.#disk.rename(`${this.#directory}/${name}`, `${this.#aside}/${free}`);
+    this.result.movedAside.push(free);
+  }
+
+  #takerOf(name: string): Take {
+    const path = `${this.#directory}/${name}`;
+    return (keyspace, record) => {
+      if (keyspace === DATA) this.#highestCounter = Math.max(this.#highestCounter, record.counter);
+      this.#newest.take(keyspace, path, record);
+    };
+  }
+
+  #bytesOf(name: string): Uint8Array {
+    return readReadable(this.#disk, `${this.#directory}/${name}`).bytes;
+  }
+
+  #note(file: string, refusedLines: number): void {
+    if (refusedLines > 0) this.result.refused.push({ file, lines: refusedLines });
+  }
 }
 
 /** Writes records into tables with the numbers from `next` on. Where that fails none is left. */

@@ -134,7 +134,7 @@ export function textKeyEnd(bytes: Uint8Array, start: number, end: number): numbe
 }
 
 /** Negative when the key of the line at `start` is before `key`, 0 when equal, else positive. */
-export function compareLineKey(bytes: Uint8Array, start: number, key: Key): number {
+function compareLineKey(bytes: Uint8Array, start: number, key: Key): number {
   if (isTextKey(bytes, start)) {
     const offset = start + KEY_OFFSET;
     const { length } = key;

@@ -94,6 +94,8 @@ export class Maintenance {
   #waiters: (() => void)[] = [];
   /** Calls of `settled` under way. */
   #settlers = 0;
+  /** End the pauses before something is tried again. */
+  readonly #retries = new Set<() => void>();
 
   constructor(options: MaintenanceOptions) {
     this.#options = options;
@@ -180,6 +182,7 @@ export class Maintenance {
   /** Ends compaction where it is, and flushes what is frozen. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    this.#endRetryPauses();
     await this.settled();
     this.stop();
   }
@@ -189,6 +192,7 @@ export class Maintenance {
     this.#isStopped = true;
     if (this.#restTimer !== undefined) this.#options.clock.clearTimer(this.#restTimer);
     this.#restTimer = undefined;
+    this.#endRetryPauses();
     this.#announceProgress();
   }
 
@@ -211,7 +215,7 @@ export class Maintenance {
       if (this.#isClosing) break;
       const reason = this.#flushError.message;
       if (reminder.isDue()) log?.warn("storage.flush_waits", { reason });
-      await delay(clock, DISK_FULL_RETRY_MS);
+      await this.#pauseToRetry(DISK_FULL_RETRY_MS);
     }
     this.#flushing = undefined;
     this.#announceProgress();
@@ -265,7 +269,7 @@ export class Maintenance {
           const reason = error.message;
           if (reminder.isDue()) log?.warn("storage.compaction_waits", { reason });
           this.#announceProgress();
-          await delay(clock, retryMs);
+          await this.#pauseToRetry(retryMs);
           retryMs = Math.min(DISK_FULL_RETRY_MS_MAX, 2 * retryMs);
         } else if (!isConvergeError(error, "corrupt_file") || this.#damaged.size === 0) {
           // Damage is repaired in the next round; anything else is beyond repair.
@@ -349,35 +353,40 @@ export class Maintenance {
     const [damage] = this.#damaged;
     if (damage === undefined) return false;
     const [table, { message }] = damage;
-    const { disk, directory, onDamage } = this.#options;
+    const { disk, directory } = this.#options;
     const { keyspace } = table.properties;
     const run = this.#catalog.tables.runs(keyspace).find(({ tables }) => tables.includes(table));
     if (run !== undefined) {
       const number = this.#catalog.allocate();
       const target = { disk, directory, number, keyspace };
       const { lost, ...kept } = await salvageTable(disk, table.path, table, target);
+      const add = kept.table === undefined ? [] : [kept.table];
       const aside = `${directory}/${DAMAGED_NAME}`;
       const file = `${aside}/${table.name}`;
       const report: DamageReport = { loss: number, keyspace, file, reason: message, lost };
-      // What follows makes the node forget that anything was here: whoever counts on it is told first.
-      this.#isTelling = true;
-      this.#announceProgress();
       try {
-        await onDamage?.(report);
-      } finally {
-        this.#isTelling = false;
+        // What follows makes the node forget that anything was here: whoever counts on it is told first.
+        await this.#tell(report);
+        disk.makeDirectory(aside);
+      } catch (error) {
+        // On a full disk it would take the room that is missing, each time that it is tried again.
+        removeTables(add, this.#options);
+        throw error;
       }
-      disk.makeDirectory(aside);
-      await this.#catalog.commit({
-        add: kept.table === undefined ? [] : [kept.table],
-        run: run.id,
-        remove: [table],
-        lastLoss: number,
-        aside,
-      });
+      await this.#catalog.commit({ add, run: run.id, remove: [table], lastLoss: number, aside });
     }
     this.#damaged.delete(table);
     return true;
+  }
+
+  async #tell(report: DamageReport): Promise<void> {
+    this.#isTelling = true;
+    this.#announceProgress();
+    try {
+      await this.#options.onDamage?.(report);
+    } finally {
+      this.#isTelling = false;
+    }
   }
 
   #build(lane: Omit<BuildOptions, "disk" | "clock" | "directory" | "allocate">): BuildOptions {
@@ -400,6 +409,22 @@ export class Maintenance {
     await this.#pause(false);
     const lateMs = clock.monotonicMs() - startMs - REST_MS;
     if (lateMs >= LATE_MS && !this.#isAwaited) await delay(clock, BUSY_REST_MS);
+  }
+
+  /** Until something is to be tried again; who closes the store does not wait for that. */
+  async #pauseToRetry(ms: number): Promise<void> {
+    if (this.#isClosing || this.#isStopped) return;
+    const { clock } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = clock.setTimer(ms, resolve);
+    this.#retries.add(resolve);
+    await promise;
+    clock.clearTimer(timer);
+    this.#retries.delete(resolve);
+  }
+
+  #endRetryPauses(): void {
+    for (const end of this.#retries) end();
   }
 
   #announceProgress(): void {

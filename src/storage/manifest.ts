@@ -16,7 +16,7 @@ import { propertiesFromJson, propertiesToJson, type TableIdentity } from "./ssta
 import { unknownFormat } from "./unknown_format.ts";
 import { hex } from "./wal_format.ts";
 
-export const MANIFEST_FORMAT = 1;
+const MANIFEST_FORMAT = 1;
 
 /** All that the manifest says. */
 export interface Manifest {

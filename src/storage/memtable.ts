@@ -260,8 +260,8 @@ export class MemtableKeyspace {
     return lineRecord(key, line.bytes, line.start, line.end, (line.marks & FRAMED) !== 0);
   }
 
-  /** Puts a cursor on what a slot held at `sequence`; false when it held nothing. */
-  show(slot: number, sequence: number, cursor: MemtableCursor): boolean {
+  /** Puts a cursor on what a slot held at `sequence`. All slots of its run held something then. */
+  show(slot: number, sequence: number, cursor: MemtableCursor): void {
     const at = slot * FIELDS;
     const fields = this.#fields;
     if (fields[at + SEQUENCE]! <= sequence) {
@@ -270,15 +270,13 @@ export class MemtableKeyspace {
       cursor.end = fields[at + END]!;
       cursor.facts.set(this.#counters[slot]!, fields[at + MARKS]!);
     } else {
-      const line = this.#earlierAt(slot, sequence);
-      if (line === undefined) return false;
+      const line = this.#earlierAt(slot, sequence)!;
       cursor.bytes = line.bytes;
       cursor.start = line.start;
       cursor.end = line.end;
       cursor.facts.set(line.counter, line.marks);
     }
     cursor.key = this.#keys[slot]!;
-    return true;
   }
 
   #earlierAt(slot: number, sequence: number): EarlierLine | undefined {
@@ -359,10 +357,9 @@ class MemtableCursor implements Cursor {
 
   next(): void {
     const { end, sequence } = this.#options;
-    while (++this.#index < this.#run.length && !this.#closed) {
-      if (!this.#space.show(this.#run[this.#index]!, sequence, this)) continue;
-      if (end !== undefined && this.key! >= end) break;
-      return;
+    if (++this.#index < this.#run.length && !this.#closed) {
+      this.#space.show(this.#run[this.#index]!, sequence, this);
+      if (end === undefined || this.key! < end) return;
     }
     this.close();
   }

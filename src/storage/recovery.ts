@@ -40,7 +40,7 @@ export interface Recovered {
  */
 export async function recover(disk: Disk, directory: string): Promise<Recovered> {
   const [noFile] = namesOfNoFile(disk, directory, disk.list(directory));
-  if (noFile !== undefined) throw damaged(directory, noFile, "it is no file", {});
+  if (noFile !== undefined) throw damaged(directory, noFile, "it is no file");
   const manifest = readManifestOrStop(disk, directory) ?? await createManifest(disk, directory);
   const names = disk.list(directory);
   checkTables(disk, directory, manifest, names);
@@ -155,14 +155,14 @@ function replay(
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw damaged(directory, logName(number), reason, {});
+    throw damaged(directory, logName(number), reason);
   }
   memtable.logBytes += valid.byteLength;
 }
 
 async function createManifest(disk: Disk, directory: string): Promise<Manifest> {
   if (!isUnbegunDirectory(disk, directory)) {
-    throw damaged(directory, MANIFEST_NAME, "it is missing", {});
+    throw damaged(directory, MANIFEST_NAME, "it is missing");
   }
   const manifest: Manifest = { next: 2, log: 1, highestCounter: 0, lastLoss: 0, tables: [] };
   const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
@@ -177,7 +177,7 @@ function readManifestOrStop(disk: Disk, directory: string): Manifest | undefined
   } catch (error) {
     if (error instanceof ConvergeError && error.code !== "corrupt_file") throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw damaged(directory, MANIFEST_NAME, reason, {});
+    throw damaged(directory, MANIFEST_NAME, reason);
   }
 }
 
@@ -190,10 +190,10 @@ function checkTables(
   const present = new Set(names);
   for (const { number, bytes } of tables) {
     const name = tableName(number);
-    if (!present.has(name)) throw damaged(directory, name, "it is missing", {});
+    if (!present.has(name)) throw damaged(directory, name, "it is missing");
     const size = disk.fileSize(`${directory}/${name}`);
     if (size !== bytes) {
-      throw damaged(directory, name, `it has ${size} bytes and had ${bytes}`, {});
+      throw damaged(directory, name, `it has ${size} bytes and had ${bytes}`);
     }
     refuseUnknownFormat(disk, `${directory}/${name}`);
   }
@@ -209,7 +209,7 @@ function damaged(
   directory: string,
   name: string,
   reason: string,
-  where: { offset?: number },
+  where: { offset?: number } = {},
 ): ConvergeError {
   const at = where.offset === undefined ? "" : ` at offset ${where.offset}`;
   return new ConvergeError(

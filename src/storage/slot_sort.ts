@@ -14,7 +14,7 @@ const COMPARED_MAX = 8;
 const PLACE_BITS = 16;
 
 /** Slots that can be sorted at once. */
-export const SORTED_SLOTS_MAX = 1 << PLACE_BITS;
+const SORTED_SLOTS_MAX = 1 << PLACE_BITS;
 
 /**
  * Sorts slots in place.

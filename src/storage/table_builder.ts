@@ -15,6 +15,8 @@ import { type Run, tableFor } from "./table_set.ts";
 const SLICE_MS = 1;
 const SLICE_LINES = 4096;
 const LINES_PER_CLOCK_CHECK = 64;
+/** Long lines take their time one by one: some tenths of a millisecond for so many bytes. */
+const BYTES_PER_CLOCK_CHECK = 256 * 1024;
 /** Size at which a run goes on in a new table: bounds what one damaged or rewritten file costs. */
 export const TABLE_BYTES = 16 * 1024 * 1024;
 
@@ -101,6 +103,7 @@ function writeSlice(
   { clock, disk, directory, keyspace, allocate, older }: BuildOptions,
 ): void {
   const startMs = clock.monotonicMs();
+  let bytesSinceCheck = 0;
   for (let lines = 1; source.key !== undefined && !isFull(open); source.next(), lines++) {
     const { key, bytes, start, end } = source;
     const facts = source.facts ?? lineFacts(bytes, start, end);
@@ -108,7 +111,11 @@ function writeSlice(
       open.writer ??= new TableWriter({ disk, directory, keyspace, number: allocate() });
       open.writer.add(key, source, facts);
     }
-    if (lines % LINES_PER_CLOCK_CHECK !== 0) continue;
+    bytesSinceCheck += end - start;
+    const isCheckDue = lines % LINES_PER_CLOCK_CHECK === 0 ||
+      bytesSinceCheck >= BYTES_PER_CLOCK_CHECK;
+    if (!isCheckDue) continue;
+    bytesSinceCheck = 0;
     if (lines === SLICE_LINES || clock.monotonicMs() - startMs >= SLICE_MS) return source.next();
   }
 }

@@ -20,8 +20,8 @@ import { FRAME_HEADER_BYTES, readHex, writeHex } from "../record/frame.ts";
 import { unknownFormat } from "./unknown_format.ts";
 
 export const LOG_FORMAT = 1;
-export const HEADER_TAG = "#log";
-export const COMMIT_TAG = "#commit";
+const HEADER_TAG = "#log";
+const COMMIT_TAG = "#commit";
 
 const LF = 10;
 const SPACE = 32;

@@ -4,7 +4,7 @@ import { logBytesOf } from "./group.ts";
 import type { ApplyResult, Mutation } from "./store.ts";
 
 /** Bounds of what may wait; more is refused. */
-export const QUEUED_CALLS_MAX = 65_536;
+const QUEUED_CALLS_MAX = 65_536;
 export const QUEUED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A call that waits for its answer. */

@@ -59,7 +59,8 @@ export async function bundlePage(): Promise<string> {
   ].join("\n");
 }
 
-async function bundleScript(entry: string): Promise<string> {
+/** A module with all that it imports as one script for browsers. */
+export async function bundleScript(entry: string): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["bundle", "--quiet", "--platform=browser", "--minify", "--format=iife", entry],
     env: { NO_COLOR: "1" },

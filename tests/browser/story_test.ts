@@ -4,7 +4,9 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import type { ClusterView } from "../../src/http/cluster_routes.ts";
 import { ClusterProcess } from "../cluster/cluster_process.ts";
+import { TestCluster } from "../cluster/harness.ts";
 import { browserTest, type Look, WatchedPage } from "./browser.ts";
 
 const DESK: Look = { width: 1280, height: 900, theme: "light" };
@@ -12,10 +14,20 @@ const badge = (name: string) => `[aria-label="${name}"] .badge`;
 const copies = "#copies tbody";
 
 /** Lets the key explorer do something and waits for its receipt and copies. */
-async function explore(page: WatchedPage, button: "put" | "get" | "delete"): Promise<void> {
+async function explore(
+  page: WatchedPage,
+  button: "put" | "get" | "delete",
+  owners = 3,
+): Promise<void> {
   await page.page.$eval("#copies", (copies) => copies.replaceChildren());
   await page.click(`#${button}`);
-  await page.until(`document.querySelectorAll("${copies} tr").length === 3`);
+  await page.until(`document.querySelectorAll("${copies} tr").length === ${owners}`);
+}
+
+/** How many times a node was started, as node1 has heard. */
+async function startsSeen(cluster: ClusterProcess, name: string): Promise<number> {
+  const view: ClusterView = await (await fetch(`${cluster.url(1)}/cluster`)).json();
+  return view.members.find((member) => member.name === name)?.starts ?? 0;
 }
 
 browserTest("page: the whole story by clicks", async (browser) => {
@@ -37,6 +49,7 @@ browserTest("page: the whole story by clicks", async (browser) => {
   assertEquals((await page.page.$$("#ring .node.owner")).length, 3);
   assertEquals((await page.text(copies)).match(/value/g)?.length, 3);
   assertEquals(await cluster.get(3, "greeting"), "hello");
+  await page.untilText("#keys", "greeting");
 
   // A node stops with a click, and the cluster goes on.
   await page.click("#stop-node2");
@@ -47,6 +60,7 @@ browserTest("page: the whole story by clicks", async (browser) => {
   assert((await page.text("#result")).startsWith("Stored"));
   await page.untilText(copies, "unreachable");
   await page.until(`document.getElementById("tile-hints").textContent === "1"`);
+  await page.untilText(`[aria-label="node2"] .note`, "1 hint waits");
 
   // It comes back and catches up.
   await page.click("#start-node2");
@@ -69,7 +83,13 @@ browserTest("page: the whole story by clicks", async (browser) => {
   await page.untilText(badge("node3"), "paused");
   await page.click("#resume-node3");
   await page.untilText(badge("node3"), "up");
+  const startsBefore = await startsSeen(cluster, "node2");
   await page.click("#restart-node2");
+  // Its badge says "up" until it stops.
+  await cluster.until(
+    "node1 hears of node2 again",
+    async () => await startsSeen(cluster, "node2") > startsBefore,
+  );
   await page.untilText(badge("node2"), "up");
 
   // Keys by prefix, page by page; a click on one opens it.
@@ -87,7 +107,8 @@ browserTest("page: the whole story by clicks", async (browser) => {
   await page.untilText("#hot", "greeting");
   await page.type("#key", "greeting");
   await explore(page, "delete");
-  assertEquals((await page.text(copies)).match(/tombstone/g)?.length, 3);
+  const deleted = await page.text(copies);
+  assertEquals(deleted.match(/tombstone/g)?.length, 3, deleted + await page.text("#receipt"));
   await page.untilText("#copies", "Tombstone confirmed by 3 of 3 owners");
 
   // The charts have drawn something.
@@ -204,3 +225,26 @@ browserTest(
     console.log(`Screenshots are in ${shots}`);
   },
 );
+
+browserTest("page: long names of nodes stay in their places", async (browser) => {
+  const name = `converge-0.converge.${"default.".repeat(2)}svc.cluster.local`;
+  await using cluster = await TestCluster.start(1, { args: ["--id", name] });
+  for (const width of [1280, 390]) {
+    const page = await WatchedPage.open(browser, cluster.nodes[0]!.url, { ...DESK, width });
+    await page.until(`document.querySelectorAll("#deletes tbody tr").length === 1`);
+    await page.type("#key", "greeting");
+    await explore(page, "put", 1);
+    const looks = await page.page.evaluate(`{
+      const right = (element) => element.getBoundingClientRect().right;
+      const labels = [...document.querySelectorAll(".node-label")];
+      ({
+        labels: labels.length,
+        tooLong: labels.filter((label) => right(label) > right(label.parentElement) + 1).length,
+        besideThePage: document.documentElement.scrollWidth - innerWidth,
+        besideTheDisc: document.querySelector("#ring .node text").getBBox().width > 76,
+      });
+    }`);
+    const wanted = { labels: 4, tooLong: 0, besideThePage: 0, besideTheDisc: false };
+    assertEquals(looks, wanted, `${width} wide`);
+  }
+});

@@ -1,5 +1,5 @@
 /** The typed client against servers that answer as nodes do, and as they do not. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { clusterControl } from "../../src/cli/cluster_control.ts";
 import { clusterEvents } from "../../src/cli/cluster_events.ts";
 import { LocalCluster } from "../../src/cli/local_cluster.ts";
@@ -78,6 +78,84 @@ Deno.test("ConvergeClient: what cannot be sent as it is is refused, and nobody i
     await client.put("k", value, { contentType: "text/plain; x=ü" });
     assertEquals(requests, 1);
   });
+});
+
+Deno.test("ConvergeClient: what is no URL of a node is told at once, and that it never will be", () => {
+  for (const url of ["nonsense", "127.0.0.1:8081", "file:///kv", ""]) {
+    const error = assertThrows(() => new ConvergeClient(url), ClientError, JSON.stringify(url));
+    assertEquals([error.passing, nextStep(error)], [false, ""]);
+  }
+});
+
+Deno.test("ConvergeClient: keys of bytes need nothing that Node lacks", async () => {
+  const keys = [Uint8Array.of(0xff, 0), Uint8Array.of(0xfe)];
+  const queries: string[] = [];
+  const page = { keys: [{ kb: "/wA=" }, { k: "a" }], nextb: "/g==" };
+  const answer = (request: Request) => {
+    queries.push(new URL(request.url).search);
+    return Response.json(page);
+  };
+  using _lacking = withoutBase64();
+  await withServer(answer, async (client) => {
+    assertEquals(await client.list({ prefix: keys[0]!, after: keys[1]! }), {
+      keys: [keys[0]!, "a"],
+      next: keys[1],
+    });
+  });
+  assertEquals(queries, ["?prefixb=%2FwA%3D&afterb=%2Fg%3D%3D"]);
+});
+
+/** A runtime such as Node 24: without base64 on arrays of bytes. */
+function withoutBase64(): Disposable {
+  const { fromBase64 } = Uint8Array;
+  const { toBase64 } = Uint8Array.prototype;
+  Object.assign(Uint8Array, { fromBase64: undefined });
+  Object.assign(Uint8Array.prototype, { toBase64: undefined });
+  return {
+    [Symbol.dispose]() {
+      Object.assign(Uint8Array, { fromBase64 });
+      Object.assign(Uint8Array.prototype, { toBase64 });
+    },
+  };
+}
+
+Deno.test("ConvergeClient: a signal gives up what is under way, for good, and what would come", async () => {
+  const asked = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<Response>();
+  const hold = () => {
+    asked.resolve();
+    return released.promise;
+  };
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, hold);
+  const abort = new AbortController();
+  const { signal } = abort;
+  const client = new ConvergeClient(`http://127.0.0.1:${server.addr.port}`, {
+    signal,
+    timeoutMs: 2_000,
+  });
+  try {
+    const underWay = assertRejects(() => client.get("a"), ClientError, "given up");
+    await asked.promise;
+    abort.abort(new Error("the user went away"));
+    for (const error of [await underWay, await assertRejects(() => client.get("."), ClientError)]) {
+      assertEquals([error.passing, (error.cause as Error).message], [false, "the user went away"]);
+    }
+  } finally {
+    released.resolve(new Response());
+  }
+});
+
+Deno.test("ConvergeClient.put(): type, quorum and time to live go along", async () => {
+  let asked = "";
+  const answer = ({ url, headers }: Request) => {
+    asked = new URL(url).search + " " + headers.get("content-type");
+    return new Response(null, { status: 204, headers: { etag: '"7-node1.a"' } });
+  };
+  await withServer(answer, async (client) => {
+    const options = { contentType: "text/css", w: 1, ttlSeconds: 60 };
+    assertEquals(await client.put("k", new Uint8Array(), options), "7-node1.a");
+  });
+  assertEquals(asked, "?w=1&ttl=60 text/css");
 });
 
 Deno.test("clusterControl(): what it does not know is answered with where the nodes are", async () => {

@@ -2,7 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import type { ClusterEvent } from "../../src/http/cluster_watch.ts";
 import type { CopiesView } from "../../src/http/copies_routes.ts";
 import type { RingView } from "../../src/http/events_routes.ts";
+import { HashRing } from "../../src/ring/hash_ring.ts";
+import { formatToken } from "../../src/ring/token.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { problemOf } from "../support/problems.ts";
 
 const decoder = new TextDecoder();
 
@@ -52,6 +55,77 @@ Deno.test("GET /events: a node that stops ends the streams of its pages", async 
     cluster.node(1).process!.drain();
     assertEquals((await reader.read()).done, true);
     assertEquals((await cluster.call(1, "GET", "/events")).status, 503);
+    await cluster.wait(3_000); // nobody is told any more
+  });
+});
+
+/** Tells of each time that a node is asked for its sample; `answer` may answer for it. */
+function onSample(cluster: InProcessCluster, i: number, answer: () => Response | undefined): void {
+  const { origin, life, process } = cluster.node(i);
+  cluster.world.network.listen(origin, life!, (request) => {
+    const own = request.url.endsWith("/internal/sample") ? answer() : undefined;
+    return own ?? process!.app.fetch(request);
+  });
+}
+
+async function readerOf(cluster: InProcessCluster, i: number) {
+  return (await cluster.call(i, "GET", "/events")).body!.getReader();
+}
+
+Deno.test("GET /events: however many pages watch, each node is asked once a second, and not for nobody", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    let asked = 0;
+    onSample(cluster, 2, () => void asked++);
+    const readers = await Promise.all([1, 1, 1].map((i) => readerOf(cluster, i)));
+    for (const reader of readers) await nextEvent(reader);
+    readers.push(await readerOf(cluster, 1));
+    await cluster.wait(5_000);
+    assert(asked >= 5 && asked <= 7, `${asked} times in five seconds`);
+    for (const reader of readers) await reader.cancel();
+    await cluster.wait(2_000);
+    asked = 0;
+    await cluster.wait(10_000);
+    assertEquals(asked, 0);
+    await nextEvent(await readerOf(cluster, 1));
+    assertEquals(asked, 1);
+  });
+});
+
+Deno.test("GET /events: pages have a bound, and one that is closed makes room", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    const readers = [];
+    for (let i = 0; i < 256; i++) readers.push(await readerOf(cluster, 1));
+    await problemOf(await cluster.call(1, "GET", "/events"), 503, "overloaded");
+    await readers.pop()!.cancel();
+    readers.push(await readerOf(cluster, 1));
+    for (const reader of readers) await reader.cancel();
+  });
+});
+
+Deno.test("GET /events: a page that reads slowly misses events, and none waits for it", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    const reader = await readerOf(cluster, 1);
+    await cluster.wait(20_000);
+    const { atMs: nowMs } = await nextEvent(await readerOf(cluster, 1));
+    let kept = 0;
+    while ((await nextEvent(reader)).atMs < nowMs) kept++;
+    assert(kept >= 2 && kept <= 6, `${kept} events were kept`);
+    await reader.cancel();
+  });
+});
+
+Deno.test("GET /events: a node that hangs holds no event back for long, and what is no sample is none", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    const reader = await readerOf(cluster, 1);
+    const first = await nextEvent(reader);
+    onSample(cluster, 2, () => Response.json({ status: 404 }, { status: 404 }));
+    cluster.pause(3);
+    const second = await nextEvent(reader);
+    assertEquals(second.members.map(({ sample }) => sample === null), [false, true, true]);
+    assert(second.atMs - first.atMs < 2_500, `${second.atMs - first.atMs} ms`);
+    const third = await nextEvent(reader);
+    assert(third.atMs - second.atMs < 2_500, `${third.atMs - second.atMs} ms`);
+    await reader.cancel();
   });
 });
 
@@ -61,11 +135,13 @@ Deno.test("GET /cluster/ring: every arc with its first owner", async () => {
     assertEquals(ring.nodes, ["node1", "node2", "node3"]);
     assertEquals(ring.tokens.length, 15);
     assertEquals(ring.tokens, [...ring.tokens].sort());
-    assertEquals([0, 1, 2].map((i) => ring.owners.filter((owner) => owner === i).length), [
-      5,
-      5,
-      5,
-    ]);
+    const { arcs } = new HashRing(ring.nodes, { tokensPerNode: 5, owners: 3 });
+    assertEquals(
+      ring.owners.map((owner, i) => [ring.tokens[i], ring.nodes[owner]]),
+      arcs.map(({ end, owners }) => [formatToken(end), owners[0]]),
+    );
+    const refused = await cluster.call(1, "POST", "/cluster/ring");
+    assertEquals([refused.status, refused.headers.get("allow")], [405, "GET, HEAD"]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { record } from "../support/records.ts";
 
 async function metrics(cluster: InProcessCluster, node: number): Promise<Map<string, number>> {
   const text = await (await cluster.call(node, "GET", "/metrics")).text();
@@ -34,6 +35,17 @@ Deno.test("GET /metrics: requests by route and outcome, quorums, repairs and mem
     assertEquals(values.get('converge_member_up{member="node3"}'), 1);
     assertEquals(values.get("converge_ready"), 1);
     assertEquals(values.get('converge_hints_waiting{peer="node3"}'), 0, "there to be drawn");
+  });
+});
+
+Deno.test("GET /metrics: copies that a read had to repair are counted", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "k", "old");
+    assertEquals(await cluster.get(1, "k"), "old");
+    assertEquals((await metrics(cluster, 1)).get("converge_read_repairs_total"), 0);
+    await cluster.plant(1, record("k", 500, { nodeID: "x.1", value: "new" }));
+    assertEquals(await cluster.get(1, "k"), "new");
+    assertEquals((await metrics(cluster, 1)).get("converge_read_repairs_total"), 1);
   });
 });
 

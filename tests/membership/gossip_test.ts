@@ -320,6 +320,48 @@ Deno.test("Gossip: while a cluster forms, each waits for the seeds of the others
   assertEquals(other.unresolvedSeeds, []);
 });
 
+Deno.test("Gossip.namedBothWays: new nodes that have each other among their seeds", () => {
+  const alias = "http://other-name-of-b:80";
+  const a = gossipOf(member("a", { status: "joining" }), { seeds: [alias, originOf("c")] });
+  const b = gossipOf(member("b", { status: "joining" }), { seeds: [originOf("a")] });
+  const c = gossipOf(member("c", { status: "joining" }), { seeds: [originOf("b")] });
+  a.receive(b.message(), 0, alias);
+  a.receive(c.message(), 0);
+  assertEquals(a.namedBothWays, 0, "b has not heard yet who is under its seed");
+  b.receive(a.message(), 0);
+  a.receive(parseGossipMessage(JSON.parse(JSON.stringify(b.message()))), 0);
+  c.receive(a.message(), 0);
+  a.receive(c.message(), 0);
+  assertEquals([a, b, c].map((gossip) => gossip.namedBothWays), [1, 1, 0]);
+});
+
+Deno.test("Gossip.settled: whoever was normal once is told of, though it is not any more", () => {
+  const knows = gossipOf(member("a"), { known: [member("b")] });
+  const lost = member("b", { nodeID: "b.2", incarnation: 2, status: "joining" });
+  knows.receive({ from: "b", members: [lost] }, 0);
+  const told = gossipOf(member("c", { status: "joining" }));
+  told.receive({ from: "b", members: [lost] }, 0);
+  assertEquals([...told.settled], []);
+  told.receive(parseGossipMessage(JSON.parse(JSON.stringify(knows.message()))), 0);
+  assertEquals([...told.settled].sort(), ["a", "b"]);
+  const unknown = { from: "a", members: [member("a")], settled: ["x"] };
+  told.receive(unknown, 0);
+  assertEquals([...told.settled].sort(), ["a", "b"], "nobody knows that one");
+});
+
+Deno.test("parseGossipMessage: names are texts, and not many", () => {
+  const words = { from: "a", members: [] };
+  for (const named of ["b", [1], Array(65).fill("b")]) {
+    assertThrows(() => parseGossipMessage({ ...words, named }), ConvergeError, "`named` is wrong");
+  }
+  for (const settled of ["b", [1], Array(MEMBERS_MAX + 1).fill("b")]) {
+    const parse = () => parseGossipMessage({ ...words, settled });
+    assertThrows(parse, ConvergeError, "`settled` is wrong");
+  }
+  const { named, settled } = parseGossipMessage({ ...words, named: ["b"], settled: ["c"] });
+  assertEquals([named, settled], [["b"], ["c"]]);
+});
+
 Deno.test("parseGossipMessage: seeds are origins, and not many", () => {
   const words = { from: "a", members: [] };
   for (const seeds of ["http://a:1", ["nonsense"], [1], Array(65).fill("http://a:1")]) {

@@ -17,6 +17,11 @@ Deno.test("parseMember: gives back what was sent, and nothing more", () => {
   assertEquals(parseMember({ ...JSON.parse(JSON.stringify(sent)), more: 1 }), sent);
 });
 
+Deno.test("parseMember: an earlier version says nothing of its starts", () => {
+  const { starts: _, ...sent } = member("a");
+  assertEquals(parseMember(sent), { ...sent, starts: 0 });
+});
+
 Deno.test("parseMember: refuses what no node says of itself", () => {
   const good = { ...member("a") };
   const bad: unknown[] = [
@@ -30,6 +35,9 @@ Deno.test("parseMember: refuses what no node says of itself", () => {
     { ...good, name: "", nodeID: ".1" },
     { ...good, nodeID: "a" },
     { ...good, nodeID: "a b" },
+    { ...good, starts: -1 },
+    { ...good, starts: "1" },
+    { ...good, starts: 2 ** 52 + 1 },
     { ...good, incarnation: -1 },
     { ...good, incarnation: 1.5 },
     { ...good, incarnation: 2 ** 52 + 1 },

@@ -5,7 +5,6 @@ import {
   COUNTER_MAX,
   formatVersion,
   isCounter,
-  isNewer,
   isNodeID,
   parseVersion,
 } from "../../src/record/version.ts";
@@ -33,12 +32,6 @@ Deno.test("compareVersions: the counter decides, then the node ID by bytes", () 
   assert(compareVersions(version(1, "B.1"), version(1, "a.1")) < 0);
   assertEquals(compareVersions(version(3), version(3)), 0);
   assert(compareVersions(version(COUNTER_MAX), version(COUNTER_MAX - 1)) > 0);
-});
-
-Deno.test("isNewer: strictly; anything is newer than nothing", () => {
-  assert(isNewer(version(1), undefined));
-  assert(isNewer(version(2), version(1)));
-  assert(!isNewer(version(1), version(1)));
 });
 
 Deno.test("parseVersion: reads what formatVersion wrote, dashes in the name included", () => {

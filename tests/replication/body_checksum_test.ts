@@ -22,8 +22,12 @@ Deno.test("checkBody: takes what was sent, and what has no checksum; refuses any
 });
 
 Deno.test("requestChecksum: only for bodies that are more than records", () => {
-  assertEquals(requestChecksum("/internal/read", bytes), bodyChecksum(bytes));
-  assertEquals(requestChecksum("/internal/kv", bytes), {});
+  for (const path of ["read", "gossip", "tree", "range", "list"]) {
+    assertEquals(requestChecksum(`/internal/${path}`, bytes), bodyChecksum(bytes), path);
+  }
+  for (const path of ["kv", "collect"]) {
+    assertEquals(requestChecksum(`/internal/${path}`, bytes), {}, path);
+  }
   assertEquals(requestChecksum("/internal/read", undefined), {});
 });
 

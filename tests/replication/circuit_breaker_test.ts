@@ -56,11 +56,14 @@ Deno.test("CircuitBreaker: jitter spreads the probes", () => {
 Deno.test("CircuitBreaker: a failure of a request older than one that was answered changes nothing", () => {
   const open = breaker();
   open.succeeded(100);
-  open.failed(800, 50);
+  open.succeeded(70); // came late
+  open.failed(800, 80);
   assert(open.allows(800));
   open.failed(900, 150);
   assert(!open.allows(900));
   open.succeeded(); // the peer spoke: that says nothing about requests
+  open.failed(1_000, 80);
+  assert(open.allows(1_000));
   open.failed(1_000, 120);
   assert(!open.allows(1_000));
 });

@@ -60,12 +60,29 @@ Deno.test("requests under way have a bound: beyond it 503 with Retry-After, and 
     const overloaded = answers.filter((answer) => answer.headers.has("retry-after"));
     assertEquals(overloaded.length, 6);
     for (const answer of overloaded) await problemOf(answer, 503, "overloaded");
+    for (const method of ["GET", "DELETE"]) {
+      for (let i = 0; i < 6; i++) {
+        await problemOf(await cluster.call(1, method, "/kv/k"), 503, "quorum-unreachable");
+      }
+    }
     cluster.heal();
     await cluster.until("the links are tried again", async () => {
       const answer = await cluster.call(1, "PUT", "/kv/k", { body: "v" });
       await answer.body?.cancel();
       return answer.status === 204;
     });
+    assertEquals((await cluster.view(1)).requests.inFlight, 0);
+  }));
+
+Deno.test("reads under way have the same bound", () =>
+  InProcessCluster.run({ config: { inFlightMax: 4 } }, async (cluster) => {
+    await cluster.get(1, "k");
+    for (const i of [2, 3]) cluster.slow(i, 300);
+    const reads = Array.from({ length: 10 }, (_, i) => cluster.call(1, "GET", `/kv/k${i}`));
+    await cluster.wait(100);
+    assertEquals((await cluster.view(1)).requests.inFlight, 4);
+    const statuses = (await Promise.all(reads)).map(({ status }) => status);
+    assertEquals(statuses.toSorted(), [404, 404, 404, 404, ...Array(6).fill(503)]);
     assertEquals((await cluster.view(1)).requests.inFlight, 0);
   }));
 

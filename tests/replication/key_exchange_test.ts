@@ -5,6 +5,7 @@ import {
   difference,
   type ExchangeRequest,
   KeyExchange,
+  type KeyExchangeOptions,
   THROUGH_HEADER,
 } from "../../src/replication/key_exchange.ts";
 import {
@@ -16,6 +17,7 @@ import type { PeerLink } from "../../src/replication/peer_link.ts";
 import { decodeRangeRequest } from "../../src/replication/key_range.ts";
 import type { Replica } from "../../src/replication/replica.ts";
 import type { StoredRecord } from "../../src/record/record.ts";
+import type { Clock } from "../../src/platform/clock.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { compareVersions, type Version } from "../../src/record/version.ts";
@@ -25,6 +27,42 @@ import { record } from "../support/records.ts";
 import { topologyOf } from "../support/topologies.ts";
 
 type Entry = Version & { key: string };
+
+/** What one test has that is not as in most: a store with nothing in it, and nobody who waits. */
+interface Setup extends Partial<Omit<KeyExchangeOptions, "replica">> {
+  clock: Clock;
+  replica?: object;
+  request?: Partial<ExchangeRequest>;
+}
+
+/** Runs an exchange of node1 with node2, whose link answers what the exchange asks of it. */
+async function exchangeWith(link: object, { replica, request, ...options }: Setup): Promise<void> {
+  const exchange = new KeyExchange({
+    store: new MemoryStore(),
+    replica: { horizon: 0, ...replica } as unknown as Replica,
+    selfName: "node1",
+    linkTo: () => undefined,
+    vouches: () => true,
+    isBusy: () => false,
+    ...options,
+  });
+  await exchange.run({
+    peerName: "node2",
+    link: link as PeerLink,
+    topology: topologyOf(2),
+    leaves: undefined,
+    after: undefined,
+    values: false,
+    onPage: () => true,
+    ...request,
+  });
+}
+
+async function storeOf(records: readonly StoredRecord[]): Promise<MemoryStore> {
+  const store = new MemoryStore();
+  await store.apply(records.map((record) => ({ keyspace: DATA, record })));
+  return store;
+}
 
 const side: fc.Arbitrary<Entry[]> = fc
   .uniqueArray(fc.tuple(key, version), { selector: ([k]) => k, maxLength: 12 })
@@ -66,22 +104,10 @@ Deno.test("KeyExchange: rests as long as it works where clients wait, and hardly
         return { status: 200, headers, body: new Uint8Array() };
       };
       const startMs = clock.monotonicMs();
-      await new KeyExchange({
-        store: new MemoryStore(),
-        replica: { horizon: 0 } as Replica,
+      await exchangeWith({ request }, {
         clock,
-        selfName: "node1",
-        linkTo: () => undefined,
-        vouches: () => true,
         isBusy: () => busyHere,
-      }).run({
-        peerName: "node2",
-        link: { request } as unknown as PeerLink,
-        topology: topologyOf(2),
-        leaves: undefined,
-        after: undefined,
-        values: true,
-        onPage: () => true,
+        request: { values: true },
       });
       return clock.monotonicMs() - startMs - PAGES * PAGE_MS;
     };
@@ -95,10 +121,6 @@ Deno.test("KeyExchange: rests as long as it works where clients wait, and hardly
 
 Deno.test("KeyExchange: an owner that has no room to answer is asked again before anything is given up", async () => {
   await inWorld(async ({ clock }) => {
-    const store = new MemoryStore();
-    const kept = record("kept", 1);
-    const leftover = record("leftover", 2);
-    await store.apply([kept, leftover].map((record) => ({ keyspace: DATA, record })));
     const collected: string[] = [];
     const answers: ReadReply[][] = [["again", "again"], ["same", "again"], ["absent"]];
     const answered = (body: Uint8Array) => ({ status: 200, headers: new Headers(), body });
@@ -109,26 +131,16 @@ Deno.test("KeyExchange: an owner that has no room to answer is asked again befor
       request: () => answered(new Uint8Array()),
       writeCopies: (records: unknown[]) => records.map(() => ({ horizon: 9 })),
     };
-    await new KeyExchange({
-      store,
+    await exchangeWith(peer, {
+      clock,
+      store: await storeOf([record("kept", 1), record("leftover", 2)]),
       replica: {
         horizon: 9,
         collect: (records: Entry[]) => void collected.push(...records.map(({ key }) => key)),
-      } as unknown as Replica,
-      clock,
-      selfName: "node1",
+      },
       linkTo: () => third as unknown as PeerLink,
       vouches: () => false,
-      isBusy: () => false,
-    }).run({
-      peerName: "node2",
-      link: peer as unknown as PeerLink,
-      topology: topologyOf(3),
-      leaves: undefined,
-      after: undefined,
-      values: true,
-      leftovers: true,
-      onPage: () => true,
+      request: { topology: topologyOf(3), values: true, leftovers: true },
     });
     assertEquals([collected, answers], [["leftover"], []]);
   });
@@ -143,8 +155,6 @@ async function pushedToEmptyPeer(
   const pushed: string[] = [];
   const throughs: (string | undefined)[] = [];
   await inWorld(async ({ clock }) => {
-    const store = new MemoryStore();
-    await store.apply(records.map((record) => ({ keyspace: DATA, record })));
     const peer = {
       request: (_method: string, _path: string, { body }: { body: Uint8Array<ArrayBuffer> }) => {
         const { after = "" } = decodeRangeRequest(new TextDecoder().decode(body));
@@ -157,23 +167,10 @@ async function pushedToEmptyPeer(
         return batch.map(() => "stored");
       },
     };
-    await new KeyExchange({
-      store,
-      replica: { horizon: 0 } as Replica,
+    await exchangeWith(peer, {
       clock,
-      selfName: "node1",
-      linkTo: () => undefined,
-      vouches: () => true,
-      isBusy: () => false,
-    }).run({
-      peerName: "node2",
-      link: peer as unknown as PeerLink,
-      topology: topologyOf(2),
-      leaves: undefined,
-      after: undefined,
-      values: false,
-      onPage: (end) => throughs.push(end) > 0,
-      ...request,
+      store: await storeOf(records),
+      request: { onPage: (end) => throughs.push(end) > 0, ...request },
     });
   });
   return { pushed, throughs };
@@ -212,8 +209,6 @@ async function pulledFromPeer(
 ): Promise<string[]> {
   const pulled: string[] = [];
   await inWorld(async ({ clock }) => {
-    const store = new MemoryStore();
-    await store.apply(own.map((record) => ({ keyspace: DATA, record })));
     const range = peer.listed.map((record) =>
       encodeReadQuestion({ key: record.key, have: record })
     );
@@ -229,29 +224,12 @@ async function pulledFromPeer(
       writeCopies: (batch: StoredRecord[]) => batch.map(() => "stored"),
     };
     const replica = {
-      horizon: 0,
       apply: (records: StoredRecord[]) => {
         pulled.push(...records.map(({ key, counter }) => `${key}@${counter}`));
         return records.map(() => "stored");
       },
     };
-    await new KeyExchange({
-      store,
-      replica: replica as unknown as Replica,
-      clock,
-      selfName: "node1",
-      linkTo: () => undefined,
-      vouches: () => true,
-      isBusy: () => false,
-    }).run({
-      peerName: "node2",
-      link: link as unknown as PeerLink,
-      topology: topologyOf(2),
-      leaves: undefined,
-      after: undefined,
-      values: false,
-      onPage: () => true,
-    });
+    await exchangeWith(link, { clock, store: await storeOf(own), replica });
   });
   return pulled;
 }

@@ -272,12 +272,32 @@ Deno.test("W - 1 disks lost while the others are away: no cluster is formed with
     await cluster.wait(10_000);
     for (const i of [1, 2]) {
       const statuses = (await cluster.view(i)).members.map(({ status }) => status);
-      assertEquals(statuses, ["refilling", "refilling"], `node${i}`);
+      assertEquals(statuses, ["joining", "joining"], `node${i}`);
     }
     await cluster.start(3);
     await cluster.ready();
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
   }));
+
+Deno.test("a node that lost its disk while the other one of two is away forms no cluster with a new one", () =>
+  InProcessCluster.run(
+    { start: [1, 2], seedsOf: (i) => [[2], [1], [1]][i - 1]! },
+    async (cluster) => {
+      await cluster.ready();
+      await cluster.put(1, "k", "v");
+      for (const i of [1, 2]) cluster.kill(i);
+      cluster.wipe(1);
+      for (const i of [1, 3]) await cluster.start(i);
+      await cluster.wait(10_000);
+      for (const i of [1, 3]) {
+        const { status } = await cluster.call(i, "PUT", "/kv/k", { body: "w" });
+        assertEquals(status, 503, `node${i}`);
+      }
+      await cluster.start(2);
+      await cluster.ready();
+      for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
+    },
+  ));
 
 Deno.test("a first node that is started empty without --peers is told of the cluster that it was of", () =>
   InProcessCluster.run({ seedsOf: (i) => i === 1 ? [] : [1] }, async (cluster) => {

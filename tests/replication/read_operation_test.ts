@@ -74,6 +74,20 @@ Deno.test("where one owner does not take a repair another is asked at once, as w
     assertEquals(await cluster.copy(2, keys[0]!), undefined);
   }));
 
+Deno.test("another owner is asked once a read is late beside those of late", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    cluster.slow(3, 2); // node2 is the one to ask
+    const readMs = async () => {
+      const startMs = cluster.world.time.nowMs;
+      await cluster.get(1, "k");
+      return cluster.world.time.nowMs - startMs;
+    };
+    for (let i = 0; i < 40; i++) await Promise.all(Array.from({ length: 50 }, readMs));
+    cluster.slow(2, 400);
+    const tookMs = await readMs();
+    assert(tookMs >= 10 && tookMs < 60, `${tookMs} ms; it was asked after the upper bound`);
+  }));
+
 Deno.test("a read's deadline counts from its start, also where it is shorter than the wait for late answers", () =>
   InProcessCluster.run({ config: { requestTimeoutMs: 60 } }, async (cluster) => {
     for (const i of [2, 3]) cluster.slow(i, 10_000);

@@ -38,6 +38,7 @@ Deno.test("HashRing: each key has N distinct owners, vnodes not counted as nodes
 Deno.test("HashRing: fewer nodes than N own everything, an empty ring nothing", () => {
   for (const { owners } of ringOf(2).arcs) assertEquals([...owners].sort(), ["node1", "node2"]);
   assert(Math.abs(ringOf(1).ownership().get("node1")! - 1) < 1e-9);
+  assertEquals(ringOf(1, { tokensPerNode: 1, owners: 3 }).ownership().get("node1"), 1);
   assertEquals(ringOf(0).arcOf(0n), undefined);
   assertEquals(ringOf(0).ownership(), new Map());
 });
@@ -45,7 +46,7 @@ Deno.test("HashRing: fewer nodes than N own everything, an empty ring nothing", 
 Deno.test("HashRing: depends on the set of names only", () => {
   const a = new HashRing(["x", "y", "z"], OPTIONS);
   const b = new HashRing(["z", "x", "y", "x"], OPTIONS);
-  assertEquals(a.arcs, b.arcs);
+  assertEquals([a.names, a.arcs], [b.names, b.arcs]);
 });
 
 Deno.test("HashRing.arcOf: the first token at or after, wrapping around", () => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import xxhash from "xxhash-wasm";
 import { keyFromBytes, keyFromText } from "../../src/record/key.ts";
 import { formatToken, TOKEN_END, tokenOf, tokensOfNode } from "../../src/ring/token.ts";
 
@@ -16,6 +17,14 @@ Deno.test("tokenOf: xxHash64 of the key's bytes, pinned: ownership follows from 
 Deno.test("tokenOf: text and bytes of one key have one token", () => {
   const bytes = new TextEncoder().encode("é😀");
   assertEquals(tokenOf(keyFromText("é😀")), tokenOf(keyFromBytes(bytes)));
+});
+
+Deno.test("tokenOf: of a key's own bytes, whatever single byte it is", async () => {
+  const { h64Raw } = await xxhash();
+  for (let byte = 0; byte < 256; byte++) {
+    const bytes = Uint8Array.of(byte);
+    assertEquals(tokenOf(keyFromBytes(bytes)), h64Raw(bytes), `${byte}`);
+  }
 });
 
 Deno.test("tokensOfNode: hashes of name and number, pinned, distinct, more of them a prefix", () => {

@@ -85,7 +85,7 @@ Deno.test("LsmStore.scan(): reads ahead by bytes too, where values are long", as
     return file;
   };
   const store = await subject.open({ disk, memtableBytes: 1 << 24 });
-  for (const [count, bytes] of [[200, 20], [200, 30_000], [2, 600_000]] as const) {
+  for (const [count, bytes] of [[200, 20], [200, 30_000], [6, 600_000]] as const) {
     const puts = Array.from(
       { length: count },
       (_, i) => put(`${bytes}/${i}`, 1, { value: "x".repeat(bytes) }),

@@ -37,6 +37,9 @@ Deno.test("pickCompaction(): nothing to merge", () => {
 Deno.test("pickCompaction(): neighbours of similar size, the newest first", () => {
   assertEquals(pickCompaction([1, 1, 1, 1, 90], AT_REST), { from: 0, to: 4 });
   assertEquals(pickCompaction([1, 9, 9, 9, 9, 900], AT_REST), { from: 1, to: 5 });
+  assertEquals(pickCompaction([1, 9, 9, 9, 9], AT_REST), { from: 1, to: 5 });
+  assertEquals(pickCompaction([4, 6, 15, 37, 900], AT_REST), { from: 0, to: 4 });
+  assertEquals(pickCompaction([4, 7, 16, 40, 900], AT_REST), undefined);
   assertEquals(pickCompaction([1, 1, 1, 1, 90], UNDER_LOAD), undefined);
   assertEquals(pickCompaction([1, 1, 1, 1, 1, 1, 90], UNDER_LOAD), { from: 0, to: 6 });
 });
@@ -48,6 +51,7 @@ Deno.test("pickCompaction(): everything, once the newer runs are too large a sha
   assertEquals(pickCompaction([10, 90, 100], UNDER_LOAD), undefined);
   assertEquals(compactionDebt([40, 100]), 0);
   assertEquals(compactionDebt([41, 100]), 141);
+  assertEquals(compactionDebt([1, 9, 9, 9, 9, 900]), 36);
 });
 
 Deno.test("smallestPart(): two neighbours of the choice, and of nothing else", () => {

@@ -1,5 +1,11 @@
 import { crc32 } from "node:zlib";
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { DenoDisk } from "../../src/platform/deno/deno_disk.ts";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
@@ -60,6 +66,31 @@ Deno.test("runDoctor: a good directory is good", async () => {
   assertEquals(JSON.parse((await doctor(subject, { json: true })).text).findings, []);
 });
 
+Deno.test("runDoctor: tables of deletions and erases are good, also those of a log that a start found", async () => {
+  for (const isKilled of [false, true]) {
+    const subject = new VirtualStore();
+    let store = await subject.open();
+    await store.apply(KEYS.map((key) => put(key, 1)));
+    await store.flush();
+    await store.apply([put("key00", 2, { tombstone: true }), put("key01", 2, { tombstone: true })]);
+    await store.apply([{ ...put("key02", 3), erase: true }, { ...put("key00", 3), erase: true }]);
+    if (isKilled) {
+      subject.device.crash({ power: false });
+      store = await subject.open();
+    }
+    await store.flush();
+    for (const step of [() => Promise.resolve(), () => store.settled()]) {
+      await step();
+      subject.device.crash({ power: false });
+      const { code, text } = await doctor(subject);
+      assertEquals(code, 0, text);
+      store = await subject.open();
+      assertEquals(scanAll(store).map(({ key }) => key), ["key01", ...KEYS.slice(3)]);
+    }
+    await store.close();
+  }
+});
+
 Deno.test("runDoctor: every flipped byte is found, --salvage makes it open again", async () => {
   const first = await prepared();
   for (const ending of [".sst", ".log", "manifest.jsonl"]) {
@@ -99,6 +130,18 @@ Deno.test("runDoctor: a lost manifest is rebuilt, the newest versions win", asyn
   const store = await subject.open();
   const counters = scanAll(store).map(({ counter }) => counter);
   assertEquals(counters, [2, 2, 2, 2, 1, 1, 1, 1, 3, 3, 3, 3]);
+  await store.close();
+});
+
+Deno.test("runDoctor: manifest and logs lost, the tables are kept, and no file is missed that nobody can name", async () => {
+  const subject = await prepared();
+  const disk = subject.device.mount();
+  for (const path of [...subject.paths(".log"), `${DIRECTORY}/manifest.jsonl`]) disk.remove(path);
+  const { findings } = JSON.parse((await doctor(subject, { json: true })).text);
+  assertEquals(findings.map(({ file }: { file: string }) => file), ["manifest.jsonl"]);
+  assertEquals((await doctor(subject, { salvage: true })).code, 0);
+  const store = await subject.open();
+  assertEquals(scanAll(store).map(({ key }) => key), KEYS.slice(0, 8));
   await store.close();
 });
 
@@ -319,6 +362,14 @@ Deno.test("runDoctor: a log that was cut before the end of its header is damage"
     const subject = await prepared();
     subject.device.mount().truncate(subject.paths(".log")[0]!, bytes);
     assertEquals(await salvaged(subject, `cut to ${bytes}`), IN_TABLES);
+  }
+});
+
+Deno.test("runDoctor: a table that was cut, to however few bytes, is damage", async () => {
+  for (const bytes of [0, 1, 50, 400]) {
+    const subject = await prepared();
+    subject.device.mount().truncate(subject.paths(".sst").at(-1)!, bytes);
+    assertStringIncludes(await salvaged(subject, `cut to ${bytes}`), IN_LOG);
   }
 });
 

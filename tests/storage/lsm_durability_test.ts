@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock, TimerID } from "../../src/platform/clock.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
+import { withoutRoom } from "../../src/storage/wal_reader.ts";
 import { put, scanAll } from "./store_conformance.ts";
 import { VirtualStore } from "./virtual_store.ts";
 
@@ -218,10 +219,12 @@ Deno.test("LsmStore: a log that was closed without a group, or not closed, is co
   }
 });
 
-Deno.test("LsmStore: a header that rots under an acknowledged group stops the start, be it of a second segment", async () => {
+/** A directory with two segments, of which the first holds "a" and then "c", the second "b". */
+async function withTwoSegments(): Promise<{ subject: VirtualStore; segments: [string, string] }> {
   const subject = new VirtualStore();
   const store = await subject.open();
   await store.apply([put("a", 1)]);
+  await store.apply([put("c", 1)]);
   // The log is rotated; what was frozen finds no room for its table.
   const [log] = subject.device.files().filter(({ path }) => path.endsWith(".log"));
   subject.device.faults.capacityBytes = log!.sizeBytes + 600;
@@ -233,7 +236,38 @@ Deno.test("LsmStore: a header that rots under an acknowledged group stops the st
   assertEquals(again.statistics().tableCount, 0);
   await again.apply([put("b", 2)]);
   subject.device.crash({ power: false });
+  return { subject, segments: [first, second] };
+}
+
+Deno.test("LsmStore: a segment that lost its last groups after another was begun stops the start", async () => {
+  const { subject, segments: [first] } = await withTwoSegments();
+  const disk = subject.device.mount();
+  const whole = withoutRoom(disk.openRead(first).readAt(0, subject.size(first)));
+  const afterHeader = whole.indexOf(10) + 1;
+  for (let bytes = whole.byteLength - 1; bytes >= afterHeader; bytes -= 20) {
+    disk.truncate(first, bytes);
+    const error = await assertRejects(() => subject.open(), ConvergeError, "bytes and had");
+    assertEquals([error.code, error.details.file], ["corrupt_file", first]);
+  }
+});
+
+Deno.test("LsmStore: a header that rots under an acknowledged group stops the start, be it of a second segment", async () => {
+  const { subject, segments: [, second] } = await withTwoSegments();
   subject.device.flipBit(second, 12);
   const error = await assertRejects(() => subject.open(), ConvergeError);
   assert(isConvergeError(error, "corrupt_file"), error.message);
+});
+
+Deno.test("LsmStore.statistics(): the log is about as long after a start as it was before", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await store.apply([put("a", 1), put("b", 1)]);
+  const { logBytes } = store.statistics();
+  subject.device.crash({ power: false });
+  const again = await subject.open();
+  const { logBytes: afterBytes } = again.statistics();
+  assert(afterBytes >= logBytes && afterBytes < 1.5 * logBytes, `${afterBytes}, not ${logBytes}`);
+  await again.flush();
+  assert(again.statistics().logBytes < logBytes);
+  await again.close();
 });

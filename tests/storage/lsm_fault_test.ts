@@ -1,7 +1,14 @@
 /** Faults of the disk: failing syncs, no space, rot, two processes, torn and damaged logs. */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
+import { ProcessLife } from "../../src/simulation/process_life.ts";
 import { DAMAGED_NAME, MANIFEST_NAME, tableName } from "../../src/storage/file_names.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { readManifest } from "../../src/storage/manifest.ts";
@@ -326,6 +333,27 @@ Deno.test("LsmStore: what was kept of a damaged table stays, though the disk is 
   await again.close();
 });
 
+Deno.test("LsmStore: a repair leaves no table behind where who is told of it finds the disk full, however often", async () => {
+  const subject = new VirtualStore();
+  let told = 0;
+  const store = await subject.open({
+    onDamage: () => {
+      if (++told <= 8) throw new ConvergeError("disk_full", "no space");
+    },
+  });
+  await applyAll(store, 3, "x".repeat(550)); // two blocks
+  await store.flush();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 10);
+  assertThrows(() => store.get(DATA, "a"), ConvergeError, "checksum");
+  await store.settled();
+  assertEquals(told, 9);
+  const kept = scanAll(store).map(({ key }) => key);
+  assert(kept.length > 0 && kept.length < KEYS.length, `${kept.length} were kept`);
+  const tables = subject.paths(".sst").filter((path) => !path.includes(DAMAGED_NAME));
+  assertEquals(tables.length, store.statistics().tableCount);
+  await store.close();
+});
+
 Deno.test("Snapshot.close(): ends though the damaged table that it held cannot be set aside", async () => {
   const subject = new VirtualStore();
   const disk = subject.device.mount();
@@ -444,7 +472,81 @@ Deno.test("LsmStore: every flipped bit of the manifest is detected", async () =>
     subject.device.flipBit(path, offset);
     const error = await subject.open().catch((error) => error);
     assert(isConvergeError(error, "corrupt_file", "wrong_data"), `byte ${offset}`);
+    if (error.code === "corrupt_file") assertStringIncludes(error.message, "converge doctor");
   }
+});
+
+/** A disk that counts its open files. */
+function countingDisk(disk: Disk): { disk: Disk; open: () => string[] } {
+  const open: string[] = [];
+  const counted = <T extends { close(): void }>(path: string, file: T): T => {
+    open.push(path);
+    const close = (): void => {
+      const at = open.indexOf(path);
+      if (at >= 0) open.splice(at, 1);
+      file.close();
+    };
+    return forwarding<T>(file, { close } as Partial<T>);
+  };
+  return {
+    disk: forwarding(disk, {
+      openAppend: (path, options) => counted(path, disk.openAppend(path, options)),
+      openRead: (path) => counted(path, disk.openRead(path)),
+    }),
+    open: () => open,
+  };
+}
+
+Deno.test("LsmStore: closes every file that it opens, those of what it gives up too", async () => {
+  const subject = new VirtualStore();
+  const all: (() => string[])[] = [];
+  const mount = (): Disk => {
+    const { disk, open } = countingDisk(subject.device.mount(new ProcessLife()));
+    all.push(open);
+    return disk;
+  };
+  const first = await subject.open({ disk: mount() });
+  await applyAll(first, 3);
+  await first.flush();
+  await first.close();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 12);
+  const disk = mount();
+  let full = "";
+  const refuseIf = (what: string, path: string) => {
+    if (full === what && path.includes(".sst")) throw new ConvergeError("disk_full", "no space");
+  };
+  const { rename, openAppend } = disk;
+  const filling = forwarding(disk, {
+    rename: (from, to) => (refuseIf("rename", to), rename(from, to)),
+    openAppend: (path, options) => {
+      const file = openAppend(path, options);
+      const append = file.append.bind(file);
+      return forwarding(file, { append: (bytes) => (refuseIf("append", path), append(bytes)) });
+    },
+  });
+  const second = await subject.open({ disk: filling });
+  assertThrows(() => scanAll(second), ConvergeError, "checksum");
+  await second.settled();
+  let counter = 3;
+  for (const kind of ["rename", "append"]) {
+    await applyAll(second, ++counter);
+    full = kind;
+    await assertRejects(() => second.flush(), ConvergeError, "no space");
+    full = "";
+    await second.settled();
+  }
+  for (let i = 0; i < 8; i++) {
+    await applyAll(second, ++counter);
+    await second.flush();
+  }
+  await second.checkpoint("copy");
+  await second.settled();
+  scanAll(second);
+  await second.close();
+  const third = await subject.open({ disk: mount() });
+  await third.apply([put("last", 100)]);
+  await third.close();
+  assertEquals(all.map((open) => open()), [[], [], []]);
 });
 
 Deno.test("LsmStore: a torn tail is cut, once, and writing goes on", async () => {
@@ -455,9 +557,12 @@ Deno.test("LsmStore: a torn tail is cut, once, and writing goes on", async () =>
   const [path] = subject.paths(".log");
   const file = subject.device.mount().openAppend(path!);
   file.append(new TextEncoder().encode('12345678 {"k":"b","v":"torn","c":2,"n":"n'));
+  const warned: string[] = [];
+  const log = { info() {}, warn: (event: string) => void warned.push(event), error() {} };
   for (let i = 0; i < 3; i++) {
     subject.device.crash({ power: false });
-    const again = await subject.open();
+    const again = await subject.open({ log });
+    assertEquals(warned, ["storage.torn_tail_cut"]);
     assertEquals(scanAll(again).length, 1 + i);
     await again.apply([put(`next${i}`, 10 + i)]);
   }
@@ -541,6 +646,59 @@ Deno.test("LsmStore: a missing file stops the start", async () => {
     subject.device.mount().remove(subject.paths(ending)[0]!);
     await assertRejects(() => subject.open(), ConvergeError, "missing", ending);
   }
+});
+
+Deno.test("LsmStore: a table of another length stops the start", async () => {
+  for (const change of [-1, 1]) {
+    const subject = new VirtualStore();
+    const store = await subject.open();
+    await store.apply([put("a", 1)]);
+    await store.close();
+    const [path] = subject.paths(".sst");
+    const bytes = subject.size(path!);
+    const disk = subject.device.mount();
+    if (change < 0) disk.truncate(path!, bytes - 1);
+    else disk.openAppend(path!).append(Uint8Array.of(10));
+    const says = `it has ${bytes + change} bytes and had ${bytes}`;
+    await assertRejects(() => subject.open(), ConvergeError, says);
+  }
+});
+
+Deno.test("LsmStore.open(): a table whose footer rots is damaged, and of no unknown format", async () => {
+  for (let offset = 1; offset <= FOOTER_BYTES; offset++) {
+    const subject = new VirtualStore();
+    const first = await subject.open();
+    await applyAll(first, 3);
+    await first.close();
+    const [path] = subject.paths(".sst");
+    subject.device.flipBit(path!, subject.size(path!) - offset);
+    const store = await subject.open();
+    assertThrows(() => scanAll(store), ConvergeError, "", `${offset} from the end`);
+    await store.settled();
+    assertEquals(scanAll(store).length, KEYS.length);
+    await store.close();
+  }
+});
+
+Deno.test("LsmStore.open(): a table whose footer cannot be read stops no start, only who reads of it", async () => {
+  const subject = new VirtualStore();
+  const first = await subject.open();
+  await applyAll(first, 3);
+  await first.close();
+  const disk = subject.device.mount();
+  const readAt = (): never => {
+    throw new ConvergeError("disk_failed", "Cannot read: input/output error");
+  };
+  const openRead: Disk["openRead"] = (path) => {
+    const file = disk.openRead(path);
+    return path.endsWith(".sst") ? forwarding(file, { readAt }) : file;
+  };
+  const store = await subject.open({ disk: forwarding(disk, { openRead }) });
+  const error = assertThrows(() => store.get(DATA, "a"), ConvergeError, "input/output");
+  assertEquals(error.code, "disk_failed");
+  await store.apply([put("z", 9)]);
+  assertEquals(textOf(store.get(DATA, "z")), "z@9");
+  await store.close();
 });
 
 Deno.test("LsmStore: an unknown format is refused", async () => {

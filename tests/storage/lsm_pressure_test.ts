@@ -1,13 +1,15 @@
 /** Flush and compaction that fall behind: writes are slowed, wait, and are refused; never lost. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { TimerID } from "../../src/platform/clock.ts";
 import type { Disk } from "../../src/platform/disk.ts";
 import { type LsmStore, MEMTABLE_KEYS_MAX } from "../../src/storage/lsm_store.ts";
+import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
+import { readManifest } from "../../src/storage/manifest.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { InstantClock } from "./instant_clock.ts";
 import { put, scanAll } from "./store_conformance.ts";
-import { VirtualStore } from "./virtual_store.ts";
+import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
 const MEMTABLE_BYTES = 2_000;
 
@@ -261,6 +263,38 @@ Deno.test("LsmStore: a flush rests between slices, but not where somebody waits 
   assert(filled < resting / 2, `${filled} ms, ${resting} where there is time`);
 });
 
+Deno.test("LsmStore: a flush that is under way when the store stops takes nothing from the log", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  const openAppend = disk.openAppend.bind(disk);
+  let isFailing = false;
+  disk.openAppend = (path, options) => {
+    const file = openAppend(path, options);
+    const sync = file.sync.bind(file);
+    file.sync = () => {
+      if (!isFailing || !path.endsWith(".log")) return sync();
+      return Promise.reject(new ConvergeError("disk_failed", "Cannot sync"));
+    };
+    return file;
+  };
+  const store = await subject.open({ disk, memtableBytes: 1 << 24 });
+  await store.apply(Array.from({ length: 20_000 }, (_, i) => put(`key${i}`, 1)));
+  await store.apply([{ ...put("one", 1), keyspace: "other" }]);
+  const flushed = store.flush().catch(() => {});
+  for (let i = 0; i < 1_000 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
+  assertEquals(subject.paths(".tmp").length, 1, "the flush has begun");
+  isFailing = true;
+  await assertRejects(() => store.apply([put("more", 1)]), ConvergeError, "Cannot write any more");
+  await flushed;
+  await turns();
+  subject.device.crash({ power: false });
+  const again = await subject.open();
+  assertEquals(again.statistics().tableCount, 0);
+  assert(scanAll(again).length >= 20_000);
+  assertEquals(scanAll(again, "other").length, 1);
+  await again.close();
+});
+
 /** A store with runs of so many keys, the oldest first, each just flushed. */
 async function openWithRuns(
   clock: InstantClock,
@@ -303,6 +337,30 @@ Deno.test("LsmStore: a compaction rests between slices until a memtable was flus
   assert(resting >= 100 && behind < resting / 2, `${behind} ms, ${resting} where there is time`);
 });
 
+Deno.test("LsmStore: an erase outlives each merge that leaves something older behind, and no longer", async () => {
+  const clock = new InstantClock();
+  const subject = new VirtualStore();
+  const store = await openWithRuns(clock, [300, 20], subject); // the erased keys in both
+  await store.apply(["run0.1", "run1.1", "none"].map((key) => ({ ...put(key, 9), erase: true })));
+  await store.flush();
+  await flushRun(store, "run3", 20);
+  await flushRun(store, "run4", 20);
+  await store.settled();
+  const gone = () => ["run0.1", "run1.1", "none"].map((key) => store.get(DATA, key));
+  assertEquals(store.statistics().tableCount, 2, "all but the oldest were merged");
+  assertEquals(gone(), [undefined, undefined, undefined]);
+  const erases = () => {
+    const tables = readManifest(subject.device.mount(), DIRECTORY)!.tables;
+    return tables.reduce((sum, { properties }) => sum + properties.erases, 0);
+  };
+  assertEquals(erases(), 1, "the one that hides something");
+  await flushRun(store, "large", 200);
+  await store.settled();
+  assertEquals([store.statistics().tableCount, erases()], [1, 0]);
+  assertEquals(gone(), [undefined, undefined, undefined]);
+  await store.close();
+});
+
 const TWO_SMALL = [100, 100];
 
 Deno.test("LsmStore: what compaction leaves lying under load is merged once nothing was flushed for some time", async () => {
@@ -315,6 +373,36 @@ Deno.test("LsmStore: what compaction leaves lying under load is merged once noth
   assertEquals(store.statistics().compactionDebtBytes, 0);
   assert(clock.monotonicMs() >= 5_000);
   await store.close();
+});
+
+Deno.test("LsmStore: each keyspace is compacted, also behind one in which there is nothing to do", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ clock: new HeldClock() });
+  for (const keyspace of ["one", "two"]) {
+    for (let i = 0; i < 2; i++) {
+      await store.apply([{ ...put(`${i}`, 1), keyspace }]);
+      await store.flush();
+    }
+  }
+  for (const keyspace of ["first", "last"]) {
+    await store.apply([{ ...put("alone", 1), keyspace }]);
+    await store.flush();
+  }
+  await store.settled();
+  const { tableCount, tableBytes, compactedBytesTotal } = store.statistics();
+  assertEquals(tableCount, 4);
+  assert(compactedBytesTotal > 0 && compactedBytesTotal < 4 * tableBytes);
+  await store.close();
+});
+
+Deno.test("LsmStore: a merge that meets damage as it begins lets go of the tables that it has opened", async () => {
+  const subject = new VirtualStore();
+  const store = await openWithRuns(new InstantClock(), TWO_SMALL, subject);
+  subject.device.flipBit(subject.paths(".sst")[0]!, 12);
+  await store.settled();
+  assertEquals([subject.damage.length, store.statistics().tableCount], [1, 1]);
+  await store.close();
+  assertEquals(subject.paths(".sst").filter((path) => !path.includes(DAMAGED_NAME)).length, 1);
 });
 
 /** A clock on which seconds pass only when it is told. */
@@ -379,6 +467,36 @@ Deno.test("LsmStore: a merge that was begun at rest gives way to a repair", asyn
   await store.settled();
   assertEquals(scanAll(store).length, 105_000);
   await store.close();
+});
+
+Deno.test("LsmStore.close(): does not wait until compaction or a flush would be tried again on a full disk", async () => {
+  for (const tableBytes of [4 * MEMTABLE_BYTES, 0]) {
+    const subject = new VirtualStore();
+    const { disk } = withoutRoomFor(subject.device.mount(), tableBytes);
+    const store = await subject.open({ disk, clock: new HeldClock() });
+    let written = 0;
+    const writeMore = () => store.apply([put(`key${written++}`, 1, { value: "x".repeat(400) })]);
+    for (let isWaiting = false; !isWaiting; await turns()) {
+      await soon(writeMore());
+      const flushed = await soon(store.flush().then(() => true, () => false));
+      isWaiting = !flushed || (tableBytes > 0 && store.statistics().tableCount > 6);
+    }
+    await soon(store.close());
+    const again = await subject.open();
+    assertEquals(scanAll(again).length, written);
+    await again.close();
+  }
+});
+
+Deno.test("LsmStore.close(): gives up a merge that is under way", async () => {
+  const clock = new HeldClock();
+  const subject = new VirtualStore();
+  const store = await openWithRuns(clock, LEFT_LYING, subject);
+  await beginAtRest(clock, subject);
+  await store.close();
+  const { compactionsTotal, tableCount } = store.statistics();
+  assertEquals([compactionsTotal, tableCount], [0, LEFT_LYING.length]);
+  assertEquals(subject.paths(".tmp"), []);
 });
 
 /** A clock of a process whose thread is busy with something else. */

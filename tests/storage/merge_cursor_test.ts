@@ -13,6 +13,7 @@ class ListCursor implements Cursor {
   start: number;
   end = -1;
   facts = undefined;
+  isClosed = false;
   readonly lastKey: string | undefined;
   readonly #keys: readonly string[];
 
@@ -29,6 +30,7 @@ class ListCursor implements Cursor {
 
   close(): void {
     this.key = undefined;
+    this.isClosed = true;
   }
 }
 
@@ -48,4 +50,19 @@ Deno.test("MergeCursor: every key once, in order, from the newest source that ha
     assertEquals(found, expected);
     assertEquals(merge.lastKey, expected.at(-1)?.key);
   }));
+});
+
+Deno.test("MergeCursor.close(): closes all sources, those at their end too", () => {
+  const sources = [["a"], [], ["b", "c"], ["a", "d"]].map((keys, i) => new ListCursor(keys, i));
+  const merge = new MergeCursor(sources);
+  merge.next();
+  assertEquals(merge.key, "b");
+  merge.close();
+  assertEquals([merge.key, ...sources.map(({ isClosed }) => isClosed)], [
+    undefined,
+    true,
+    true,
+    true,
+    true,
+  ]);
 });

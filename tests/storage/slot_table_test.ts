@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { hashKey } from "../../src/storage/bloom_filter.ts";
 import { NO_SLOT, SlotTable } from "../../src/storage/slot_table.ts";
 
 Deno.test("SlotTable: finds what a map finds, whatever is added and removed", () => {
@@ -28,4 +29,22 @@ Deno.test("SlotTable: finds what a map finds, whatever is added and removed", ()
     }),
     { numRuns: 30 },
   );
+});
+
+Deno.test("SlotTable: keys of the same hash are told apart", () => {
+  const byHash = new Map<number, string>();
+  const keys: string[] = [];
+  for (let n = 0; keys.length < 2; n++) {
+    const key = `key${n}`;
+    const { a } = hashKey(key);
+    if (byHash.has(a)) keys.push(byHash.get(a)!, key);
+    byHash.set(a, key);
+  }
+  const table = new SlotTable(keys);
+  table.add(0);
+  assertEquals(keys.map((key) => table.find(key)), [0, NO_SLOT]);
+  table.add(1);
+  assertEquals(keys.map((key) => table.find(key)), [0, 1]);
+  table.remove(0);
+  assertEquals(keys.map((key) => table.find(key)), [NO_SLOT, 1]);
 });

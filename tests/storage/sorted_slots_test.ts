@@ -1,7 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { sortSlots } from "../../src/storage/slot_sort.ts";
-import { SortedSlots } from "../../src/storage/sorted_slots.ts";
+import { type SlotRun, SortedSlots } from "../../src/storage/sorted_slots.ts";
 import { relatedKey } from "../support/arbitraries.ts";
 
 const keysOf = (maxLength: number) =>
@@ -26,16 +26,19 @@ Deno.test("SortedSlots: every slot once and in order, whenever somebody looks", 
   const lookAt = fc.uniqueArray(fc.nat(100));
   fc.assert(fc.property(keysOf(100), lookAt, (keys, looks) => {
     const sorted = new SortedSlots(keys);
-    const all = () => sorted.runs().flatMap((run) => Array.from(run, (slot) => keys[slot]!));
+    const keysIn = (runs: readonly SlotRun[]) =>
+      runs.flatMap((run) => Array.from(run, (slot) => keys[slot]!)).toSorted();
+    const seen: (readonly SlotRun[])[] = [];
     for (let slot = 0; slot < keys.length; slot++) {
-      if (looks.includes(slot)) assertEquals(all().toSorted(), keys.slice(0, slot).toSorted());
+      if (looks.includes(slot)) seen[slot] = sorted.runs();
       sorted.add(slot);
     }
     for (const run of sorted.runs()) {
       const inRun = Array.from(run, (slot) => keys[slot]!);
       assertEquals(inRun, inRun.toSorted());
     }
-    assertEquals(all().toSorted(), keys.toSorted());
+    assertEquals(keysIn(sorted.runs()), keys.toSorted());
+    seen.forEach((runs, slot) => assertEquals(keysIn(runs), keys.slice(0, slot).toSorted()));
   }));
 });
 
@@ -45,6 +48,7 @@ Deno.test("SortedSlots: more slots than one run takes", () => {
   for (let slot = 0; slot < keys.length; slot++) sorted.add(slot);
   const runs = sorted.runs().map((run) => Array.from(run, (slot) => keys[slot]!));
   for (const run of runs) assertEquals(run, run.toSorted());
+  for (const { length } of runs) assert(length <= 8 * 1024, `${length} slots in a run`);
   assertEquals(runs.flat().toSorted(), keys.toSorted());
 });
 
@@ -60,4 +64,21 @@ Deno.test("SortedSlots.sortStep(): some at a time, with slots that are added in 
   const runs = sorted.runs().map((run) => Array.from(run, (slot) => keys[slot]!));
   for (const run of runs) assertEquals(run, run.toSorted());
   assertEquals(runs.flat().toSorted(), keys.toSorted());
+});
+
+Deno.test("SortedSlots.runs(): few and short ones, and a long one is not sorted again for one more slot", () => {
+  const keys = Array.from({ length: 40_000 }, (_, i) => `key${i * 7919 % 40_000}`);
+  const sorted = new SortedSlots(keys);
+  for (let slot = 0; slot < keys.length; slot++) {
+    sorted.add(slot);
+    if (slot % 10 !== 0) continue;
+    const runs = sorted.runs();
+    assert(runs.length <= 24, `${runs.length} runs`);
+    for (const { length } of runs) assert(length <= 8 * 1024, `${length} slots in a run`);
+  }
+  const half = new SortedSlots(keys);
+  for (let slot = 0; slot < 4_000; slot++) half.add(slot);
+  const [long] = half.runs();
+  half.add(4_000);
+  assert(half.runs()[0] === long);
 });

@@ -4,6 +4,7 @@ import { LsmStore } from "../../src/storage/lsm_store.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { type StoreHarness, testStore } from "./store_conformance.ts";
+import { VirtualStore } from "./virtual_store.ts";
 
 testStore("MemoryStore", () => ({
   open: () => Promise.resolve(new MemoryStore()),
@@ -23,6 +24,17 @@ testStore("LsmStore, reopened in between", () =>
     await store.close();
     return open();
   }));
+testStore("LsmStore, killed in between", () => {
+  const subject = new VirtualStore();
+  return {
+    open: () => subject.open(),
+    disturb: () => {
+      subject.device.crash({ power: false });
+      return subject.open();
+    },
+    dispose: () => Promise.resolve(),
+  };
+});
 
 function lsmHarness(
   disturb: (store: Store, open: () => Promise<Store>) => Promise<Store>,

@@ -17,6 +17,7 @@ class LongLines implements Cursor {
   end = 0;
   facts = undefined;
   readonly lastKey = "key999";
+  isClosed = false;
   readonly #atLine: (line: number) => void;
   #line = 0;
 
@@ -35,6 +36,7 @@ class LongLines implements Cursor {
 
   close(): void {
     this.key = undefined;
+    this.isClosed = true;
   }
 }
 
@@ -58,8 +60,9 @@ function buildIn(subject: VirtualStore, options: Partial<BuildOptions>): BuildOp
 Deno.test("buildTables(): cancelled, it leaves no table behind", async () => {
   const subject = new VirtualStore();
   const isCancelled = () => subject.paths(".sst").length > 0;
-  const built = await buildTables(new LongLines(() => {}), buildIn(subject, { isCancelled }));
-  assertEquals(built, undefined);
+  const lines = new LongLines(() => {});
+  const built = await buildTables(lines, buildIn(subject, { isCancelled }));
+  assertEquals([built, lines.isClosed], [undefined, true]);
   assertEquals(subject.device.files(), []);
 });
 
@@ -69,7 +72,57 @@ Deno.test("buildTables(): where it fails it leaves no table behind", async () =>
     if (line === LINES - 1) throw new Error("cannot read on");
   });
   await assertRejects(() => buildTables(lines, buildIn(subject, {})), Error, "cannot read on");
+  assert(lines.isClosed);
   assertEquals(subject.device.files(), []);
+});
+
+Deno.test("buildTables(): where the last table cannot be completed it leaves none of the others", async () => {
+  const subject = new VirtualStore();
+  const options = buildIn(subject, {});
+  const rename = options.disk.rename.bind(options.disk);
+  options.disk.rename = (from, to) => {
+    if (subject.paths(".sst").length === 2) throw new Error("cannot rename");
+    rename(from, to);
+  };
+  const build = () => buildTables(new LongLines(() => {}), options);
+  await assertRejects(build, Error, "cannot rename");
+  assertEquals(subject.device.files(), []);
+});
+
+/** A clock on which each look takes a ms. */
+class SlowClock extends InstantClock {
+  #looks = 0;
+
+  override monotonicMs(): number {
+    return ++this.#looks;
+  }
+}
+
+Deno.test("buildTables(): lets others run, and the device have its bytes, by time, also between long lines", async () => {
+  const subject = new VirtualStore();
+  let pauses = 0;
+  const pause = () => Promise.resolve(void pauses++);
+  const options = buildIn(subject, { clock: new SlowClock(), pause });
+  let unsynced = 0;
+  let most = 0;
+  const openAppend = options.disk.openAppend.bind(options.disk);
+  options.disk.openAppend = (path) => {
+    const file = openAppend(path);
+    const { append, sync } = file;
+    file.append = (bytes) => {
+      most = Math.max(most, unsynced += bytes.byteLength);
+      append.call(file, bytes);
+    };
+    file.sync = () => {
+      unsynced = 0;
+      return sync.call(file);
+    };
+    return file;
+  };
+  const built = await buildTables(new LongLines(() => {}), options);
+  assertEquals(built!.reduce((sum, { properties }) => sum + properties.records, 0), LINES);
+  assert(pauses >= LINES / 4, `${pauses} pauses for ${LINES} lines of ${VALUE_BYTES} bytes`);
+  assert(most <= 6 * 1024 * 1024, `${most} bytes in one sync`);
 });
 
 Deno.test("buildTables(): complete, it leaves what it names", async () => {

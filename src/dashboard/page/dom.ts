@@ -37,6 +37,16 @@ export function dot(colour: number): HTMLElement {
   return h("span", { class: `dot swatch${colour}`, "aria-hidden": "true" });
 }
 
+/** A node's name, or what is shown of it, behind its dot; the whole name to whoever points at it. */
+export function nodeLabel(colour: number, name: string, shown = name): HTMLElement {
+  return h(
+    "span",
+    { class: "node-label", title: name },
+    dot(colour),
+    h("span", { class: "node-name" }, shown),
+  );
+}
+
 function fill<E extends Element>(element: E, attributes: Attributes, children: Child[]): E {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === true) element.setAttribute(name, "");

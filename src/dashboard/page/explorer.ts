@@ -14,6 +14,7 @@ const SETTLE_MS = 250;
 export class Explorer {
   readonly #ring: RingFigure;
   readonly #colourOf: (name: string) => number;
+  readonly #onWritten: () => void;
   readonly #key = byId<HTMLInputElement>("key");
   readonly #value = byId<HTMLTextAreaElement>("value");
   readonly #result = byId("result");
@@ -22,9 +23,11 @@ export class Explorer {
   /** Counts requests: an answer that was overtaken is not shown. */
   #latest = 0;
 
-  constructor(ring: RingFigure, colourOf: (name: string) => number) {
+  /** @param onWritten Called when a key was stored or deleted. */
+  constructor(ring: RingFigure, colourOf: (name: string) => number, onWritten: () => void) {
     this.#ring = ring;
     this.#colourOf = colourOf;
+    this.#onWritten = onWritten;
     this.#key.addEventListener("input", () => this.#chosen = undefined);
     byId("explorer").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -50,6 +53,7 @@ export class Explorer {
     }
     const turn = ++this.#latest;
     const answer = await operate(method, key, this.#value.value);
+    if (method !== "GET" && answer.ok) this.#onWritten();
     if (turn !== this.#latest) return;
     const { receipt } = answer;
     if (receipt !== undefined) this.#show(receipt);

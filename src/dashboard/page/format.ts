@@ -2,6 +2,7 @@
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+const SHORT_NAME_MAX = 11;
 
 /** `1.2 MB`. */
 export function bytes(count: number): string {
@@ -34,6 +35,13 @@ export function duration(ms: number): string {
 /** `32 %`. */
 export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
+}
+
+/** A node's name where there is room for a few letters: a host's without its domain, or its ends. */
+export function shortName(name: string): string {
+  if (name.length <= SHORT_NAME_MAX) return name;
+  const [host = name] = name.split(".");
+  return host.length <= SHORT_NAME_MAX ? host : `${host.slice(0, 5)}…${host.slice(-5)}`;
 }
 
 /** `1 key`, `2 keys`. */

@@ -2,20 +2,20 @@
 /** Keys by prefix, page by page; hot keys; tombstone debt. */
 import type { ClusterEvent } from "../../http/cluster_watch.ts";
 import { type JsonKey, keyOfPath, type KeyPage, labelOf, listKeys } from "./api.ts";
-import { byId, dot, h, setText } from "./dom.ts";
-import { amount, plural } from "./format.ts";
+import { byId, h, nodeLabel, setText } from "./dom.ts";
+import { amount, shortName } from "./format.ts";
 
 const PAGE_KEYS = 8;
 const HOT_KEYS = 6;
 
 type Cursor = Pick<KeyPage, "next" | "nextb">;
 
-/** Browses by prefix. */
-export function browseKeys(open: (key: JsonKey) => void): void {
+/** Browses by prefix. @returns What shows the same page once more, after a write. */
+export function browseKeys(open: (key: JsonKey) => void): () => void {
   const prefix = byId<HTMLInputElement>("prefix");
   const first = byId<HTMLButtonElement>("first");
   const next = byId<HTMLButtonElement>("next");
-  let shown = { prefix: "", page: 0, cursor: {} as Cursor };
+  let shown = { prefix: "", page: 1, after: {} as Cursor, cursor: {} as Cursor };
   /** Counts requests: an answer that was overtaken is not shown. */
   let latest = 0;
   const show = async (prefix: string, page: number, after: Cursor) => {
@@ -23,7 +23,7 @@ export function browseKeys(open: (key: JsonKey) => void): void {
     try {
       const { keys, ...cursor } = await listKeys(prefix, after, PAGE_KEYS);
       if (turn !== latest) return;
-      shown = { prefix, page, cursor };
+      shown = { prefix, page, after, cursor };
       byId("keys").replaceChildren(...keys.map((key) => h("li", {}, keyButton(key, open))));
       first.disabled = page === 1;
       next.disabled = cursor.next === undefined && cursor.nextb === undefined;
@@ -40,6 +40,11 @@ export function browseKeys(open: (key: JsonKey) => void): void {
   first.addEventListener("click", () => void show(shown.prefix, 1, {}));
   next.addEventListener("click", () => void show(shown.prefix, shown.page + 1, shown.cursor));
   void show(prefix.value, 1, {});
+  return () => {
+    // A button that has the focus must keep it.
+    if (byId("keys").contains(document.activeElement)) return;
+    void show(shown.prefix, shown.page, shown.after);
+  };
 }
 
 /** Shows which keys are asked for most, on all nodes together. */
@@ -116,7 +121,7 @@ export class TombstonesView {
           h(
             "tr",
             {},
-            h("td", {}, h("span", { class: "lane-name" }, dot(this.#colourOf(name)), name)),
+            h("td", {}, nodeLabel(this.#colourOf(name), name, shortName(name))),
             h("td", {}, tombstones === undefined ? "–" : amount(tombstones)),
             h("td", {}, collected === undefined ? "–" : amount(collected)),
           )
@@ -136,9 +141,4 @@ function keyButton(key: JsonKey, open: (key: JsonKey) => void): HTMLElement {
 /** `3 tombstones`, for the tile. */
 export function tombstonesOf(event: ClusterEvent): number {
   return event.members.reduce((sum, { sample }) => sum + (sample?.tombstones.tombstones ?? 0), 0);
-}
-
-/** `3 keys on 2 nodes`. */
-export function keysLine(keys: number, nodes: number): string {
-  return `${plural(keys, "key")} on ${plural(nodes, "node")}`;
 }

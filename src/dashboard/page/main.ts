@@ -39,7 +39,7 @@ const ring = new RingFigure(
   colourOf,
   (tokens) => membersView.setTokens(tokens),
 );
-const explorer = new Explorer(ring, colourOf);
+const explorer = new Explorer(ring, colourOf, () => showKeysAgain());
 const charts = new Charts();
 const hotKeys = new HotKeysView((key) => explorer.open(key));
 const tombstones = new TombstonesView(colourOf);
@@ -106,7 +106,7 @@ function showNodes(): void {
   ));
 }
 
-browseKeys((key) => explorer.open(key));
+const showKeysAgain = browseKeys((key) => explorer.open(key));
 follow(onEvent, onState);
 Control.find(
   (status) => {

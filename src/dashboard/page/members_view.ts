@@ -3,7 +3,7 @@
 import type { ClusterStatus, NodeState } from "../../cli/local_cluster.ts";
 import type { ClusterEvent, WatchedMember } from "../../http/cluster_watch.ts";
 import type { Control } from "./control.ts";
-import { byId, dot, h, setText } from "./dom.ts";
+import { byId, h, nodeLabel, setText } from "./dom.ts";
 import { amount, bytes, duration, percent, plural } from "./format.ts";
 import { hintsOf, type Point } from "./rates.ts";
 
@@ -104,7 +104,7 @@ export class MembersView {
       h(
         "div",
         { class: "member-head" },
-        h("div", { class: "member-name" }, dot(this.#colourOf(name)), name),
+        nodeLabel(this.#colourOf(name), name),
         state,
       ),
       ...cells,
@@ -181,19 +181,29 @@ function stateOf(member: WatchedMember, process: NodeState | undefined): [string
 }
 
 /** What of its way to being a full member again is to be told. */
-function progressOf({ name, state, silentMs, sample, status }: WatchedMember, event: ClusterEvent) {
-  if (state !== "up" && silentMs !== null) return `silent for ${duration(silentMs)}`;
+function progressOf(member: WatchedMember, event: ClusterEvent): string {
+  const { state, silentMs, sample, status } = member;
+  const owed = owedTo(member, event);
+  if (state !== "up" && silentMs !== null) {
+    const silence = `silent for ${duration(silentMs)}`;
+    return owed === "" ? silence : `${silence} · ${owed}`;
+  }
   if (status !== "normal" && sample !== null) {
     const { done, pulled } = sample.refill;
     const others = event.members.length - 1;
     return `catching up: ${plural(pulled, "record")}, ${done.length} of ${others} nodes read`;
   }
-  const owed = event.members.reduce(
-    (sum, other) => sum + (other.sample?.hintsWaiting[name] ?? 0),
+  if (owed !== "") return `${owed} for it`;
+  return sample === null ? "does not answer this page" : "";
+}
+
+/** Hints that others keep for a member; empty where none does. */
+function owedTo({ name }: WatchedMember, event: ClusterEvent): string {
+  const hints = event.members.reduce(
+    (sum, { sample }) => sum + (sample?.hintsWaiting[name] ?? 0),
     0,
   );
-  if (owed > 0) return `${plural(owed, "hint")} wait for it`;
-  return sample === null ? "does not answer this page" : "";
+  return hints === 0 ? "" : `${plural(hints, "hint")} ${hints === 1 ? "waits" : "wait"}`;
 }
 
 function capital(text: string): string {

@@ -2,8 +2,8 @@
 /** A receipt as a timeline: one lane per owner, and the moment of the answer. */
 import type { CopiesView } from "../../http/copies_routes.ts";
 import type { OwnerReceipt, Receipt } from "../../replication/receipt.ts";
-import { dot, h } from "./dom.ts";
-import { bytes, duration } from "./format.ts";
+import { h, nodeLabel } from "./dom.ts";
+import { bytes, duration, shortName } from "./format.ts";
 
 /** Draws a receipt. */
 export function drawReceipt(
@@ -22,7 +22,7 @@ export function drawReceipt(
     return h(
       "li",
       { class: "lane" },
-      h("span", { class: "lane-name" }, dot(colourOf(owner.name)), owner.name),
+      nodeLabel(colourOf(owner.name), owner.name, shortName(owner.name)),
       h(
         "span",
         { class: "track" },
@@ -59,7 +59,7 @@ export function drawCopies(
     h(
       "tr",
       {},
-      h("td", {}, h("span", { class: "lane-name" }, dot(colourOf(name)), name)),
+      h("td", {}, nodeLabel(colourOf(name), name)),
       h("td", {}, size === undefined ? holds : `${holds} (${bytes(size)} on disk)`),
       h("td", {}, version ?? "–"),
     )

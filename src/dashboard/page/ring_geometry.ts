@@ -7,7 +7,7 @@ export const CENTER = SIZE / 2;
 /** Radius of the ring itself. */
 export const RING_RADIUS = 196;
 /** Radius of the circle on which the nodes stand. */
-export const NODE_RADIUS = 112;
+const NODE_RADIUS = 112;
 
 /** A position in the drawing. */
 export interface Place {

@@ -6,7 +6,7 @@ import type { RingView as Ring } from "../../http/events_routes.ts";
 import type { Receipt } from "../../replication/receipt.ts";
 import { ringView } from "./api.ts";
 import { s } from "./dom.ts";
-import { percent } from "./format.ts";
+import { percent, shortName } from "./format.ts";
 import {
   angleOf,
   arcPaths,
@@ -19,6 +19,8 @@ import {
 } from "./ring_geometry.ts";
 
 const DISC_RADIUS = 38;
+/** More are written smaller. */
+const DISC_LETTERS = 8;
 /** Real latencies are too short to be seen: milliseconds on the screen for each real one. */
 const SLOW_DOWN = 120;
 const PULSE_MS_MIN = 350;
@@ -175,6 +177,8 @@ export class RingFigure {
     const state = this.#stateOf(member);
     const { x, y } = this.#placeOf(name)!;
     const owner = this.#owners.has(name) ? " owner" : "";
+    const shown = shortName(name);
+    const isLong = shown.length > DISC_LETTERS;
     return s(
       "g",
       { class: `node ${state}${owner}` },
@@ -184,7 +188,8 @@ export class RingFigure {
         cy: String(y),
         r: String(DISC_RADIUS),
       }),
-      s("text", { x: String(x), y: String(y + 1) }, name),
+      s("title", {}, name),
+      s("text", { class: isLong ? "long" : "", x: String(x), y: String(y + 1) }, shown),
       s(
         "text",
         { class: "share", x: String(x), y: String(y + 17) },

@@ -1,5 +1,6 @@
 /** Calls between nodes, over `fetch` and over connections that small ones share. */
 import { ConvergeError } from "../../errors.ts";
+import { joinBytes } from "../../record/join_bytes.ts";
 import type { Network, NetworkRequest, NetworkResponse } from "../network.ts";
 import { PeerSocket } from "./peer_socket.ts";
 import { ASK_ALONE } from "./socket_message.ts";
@@ -173,13 +174,7 @@ async function readBounded(response: Response, limit: number): Promise<Uint8Arra
     }
     chunks.push(chunk);
   }
-  const body = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return body;
+  return joinBytes(chunks);
 }
 
 function networkError(

@@ -1,7 +1,9 @@
 /** The listening side of a node: `Deno.serve` with its address known before the node is open. */
 import { ConvergeError } from "../../errors.ts";
+import { delay } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { Reminder } from "../reminder.ts";
+import { DenoClock } from "./deno_clock.ts";
 import { SocketServer } from "./socket_server.ts";
 
 /** What answers requests. */
@@ -20,8 +22,6 @@ export interface HttpServerOptions {
 /** Pause before the address is bound anew: others may let go of files meanwhile. */
 const REBIND_MS = 100;
 
-const CLOCK = { monotonicMs: () => performance.now() };
-
 /**
  * An HTTP server that is bound at once and answers 503 until it is given a handler, so that a node
  * can learn its real port before it opens (and nobody else can take the port meanwhile).
@@ -34,8 +34,9 @@ export class HttpServer {
   readonly #hostname: string;
   readonly #log: Log;
   readonly #sockets: SocketServer;
-  readonly #acceptReminder = new Reminder(CLOCK);
-  readonly #listenReminder = new Reminder(CLOCK);
+  readonly #clock = new DenoClock();
+  readonly #acceptReminder = new Reminder(this.#clock);
+  readonly #listenReminder = new Reminder(this.#clock);
   #server: Deno.HttpServer<Deno.NetAddr>;
   #handler: Handler = notReady;
   #isClosing = false;
@@ -122,7 +123,7 @@ export class HttpServer {
     const { port } = this;
     await this.#server.shutdown().catch(() => {}); // it has ended, well or not
     while (!this.#isClosing) {
-      await new Promise((resolve) => setTimeout(resolve, REBIND_MS));
+      await delay(this.#clock, REBIND_MS);
       try {
         if (!this.#isClosing) this.#server = this.#serve(port);
         return;

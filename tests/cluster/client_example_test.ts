@@ -1,0 +1,20 @@
+/** The README's example of the client, carried out with a real node. */
+import { assertEquals } from "@std/assert";
+import { join, toFileUrl } from "@std/path";
+import type { ClientKey, ClientValue } from "../../src/client/client.ts";
+import { TestCluster } from "./harness.ts";
+
+const root = new URL("../../", import.meta.url);
+
+Deno.test("README: its example of the client works", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", root));
+  const [, example = ""] = /```ts\n(.*?)```/s.exec(readme) ?? [];
+  await using cluster = await TestCluster.start(1);
+  const module = example
+    .replace("./src/client/client.ts", new URL("src/client/client.ts", root).href)
+    .replace("http://127.0.0.1:8081", cluster.nodes[0]!.url);
+  const path = join(cluster.cwd, "example.ts");
+  await Deno.writeTextFile(path, `${module}export { keys, value };\n`);
+  const done: { keys: ClientKey[]; value: ClientValue } = await import(toFileUrl(path).href);
+  assertEquals([done.keys, new TextDecoder().decode(done.value.bytes)], [["users/1"], "hello"]);
+});

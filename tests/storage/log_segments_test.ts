@@ -1,0 +1,66 @@
+import { assertEquals } from "@std/assert";
+import {
+  isUnbegun,
+  missingSegments,
+  segmentNumbers,
+  segmentProblem,
+} from "../../src/storage/log_segments.ts";
+import type { SegmentFindings } from "../../src/storage/wal_reader.ts";
+
+function findings(changes: Partial<SegmentFindings> = {}): SegmentFindings {
+  const header = { format: 1, segment: 7, previousBytes: 300 };
+  return { header, validBytes: 100, lines: 1, damage: undefined, ...changes };
+}
+
+Deno.test("segmentNumbers(): of logs alone, from the first that counts on, as numbers", () => {
+  const names = ["000010.log", "000009.log", "000008.sst", "000007.log", "lock", "000011.log.tmp"];
+  assertEquals(segmentNumbers(names), [7, 9, 10]);
+  assertEquals(segmentNumbers(names, 9), [9, 10]);
+  assertEquals(segmentNumbers(["999999.log", "1000000.log"]), [999_999, 1_000_000]);
+});
+
+Deno.test("missingSegments(): the first of every row that is not there", () => {
+  const missing = (numbers: number[], first: number | undefined) =>
+    missingSegments(numbers, first).map(({ file }) => file);
+  assertEquals(missing([3, 4, 5], 3), []);
+  assertEquals(missing([4, 5, 8], 3), ["000003.log", "000006.log"]);
+  assertEquals(missing([], 3), ["000003.log"]);
+  assertEquals(missing([4, 6], undefined), ["000005.log"]);
+  assertEquals(missing([], undefined), []);
+});
+
+Deno.test("segmentProblem(): damage, no header, another number, another length before", () => {
+  const problem = (of: SegmentFindings, previousBytes = 300) =>
+    segmentProblem(of, { number: 7, previousBytes });
+  assertEquals(problem(findings()), undefined);
+  assertEquals(problem(findings(), 0), undefined, "nobody knows how long the one before was");
+  for (const previousBytes of [299, 301]) {
+    assertEquals(problem(findings(), previousBytes), {
+      file: "000006.log",
+      offset: previousBytes,
+      problem: `it has ${previousBytes} bytes and had 300`,
+    });
+  }
+  for (const segment of [6, 8]) {
+    const header = { format: 1, segment, previousBytes: 300 };
+    assertEquals(problem(findings({ header })), {
+      file: "000007.log",
+      offset: 0,
+      problem: `it says that it is segment ${segment}`,
+    });
+  }
+  const damage = { offset: 40, reason: "it rots" };
+  assertEquals(problem(findings({ damage, header: undefined })), {
+    file: "000007.log",
+    offset: 40,
+    problem: "it rots",
+  });
+  assertEquals(problem(findings({ header: undefined }))?.problem, "it has no header");
+  assertEquals(
+    [{}, { damage }].map((more) => isUnbegun(findings({ header: undefined, ...more }))),
+    [
+      true,
+      false,
+    ],
+  );
+});
