@@ -5,7 +5,7 @@ import { ConvergeError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
 import { ClusterWatch } from "./http/cluster_watch.ts";
 import { Gossip } from "./membership/gossip.ts";
-import { isOfLaterStart, type Member } from "./membership/member.ts";
+import { isOfUnknownStart, type Member } from "./membership/member.ts";
 import { isKnownByAll, type Removal, type RemovalStages } from "./membership/removal.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
 import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
@@ -86,6 +86,8 @@ interface Identity {
   name: string;
   nodeID: string;
   starts: number;
+  /** Not in files of earlier versions. */
+  startTag?: string;
   /** Not in files of earlier versions. */
   layout?: RingLayout;
   /** The last node IDs before data was lost, where it was. */
@@ -596,8 +598,8 @@ function tracingParts(tracer: Tracer | undefined): Partial<NodeParts> {
 }
 
 /**
- * What others have heard of this node: whether of a later start of this directory than the directory
- * itself; and what was removed.
+ * What others have heard of this node: whether of a start of this directory that the directory knows
+ * nothing of; and what was removed.
  */
 async function heardAtStart({ state, config, platform, auth, saved }: {
   state: LocalState;
@@ -616,7 +618,7 @@ async function heardAtStart({ state, config, platform, auth, saved }: {
     auth,
     timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
   });
-  return { isOldCopy: statements.some((member) => isOfLaterStart(member, identity)), removed };
+  return { isOldCopy: statements.some((member) => isOfUnknownStart(member, identity)), removed };
 }
 
 /** @throws {ConvergeError} `removed` where the directory is that of a node that was removed. */
@@ -646,8 +648,9 @@ async function openIdentity(
   const { replication, virtualNodes } = config;
   const layout = { replication, virtualNodes };
   if (existing?.layout !== undefined) requireLayout(existing.layout, layout, members);
+  const startTag = randomHex(platform.random, TAG_DIGITS);
   const nodeID = existing === undefined || isAnotherLife
-    ? `${config.name}.${randomHex(platform.random, TAG_DIGITS)}`
+    ? `${config.name}.${startTag}`
     : existing.nodeID;
   const formerIDs = [...existing?.formerIDs ?? []];
   if (existing !== undefined && isAnotherLife) formerIDs.push(existing.nodeID);
@@ -655,6 +658,7 @@ async function openIdentity(
     name: config.name,
     nodeID,
     starts: (existing?.starts ?? 0) + 1,
+    startTag,
     layout,
     formerIDs: formerIDs.length === 0 ? undefined : formerIDs.slice(-FORMER_IDS_MAX),
   };
@@ -673,6 +677,7 @@ function selfMember(
     nodeID: identity.nodeID,
     origin: config.advertise,
     starts: identity.starts,
+    ...(identity.startTag === undefined ? {} : { startTag: identity.startTag }),
     incarnation: Math.max(identity.starts, (saved?.self.incarnation ?? 0) + 1),
     heartbeat: 0,
     status: saved?.self.status ?? "joining",

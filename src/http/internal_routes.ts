@@ -12,6 +12,7 @@ import {
   batchBytesMax,
   COUNTER_HEADER,
   decodeReadQuestions,
+  DURABLE_HEADER,
   encodeApplyResults,
   encodeReadQuestion,
   encodeReadReplies,
@@ -102,6 +103,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     else if (!headers.has(UNCOUNTED_HEADER)) requireCounted(options);
     const questions = decodeReadQuestions(body);
     const replies = encodeReadReplies(options.replica.answer(questions));
+    if (headers.has(DURABLE_HEADER)) await options.store.sync();
     const from = headers.has(LOCATE_HEADER) && questions.length === 1
       ? options.store.locate(DATA, questions[0]!.key)
       : undefined;

@@ -62,7 +62,15 @@ async function removeAll(
   let deleted = 0;
   let after: Key | undefined;
   do {
-    const page = await lister.list({ prefix, after, limit: LIST_LIMIT_MAX, values: false });
+    // What has expired by this node's clock others may still show: it is deleted like any other.
+    const expired = !dryRun;
+    const page = await lister.list({
+      prefix,
+      after,
+      limit: LIST_LIMIT_MAX,
+      values: false,
+      expired,
+    });
     matched += page.entries.length;
     if (!dryRun) {
       const results = await Promise.allSettled(

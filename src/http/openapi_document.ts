@@ -178,7 +178,10 @@ export const ROUTES: readonly RouteConfig[] = [
       }),
     },
     responses: {
-      200: json(PrefixDeletionSchema, "How many there were."),
+      200: json(
+        PrefixDeletionSchema,
+        "How many there were: when they are deleted, also some that have expired since.",
+      ),
       ...problems(400, 503),
     },
   }),

@@ -133,6 +133,7 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
       nodeID: text,
       origin: text,
       starts: count,
+      startTag: text.exactOptional(),
       incarnation: count,
       heartbeat: count,
       status,

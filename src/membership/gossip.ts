@@ -11,7 +11,8 @@ import { type Random, shuffled } from "../platform/random.ts";
 import { FailureDetector, type Liveness } from "./failure_detector.ts";
 import {
   isNewerStatement,
-  isOfLaterStart,
+  isOfUnknownStart,
+  isOtherStart,
   type Member,
   type MemberStatus,
   parseMember,
@@ -512,6 +513,8 @@ export class Gossip {
     if (!this.#admits(member)) return;
     const current = this.#members.get(member.name);
     if (!isNewerStatement(member, current)) return;
+    // Of two starts of one number the first stays, so that the other hears of it.
+    if (current !== undefined && isOtherStart(member, current)) return;
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
     this.#set(member);
     this.#detector.heard(member.name, nowMs);
@@ -528,7 +531,7 @@ export class Gossip {
    * life says (its data directory, and with it the count of its starts, is new), speak louder.
    */
   #hearOfSelf(member: Member, from: string): void {
-    if (this.#isOfLaterLife(member)) {
+    if (this.#isOfLaterLife(member, from)) {
       this.#isOldCopy = true;
       return;
     }
@@ -567,11 +570,15 @@ export class Gossip {
   }
 
   /** Of its own last start a node hears nothing newer than what it says, unless two have that one. */
-  #isOfLaterLife(member: Member): boolean {
-    const { nodeID, starts } = this.#self;
-    if (isOfLaterStart(member, this.#self)) return true;
-    const isSameStart = member.nodeID === nodeID && member.starts === starts && starts > 0;
-    return isSameStart && isNewerStatement(member, this.#self);
+  #isOfLaterLife(member: Member, from: string): boolean {
+    const { name, nodeID, starts } = this.#self;
+    if (member.nodeID !== nodeID || starts === 0) return false;
+    // Of two that run on copies and hear each other one has to stop, and not both.
+    const isSameStart = member.starts === starts &&
+      (from === name || !isOtherStart(member, this.#self));
+    return isSameStart
+      ? isNewerStatement(member, this.#self)
+      : isOfUnknownStart(member, this.#self);
   }
 
   #setSelf(change: Partial<Member>): void {

@@ -28,6 +28,8 @@ export interface Member {
    * 0 where an earlier version said it.
    */
   readonly starts: number;
+  /** Of the last of these starts alone. Absent where an earlier version said it. */
+  readonly startTag?: string;
   /** Grows with every start of the node. Orders statements before `heartbeat` does. */
   readonly incarnation: number;
   /** Grows with every gossip tick, and with every change of this entry. */
@@ -47,12 +49,18 @@ export function isNewerStatement(a: Member, b: Member | undefined): boolean {
   return a.heartbeat > b.heartbeat;
 }
 
-/** Whether a node said this after a later start of the directory that `self` was read from. */
-export function isOfLaterStart(
-  heard: Pick<Member, "nodeID" | "starts">,
-  self: Pick<Member, "nodeID" | "starts">,
-): boolean {
-  return heard.nodeID === self.nodeID && heard.starts > self.starts;
+/** What tells one start of a directory from every other. */
+export type Start = Pick<Member, "nodeID" | "starts"> & { readonly startTag?: string | undefined };
+
+/** Whether a node said this after a start that the directory which `self` was read from knows nothing of. */
+export function isOfUnknownStart(heard: Start, self: Start): boolean {
+  return (heard.nodeID === self.nodeID && heard.starts > self.starts) || isOtherStart(heard, self);
+}
+
+/** Whether two starts of a directory have the same number: one of them was of a copy of it. */
+export function isOtherStart(a: Start, b: Start): boolean {
+  return a.nodeID === b.nodeID && a.starts === b.starts &&
+    a.startTag !== undefined && b.startTag !== undefined && a.startTag !== b.startTag;
 }
 
 /**
@@ -61,12 +69,13 @@ export function isOfLaterStart(
  * @throws {ConvergeError} `corrupt_message`.
  */
 export function parseMember(json: unknown): Member {
-  const { name, nodeID, origin, starts = 0, incarnation, heartbeat, status, removals } = (json ??
-    {}) as Record<keyof Member, unknown>;
+  const { name, nodeID, origin, starts = 0, startTag, incarnation, heartbeat, status, removals } =
+    (json ??
+      {}) as Record<keyof Member, unknown>;
   if (
     typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
     typeof origin !== "string" || !isCount(starts) || !isCount(incarnation) ||
-    !isCount(heartbeat) ||
+    !isCount(heartbeat) || !isTag(startTag) ||
     (status !== "joining" && status !== "refilling" && status !== "normal")
   ) {
     throw new ConvergeError("corrupt_message", "Cannot read a member: a field is missing or wrong");
@@ -78,8 +87,13 @@ export function parseMember(json: unknown): Member {
       cause,
     });
   }
-  const member: Member = { name, nodeID, origin, starts, incarnation, heartbeat, status };
-  return removals === undefined ? member : { ...member, removals: parseStages(removals) };
+  const tag = startTag === undefined ? {} : { startTag };
+  const said = removals === undefined ? {} : { removals: parseStages(removals) };
+  return { name, nodeID, origin, starts, ...tag, incarnation, heartbeat, status, ...said };
+}
+
+function isTag(value: unknown): value is string | undefined {
+  return value === undefined || (typeof value === "string" && /^[0-9a-f]{8}$/.test(value));
 }
 
 function isCount(value: unknown): value is number {

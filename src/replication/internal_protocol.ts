@@ -47,6 +47,8 @@ export const HINT_HEADER = "converge-hint";
 export const UNCOUNTED_HEADER = "converge-uncounted";
 /** Header of `POST /internal/read`: the asker knows that this node is being removed. */
 export const LEAVING_HEADER = "converge-leaving";
+/** Header of `POST /internal/read`: the answer is about what is on the device. */
+export const DURABLE_HEADER = "converge-durable";
 /** Header of `POST /internal/read` with one question: say where the copy is. */
 export const LOCATE_HEADER = "converge-locate";
 /** Header of its answer: `memtable` or the name of a table. */

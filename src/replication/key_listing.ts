@@ -26,6 +26,8 @@ export interface ListRequest {
   /** Records at most, tombstones included. */
   readonly limit: number;
   readonly values: boolean;
+  /** Also values whose time is over. The members that are asked need not know: they tell of all. */
+  readonly expired?: boolean;
 }
 
 /** What one node knows of a key. */

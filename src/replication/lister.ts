@@ -140,19 +140,19 @@ export class Lister {
     }
     const entries: ListedKey[] = [];
     for (const key of [...byKey.keys()].sort(byBytes)) {
-      const entry = await this.#settled(topology, key, byKey.get(key)!, request.values);
+      const entry = await this.#settled(topology, key, byKey.get(key)!, request);
       if (entry !== undefined) entries.push(entry);
       if (entries.length > wanted) return { entries, next: key };
     }
     return { entries, next: through };
   }
 
-  /** The entry of a key as a quorum read would answer it; undefined when it has no live value. */
+  /** The entry of a key as a quorum read would answer it; undefined when it has no value to list. */
   async #settled(
     topology: Topology,
     key: Key,
     known: readonly { name: string; entry: ListedKey }[],
-    values: boolean,
+    { values, expired = false }: ListRequest,
   ): Promise<ListedKey | undefined> {
     const owners = topology.ownersOf(key).filter(({ countsForReads }) => countsForReads);
     let newest: ListedKey | undefined;
@@ -166,7 +166,7 @@ export class Lister {
       known.filter(({ name, entry }) =>
         compareVersions(entry, version) === 0 && owners.some((owner) => owner.name === name)
       ).length;
-    const nowMs = this.#options.clock.wallMs();
+    const nowMs = expired ? -Infinity : this.#options.clock.wallMs();
     if (holding >= topology.quorums.r && (!values || newest.record !== undefined)) {
       const live = !newest.tombstone && (newest.expiresAtMs === 0 || nowMs < newest.expiresAtMs);
       return live ? newest : undefined;

@@ -1,4 +1,7 @@
-/** Small JSON documents that the node keeps for itself, in the `meta` keyspace of its store. */
+/**
+ * Small JSON documents that the node keeps for itself, in the `meta` keyspace of its store. What it
+ * says to others rests on them: so they are on the device before that, however clients' writes are.
+ */
 import { keyFromText } from "../record/key.ts";
 import { encodeRecord, valueOf } from "../record/record_line.ts";
 import { META, type Mutation, type Store } from "../storage/store.ts";
@@ -44,10 +47,12 @@ export class LocalState {
   /** Writes a document durably. @throws {ConvergeError} as `Store.apply`. */
   async write(name: string, json: unknown): Promise<void> {
     await this.#store.apply([this.mutation(name, json)]);
+    await this.#store.sync();
   }
 
   /** Writes all known documents once more: the disk may have lost some. @throws as `write`. */
   async writeAgain(): Promise<void> {
     await this.#store.apply([...this.#latest].map(([name, json]) => this.mutation(name, json)));
+    await this.#store.sync();
   }
 }

@@ -148,8 +148,9 @@ export class Takeover {
   }
 
   async #know(nodeIDs: readonly string[]): Promise<void> {
-    const { clock, requestTimeoutMs, save } = this.#options;
+    const { clock, requestTimeoutMs, save, store } = this.#options;
     await save();
+    await store.sync();
     await delay(clock, requestTimeoutMs);
     await this.#become("known", nodeIDs);
   }
@@ -235,9 +236,10 @@ export class Takeover {
   }
 
   async #become(stage: RemovalStage, nodeIDs: readonly string[]): Promise<void> {
-    const { gossip, state, log, onChange } = this.#options;
+    const { gossip, state, store, log, onChange } = this.#options;
     const change = Object.fromEntries(nodeIDs.map((nodeID) => [nodeID, stage]));
     await state.write(DOCUMENT, { stages: { ...gossip.self.removals, ...change } });
+    await store.sync();
     gossip.setRemovalStages(change);
     for (const nodeID of nodeIDs) log.info("member.removal", { nodeID, stage });
     onChange();

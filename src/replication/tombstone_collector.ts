@@ -19,6 +19,7 @@ import { compareVersions, formatVersion } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
 import {
   decodeReadReplies,
+  DURABLE_HEADER,
   encodeReadQuestion,
   type ReadQuestion,
   type ReadReply,
@@ -236,17 +237,25 @@ export class TombstoneCollector {
     return confirmed;
   }
 
-  /** What an owner has; undefined when it does not answer. */
+  /**
+   * What an owner has on its device; undefined when it does not answer. One that confirmed a tombstone
+   * which power failure then took would bring back what others have forgotten.
+   */
   async #ask(
     owner: Owner,
     questions: readonly ReadQuestion[],
   ): Promise<ReadReply[] | undefined> {
-    if (owner.isSelf) return this.#options.replica.answer(questions);
+    if (owner.isSelf) {
+      const replies = this.#options.replica.answer(questions);
+      await this.#options.store.sync();
+      return replies;
+    }
     const link = owner.member === undefined ? undefined : this.#options.linkTo(owner.name);
     if (link === undefined || link.isOpen) return undefined;
     try {
       const body = encoder.encode(questions.map(encodeReadQuestion).join(""));
-      const response = await link.request("POST", "/internal/read", { body });
+      const headers = { [DURABLE_HEADER]: "1" };
+      const response = await link.request("POST", "/internal/read", { body, headers });
       return decodeReadReplies(response.body, questions.length);
     } catch {
       return undefined;

@@ -1,19 +1,34 @@
 /** How a client understands what it is answered. */
 import type { NetworkResponse } from "../platform/network.ts";
 import { type Key, keyFromJson } from "../record/key.ts";
-import { parseVersion, type Version } from "../record/version.ts";
+import { compareVersions, parseVersion, type Version } from "../record/version.ts";
 import type { Ending, Operation } from "./history.ts";
 
 type Json = Record<string, unknown>;
 
-/** The ending of a request for one key. */
-export function endingOf(kind: Operation["kind"], response: NetworkResponse): Ending {
+/** What a client has of a key. */
+export interface KnownValue {
+  readonly value: string;
+  readonly version: Version;
+}
+
+/**
+ * The ending of a request for one key.
+ *
+ * @param has What the client has of the key, where a read said so.
+ */
+export function endingOf(
+  kind: Operation["kind"],
+  response: NetworkResponse,
+  has?: KnownValue,
+): Ending {
   const { status } = response;
   const version = versionOf(response);
   const known = version === undefined ? {} : { version };
   if (kind === "get") {
     if (status === 200) return { outcome: "acked", status, found: textOf(response), ...known };
     if (status === 404) return { outcome: "acked", status, found: null, ...known };
+    if (status === 304) return { outcome: "acked", status, found: knownBy(has, version), ...known };
     return { outcome: "failed", status, reason: reasonOf(response) };
   }
   if (status === 204) return { outcome: "acked", status, ...known };
@@ -22,6 +37,16 @@ export function endingOf(kind: Operation["kind"], response: NetworkResponse): En
     status,
     reason: reasonOf(response),
   };
+}
+
+/** What "not modified" means. @throws {Error} For a client that has something else, or nothing. */
+function knownBy(has: KnownValue | undefined, version: Version | undefined): string {
+  if (has === undefined || version === undefined || compareVersions(has.version, version) !== 0) {
+    throw new Error(
+      `Cannot go on with ${JSON.stringify(has)}: ${JSON.stringify(version)} is there`,
+    );
+  }
+  return has.value;
 }
 
 /** Whether a refusal says that nothing was or will be stored. */

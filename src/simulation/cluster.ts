@@ -5,8 +5,10 @@ import type { Log } from "../platform/log.ts";
 import type { Platform } from "../platform/platform.ts";
 import { compareVersions } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
-import type { BrokenPromise, Disturbance, VersionSighting } from "./evidence.ts";
-import { ObservedStore, type Promises } from "./observed_store.ts";
+import type { BrokenPromise, Disturbance, PowerFailure, VersionSighting } from "./evidence.ts";
+import { ObservedStore } from "./observed_store.ts";
+import { PageCache } from "./page_cache.ts";
+import { Promises } from "./promises.ts";
 import type { RemovalFault } from "./plan.ts";
 import { ProcessLife } from "./process_life.ts";
 import { SeededRandom } from "./random_streams.ts";
@@ -35,10 +37,12 @@ export const DATA_DIRECTORY = "data";
 
 /** One machine and the process on it, if one runs. */
 export class SimulatedNode {
-  readonly config: NodeConfig;
+  /** What its next start is told. */
+  config: NodeConfig;
   readonly disk: VirtualDisk;
   readonly skew: ClockSkew = { offsetMs: 0, rate: 1 };
-  readonly promises: Promises = new Map();
+  readonly promises: Promises;
+  readonly pageCache: PageCache;
   /** Set from the first fault of its disk on: it may then stop itself. */
   diskFaulty = false;
   /** Set once it lost data for good: it may then refuse to start, and promises no more. */
@@ -56,9 +60,11 @@ export class SimulatedNode {
   isRemoved = false;
   disturbance: Disturbance | undefined;
 
-  constructor(config: NodeConfig, disk: VirtualDisk) {
+  constructor(config: NodeConfig, disk: VirtualDisk, nowMs: () => number) {
     this.config = config;
     this.disk = disk;
+    this.promises = new Promises(nowMs);
+    this.pageCache = new PageCache(config.durability);
   }
 
   get name(): string {
@@ -81,6 +87,7 @@ export class Cluster {
   readonly nodes: readonly SimulatedNode[];
   readonly brokenPromises: BrokenPromise[] = [];
   readonly disturbances: Disturbance[] = [];
+  readonly powerFailures: PowerFailure[] = [];
   readonly sightings: VersionSighting[] = [];
   readonly wallClocks = new WallClocks();
   readonly #world: World;
@@ -101,7 +108,7 @@ export class Cluster {
           world.time.schedule(0, () => this.#finishCrash(node));
         },
       });
-      const node = new SimulatedNode(config, disk);
+      const node = new SimulatedNode(config, disk, () => world.time.nowMs);
       this.wallClocks.set(node.name, 0, node.skew);
       return node;
     });
@@ -143,6 +150,7 @@ export class Cluster {
     const process = await this.#openOrEnd(node, life, platform);
     if (process === undefined || life.dead) return false;
     node.process = process;
+    node.pageCache.synced(time.nowMs);
     this.#checkPromises(node);
     network.listen(node.origin, life, (request) => process.app.fetch(request));
     process.start();
@@ -161,12 +169,25 @@ export class Cluster {
   kill(node: SimulatedNode, how: { power?: boolean; silent?: boolean } = {}): void {
     const { power = true, silent = false } = how;
     node.life?.kill();
+    this.#settle(node, power);
     node.stopping = false;
     node.process = node.store = node.clock = undefined;
     this.#disturb(node);
     this.#world.network.disconnect(node.origin, { silent });
     node.disk.crash({ power });
     this.#world.note("kill", { node: node.name, power, silent });
+  }
+
+  /** Takes stock of what a death leaves of what was promised. */
+  #settle(node: SimulatedNode, power: boolean): void {
+    const { nowMs } = this.#world.time;
+    node.pageCache.halted(nowMs);
+    // Without a power failure the page cache stays, and a later one may take it.
+    if (!power) return;
+    const sinceMs = node.pageCache.durableUntilMs(nowMs);
+    node.promises.settle(sinceMs);
+    if (node.config.durability.mode === "fsync") return;
+    this.powerFailures.push({ node: node.name, atMs: nowMs, sinceMs });
   }
 
   /** What a crash in the middle of the process's code leaves to be done. */
@@ -181,11 +202,15 @@ export class Cluster {
     this.#disturb(node);
     node.stopping = true;
     await process.stop();
-    if (node.life === life && life?.dead === false) this.kill(node, { power: false });
+    if (node.life !== life || life?.dead !== false) return;
+    this.kill(node, { power: false });
+    node.promises.settle(Infinity);
+    node.pageCache.synced(this.#world.time.nowMs);
   }
 
   pause(node: SimulatedNode): void {
     node.life?.pause();
+    node.pageCache.halted(this.#world.time.nowMs);
     this.#disturb(node);
     this.#world.note("pause", { node: node.name });
   }
@@ -198,6 +223,7 @@ export class Cluster {
   wake(node: SimulatedNode): void {
     if (node.life?.paused !== true) return;
     node.life.resume();
+    node.pageCache.resumed(this.#world.time.nowMs);
     this.#world.note("resume", { node: node.name });
     if (node.process !== undefined) this.#calm(node);
   }
@@ -209,8 +235,21 @@ export class Cluster {
     this.wallClocks.set(node.name, this.#world.time.nowMs, node.skew);
   }
 
-  /** Replaces the disk of a node that is not running by an empty one. */
+  /** Gives nodes that are not running other addresses. The next start of each node is told of them. */
+  move(moves: readonly (readonly [node: SimulatedNode, origin: string])[]): void {
+    const moved = new Map(moves.map(([node, origin]) => [node.origin, origin]));
+    for (const node of this.nodes) {
+      const peers = node.config.peers.map((peer) => moved.get(peer) ?? peer);
+      const advertise = moved.get(node.origin) ?? node.origin;
+      node.config = { ...node.config, peers, advertise };
+    }
+    this.#world.note("move", { moved: [...moved] });
+  }
+
+  /** Replaces the disk of a node that is not running by an empty one; it is told where the others are. */
   wipe(node: SimulatedNode): void {
+    const peers = this.members.filter((other) => other !== node).map(({ origin }) => origin);
+    node.config = { ...node.config, peers };
     node.disk.wipe();
     node.promises.clear();
     node.damaged = true;
@@ -278,10 +317,12 @@ export class Cluster {
   /** What the node promised in its earlier lives must be there. */
   #checkPromises(node: SimulatedNode): void {
     if (node.damaged) return;
+    // What it found it has synced.
+    node.promises.settle(Infinity);
     // What fails for the node now does not fail for whoever looks on.
     const { faults } = node.disk;
     node.disk.faults = { ...faults, errorRate: {} };
-    for (const [key, version] of node.promises) {
+    for (const [key, version] of node.promises.settled) {
       let foundVersion;
       try {
         foundVersion = node.store?.get(DATA, key);

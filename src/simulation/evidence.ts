@@ -26,6 +26,14 @@ export interface BrokenPromise extends Version {
   readonly foundVersion: Version | undefined;
 }
 
+/** Power failed at a node that answers before the device has what it answers for. */
+export interface PowerFailure {
+  readonly node: string;
+  readonly atMs: number;
+  /** What it had answered for until then is durable. */
+  readonly sinceMs: number;
+}
+
 /** A stretch in which a node could not be expected to answer in time. */
 export interface Disturbance {
   readonly node: string;

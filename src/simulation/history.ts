@@ -21,7 +21,7 @@ export interface Operation {
   /** How long the value is to live, counted from when its coordinator takes the put. */
   readonly ttlMs?: number;
   /** What request it was a part of, when not of one of its own: its interval is that request's. */
-  readonly via?: "batch" | "list";
+  readonly via?: "batch" | "list" | "clear";
   /** How many deadlines of one request it may take; default 1. */
   readonly deadlines?: number;
   /** Name of the node that was asked. */

@@ -91,6 +91,11 @@ export class JournalStore implements Store {
     return this.#memory.snapshot();
   }
 
+  /** Every batch is synced before it is answered. */
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+
   flush(): Promise<void> {
     return Promise.resolve();
   }

@@ -97,6 +97,8 @@ export class Nemesis {
       case "remove":
         this.#operator.remove(nodes[fault.node]!, fault);
         return () => {};
+      case "swap":
+        return this.#swap(nodes[fault.a]!, nodes[fault.b]!);
       case "join":
         this.#boot(nodes[members.length]!);
         return () => {};
@@ -131,6 +133,16 @@ export class Nemesis {
       case "pause":
         this.#cluster.pause(node);
         return () => this.#cluster.resume(node);
+      case "move":
+        this.#cluster.kill(node, { power: false });
+        this.#cluster.move([[node, node.origin.replace(/\d+$/, String(8080 + node.lives))]]);
+        return boot;
+      case "other_peers": {
+        this.#cluster.kill(node, { power: false });
+        const peers = fault.peers.map((peer) => this.#cluster.nodes[peer]!.origin);
+        node.config = { ...node.config, peers };
+        return boot;
+      }
       case "wipe":
         this.#cluster.kill(node);
         this.#cluster.wipe(node);
@@ -142,6 +154,7 @@ export class Nemesis {
         return boot;
       case "slow_disk":
         node.disk.faults.syncMs = fault.syncMs;
+        node.pageCache.syncsTake(fault.syncMs[1]);
         return () => node.disk.faults.syncMs = noDiskFaults().syncMs;
       case "full_disk":
         node.disk.faults.capacityBytes = fault.freeBytes +
@@ -162,18 +175,24 @@ export class Nemesis {
     }
   }
 
+  #swap(a: SimulatedNode, b: SimulatedNode): () => void {
+    for (const node of [a, b]) this.#cluster.kill(node, { power: false });
+    this.#cluster.move([[a, b.origin], [b, a.origin]]);
+    return () => [a, b].forEach((node) => this.#boot(node));
+  }
+
   #cut(pairs: readonly (readonly [SimulatedNode, SimulatedNode])[]): () => void {
     const { network } = this.#world;
-    for (const [from, to] of pairs) network.cut(from.origin, to.origin);
-    return () => pairs.forEach(([from, to]) => network.mend(from.origin, to.origin));
+    const links = pairs.map(([from, to]) => [from.origin, to.origin] as const);
+    for (const [from, to] of links) network.cut(from, to);
+    return () => links.forEach(([from, to]) => network.mend(from, to));
   }
 
   #slow(pairs: readonly (readonly [SimulatedNode, SimulatedNode])[], delayMs: [number, number]) {
     const { network } = this.#world;
-    for (const [from, to] of pairs) {
-      network.setLink(from.origin, to.origin, { ...CALM_LINK, delayMs });
-    }
-    return () => pairs.forEach(([from, to]) => network.clearLink(from.origin, to.origin));
+    const links = pairs.map(([from, to]) => [from.origin, to.origin] as const);
+    for (const [from, to] of links) network.setLink(from, to, { ...CALM_LINK, delayMs });
+    return () => links.forEach(([from, to]) => network.clearLink(from, to));
   }
 
   /** Only tables rot: a flipped bit in the log's last record cannot be told from a torn tail. */

@@ -16,13 +16,11 @@ import {
   type StoreStatistics,
 } from "../storage/store.ts";
 import type { Copy } from "./evidence.ts";
-
-/** What the store of one node promised over all of its lives: the newest version per key. */
-export type Promises = Map<Key, Version>;
+import type { Promises } from "./promises.ts";
 
 /** What is told of a store. */
 export interface StoreObserver {
-  /** Filled with every record that the store said was durable. */
+  /** Told of every record that the store answered for, and of what it forgot since. */
   readonly promises: Promises;
   /** Sees every record of the data keyspace that is offered to the store. */
   onRecord?(record: StoredRecord): void;
@@ -63,6 +61,10 @@ export class ObservedStore implements Store {
       else if (mutation.keyspace.startsWith("hints-")) this.#count(mutation);
     });
     return results;
+  }
+
+  sync(): Promise<void> {
+    return this.#inner.sync();
   }
 
   get(keyspace: Keyspace, key: Key): StoredRecord | undefined {
@@ -107,15 +109,11 @@ export class ObservedStore implements Store {
 
   #promise({ record, erase }: Mutation, call: number): void {
     if (erase === true) return;
-    const { promises } = this.#observer;
     // What is answered only now may have been erased since it was asked for.
     const erased = this.#erased.get(record.key);
     if (erased !== undefined && call < erased.call && compareVersions(record, erased) <= 0) return;
     const { key, counter, nodeID } = record;
-    const before = promises.get(key);
-    if (before === undefined || compareVersions(record, before) > 0) {
-      promises.set(key, { counter, nodeID });
-    }
+    this.#observer.promises.add(key, { counter, nodeID });
   }
 
   #count({ keyspace, record, erase }: Mutation): void {
@@ -125,13 +123,9 @@ export class ObservedStore implements Store {
   }
 
   #forget(record: StoredRecord, call: number): void {
-    const { promises } = this.#observer;
     const { key, counter, nodeID } = record;
     this.#erased.set(key, { counter, nodeID, call });
-    const promised = promises.get(record.key);
-    if (promised !== undefined && compareVersions(promised, record) <= 0) {
-      promises.delete(record.key);
-    }
+    this.#observer.promises.forget(key, { counter, nodeID });
   }
 }
 

@@ -1,4 +1,5 @@
 /** What a run is to be: a function of its seed, and data that can be printed, cut down and run again. */
+import type { NodeConfig } from "../config.ts";
 import { majorityOf } from "../membership/quorums.ts";
 import { type Random, randomInteger, shuffled } from "../platform/random.ts";
 import { SeededRandom } from "./random_streams.ts";
@@ -15,7 +16,7 @@ export type FaultKind =
   | { kind: "one_way"; from: number; to: number }
   /** Loss, duplicates, corruption and long delays everywhere. */
   | { kind: "storm"; weather: LinkFaults }
-  /** This share of what nodes tell each other to store or to forget arrives again much later. */
+  /** This share of what nodes tell each other to store, to forget, or of members, arrives again much later. */
   | { kind: "replay"; share: number; delayMs: [number, number] }
   /** Two nodes cannot hear each other; all others hear both. */
   | { kind: "cut_link"; a: number; b: number }
@@ -32,6 +33,12 @@ export type FaultKind =
   /** The node is stopped by its operator and started again. */
   | { kind: "restart"; node: number }
   | { kind: "pause"; node: number }
+  /** The process dies, and its machine comes back with another address. */
+  | { kind: "move"; node: number }
+  /** The processes of two nodes die, and each comes back with the address of the other. */
+  | { kind: "swap"; a: number; b: number }
+  /** The process dies, and is started with these for `--peers`. */
+  | { kind: "other_peers"; node: number; peers: number[] }
   /** The node dies and comes back with an empty disk. */
   | { kind: "wipe"; node: number }
   /** A copy of the node's disk is taken between two of its lives, and put back at the end. */
@@ -88,9 +95,14 @@ export interface Plan {
   readonly ttlShare?: number;
   readonly batchShare?: number;
   readonly listShare?: number;
+  /** Chances: that a read says what its client has; that a request deletes a prefix. Default 0. */
+  readonly conditionalShare?: number;
+  readonly clearShare?: number;
   /** Bounds of a node that are so low that they are reached; default: those of production. */
   readonly hintBytesMax?: number;
   readonly inFlightMax?: number;
+  /** When an acknowledged write counts as durable. Default: once it is on the device. */
+  readonly durability?: NodeConfig["durability"];
   /** Without faults at first. */
   readonly calmMs: number;
   readonly faultsMs: number;
@@ -102,6 +114,13 @@ export interface PlanOptions {
   nodes?: number;
 }
 
+const DURABILITIES: readonly Plan["durability"][] = [
+  ...Array.from({ length: 7 }, () => undefined),
+  { mode: "interval", ms: 50 },
+  { mode: "interval", ms: 500 },
+  { mode: "os" },
+];
+
 /** The plan of a seed. */
 export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const random = new SeededRandom(seed, "plan");
@@ -112,6 +131,8 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const more = new SeededRandom(seed, "plan: requests and replays");
   const extra = new SeededRandom(seed, "plan: joins, links, failing reads and bounds");
   const removals = new SeededRandom(seed, "plan: removals");
+  const rare = new SeededRandom(seed, "plan: conditions and prefixes");
+  const durability = pick(new SeededRandom(seed, "plan: durability"), DURABILITIES);
   const other = new SeededRandom(seed, "plan: quorums");
   const basic: Plan = {
     seed,
@@ -132,18 +153,26 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     faultsMs,
     faults: faultsOf(random, nodes, faultsMs),
   };
-  const counted = { ...basic, ...(other.next() < 0.2 ? quorumsOf(other, basic) : {}) };
-  const shares = {
+  const bounds = boundsOf(extra);
+  const faults = [...basic.faults, ...extraFaults(extra, basic)];
+  const restarts = restartsOf(rare, { ...basic, faults });
+  const plan: Plan = {
+    ...basic,
     ttlShare: pick(more, [0, 0, 0, 0.2]),
     batchShare: pick(more, [0, 0.05, 0.2]),
     listShare: pick(more, [0, 0.02, 0.1]),
+    conditionalShare: pick(rare, [0, 0.3]),
+    clearShare: pick(rare, [0, 0, 0.03]),
+    ...bounds,
+    ...(durability === undefined ? {} : { durability }),
+    ...(other.next() < 0.2 ? quorumsOf(other, basic) : {}),
+    faults: [
+      ...(more.next() < 0.4 ? [replayOf(basic, more)] : []),
+      ...[...faults, ...restarts].sort((a, b) => a.atMs - b.atMs),
+    ],
   };
-  const bounds = boundsOf(extra);
-  const faults = [
-    ...(more.next() < 0.4 ? [replayOf(basic, more)] : []),
-    ...[...basic.faults, ...extraFaults(extra, basic)].sort((a, b) => a.atMs - b.atMs),
-  ];
-  return withRemovals({ ...counted, ...shares, ...bounds, faults }, removals);
+  // Not beside nodes that move, or are told of others: those are not followed yet.
+  return restarts.length > 0 ? plan : withRemovals(plan, removals);
 }
 
 /** Replays over the whole fault phase, and for some time after it. */
@@ -239,6 +268,30 @@ function withRemovals(plan: Plan, random: Random): Plan {
   };
 }
 
+/** Nodes that come back with other addresses, or are told of others. */
+function restartsOf(random: Random, { nodes, faultsMs, faults }: Plan): Fault[] {
+  // Who joins is told of one node only, and would not find it again.
+  if (faults.some(({ kind }) => kind === "join")) return [];
+  // One that has lost its data and is told of nobody is a cluster of its own.
+  const isWhole = faults.every(({ kind }) => kind !== "wipe" && kind !== "bit_rot");
+  const count = pick(random, [0, 0, 0, 0, 1, 2, 3]);
+  return Array.from({ length: count }, (): Fault => {
+    const [node, other, third] = someOrder(random, nodes);
+    const makers: (() => FaultKind)[] = [
+      () => ({ kind: "move", node: node! }),
+      () => ({ kind: "swap", a: node!, b: other! }),
+      () => {
+        const peers = pick(random, [[], [other!], [other!, third!]]);
+        return isWhole
+          ? { kind: "other_peers", node: node!, peers }
+          : { kind: "move", node: node! };
+      },
+    ];
+    const durationMs = 100 + randomInteger(random, 1_500);
+    return { atMs: randomInteger(random, faultsMs), durationMs, ...pick(random, makers)() };
+  });
+}
+
 /** What befalls a node that has just joined. */
 function joinerFault(random: Random, node: number): FaultKind {
   return pick<FaultKind>(random, [
@@ -251,7 +304,7 @@ function joinerFault(random: Random, node: number): FaultKind {
 }
 
 function linkFault(random: Random, nodes: number): FaultKind {
-  const [a, b] = shuffled(random, Array.from({ length: nodes }, (_, i) => i)) as [number, number];
+  const [a, b] = someOrder(random, nodes) as [number, number];
   const delayMs: [number, number] = [100, 100 + randomInteger(random, 600)];
   return pick<FaultKind>(random, [
     { kind: "cut_link", a, b },
@@ -315,7 +368,11 @@ function faultKind(random: Random, nodes: number, mayDamage: boolean): FaultKind
 
 function someNodes(random: Random, nodes: number): number[] {
   const count = 1 + randomInteger(random, nodes - 1);
-  return shuffled(random, Array.from({ length: nodes }, (_, i) => i)).slice(0, count).sort();
+  return someOrder(random, nodes).slice(0, count).sort();
+}
+
+function someOrder(random: Random, nodes: number): number[] {
+  return shuffled(random, Array.from({ length: nodes }, (_, i) => i));
 }
 
 function stormOf(random: Random): LinkFaults {

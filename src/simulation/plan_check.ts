@@ -1,5 +1,6 @@
 /** Whether what a file holds is a plan: it may have been written, or cut down, by hand. */
 import { z } from "zod";
+import type { NodeConfig } from "../config.ts";
 import type { FailingOperation, Fault, Plan } from "./plan.ts";
 import type { LinkFaults } from "./virtual_network.ts";
 
@@ -29,6 +30,12 @@ const weather: z.ZodType<LinkFaults> = z.strictObject({
   corruptRate: share,
 });
 
+const durability: z.ZodType<NodeConfig["durability"]> = z.discriminatedUnion("mode", [
+  z.strictObject({ mode: z.literal("fsync") }),
+  z.strictObject({ mode: z.literal("interval"), ms: positive }),
+  z.strictObject({ mode: z.literal("os") }),
+]);
+
 const PLAN: z.ZodType<Omit<Plan, "faults"> & { faults: unknown[] }> = z.strictObject({
   seed: count,
   nodes: nodeCount,
@@ -47,8 +54,11 @@ const PLAN: z.ZodType<Omit<Plan, "faults"> & { faults: unknown[] }> = z.strictOb
   ttlShare: share.exactOptional(),
   batchShare: share.exactOptional(),
   listShare: share.exactOptional(),
+  conditionalShare: share.exactOptional(),
+  clearShare: share.exactOptional(),
   hintBytesMax: positive.exactOptional(),
   inFlightMax: positive.exactOptional(),
+  durability: durability.exactOptional(),
   calmMs: atLeastNone,
   faultsMs: atLeastNone,
   faults: z.array(z.unknown()),
@@ -97,6 +107,9 @@ function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
     fault("blackout", {}),
     fault("restart", { node }),
     fault("pause", { node }),
+    fault("move", { node }),
+    fault("swap", { a: count.max(nodes - 1), b: count.max(nodes - 1) }),
+    fault("other_peers", { node, peers: z.array(count.max(nodes - 1)) }),
     fault("wipe", { node }),
     fault("old_copy", { node }),
     fault("bit_rot", { node, bits: count }),

@@ -17,6 +17,7 @@ import { Operator } from "./operator.ts";
 import { copiesOf } from "./observed_store.ts";
 import type { Fault, Plan } from "./plan.ts";
 import { ProcessLife } from "./process_life.ts";
+import { withLosses } from "./page_cache.ts";
 import { keysOf, Workload } from "./workload.ts";
 import { World } from "./world.ts";
 
@@ -104,6 +105,7 @@ export function configsOf(plan: Plan): NodeConfig[] {
     tombstoneIntervalMs: 700,
     hintBytesMax: plan.hintBytesMax ?? DEFAULTS.hintBytesMax,
     inFlightMax: plan.inFlightMax ?? DEFAULTS.inFlightMax,
+    durability: plan.durability ?? DEFAULTS.durability,
   }));
 }
 
@@ -160,7 +162,7 @@ class Run {
       owners: this.#plan.replication,
     });
     return {
-      operations: this.#world.history.operations,
+      operations: withLosses(this.#world.history.operations, this.#cluster.powerFailures),
       readsMeet: this.#plan.readQuorum >= majorityOf(this.#plan.replication),
       copies: this.#copies,
       owners: (key) => ring.arcOf(tokenOf(key))?.owners ?? [],

@@ -195,7 +195,11 @@ export class VirtualDisk {
       perform(operation === "append" ? this.#random.next() : randomInteger(this.#random, 2));
       throw diskError(operation, path, "the power failed");
     }
-    if (this.#strikes(operation)) throw diskError(operation, path, "injected error");
+    if (this.#strikes(operation)) {
+      // A part may have been written before the device failed.
+      if (operation === "append") perform(this.#random.next());
+      throw diskError(operation, path, "injected error");
+    }
     perform(1);
   }
 

@@ -48,8 +48,12 @@ export interface Replays {
   readonly delayMs: readonly [number, number];
 }
 
-/** What is worth replaying: what makes a node store or forget. */
-export const REPLAYED_PATHS: readonly string[] = ["/internal/kv", "/internal/collect"];
+/** What is worth replaying: what makes a node store or forget, and what it is told of others. */
+export const REPLAYED_PATHS: readonly string[] = [
+  "/internal/kv",
+  "/internal/collect",
+  "/internal/gossip",
+];
 
 /** What takes requests: a node's `app.fetch`. */
 export type Handler = (request: Request) => Response | Promise<Response>;

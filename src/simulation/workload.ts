@@ -3,7 +3,15 @@ import type { NetworkResponse } from "../platform/network.ts";
 import { isConvergeError } from "../errors.ts";
 import { type Random, randomInteger } from "../platform/random.ts";
 import { type Key, keyToJson, keyToPath } from "../record/key.ts";
-import { batchEndings, endingOf, listedOf, reasonOf, textOf } from "./client_answers.ts";
+import { formatVersion } from "../record/version.ts";
+import {
+  batchEndings,
+  endingOf,
+  type KnownValue,
+  listedOf,
+  reasonOf,
+  textOf,
+} from "./client_answers.ts";
 import type { Cluster, SimulatedNode } from "./cluster.ts";
 import type { Ending, Operation } from "./history.ts";
 import type { Plan } from "./plan.ts";
@@ -20,7 +28,12 @@ const encoder = new TextEncoder();
 
 /** One request: what is sent, which operations it carries, and what an answer says of each. */
 interface Exchange {
-  message: { method: string; path: string; body?: Uint8Array };
+  message: {
+    method: string;
+    path: string;
+    headers?: Record<string, string>;
+    body?: Uint8Array;
+  };
   operations: readonly Operation[];
   read(response: NetworkResponse): Ending[];
 }
@@ -34,6 +47,8 @@ export interface Request {
   ttl?: number;
   /** Explicit `r` or `w`. */
   quorum?: number;
+  /** What the client has: a read asks for something else. */
+  has?: KnownValue;
 }
 
 /** The keys of a plan: plain ones, and some that are easily mangled on the way. */
@@ -52,6 +67,8 @@ export class Workload {
   readonly #plan: Plan;
   #left: number;
   #lastValue = 0;
+  /** What each client has of each key. */
+  readonly #known = new Map<string, KnownValue>();
 
   constructor(world: World, cluster: Cluster, plan: Plan) {
     this.#world = world;
@@ -68,7 +85,7 @@ export class Workload {
 
   /** Carries out one operation and enters it into the history. Never rejects. */
   async perform(client: string, node: SimulatedNode, request: Request): Promise<Operation> {
-    const { kind, key, value, ttl, quorum } = request;
+    const { kind, key, value, ttl, quorum, has } = request;
     const operation = this.#begin(client, node, request);
     const query = new URLSearchParams();
     if (quorum !== undefined) query.set(kind === "get" ? "r" : "w", String(quorum));
@@ -77,11 +94,14 @@ export class Workload {
       method: kind.toUpperCase(),
       path: `/kv/${keyToPath(key)}${query.size === 0 ? "" : `?${query}`}`,
       ...(value === undefined ? {} : { body: encoder.encode(value) }),
+      ...(has === undefined
+        ? {}
+        : { headers: { "if-none-match": `"${formatVersion(has.version)}"` } }),
     };
     await this.#exchange(client, node, {
       message,
       operations: [operation],
-      read: (response) => [endingOf(kind, response)],
+      read: (response) => [endingOf(kind, response, has)],
     });
     return operation;
   }
@@ -115,13 +135,40 @@ export class Workload {
     });
   }
 
-  /** Lists keys with their values: a read of every key that may be listed. Never rejects. */
+  /** Deletes all keys with a prefix: a delete of each, of unknown version. Never rejects. */
+  async performClear(client: string, node: SimulatedNode, prefix: string): Promise<void> {
+    const keys = this.#keysWith(prefix);
+    // As a listing, and then one for all keys at once.
+    const deadlines = 2 + keys.length;
+    const operations = keys.map((key) =>
+      this.#begin(client, node, { kind: "delete", key }, { via: "clear", deadlines })
+    );
+    await this.#exchange(client, node, {
+      message: { method: "DELETE", path: `/kv?prefix=${encodeURIComponent(prefix)}` },
+      operations,
+      read: (response) => {
+        const { status } = response;
+        const ending: Ending = status === 200
+          ? { outcome: "acked", status }
+          : { outcome: "indeterminate", status, reason: reasonOf(response) };
+        return keys.map(() => ending);
+      },
+    });
+  }
+
+  /**
+   * Lists keys with their values: a read of every key that may be listed. Never rejects.
+   *
+   * @returns The key that the next page comes after, if there is one.
+   */
   async performList(
     client: string,
     node: SimulatedNode,
-    { prefix, limit }: { prefix: string; limit: number },
-  ): Promise<void> {
-    const keys = keysOf(this.#plan.keys).filter((key) => key.startsWith(prefix));
+    { prefix, limit, after }: { prefix: string; limit: number; after?: Key | undefined },
+  ): Promise<Key | undefined> {
+    const keys = this.#keysWith(prefix).filter((key) => after === undefined || key > after);
+    const cursor = after === undefined ? "" : `&afterb=${encodeURIComponent(btoa(after))}`;
+    let next: Key | undefined;
     // One deadline to ask all nodes, and one for each key that is not the same on all its owners.
     const deadlines = 1 + keys.length;
     const operations = keys.map((key) =>
@@ -130,7 +177,7 @@ export class Workload {
     await this.#exchange(client, node, {
       message: {
         method: "GET",
-        path: `/kv?prefix=${encodeURIComponent(prefix)}&limit=${limit}&values=1`,
+        path: `/kv?prefix=${encodeURIComponent(prefix)}&limit=${limit}&values=1${cursor}`,
       },
       operations,
       read: (response) => {
@@ -141,6 +188,7 @@ export class Workload {
         const { found, through } = listedOf(response);
         const strange = [...found.keys()].filter((key) => !keys.includes(key));
         if (strange.length > 0) throw new Error(`Cannot list ${strange}: never written`);
+        next = through;
         return keys.map((key): Ending => {
           if (through !== undefined && key > through) {
             return { outcome: "failed", status, reason: "on a later page" };
@@ -152,6 +200,11 @@ export class Workload {
         });
       },
     });
+    return next;
+  }
+
+  #keysWith(prefix: string): Key[] {
+    return keysOf(this.#plan.keys).filter((key) => key.startsWith(prefix));
   }
 
   #begin(
@@ -218,11 +271,12 @@ export class Workload {
     const random = this.#world.streams.stream(`workload ${name}`);
     // With a stream of their own: without them, the rest of a history stays as it was.
     const more = this.#world.streams.stream(`workload ${name}: batches, listings, expiry`);
+    const rare = this.#world.streams.stream(`workload ${name}: conditions, prefixes, pages`);
     while (this.#left > 0) {
       this.#left--;
       const nodes = this.#cluster.members;
       const node = nodes[randomInteger(random, nodes.length)]!;
-      await this.#next(name, node, { random, more });
+      await this.#next(name, node, { random, more, rare });
       await this.#world.time.wait(thinkMs(random));
     }
   }
@@ -230,20 +284,40 @@ export class Workload {
   async #next(
     client: string,
     node: SimulatedNode,
-    { random, more }: { random: Random; more: Random },
+    { random, more, rare }: Record<"random" | "more" | "rare", Random>,
   ): Promise<void> {
-    const { batchShare = 0, listShare = 0 } = this.#plan;
+    const { batchShare = 0, listShare = 0, clearShare = 0, conditionalShare = 0 } = this.#plan;
+    if (rare.next() < clearShare) {
+      return await this.performClear(client, node, pick(rare, ["k", "k/", "k1", "a"]));
+    }
     const chance = more.next();
     if (chance < listShare) {
       const prefix = pick(more, ["", "k", "k/", "a"]);
-      return await this.performList(client, node, { prefix, limit: pick(more, [1_000, 3]) });
+      const limit = pick(more, [1_000, 3]);
+      const after = await this.performList(client, node, { prefix, limit });
+      // Any node goes on where another one ended.
+      const other = pick(rare, this.#cluster.members);
+      if (after !== undefined && rare.next() < clearShare + conditionalShare) {
+        await this.performList(client, other, { prefix, limit, after });
+      }
+      return;
     }
     if (chance < listShare + batchShare) {
       const size = 1 + randomInteger(more, BATCH_MAX);
       const requests = Array.from({ length: size }, () => this.#nextRequest(random, more));
       return await this.performBatch(client, node, requests);
     }
-    await this.perform(client, node, this.#nextRequest(random, more));
+    const request = this.#nextRequest(random, more);
+    const has = this.#known.get(`${client} ${request.key}`);
+    const isConditional = request.kind === "get" && rare.next() < conditionalShare;
+    const asked = isConditional && has !== undefined ? { ...request, has } : request;
+    this.#remember(await this.perform(client, node, asked));
+  }
+
+  /** A client that reads a key again says what it has of it. */
+  #remember({ client, key, value, found = value, version }: Operation): void {
+    if (typeof found !== "string" || version === undefined) return;
+    this.#known.set(`${client} ${key}`, { value: found, version });
   }
 
   #nextRequest(random: Random, more: Random): Request {

@@ -235,6 +235,13 @@ export class LsmStore implements Store {
     return done;
   }
 
+  async sync(): Promise<void> {
+    if (this.#fatal !== undefined) throw this.#fatal;
+    if (this.#closed) throw closedError();
+    // Where each group is synced before it is answered, all that is left is a note.
+    if (this.#durability.mode !== "fsync" && this.#log.hasUnsynced) await this.#syncLog();
+  }
+
   get(keyspace: Keyspace, key: Key): StoredRecord | undefined {
     if (this.#closed) throw closedError();
     const hash = hashKey(key);

@@ -85,6 +85,10 @@ export class MemoryStore implements Store {
     };
   }
 
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+
   flush(): Promise<void> {
     return Promise.resolve();
   }

@@ -107,6 +107,12 @@ export interface Store {
    */
   apply(mutations: readonly Mutation[]): Promise<ApplyResult[]>;
   /**
+   * Resolves once all that was applied before the call is on the device, in every durability mode.
+   *
+   * @throws {ConvergeError} `disk_failed` (the store takes no more writes); `closed`.
+   */
+  sync(): Promise<void>;
+  /**
    * The newest record of a key, a tombstone or expired one too; synchronous.
    * @throws {ConvergeError} `corrupt_file` when its bytes are damaged; `closed`.
    */

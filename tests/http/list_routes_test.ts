@@ -198,6 +198,19 @@ Deno.test("DELETE /kv?prefix= counts first with dry-run, then deletes these keys
     assertEquals((await cluster.call(2, "DELETE", "/kv")).status, 400);
   }));
 
+Deno.test("DELETE /kv?prefix= deletes what has expired here, too: by the clocks of others it may not have", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.call(1, "PUT", "/kv/x/1?ttl=1", { body: "v" });
+    await cluster.wait(2_000);
+    const dry = await cluster.call(2, "DELETE", "/kv?prefix=x/&dry-run=1");
+    assertEquals((await dry.json()).matched, 0);
+    await cluster.call(2, "DELETE", "/kv?prefix=x/");
+    await cluster.until("all know that it is deleted", async () => {
+      const copies = await Promise.all([1, 2, 3].map((i) => cluster.copy(i, "x/1")));
+      return copies.every((copy) => copy?.includes(`"d":1`) === true);
+    });
+  }));
+
 Deno.test("DELETE /kv?prefix= deletes all of them, be they more than one page", () =>
   InProcessCluster.run({}, async (cluster) => {
     const count = 1_100;

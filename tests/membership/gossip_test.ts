@@ -98,6 +98,39 @@ Deno.test("Gossip.isOldCopy: others heard of a later start of the same directory
   assert(isOldCopy(2, { starts: 2, incarnation: 3, heartbeat: 99 }), "what it never said");
 });
 
+Deno.test("Gossip.isOldCopy: others have heard of another start of the same number, and go on saying so", () => {
+  const other = gossipOf(member("b"));
+  const start = { starts: 2, incarnation: 2 };
+  other.receive(gossipOf(member("a", { ...start, startTag: "11111111" })).message(), 0);
+  const copied = gossipOf(member("a", { ...start, startTag: "22222222", heartbeat: 50 }));
+  other.receive(copied.message(), 0);
+  assertEquals(other.member("a")!.startTag, "11111111");
+  copied.receive(other.message(), 0);
+  assert(copied.isOldCopy);
+});
+
+Deno.test("Gossip.isOldCopy: earlier versions say nothing of tags, and are believed", () => {
+  const other = gossipOf(member("b"));
+  const start = { starts: 2, incarnation: 2 };
+  other.receive(gossipOf(member("a", start)).message(), 0);
+  const self = gossipOf(member("a", { ...start, startTag: "22222222", heartbeat: 50 }));
+  self.receive(other.message(), 0);
+  assert(!self.isOldCopy);
+  other.receive(self.message(), 0);
+  assertEquals(other.member("a")!.startTag, "22222222");
+});
+
+Deno.test("Gossip.isOldCopy: of two that run on copies of one directory and hear each other one stops", () => {
+  const start = { starts: 2, incarnation: 2 };
+  const [one, two] = ["11111111", "22222222"].map((startTag) =>
+    gossipOf(member("a", { ...start, startTag }))
+  );
+  for (let round = 0; round < 3; round++) one!.tick();
+  one!.receive(two!.message(), 0);
+  two!.receive(one!.message(), 0);
+  assertEquals([one!.isOldCopy, two!.isOldCopy], [false, true]);
+});
+
 Deno.test("Gossip.twin: another life that answers is alive, and only one of the two ends", () => {
   const third = gossipOf(member("b"));
   const [one, two] = ["a.1", "a.2"].map((nodeID) => gossipOf(member("a", { nodeID })));

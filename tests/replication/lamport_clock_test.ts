@@ -4,7 +4,10 @@ import { ConvergeError } from "../../src/errors.ts";
 import { COUNTER_MAX } from "../../src/record/version.ts";
 import { LamportClock } from "../../src/replication/lamport_clock.ts";
 import { LocalState } from "../../src/replication/local_state.ts";
+import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
+import { VirtualTime } from "../../src/simulation/virtual_time.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
+import { VirtualStore } from "../storage/virtual_store.ts";
 
 /** The next counter, reserving where needed, as a write does. */
 async function next(clock: LamportClock): Promise<number> {
@@ -68,6 +71,21 @@ Deno.test("LamportClock: one beyond 2^52 is ignored; at the bound it stops, not 
   clock.observe(COUNTER_MAX - 1);
   assertEquals(await next(clock), COUNTER_MAX);
   await assertRejects(() => next(clock), ConvergeError, "used up");
+});
+
+Deno.test("LamportClock: gives no counter twice after power failed, in any durability mode", async () => {
+  for (const durability of [{ mode: "os" }, { mode: "interval", ms: 50 }] as const) {
+    for (let seed = 0; seed < 20; seed++) {
+      const disk = new VirtualStore(seed);
+      const given: number[] = [];
+      for (let life = 0; life < 3; life++) {
+        const store = await disk.open({ clock: new VirtualClock(new VirtualTime()), durability });
+        given.push(await next(await LamportClock.open(new LocalState(store), 0)));
+        disk.device.crash();
+      }
+      assertEquals(new Set(given).size, 3, `${durability.mode}, seed ${seed}: ${given}`);
+    }
+  }
 });
 
 Deno.test("LamportClock: never gives a counter twice, through any restarts", async () => {

@@ -87,6 +87,26 @@ Deno.test("old copy: where nobody could tell at the start it stops when it hears
     assertStringIncludes(await cluster.copy(3, "k") ?? "nothing", `"v":"v"`);
   }));
 
+Deno.test("old copy: one that is put back while all are down is found out when they are back", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    const copy = await copied(cluster);
+    const given = await cluster.put(3, "k", "v");
+    for (const i of [1, 2, 3]) cluster.kill(i);
+    cluster.restore(3, copy);
+    await cluster.start(3); // nobody is there to be asked, and its count of starts is right again
+    await cluster.wait(3_000);
+    for (const i of [1, 2]) await cluster.start(i);
+    let code: string | undefined;
+    void cluster.node(3).process!.failed.then((error) => code = error.code);
+    await cluster.until("it stops", () => code !== undefined);
+    assertEquals(code, "old_copy");
+    cluster.kill(3);
+    await cluster.start(3);
+    await cluster.ready();
+    assertEquals(await cluster.get(3, "k"), "v");
+    assertNotEquals((await cluster.put(3, "k", "w")).split("-")[1], given.split("-")[1]);
+  }));
+
 /** Empties the disks of nodes 1 and 2, one after the other. */
 async function replaceBothOthers(cluster: InProcessCluster): Promise<void> {
   for (const i of [1, 2]) {

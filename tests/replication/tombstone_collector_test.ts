@@ -51,6 +51,21 @@ Deno.test("TombstoneCollector: a tombstone stays while an owner has not confirme
     );
   }));
 
+Deno.test("TombstoneCollector: an owner confirms what is on its device, the first one too", async () => {
+  for (const slow of [1, 2, 3]) {
+    await InProcessCluster.run(QUICK, async (cluster) => {
+      await cluster.put(1, "k", "v");
+      await cluster.until("all have it", async () => await cluster.copy(3, "k") !== undefined);
+      cluster.node(slow).memory.sync = () => new Promise(() => {});
+      await cluster.call(1, "DELETE", "/kv/k");
+      await cluster.wait(10_000);
+      for (const i of [1, 2, 3]) {
+        assertStringIncludes(await cluster.copy(i, "k") ?? "nothing", `"d":1`, `node ${slow}`);
+      }
+    });
+  }
+});
+
 Deno.test("TombstoneCollector: a node that comes back with the old value does not resurrect it", () =>
   InProcessCluster.run(QUICK, async (cluster) => {
     await cluster.put(1, "k", "old");

@@ -7,7 +7,16 @@ import {
 } from "../../src/simulation/checkers/linearizability.ts";
 import type { Evidence } from "../../src/simulation/evidence.ts";
 import type { Operation } from "../../src/simulation/history.ts";
-import { copies, copy, evidence, get, put, remove, version } from "./evidence_builder.ts";
+import {
+  copies,
+  copy,
+  evidence,
+  get,
+  operation,
+  put,
+  remove,
+  version,
+} from "./evidence_builder.ts";
 
 /** Names of all checkers that object. */
 function objections(more: Partial<Evidence>): string[] {
@@ -47,6 +56,18 @@ Deno.test("resurrected_delete: neither an owner nor a read has the old value", (
   assert(ofOperations(...late).includes("resurrected_delete"));
   const overlapping = [...operations, get("a", 1, [3, 6])];
   assertEquals(ofOperations(...overlapping), []);
+});
+
+Deno.test("resurrected_delete: what was there before a prefix was deleted is not read afterwards", () => {
+  const clear = (...span: [number, number]) =>
+    operation("delete", span, { via: "clear", status: 200 });
+  const before = put("a", 1, [1, 2]);
+  assertEquals(ofOperations(before, clear(3, 4), get(null, 2, [5, 6])), []);
+  assertEquals(ofOperations(before, clear(3, 4), get("a", 1, [5, 6])), ["resurrected_delete"]);
+  assertEquals(ofOperations(before, clear(3, 7), get("a", 1, [5, 6])), []);
+  const during = put("a", 1, [1, 4]);
+  assertEquals(ofOperations(during, clear(3, 5), get("a", 1, [6, 7])), []);
+  assertEquals(ofOperations(before, { ...clear(3, 4), ...UNKNOWN }, get("a", 1, [5, 6])), []);
 });
 
 Deno.test("losing_write: a later acked write has the newer version", () => {

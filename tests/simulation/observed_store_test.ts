@@ -1,11 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { ObservedStore, type Promises } from "../../src/simulation/observed_store.ts";
+import { ObservedStore } from "../../src/simulation/observed_store.ts";
+import { Promises } from "../../src/simulation/promises.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { type ApplyResult, DATA } from "../../src/storage/store.ts";
 import { record } from "../support/records.ts";
 
 Deno.test("ObservedStore: an answer that comes after the key was erased promises nothing", async () => {
-  const promises: Promises = new Map();
+  const promises = new Promises();
   const inner = new MemoryStore();
   const answers: PromiseWithResolvers<ApplyResult[]>[] = [];
   inner.apply = () => {
@@ -19,12 +20,15 @@ Deno.test("ObservedStore: an answer that comes after the key was erased promises
   const erased = store.apply([{ keyspace: DATA, record: tombstone, erase: true }]);
   answers[0]!.resolve(["stored"]);
   await written;
-  assertEquals(promises.size, 0, "the erasure may have happened");
+  promises.settle(0);
+  assertEquals(promises.settled.size, 0, "the erasure may have happened");
   answers[1]!.resolve(["stored"]);
   await erased;
-  assertEquals(promises.size, 0);
+  promises.settle(0);
+  assertEquals(promises.settled.size, 0);
   const again = store.apply([{ keyspace: DATA, record: tombstone }]);
   answers[2]!.resolve(["stored"]);
   await again;
-  assertEquals(promises.get("k")?.counter, 3);
+  promises.settle(0);
+  assertEquals(promises.settled.get("k")?.counter, 3);
 });

@@ -120,6 +120,22 @@ Deno.test("LsmStore, interval and os: a power failure takes a suffix of whole ba
   assert(kept > 0 && lost > 0, `${kept} kept, ${lost} lost`);
 });
 
+Deno.test("LsmStore, interval and os: what was applied before sync() is there after a power failure", async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    for (const durability of [{ mode: "os" }, { mode: "interval", ms: INTERVAL_MS }] as const) {
+      const subject = new VirtualStore(seed);
+      const store = await subject.open({ clock: new HandClock(), durability });
+      await store.apply([put("a", 1)]);
+      await store.sync();
+      await store.apply([put("b", 2)]);
+      subject.device.crash();
+      const again = await subject.open();
+      assertEquals(scanAll(again)[0]?.key, "a", `${durability.mode}, seed ${seed}`);
+      await again.close();
+    }
+  }
+});
+
 Deno.test("LsmStore, os and interval: a death of the process alone loses nothing", async () => {
   for (const durability of [{ mode: "os" }, { mode: "interval", ms: INTERVAL_MS }] as const) {
     const subject = new VirtualStore();

@@ -12,6 +12,7 @@ import { HashRing } from "../../src/ring/hash_ring.ts";
 import { tokenOf } from "../../src/ring/token.ts";
 import type { Platform } from "../../src/platform/platform.ts";
 import { ObservedStore } from "../../src/simulation/observed_store.ts";
+import { Promises } from "../../src/simulation/promises.ts";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
 import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
 import { VirtualDisk } from "../../src/simulation/virtual_disk.ts";
@@ -41,7 +42,7 @@ class SurvivingStore extends ObservedStore {
   readonly #lossOf: () => number;
 
   constructor(memory: MemoryStore, lossOf: () => number) {
-    super(memory, { promises: new Map() });
+    super(memory, { promises: new Promises() });
     this.#lossOf = lossOf;
   }
 

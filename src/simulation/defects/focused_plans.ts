@@ -19,6 +19,26 @@ export function withRestarts(plan: Plan): Plan {
   return withFaults({ ...plan, keys: 2 }, added);
 }
 
+/** As {@linkcode withRestarts}, of nodes that answer before they sync, each cut off after a failure. */
+export function withPageCache(plan: Plan): Plan {
+  const apartMs = 1_500;
+  const faults = Array.from({ length: 8 }, (_, i): Fault[] => {
+    const atMs = 300 + i * apartMs;
+    return [
+      { atMs, durationMs: 100 + (plan.seed * 31 + i * 57) % 600, kind: "blackout" },
+      { atMs: atMs + 100, durationMs: 900, kind: "partition", side: [i % 3] },
+    ];
+  }).flat();
+  return {
+    ...plan,
+    ...{ nodes: 3, replication: 3, readQuorum: 2, writeQuorum: 2 },
+    ...{ clients: 6, operations: 400, keys: 1, readShare: 0.1, deleteShare: 0, ttlShare: 0 },
+    durability: { mode: "interval", ms: 500 },
+    faultsMs: 9 * apartMs,
+    faults,
+  };
+}
+
 /** Every node in turn has an fsync that fails, then all lose power. */
 export function withSyncErrors(plan: Plan): Plan {
   const added = Array.from({ length: plan.nodes }, (_, node): Fault => ({

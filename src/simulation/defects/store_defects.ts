@@ -5,12 +5,13 @@ import { DATA, type Mutation, type Store } from "../../storage/store.ts";
 import type { Horizon } from "../../replication/horizon.ts";
 import { Replica } from "../../replication/replica.ts";
 import type { Defect } from "./defect.ts";
-import { withReplays } from "./focused_plans.ts";
+import { withPageCache, withReplays } from "./focused_plans.ts";
 
 /** A store that differs from `inner` in some methods. */
 function changed(inner: Store, changes: Partial<Store>): Store {
   return {
     apply: (mutations) => inner.apply(mutations),
+    sync: () => inner.sync(),
     get: (keyspace, key) => inner.get(keyspace, key),
     locate: (keyspace, key) => inner.locate(keyspace, key),
     scan: (keyspace, options) => inner.scan(keyspace, options),
@@ -50,6 +51,13 @@ export const STORE_DEFECTS: readonly Defect[] = [
       changed(inner, {
         apply: async (mutations) => (await inner.apply(mutations)).map(() => "stored"),
       }),
+  },
+  {
+    name: "documents-unsynced",
+    about: "reserved counters and tombstones that are confirmed are in the page cache only",
+    seedsMax: 50,
+    plan: withPageCache,
+    store: (inner) => changed(inner, { sync: () => Promise.resolve() }),
   },
   {
     name: "arrival-order",
