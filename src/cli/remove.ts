@@ -63,10 +63,13 @@ async function progressOf(
 export function waitsOf({ name, dead, stages, leaving }: RemovalProgress): string {
   const members = Object.entries(stages);
   const unaware = members.filter(([, stage]) => stage === null).map(([member]) => member);
-  if (!dead && leaving === null) unaware.push(name);
-  if (unaware.length > 0) return `${name}: waiting until ${list(unaware)} knows of it`;
+  if (unaware.length > 0) return `${name}: waiting until it is known to ${list(unaware)}`;
+  if (!dead && leaving === null) {
+    return `${name}: waiting until it knows itself; if it will not come back: ` +
+      `converge remove --dead ${name}`;
+  }
   const late = members.filter(([, stage]) => stage !== "done").map(([member]) => member);
-  return `${name}: ${list(late)} takes over what it had`;
+  return `${name}: what it had is taken over by ${list(late)}`;
 }
 
 function list(names: readonly string[]): string {
