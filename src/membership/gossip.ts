@@ -301,7 +301,9 @@ export class Gossip {
 
   /** How many new nodes have this one among their seeds, and are among its own. */
   get namedBothWays(): number {
-    return this.#named().intersection(this.#namedBy).size;
+    // One that is removed is not among the members that these are counted of.
+    const members = new Set(this.members.map(({ name }) => name));
+    return this.#named().intersection(this.#namedBy).intersection(members).size;
   }
 
   /** Names of the members that were heard under this node's seeds. */
@@ -459,6 +461,7 @@ export class Gossip {
     this.#knownBy.delete(name);
     this.#settled.delete(name);
     this.#seedsOfOthers.delete(name);
+    this.#namedBy.delete(name);
   }
 
   #isRemovedLife(member: Member): boolean {

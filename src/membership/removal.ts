@@ -22,8 +22,11 @@ import type { Member } from "./member.ts";
 /** Removals that are remembered; no more than these are begun. */
 export const REMOVALS_MAX = 4_096;
 
-/** Removals of which one statement says how far its member is. */
-const STAGES_MAX = 64;
+/**
+ * Removals that may go on at once: of each of them all members say how far they are, in each message.
+ * Where several nodes begin some at once there may be more.
+ */
+export const PENDING_MAX = 64;
 
 /** That a life of a node is no member any more. Nothing takes it back. */
 export interface Removal {
@@ -136,7 +139,10 @@ export function whyNotRemovable(
   { name, dead, liveness }: { name: string; dead: boolean; liveness: Liveness },
   { self, others, pending, leaving }: Omit<RemovalView, "settled">,
 ): string | undefined {
-  const all = [self, ...others];
+  // Who is asked may be on its way out itself, and is then nobody who stays.
+  const all = [self, ...others].filter((one) =>
+    pending.every((removal) => removal.name !== one.name)
+  );
   const goesOn = pending.find((removal) => removal.name === name);
   const member = [...all, ...leaving].find((one) => one.name === name);
   if (member === undefined && goesOn === undefined) return "there is no such member";
@@ -144,6 +150,7 @@ export function whyNotRemovable(
   if (dead && liveness === "up") return "it answers: stop it first, or leave out that it is dead";
   if (goesOn !== undefined) return undefined;
   if (all.length === 1) return "it is the last one";
+  if (pending.length >= PENDING_MAX) return `${pending.length} members are being removed`;
   if (dead) return undefined;
   if (pending.length > 0) return `${pending[0]!.name} is being removed`;
   if (liveness === "down") return "it does not answer: start it, or say that it is dead";
@@ -191,7 +198,7 @@ export function isSameStages(a: RemovalStages = {}, b: RemovalStages = {}): bool
 /** Checks stages that came over the wire. @throws {ConvergeError} `corrupt_message`. */
 export function parseStages(json: unknown): RemovalStages {
   const entries = Object.entries(json ?? {});
-  const isUsable = typeof json === "object" && json !== null && entries.length <= STAGES_MAX &&
+  const isUsable = typeof json === "object" && json !== null && entries.length <= REMOVALS_MAX &&
     entries.every(([id, stage]) =>
       isNodeID(id) && (stage === "known" || stage === "refilling" || stage === "done")
     );

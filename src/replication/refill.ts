@@ -231,7 +231,9 @@ export class Refill {
     // Where data was lost meanwhile, or is known in memory only to be lost, nothing is done yet.
     if (status === "normal" && (saved !== this.#saved || !this.#isNoted)) return;
     const { gossip, log, onStatus } = this.#options;
-    if (status === "refilling" && gossip.rejoined) await this.#options.onRejoined();
+    // It may have been started again since, and nobody tells of its life of before any more.
+    const isLost = gossip.rejoined || gossip.settled.has(gossip.self.name);
+    if (status === "refilling" && isLost) await this.#options.onRejoined();
     gossip.setStatus(status);
     log.info("member.status", { name: gossip.self.name, status });
     await onStatus();

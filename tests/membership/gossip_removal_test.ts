@@ -137,3 +137,19 @@ Deno.test("Gossip: stages are of removals that have not ended, and a change of t
   gossip.endRemoval("x.1");
   assertEquals("removals" in gossip.self, false);
 });
+
+Deno.test("Gossip.namedBothWays: one that is removed while the cluster is formed does not count", () => {
+  const [a, b, x] = ["a", "b", "x"].map((name) =>
+    gossipOf(member(name, { status: "joining" }), {
+      seeds: ["a", "b", "x", "y"].filter((seed) => seed !== name).map(originOf),
+    })
+  ) as [Gossip, Gossip, Gossip];
+  for (let i = 0; i < 2; i++) {
+    for (const one of [a, b, x]) for (const other of [a, b, x]) other.receive(one.message(), 0);
+  }
+  assertEquals(a.namedBothWays, 2);
+  a.remove("x", true);
+  assertEquals([a.namedBothWays, a.unresolvedSeeds], [1, [originOf("y")]]);
+  a.endRemoval("x.1");
+  assertEquals(a.namedBothWays, 1);
+});

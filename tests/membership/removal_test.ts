@@ -7,6 +7,7 @@ import {
   isRemovedLife,
   mergedRemoval,
   nextRemovalStep,
+  PENDING_MAX,
   type Removal,
   REMOVALS_MAX,
   type RemovalStage,
@@ -173,6 +174,36 @@ Deno.test("whyNotRemovable: one at a time, while all are normal; a dead one alwa
   assert(whyNotRemovable({ ...dead, name: "a" }, busy)!.startsWith("it is the one"));
   const again = { ...calm, others: [], pending: [removal("b")], leaving: [member("b")] };
   assertEquals(whyNotRemovable(dead, again), undefined);
+});
+
+Deno.test("whyNotRemovable: the last one that stays, asked of one that is on its way out itself", () => {
+  const asked = {
+    self: at("known", "x"),
+    others: [member("b")],
+    pending: [removal("x")],
+    leaving: [at("known", "x")],
+  };
+  const dead = { name: "b", dead: true, liveness: "down" } as const;
+  assertEquals(whyNotRemovable(dead, asked), "it is the last one");
+  const others = [member("b"), member("c")];
+  assertEquals(whyNotRemovable(dead, { ...asked, others }), undefined);
+});
+
+Deno.test("removals: no more are begun at once than all members can tell of", () => {
+  const names = Array.from({ length: PENDING_MAX + 1 }, (_, i) => `x${i}`);
+  const gossip = gossipOf(member("a"), { known: [...names, "b"].map((name) => member(name)) });
+  const why = (name: string) =>
+    whyNotRemovable({ name, dead: true, liveness: "down" }, gossip.removalView);
+  for (const name of names.slice(1)) {
+    assertEquals(why(name), undefined);
+    gossip.remove(name, true);
+  }
+  assertEquals(why(names[0]!), `${PENDING_MAX} members are being removed`);
+  assertEquals(why(names[1]!), undefined, "it goes on");
+  // Another node has begun one, too: what is said of more than these is understood nevertheless.
+  gossip.remove(names[0]!, true);
+  gossip.setRemovalStages(Object.fromEntries(names.map((name) => [`${name}.1`, "known" as const])));
+  assertEquals(parseGossipMessage(JSON.parse(JSON.stringify(gossip.message()))), gossip.message());
 });
 
 Deno.test("mergedRemoval: nothing of a removal is ever taken back", () => {

@@ -58,6 +58,24 @@ Deno.test("Refill: data lost in the middle of it is not taken for refilled, now 
   });
 });
 
+Deno.test("Refill: counters are left out after a lost disk, also where it was started again since", async () => {
+  for (const settled of [[], ["node1"]]) {
+    await inWorld(async ({ clock, wait }) => {
+      const { options } = refillOf(clock, new MemoryStore(), () => {});
+      const self = member("node1", { status: "joining" });
+      // Of the life of before nobody tells any more: this one has taken its place.
+      const gossip = gossipOf(self, { known: [member("node2")], settled });
+      gossip.receive({ from: "node2", members: [self, member("node2")] }, 0);
+      assertEquals(gossip.rejoined, false);
+      const left: string[] = [];
+      const onRejoined = () => Promise.resolve(void left.push(gossip.self.status));
+      new Refill({ ...options, gossip, onRejoined }).start();
+      while (gossip.self.status !== "normal") await wait(10);
+      assertEquals(left, settled.map(() => "joining"));
+    });
+  }
+});
+
 Deno.test("Refill: a loss that cannot be written down yet is not forgotten over what was", async () => {
   await inWorld(async ({ clock, wait }) => {
     const leftovers: unknown[] = [];
