@@ -239,14 +239,19 @@ export class Topology {
 
   /**
    * Tokens of keys of which this node may have leftovers, since it has not cleared away yet what it had
-   * before it gained them; undefined where there are none.
+   * before it gained them; undefined where there are none. What it gained by an earlier removal, and
+   * counted for, is none: perhaps nobody else has it but one that is dead since.
    */
   leftovers(): ((token: Token) => boolean) | undefined {
     const name = this.#selfName;
     const member = this.members.find((one) => one.name === name);
-    if (this.pending.length === 0 || member === undefined) return undefined;
-    if (this.#gaining(member) !== "joining") return undefined;
-    this.#leftovers ??= this.isNewTo(name, this.pending.map((removal) => removal.name));
+    if (member === undefined) return undefined;
+    const uncleared = this.pending.filter(({ nodeID }) => {
+      const stage = stageOf(member, nodeID);
+      return stage === undefined || stage === "known";
+    });
+    if (uncleared.length === 0) return undefined;
+    this.#leftovers ??= this.isNewTo(name, uncleared.map((removal) => removal.name));
     return this.#leftovers;
   }
 

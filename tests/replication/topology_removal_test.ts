@@ -148,3 +148,23 @@ Deno.test("Topology.leftovers: until a member has cleared them away", () => {
   assertEquals(removing(["refilling", "known", "known", "known"]).leftovers(), undefined);
   assertEquals(topologyOf(4).leftovers(), undefined);
 });
+
+Deno.test("Topology.leftovers: not what a member counts for since an earlier removal that goes on", () => {
+  const second = { ...REMOVAL, name: "node4", nodeID: "node4.1", dead: true };
+  const removals = { "node5.1": "done", "node4.1": "known" } as const;
+  const members = [1, 2, 3, 6].map((i) => member(`node${i}`, { removals }));
+  const settled = [1, 2, 3, 4, 5, 6].map((i) => `node${i}`);
+  const topology = removing([], { members, settled, pending: [REMOVAL, second] });
+  const isLeftover = topology.leftovers()!;
+  const isNew = topology.isNewTo("node1", ["node5", "node4"]);
+  const before = topologyOf(0, { members: [...members, member("node4")], virtualNodes: 8 });
+  const all = topologyOf(6, { virtualNodes: 8 }).ring;
+  let taken = 0;
+  for (const { end } of all.arcs) {
+    if (!isNew(end) || !before.ring.arcOf(end)!.owners.includes("node1")) continue;
+    assert(!isLeftover(end), "it is shown to whom takes over what the second one had");
+    taken++;
+  }
+  assert(taken > 0);
+  assert(all.arcs.some(({ end }) => isLeftover(end)));
+});
