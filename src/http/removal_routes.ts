@@ -4,6 +4,7 @@ import { ConvergeError } from "../errors.ts";
 import type { Gossip } from "../membership/gossip.ts";
 import {
   type Removal,
+  REMOVALS_MAX,
   type RemovalStage,
   stageOf,
   whyNotRemovable,
@@ -61,11 +62,19 @@ function begin(
 ): void {
   const liveness = gossip.livenessOf(name, clock.monotonicMs());
   const why = whyNotRemovable({ name, dead, liveness }, gossip.removalView);
-  if (why !== undefined) {
-    throw new ConvergeError("not_removable", `Cannot remove ${name}: ${why}`);
-  }
+  if (why !== undefined) throw notRemovable(name, why);
   gossip.remove(name, dead);
+  if (gossip.pending.every((removal) => removal.name !== name)) {
+    throw notRemovable(
+      name,
+      `${REMOVALS_MAX} were removed before, which is as many as there can be`,
+    );
+  }
   onRemovalBegun();
+}
+
+function notRemovable(name: string, why: string): ConvergeError {
+  return new ConvergeError("not_removable", `Cannot remove ${name}: ${why}`);
 }
 
 /** The removal of a name that was begun last. */
