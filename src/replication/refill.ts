@@ -5,7 +5,6 @@
 import { isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
-import { Reminder } from "../platform/reminder.ts";
 import { type Gossip } from "../membership/gossip.ts";
 import { type LifecycleView, nextStep } from "../membership/lifecycle.ts";
 import { type QuorumOptions, quorumsMeet } from "../membership/quorums.ts";
@@ -16,6 +15,7 @@ import type { KeyExchange } from "./key_exchange.ts";
 import { LocalState } from "./local_state.ts";
 import type { LeafSet } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
+import { RETRY_MS, takeSteps, withEach } from "./step_loop.ts";
 import type { Topology } from "./topology.ts";
 
 /** What refilling is made of. */
@@ -65,10 +65,6 @@ interface Saved {
 const DOCUMENT = "refill";
 /** What no store says of its last loss. */
 const NO_LOSS = -1;
-const STEP_MS = 50;
-const RETRY_MS = 500;
-/** Failures in a row, of a kind that passes by itself, for each line in the log: half a minute. */
-const FAILURES_PER_WARNING = 60;
 const PAGES_PER_SAVE = 20;
 const TREE_ATTEMPTS_MAX = 5;
 
@@ -118,7 +114,16 @@ export class Refill {
       this.#known = readSaved(this.#options.state);
       this.#notedLoss = this.#saved.loss;
     }
-    void this.#loop();
+    const { gossip, clock, log } = this.#options;
+    void takeSteps({
+      clock,
+      log,
+      event: "refill.failed",
+      goesOn: () => gossip.self.status !== "normal",
+      isStopped: () => this.#stopped,
+      step: () => this.#step(),
+      onEnd: () => this.#running = false,
+    });
   }
 
   stop(): void {
@@ -175,28 +180,6 @@ export class Refill {
     }
   }
 
-  async #loop(): Promise<void> {
-    const { gossip, clock, log } = this.#options;
-    const reminder = new Reminder(clock);
-    let failures = 0;
-    while (!this.#stopped && gossip.self.status !== "normal") {
-      try {
-        await this.#step();
-        failures = 0;
-        reminder.end();
-        await delay(clock, STEP_MS);
-      } catch (error) {
-        if (this.#stopped) return;
-        const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
-        // What passes by itself is no news, unless it does not pass.
-        const lasts = ++failures % FAILURES_PER_WARNING === 0;
-        if (usual ? lasts : reminder.isDue()) log.warn("refill.failed", { why: String(error) });
-        await delay(clock, RETRY_MS);
-      }
-    }
-    this.#running = false;
-  }
-
   async #step(): Promise<void> {
     const { gossip, topology } = this.#options;
     if (this.#saved.ring !== topology().fingerprint) {
@@ -245,15 +228,7 @@ export class Refill {
     if (!this.#options.gossip.rejoined && !quorumsMeet(total, this.#options.quorums)) {
       await delay(this.#options.clock, this.#options.requestTimeoutMs);
     }
-    let failure: unknown;
-    for (const name of names) {
-      try {
-        await this.#refillFromOne(name);
-      } catch (error) {
-        failure = error;
-      }
-    }
-    if (failure !== undefined) throw failure;
+    await withEach(names, (name) => this.#refillFromOne(name));
   }
 
   async #refillFromOne(name: string): Promise<void> {

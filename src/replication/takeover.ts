@@ -3,12 +3,10 @@
  * `membership/removal.ts`. What this node has been is on its disk before it is said, so that after a
  * restart nothing is erased that counted.
  */
-import { isConvergeError } from "../errors.ts";
 import type { Gossip } from "../membership/gossip.ts";
 import { nextRemovalStep, type RemovalStage, type RemovalStages } from "../membership/removal.ts";
 import { type Clock, delay, giveWay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
-import { Reminder } from "../platform/reminder.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { withoutValue } from "../record/record_line.ts";
 import { tokenOf } from "../ring/token.ts";
@@ -18,6 +16,7 @@ import type { LocalState } from "./local_state.ts";
 import { LeafSet, LEAVES_PER_ARC } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Replica } from "./replica.ts";
+import { takeSteps, withEach } from "./step_loop.ts";
 import type { Topology } from "./topology.ts";
 
 /** What taking over is made of. */
@@ -50,12 +49,8 @@ interface Progress {
 }
 
 const DOCUMENT = "removals";
-const STEP_MS = 50;
-const RETRY_MS = 500;
 const SLICE_KEYS = 250;
 const ERASED_AT_ONCE = 256;
-/** Failures in a row, of a kind that passes by itself, for each line in the log: half a minute. */
-const FAILURES_PER_WARNING = 60;
 
 /**
  * How far a node had got with removals before it was started.
@@ -81,7 +76,16 @@ export class Takeover {
   start(): void {
     if (this.#running || this.#stopped || this.#options.gossip.pending.length === 0) return;
     this.#running = true;
-    void this.#loop();
+    const { gossip, clock, log } = this.#options;
+    void takeSteps({
+      clock,
+      log,
+      event: "removal.failed",
+      goesOn: () => gossip.pending.length > 0,
+      isStopped: () => this.#stopped,
+      step: () => this.#step(),
+      onEnd: () => this.#running = false,
+    });
   }
 
   stop(): void {
@@ -91,27 +95,6 @@ export class Takeover {
   /** Data was lost: what was taken over has to be once more. */
   onDataLost(): void {
     this.#progress = { ring: "", done: new Set() };
-  }
-
-  async #loop(): Promise<void> {
-    const { gossip, clock, log } = this.#options;
-    const reminder = new Reminder(clock);
-    let failures = 0;
-    while (!this.#stopped && gossip.pending.length > 0) {
-      try {
-        await this.#step();
-        failures = 0;
-        reminder.end();
-        await delay(clock, STEP_MS);
-      } catch (error) {
-        if (this.#stopped) return;
-        const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
-        const lasts = ++failures % FAILURES_PER_WARNING === 0;
-        if (usual ? lasts : reminder.isDue()) log.warn("removal.failed", { why: String(error) });
-        await delay(clock, RETRY_MS);
-      }
-    }
-    this.#running = false;
   }
 
   async #step(): Promise<void> {
@@ -127,7 +110,7 @@ export class Takeover {
       case "clear":
         return await this.#clear(step.names);
       case "refill":
-        return await this.#refillFrom(step.from);
+        return await withEach(step.from, (name) => this.#refillFromOne(name));
       case "finish":
         return await this.#finish();
       case "end":
@@ -148,9 +131,8 @@ export class Takeover {
   }
 
   async #know(nodeIDs: readonly string[]): Promise<void> {
-    const { clock, requestTimeoutMs, save, store } = this.#options;
+    const { clock, requestTimeoutMs, save } = this.#options;
     await save();
-    await store.sync();
     await delay(clock, requestTimeoutMs);
     await this.#become("known", nodeIDs);
   }
@@ -190,18 +172,6 @@ export class Takeover {
       scan.close();
     }
     return erased;
-  }
-
-  async #refillFrom(names: readonly string[]): Promise<void> {
-    let failure: unknown;
-    for (const name of names) {
-      try {
-        await this.#refillFromOne(name);
-      } catch (error) {
-        failure = error;
-      }
-    }
-    if (failure !== undefined) throw failure;
   }
 
   async #refillFromOne(name: string): Promise<void> {

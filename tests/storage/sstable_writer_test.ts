@@ -6,6 +6,7 @@ import { RunCursor, TableReader } from "../../src/storage/sstable_reader.ts";
 import { TableWriter } from "../../src/storage/sstable_writer.ts";
 import { TableFiles } from "../../src/storage/table_files.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
+import { watchSyncs } from "./watched_syncs.ts";
 
 const MIB = 1024 * 1024;
 
@@ -14,24 +15,7 @@ Deno.test("TableWriter.pace(): a large table is synced every few MiB, whatever t
     const subject = new VirtualStore();
     const disk = subject.device.mount();
     disk.makeDirectory(DIRECTORY);
-    let unsynced = 0;
-    let most = 0;
-    let syncs = 0;
-    const openAppend = disk.openAppend.bind(disk);
-    disk.openAppend = (path) => {
-      const file = openAppend(path);
-      const { append, sync } = file;
-      file.append = (bytes) => {
-        most = Math.max(most, unsynced += bytes.byteLength);
-        append.call(file, bytes);
-      };
-      file.sync = () => {
-        syncs++;
-        unsynced = 0;
-        return sync.call(file);
-      };
-      return file;
-    };
+    const syncs = watchSyncs(disk);
     const writer = new TableWriter({ disk, directory: DIRECTORY, number: 1, keyspace: "data" });
     const value = new Uint8Array(valueBytes).fill(97);
     for (let i = 0; i < lines; i++) {
@@ -41,9 +25,9 @@ Deno.test("TableWriter.pace(): a large table is synced every few MiB, whatever t
       await writer.pace();
     }
     await writer.finish();
-    assertEquals(unsynced, 0);
-    assert(most <= 5 * MIB, `${most} bytes in one sync`);
-    assert(syncs <= 6, `${syncs} syncs`);
+    assertEquals(syncs.unsynced, 0);
+    assert(syncs.most <= 5 * MIB, `${syncs.most} bytes in one sync`);
+    assert(syncs.count <= 6, `${syncs.count} syncs`);
   }
 });
 

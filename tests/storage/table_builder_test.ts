@@ -4,6 +4,7 @@ import type { Cursor } from "../../src/storage/cursor.ts";
 import { type BuildOptions, buildTables, TABLE_BYTES } from "../../src/storage/table_builder.ts";
 import { InstantClock } from "./instant_clock.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
+import { watchSyncs } from "./watched_syncs.ts";
 
 const VALUE_BYTES = 256 * 1024;
 /** Enough for two tables and a part of a third. */
@@ -103,26 +104,11 @@ Deno.test("buildTables(): lets others run, and the device have its bytes, by tim
   let pauses = 0;
   const pause = () => Promise.resolve(void pauses++);
   const options = buildIn(subject, { clock: new SlowClock(), pause });
-  let unsynced = 0;
-  let most = 0;
-  const openAppend = options.disk.openAppend.bind(options.disk);
-  options.disk.openAppend = (path) => {
-    const file = openAppend(path);
-    const { append, sync } = file;
-    file.append = (bytes) => {
-      most = Math.max(most, unsynced += bytes.byteLength);
-      append.call(file, bytes);
-    };
-    file.sync = () => {
-      unsynced = 0;
-      return sync.call(file);
-    };
-    return file;
-  };
+  const syncs = watchSyncs(options.disk);
   const built = await buildTables(new LongLines(() => {}), options);
   assertEquals(built!.reduce((sum, { properties }) => sum + properties.records, 0), LINES);
   assert(pauses >= LINES / 4, `${pauses} pauses for ${LINES} lines of ${VALUE_BYTES} bytes`);
-  assert(most <= 6 * 1024 * 1024, `${most} bytes in one sync`);
+  assert(syncs.most <= 6 * 1024 * 1024, `${syncs.most} bytes in one sync`);
 });
 
 Deno.test("buildTables(): complete, it leaves what it names", async () => {
