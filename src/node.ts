@@ -15,8 +15,14 @@ import { randomHex } from "./platform/random.ts";
 import { AntiEntropy } from "./replication/anti_entropy.ts";
 import { Coordinator } from "./replication/coordinator.ts";
 import {
+  type HeardView,
+  meetOthers,
+  otherCluster,
+  otherOptions,
+  viewsOfOthers,
+} from "./replication/first_contact.ts";
+import {
   GossipLoop,
-  heardOfSelf,
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
 } from "./replication/gossip_loop.ts";
@@ -215,23 +221,8 @@ export class ConvergeNode {
       timeoutMs: Math.min(config.requestTimeoutMs, 1_000),
       onChange: () => this.#onMembershipChange(),
       onHeard,
-      onOtherOptions: ({ from, options }) => {
-        this.#failure.resolve(
-          new ConvergeError(
-            "bad_config",
-            `Cannot join ${from}: its --replication, --read-quorum, --write-quorum and ` +
-              `--virtual-nodes are ${Object.values(options ?? {}).join(", ")}`,
-          ),
-        );
-      },
-      onOtherCluster: (seed) => {
-        this.#failure.resolve(
-          new ConvergeError(
-            "bad_config",
-            `Cannot join ${seed}: it is of another cluster than others that --peers names`,
-          ),
-        );
-      },
+      onOtherOptions: (message) => this.#failure.resolve(otherOptions(message)),
+      onOtherCluster: (seed) => this.#failure.resolve(otherCluster(seed)),
       onTwin: ({ origin }) => {
         this.#failure.resolve(
           new ConvergeError(
@@ -374,9 +365,17 @@ export class ConvergeNode {
       const state = new LocalState(store);
       const auth = new MessageAuth(config.clusterSecret);
       const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
-      const heard = await heardAtStart({ state, config, platform, auth, saved });
-      if (heard.isOldCopy) await noteOldCopy(state);
-      requireMember(state, config, [...saved?.removed ?? [], ...heard.removed]);
+      const views = await viewsOfOthers({
+        name: config.name,
+        members: saved?.members ?? [],
+        seeds: config.peers,
+        platform,
+        auth,
+        timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
+      });
+      if (isOldCopy(state, config, views)) await noteOldCopy(state);
+      const removed = views.flatMap(({ view }) => view.removed ?? []);
+      requireMember(state, config, [...saved?.removed ?? [], ...removed]);
       // Where documents may be gone, the node may have given out counters that it knows nothing of:
       // it is another life then, as one with an empty disk is.
       const isAnotherLife = store.lastLoss() !== notedLoss(state);
@@ -398,6 +397,7 @@ export class ConvergeNode {
         intervalMs: config.gossipIntervalMs,
         random: platform.random,
       });
+      if (gossip.self.status === "joining") meetOthers(gossip, platform.clock, views);
       const node = new ConvergeNode({
         config,
         auth,
@@ -597,28 +597,12 @@ function tracingParts(tracer: Tracer | undefined): Partial<NodeParts> {
   return { createCoordinator: (...args) => new TracedCoordinator(tracer, ...args) };
 }
 
-/**
- * What others have heard of this node: whether of a start of this directory that the directory knows
- * nothing of; and what was removed.
- */
-async function heardAtStart({ state, config, platform, auth, saved }: {
-  state: LocalState;
-  config: NodeConfig;
-  platform: Platform;
-  auth: MessageAuth;
-  saved: SavedMembership | undefined;
-}): Promise<{ isOldCopy: boolean; removed: readonly Removal[] }> {
+/** Whether others have heard of a start of this directory that the directory knows nothing of. */
+function isOldCopy(state: LocalState, config: NodeConfig, views: readonly HeardView[]): boolean {
   const identity = state.read<Identity>(IDENTITY_DOCUMENT);
-  if (identity === undefined || saved === undefined) return { isOldCopy: false, removed: [] };
-  const { statements, removed } = await heardOfSelf({
-    name: config.name,
-    members: saved.members,
-    seeds: config.peers,
-    platform,
-    auth,
-    timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
-  });
-  return { isOldCopy: statements.some((member) => isOfUnknownStart(member, identity)), removed };
+  if (identity === undefined) return false;
+  return views.flatMap(({ view }) => view.members)
+    .some((member) => member.name === config.name && isOfUnknownStart(member, identity));
 }
 
 /** @throws {ConvergeError} `removed` where the directory is that of a node that was removed. */

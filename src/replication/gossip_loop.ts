@@ -1,14 +1,12 @@
 /** The shell around `membership/gossip.ts`: sends, receives, and keeps what was learned on disk. */
 import type { Gossip, GossipMessage } from "../membership/gossip.ts";
-import { parseGossipMessage } from "../membership/gossip.ts";
 import type { Member } from "../membership/member.ts";
 import type { Removal } from "../membership/removal.ts";
-import { ConvergeError, isConvergeError } from "../errors.ts";
+import { isConvergeError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
-import { shuffled } from "../platform/random.ts";
 import { Reminder } from "../platform/reminder.ts";
-import { checkBody, requestChecksum } from "./body_checksum.ts";
-import { COUNTER_HEADER, FROM_HEADER, parseCounterHeader } from "./internal_protocol.ts";
+import { exchangeViews, parseView } from "./gossip_exchange.ts";
+import { COUNTER_HEADER, FROM_HEADER } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
 import type { MessageAuth } from "./message_auth.ts";
 import type { LocalState } from "./local_state.ts";
@@ -52,59 +50,10 @@ export interface GossipLoopOptions {
   onRemoved(removal: Removal): void;
 }
 
-/** Who is to be asked about a node that is starting. */
-export interface SelfQuestion {
-  name: string;
-  /** Members that it remembers, itself included. */
-  members: readonly Member[];
-  /** Origins from the command line: members may have moved since. */
-  seeds: readonly string[];
-  platform: Platform;
-  auth: MessageAuth;
-  timeoutMs: number;
-}
-
-/** Members that are asked about a node that is starting, at most, and seeds: gossip has told many. */
-const ASKED_MAX = 16;
-
 /** Interval while this node is not settled yet: starting must not take seconds. */
 const HASTY_INTERVAL_MS = 100;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** What others have heard of a node. */
-export interface SelfAnswer {
-  statements: Member[];
-  /** All removals that they know of. */
-  removed: Removal[];
-}
-
-/**
- * What other members have heard of a node, as far as they answer in time. It is asked before the node
- * says or answers anything: it might have been started on an old copy of its directory.
- */
-export async function heardOfSelf(question: SelfQuestion): Promise<SelfAnswer> {
-  const { name, members, seeds, platform } = question;
-  const remembered = members.filter((member) => member.name !== name).map(({ origin }) => origin);
-  const chosen = shuffled(platform.random, remembered).slice(0, ASKED_MAX);
-  const asked = [...new Set([...chosen, ...seeds.slice(0, ASKED_MAX)])];
-  // Nobody is to take it for one that is there already: it says nothing of itself, and has no view.
-  const body = encoder.encode(JSON.stringify({ from: name, members: [] }));
-  const answers = await Promise.all(asked.map(async (origin) => {
-    try {
-      return [await exchange(question, { origin, body, headers: {} })];
-    } catch (error) {
-      if (!isConvergeError(error)) throw error;
-      return [];
-    }
-  }));
-  const messages = answers.flat();
-  return {
-    statements: messages.flatMap((one) => one.members).filter((member) => member.name === name),
-    removed: messages.flatMap((one) => one.removed ?? []),
-  };
-}
 
 /** One node's gossip. */
 export class GossipLoop {
@@ -146,8 +95,8 @@ export class GossipLoop {
    * @throws {ConvergeError} `corrupt_message`.
    */
   receive(body: Uint8Array): Uint8Array<ArrayBuffer> {
-    const message = parse(body);
-    if (message.members.length > 0) this.#merge(message); // else it is a question, see `heardOfSelf`
+    const message = parseView(body);
+    if (message.members.length > 0) this.#merge(message); // else it is a question, see `first_contact.ts`
     return this.#message();
   }
 
@@ -183,7 +132,7 @@ export class GossipLoop {
       [COUNTER_HEADER]: String(lamport.current),
     };
     try {
-      const answer = await exchange(this.#options, { origin, body: this.#message(), headers });
+      const answer = await exchangeViews(this.#options, { origin, body: this.#message(), headers });
       this.#refused.delete(origin);
       if (this.#stopped || answer.members.length === 0) return;
       lamport.observe(answer.counter);
@@ -252,38 +201,4 @@ export class GossipLoop {
 /** Whether a node has nothing to do any more: one that is being removed gives what it has until then. */
 function isGone({ nodeID, dead, ended }: Removal, self: Member): boolean {
   return dead || ended || nodeID !== self.nodeID;
-}
-
-/** Sends a view, and gives back the answer: of nobody where it was refused. */
-async function exchange(
-  { platform, auth, timeoutMs }: Pick<GossipLoopOptions, "platform" | "auth" | "timeoutMs">,
-  { origin, body, headers }: {
-    origin: string;
-    body: Uint8Array<ArrayBuffer>;
-    headers: Record<string, string>;
-  },
-): Promise<GossipMessage & { counter: number }> {
-  const path = "/internal/gossip";
-  const response = await platform.network.request({
-    method: "POST",
-    origin,
-    path,
-    headers: auth.signed("POST", path, { ...headers, ...requestChecksum(path, body) }, body),
-    body,
-    timeoutMs,
-  });
-  if (response.status !== 200) return { from: "", members: [], counter: 0 };
-  checkBody(response.headers, response.body);
-  const counter = parseCounterHeader(response.headers.get(COUNTER_HEADER));
-  return { ...parse(response.body), counter };
-}
-
-function parse(body: Uint8Array): GossipMessage {
-  let json: unknown;
-  try {
-    json = JSON.parse(decoder.decode(body));
-  } catch (cause) {
-    throw new ConvergeError("corrupt_message", "Cannot read gossip: not JSON", { cause });
-  }
-  return parseGossipMessage(json);
 }

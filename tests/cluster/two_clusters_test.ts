@@ -31,6 +31,8 @@ Deno.test("a new node that is told of two clusters stops and says so", async () 
   const { code, stderr } = await runConverge(args, { cwd: one.cwd });
   assertEquals(code, 2, stderr);
   assertStringIncludes(stderr, "it is of another cluster than others that --peers names");
+  assertEquals([...(await first.members()).keys()], [first.name], "nobody has heard of it");
+  assertEquals([...(await other.members()).keys()], [other.name], "nobody has heard of it");
 });
 
 /** A node that is told of other nodes than the rest of its cluster. */

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
-import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
+import { type ClusterOptions, InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
 import { record } from "../support/records.ts";
 
@@ -195,22 +195,58 @@ Deno.test("N or virtual nodes that would give stored keys other owners are refus
     await cluster.ready();
   }));
 
-Deno.test("a node with other quorums or virtual nodes than the cluster's does not join, but stops", async () => {
+const THREE_AND_A_NEW_ONE: ClusterOptions = {
+  nodes: 4,
+  start: [1, 2, 3],
+  seedsOf: (i) => [1, 2, 3].filter((other) => other !== i),
+};
+
+Deno.test("nobody hears of a node with other quorums or virtual nodes than the cluster's", async () => {
   for (const change of [{ virtualNodes: 50 }, { readQuorum: 1, writeQuorum: 3 }]) {
-    await InProcessCluster.run(
-      { nodes: 4, start: [1, 2, 3], seedsOf: (i) => [1, 2, 3].filter((other) => other !== i) },
-      async (cluster) => {
-        await cluster.ready();
-        Object.assign(cluster.node(4).config, change);
-        await cluster.start(4);
-        assertEquals((await cluster.node(4).process!.failed).code, "bad_config");
-        cluster.kill(4);
-        await cluster.wait(5_000);
-        assertEquals((await cluster.view(1)).members.length, 3);
-      },
-    );
+    await InProcessCluster.run(THREE_AND_A_NEW_ONE, async (cluster) => {
+      await cluster.ready();
+      const { config } = cluster.node(4);
+      const usual = { ...config };
+      Object.assign(config, change);
+      const error = await assertRejects(() => cluster.start(4), ConvergeError);
+      assertEquals(error.code, "bad_config");
+      cluster.kill(4);
+      await cluster.wait(5_000);
+      assertEquals((await cluster.view(1)).members.length, 3);
+      Object.assign(config, usual);
+      await cluster.start(4);
+      await cluster.ready();
+    });
   }
 });
+
+Deno.test("a node with other quorums that could ask nobody at first stops once it can", () =>
+  InProcessCluster.run(THREE_AND_A_NEW_ONE, async (cluster) => {
+    await cluster.ready();
+    Object.assign(cluster.node(4).config, { readQuorum: 1, writeQuorum: 3 });
+    cluster.cutOff(4);
+    await cluster.start(4);
+    cluster.heal();
+    assertEquals((await cluster.node(4).process!.failed).code, "bad_config");
+    cluster.kill(4);
+    await cluster.wait(5_000);
+    assertEquals((await cluster.view(1)).members.length, 3);
+  }));
+
+Deno.test("neither of two clusters hears of a new node that is told of both", () =>
+  InProcessCluster.run(
+    { nodes: 3, start: [1, 2], seedsOf: (i) => i === 3 ? [1, 2] : [] },
+    async (cluster) => {
+      await cluster.until("both serve", async () => {
+        const answers = await Promise.all([1, 2].map((i) => cluster.call(i, "GET", "/readyz")));
+        return answers.every(({ status }) => status === 200);
+      });
+      const error = await assertRejects(() => cluster.start(3), ConvergeError);
+      assertEquals(error.code, "bad_config");
+      cluster.kill(3);
+      for (const i of [1, 2]) assertEquals((await cluster.view(i)).members.length, 1);
+    },
+  ));
 
 Deno.test("N may be raised while everybody owns everything, before more nodes join", () =>
   InProcessCluster.run({ nodes: 3 }, async (cluster) => {

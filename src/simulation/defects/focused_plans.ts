@@ -61,7 +61,7 @@ export function withSyncErrors(plan: Plan): Plan {
  * and all go on from where the others are. One key: equal counters are equal versions.
  */
 export function withWipe(plan: Plan): Plan {
-  const alone = { atMs: 500, durationMs: 2_500 };
+  const alone = { atMs: 500, durationMs: 3_500 };
   const faults: Fault[] = [
     { ...alone, kind: "partition", side: [0] },
     { ...alone, kind: "pause", node: 1 },

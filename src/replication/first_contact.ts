@@ -1,0 +1,83 @@
+/** What a node asks others before it says or answers anything. */
+import { ConvergeError, isConvergeError } from "../errors.ts";
+import type { Gossip, GossipMessage } from "../membership/gossip.ts";
+import type { Member } from "../membership/member.ts";
+import type { Clock } from "../platform/clock.ts";
+import { shuffled } from "../platform/random.ts";
+import { exchangeViews, type GossipChannel } from "./gossip_exchange.ts";
+
+/** Who is asked, and how. */
+export interface FirstContact extends GossipChannel {
+  name: string;
+  /** Members that it remembers, itself included. */
+  members: readonly Member[];
+  /** Origins from the command line: members may have moved since. */
+  seeds: readonly string[];
+}
+
+/** Members that are asked about a node that is starting, at most, and seeds: gossip has told many. */
+const ASKED_MAX = 16;
+
+const encoder = new TextEncoder();
+
+/** What one of those that were asked says. */
+export interface HeardView {
+  /** Under which it was asked. */
+  origin: string;
+  view: GossipMessage;
+}
+
+/**
+ * The views of others, as far as they answer in time. They are asked before the node says or answers
+ * anything: it might have been started on an old copy of its directory, and one that is new might not
+ * fit into their cluster.
+ */
+export async function viewsOfOthers(contact: FirstContact): Promise<HeardView[]> {
+  const { name, members, seeds, platform } = contact;
+  const remembered = members.filter((member) => member.name !== name).map(({ origin }) => origin);
+  const chosen = shuffled(platform.random, remembered).slice(0, ASKED_MAX);
+  const asked = [...new Set([...chosen, ...seeds.slice(0, ASKED_MAX)])];
+  // Nobody is to take it for one that is there already: it says nothing of itself, and has no view.
+  const body = encoder.encode(JSON.stringify({ from: name, members: [] }));
+  const answers = await Promise.all(asked.map(async (origin) => {
+    try {
+      return [{ origin, view: await exchangeViews(contact, { origin, body, headers: {} }) }];
+    } catch (error) {
+      if (!isConvergeError(error)) throw error;
+      return [];
+    }
+  }));
+  return answers.flat().filter(({ view }) => view.members.length > 0);
+}
+
+/**
+ * Takes note of the others, before they hear of this node: where it does not fit to them nobody
+ * counts it as a member.
+ *
+ * @throws {ConvergeError} `bad_config`.
+ */
+export function meetOthers(gossip: Gossip, clock: Clock, views: readonly HeardView[]): void {
+  for (const { origin, view } of views) {
+    const reaction = gossip.reactionTo(view);
+    if (reaction === "stop") throw otherOptions(view);
+    if (reaction === "other_cluster") throw otherCluster(origin);
+    if (reaction === "merge") gossip.receive(view, clock.monotonicMs(), origin);
+  }
+}
+
+/** Why a node cannot join one that was started with other options. */
+export function otherOptions({ from, options }: GossipMessage): ConvergeError {
+  return new ConvergeError(
+    "bad_config",
+    `Cannot join ${from}: its --replication, --read-quorum, --write-quorum and ` +
+      `--virtual-nodes are ${Object.values(options ?? {}).join(", ")}`,
+  );
+}
+
+/** Why a node cannot join all whom `--peers` names. */
+export function otherCluster(seed: string): ConvergeError {
+  return new ConvergeError(
+    "bad_config",
+    `Cannot join ${seed}: it is of another cluster than others that --peers names`,
+  );
+}

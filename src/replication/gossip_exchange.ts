@@ -1,0 +1,55 @@
+/** One exchange of gossip: a view goes out, the other's comes back. */
+import { ConvergeError } from "../errors.ts";
+import { type GossipMessage, parseGossipMessage } from "../membership/gossip.ts";
+import type { Platform } from "../platform/platform.ts";
+import { checkBody, requestChecksum } from "./body_checksum.ts";
+import { COUNTER_HEADER, parseCounterHeader } from "./internal_protocol.ts";
+import type { MessageAuth } from "./message_auth.ts";
+
+/** By what it goes. */
+export interface GossipChannel {
+  platform: Platform;
+  auth: MessageAuth;
+  timeoutMs: number;
+}
+
+const decoder = new TextDecoder();
+
+/**
+ * Sends a view, and gives back the answer: of nobody where it was refused.
+ *
+ * @throws {ConvergeError} `unreachable`, `timed_out`, `corrupt_message`.
+ */
+export async function exchangeViews(
+  { platform, auth, timeoutMs }: GossipChannel,
+  { origin, body, headers }: {
+    origin: string;
+    body: Uint8Array<ArrayBuffer>;
+    headers: Record<string, string>;
+  },
+): Promise<GossipMessage & { counter: number }> {
+  const path = "/internal/gossip";
+  const response = await platform.network.request({
+    method: "POST",
+    origin,
+    path,
+    headers: auth.signed("POST", path, { ...headers, ...requestChecksum(path, body) }, body),
+    body,
+    timeoutMs,
+  });
+  if (response.status !== 200) return { from: "", members: [], counter: 0 };
+  checkBody(response.headers, response.body);
+  const counter = parseCounterHeader(response.headers.get(COUNTER_HEADER));
+  return { ...parseView(response.body), counter };
+}
+
+/** @throws {ConvergeError} `corrupt_message`. */
+export function parseView(body: Uint8Array): GossipMessage {
+  let json: unknown;
+  try {
+    json = JSON.parse(decoder.decode(body));
+  } catch (cause) {
+    throw new ConvergeError("corrupt_message", "Cannot read gossip: not JSON", { cause });
+  }
+  return parseGossipMessage(json);
+}
