@@ -60,7 +60,8 @@ const NOTES =
   "The floor is a bare `Deno.serve` in one process that reads a body and answers 204, " +
   "or answers bytes. etcd runs three nodes behind its HTTP gateway with base64 in JSON. Converge " +
   "runs three nodes, N = 3, W = 2, R = 2. Both stores wait for fsync. Ratios are of throughput, " +
-  "the median over the rounds; errors are over all rounds; CPU is of all server processes.";
+  "the median over the rounds; errors are over all rounds; CPU is of all server processes. Each has " +
+  "done the same work for some seconds before its first round (`--warmup`).";
 
 function ratioTable(comparisons: readonly Comparison[]): Table {
   return {

@@ -20,9 +20,10 @@ Deno.test("replaced() changes its own section only, and adds a new one at the en
 });
 
 Deno.test("parseOptions() takes parts and numbers, and refuses what it does not know", () => {
-  const options = parseOptions(["--only", "put,get", "--seconds=2", "--no-write"]);
+  const options = parseOptions(["--only", "put,get", "--seconds=2", "--warmup", "3", "--no-write"]);
   assertEquals([...options.parts], ["put", "get"]);
-  assertEquals([options.seconds, options.rounds, options.write], [2, 3, false]);
+  const { seconds, warmup, rounds, write } = options;
+  assertEquals([seconds, warmup, rounds, write], [2, 3, 3, false]);
   assertThrows(() => parseOptions(["--only", "everything"]), Error, "everything");
   assertThrows(() => parseOptions(["--rounds", "0"]), Error, "positive");
   assertThrows(() => parseOptions(["--keys"]), Error, "needs a value");

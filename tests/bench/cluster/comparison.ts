@@ -2,7 +2,7 @@
 import { ConvergeTarget } from "./converge_target.ts";
 import { EtcdTarget } from "./etcd_target.ts";
 import { FloorTarget } from "./floor_target.ts";
-import { measure, type Measurement } from "./load.ts";
+import { measure, type Measurement, runLoad } from "./load.ts";
 import { medianOf } from "./statistics.ts";
 import { type Target, textOf } from "./target.ts";
 import { VALUE_BYTES, type Work, WORKS } from "./works.ts";
@@ -45,6 +45,11 @@ export async function compare({ options, directory }: Workspace): Promise<Compar
   const comparisons: Comparison[] = [];
   for (const work of works) {
     say(`\n${work.title}`);
+    for (const target of targets) {
+      const load = { ...work.load(target, options.keys), seconds: options.warmup };
+      await runLoad(load, directory);
+      await pause(SETTLE_MS);
+    }
     const rounds: Map<string, Measurement>[] = [];
     for (let round = 0; round < options.rounds; round++) {
       const results = new Map<string, Measurement>();

@@ -24,6 +24,8 @@ export interface Options {
   parts: ReadonlySet<Part>;
   /** Length of one measurement. */
   seconds: number;
+  /** Seconds that each work runs on each target before the first round: V8 compiles while it runs. */
+  warmup: number;
   /** Alternating rounds; the median counts. */
   rounds: number;
   /** Keys preloaded for the comparisons. */
@@ -41,6 +43,7 @@ export const USAGE = `Usage: deno task bench:cluster [options]
 
   --only <parts>      ${PARTS.join(",")}
   --seconds <n>       length of one measurement (5)
+  --warmup <n>        seconds of each work before its first round, not counted (12)
   --rounds <n>        alternating rounds, the median counts (3)
   --keys <n>          keys preloaded for the comparisons (100000)
   --key-steps <list>  growth by number of keys (10000,100000,1000000)
@@ -55,6 +58,7 @@ export function parseOptions(args: readonly string[]): Options {
     usual: PARTS,
     counts: {
       seconds: 5,
+      warmup: 12,
       rounds: 3,
       keys: 100_000,
       keySteps: [10_000, 100_000, 1_000_000],
