@@ -5,64 +5,28 @@
  * shell in `replication/gossip_loop.ts` does the sending. Push-pull: a node sends its whole view to
  * some peers, and each answers with its own.
  */
-import { parseOrigin, type SharedOptions, sharedOptions } from "../config.ts";
-import { ConvergeError } from "../errors.ts";
+import type { SharedOptions } from "../config.ts";
 import { type Random, shuffled } from "../platform/random.ts";
 import { FailureDetector, type Liveness } from "./failure_detector.ts";
+import { type GossipMessage, MEMBERS_MAX, SEEDS_MAX } from "./gossip_message.ts";
 import {
   isNewerStatement,
   isOfUnknownStart,
   isOtherStart,
   type Member,
   type MemberStatus,
-  parseMember,
   STATEMENT_MAX,
 } from "./member.ts";
-import {
-  isRemovedLife,
-  isSameStages,
-  mergedRemoval,
-  parseRemovals,
-  type Removal,
-  REMOVALS_MAX,
-  type RemovalStages,
-  type RemovalView,
-} from "./removal.ts";
-
-/** Members in one view at most; a larger message is refused. */
-export const MEMBERS_MAX = 4_096;
-
-/** Seeds of another node that are taken note of. */
-const SEEDS_MAX = 64;
+import { isSameStages, type Removal, type RemovalStages, type RemovalView } from "./removal.ts";
+import { type RemovalNews, RemovalSet } from "./removal_set.ts";
+import { Seeds } from "./seeds.ts";
+import { TwinDetector } from "./twin_detector.ts";
 
 /** Earlier lives of this node that are taken note of. */
 const LIVES_MAX = 16;
 
 /** Peers that a tick sends to. */
 const FANOUT = 3;
-
-/**
- * Times that one start of another life of this node may outrank what this node says. One that is dead
- * does not answer: it is outranked once, and some more often where views of it differ.
- */
-const RIVAL_ANSWERS_MAX = 3;
-
-/** A node's view of the cluster, as sent. */
-export interface GossipMessage {
-  /** Name of the sender. */
-  readonly from: string;
-  readonly members: readonly Member[];
-  /** What it was started with. Absent where an earlier version says it. */
-  readonly options?: SharedOptions;
-  /** Seeds under which the sender has heard nobody yet; absent once it knows of one that serves. */
-  readonly seeds?: readonly string[];
-  /** Names of those that it has heard under its seeds; absent likewise. */
-  readonly named?: readonly string[];
-  /** Names of members that were `normal` once, and are not any more; absent where there are none. */
-  readonly settled?: readonly string[];
-  /** Lives that are members no more; absent where there are none. */
-  readonly removed?: readonly Removal[];
-}
 
 /** What a node starts gossip with. */
 export interface GossipOptions {
@@ -84,33 +48,16 @@ export interface GossipOptions {
   random: Random;
 }
 
-/** The other life of this node that outranked it last. */
-interface Rival {
-  readonly member: Member;
-  readonly answers: number;
-}
-
 /** One node's membership state. */
 export class Gossip {
   readonly #random: Random;
+  readonly #shared: SharedOptions;
   readonly #detector: FailureDetector;
+  readonly #twins = new TwinDetector();
+  readonly #seeds: Seeds;
+  readonly #removals: RemovalSet;
   /** Those that are being removed, too. Invariant: holds this node under its own name. */
   readonly #members = new Map<string, Member>();
-  /** By node ID. Invariant: only grows. */
-  readonly #removed = new Map<string, Removal>();
-  /** The same by name, in the order in which they were begun. */
-  #removedByName = new Map<string, readonly Removal[]>();
-  readonly #resolvedSeeds: Map<string, string>;
-  readonly #seeds: readonly string[];
-  /**
-   * By name, the seeds that another new node still waits for. A cluster is formed by all that any of
-   * its nodes was told of: one that lost its disk while the rest was away would form another with
-   * whoever is told of it alone.
-   */
-  readonly #seedsOfOthers = new Map<string, readonly string[]>();
-  /** Names of new nodes that have this one among their seeds. */
-  readonly #namedBy = new Set<string>();
-  readonly #shared: SharedOptions;
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
   readonly #settled: Set<string>;
@@ -120,22 +67,19 @@ export class Gossip {
   #self: Member;
   #isRemoved = false;
   #isOldCopy = false;
-  #rival: Rival | undefined;
   #version = 0;
 
   constructor(options: GossipOptions) {
     this.#random = options.random;
     this.#shared = options.shared;
     this.#detector = new FailureDetector(options.intervalMs);
-    this.#seeds = [...options.seeds].filter((seed) => seed !== options.self.origin);
-    this.#resolvedSeeds = new Map(options.resolvedSeeds);
+    this.#seeds = new Seeds(options.self, options.seeds, options.resolvedSeeds);
+    this.#removals = new RemovalSet(options.removed);
     this.#settled = new Set(options.settled);
     this.#formerIDs = new Set(options.formerIDs);
-    for (const removal of options.removed ?? []) this.#removed.set(removal.nodeID, removal);
-    this.#removedByName = Map.groupBy(this.#removed.values(), ({ name }) => name);
-    for (const member of options.known) if (this.#admits(member)) this.#set(member);
+    for (const member of options.known) if (this.#removals.admits(member)) this.#set(member);
     this.#self = options.self;
-    this.#say(options.self.removals ?? {});
+    this.#setOwnStages(options.self.removals ?? {});
     this.#setSelf({});
     this.#isRemoved = this.#ownRemoval !== undefined;
   }
@@ -148,9 +92,9 @@ export class Gossip {
   /** All members that are not removed, this one too, sorted by name. */
   get members(): Member[] {
     const members = [...this.#members.values()].sort((a, b) => a.name < b.name ? -1 : 1);
-    if (this.#removed.size === 0) return members;
-    const removed = new Set(this.pending.map(({ name }) => name));
-    return members.filter(({ name }) => !removed.has(name));
+    if (this.#removals.isEmpty) return members;
+    const leaving = this.#removals.pendingNames;
+    return members.filter(({ name }) => !leaving.has(name));
   }
 
   /** Members that are being removed, as far as this node knows what they say, sorted by name. */
@@ -161,13 +105,12 @@ export class Gossip {
 
   /** All removals, those that have ended too. */
   get removed(): Removal[] {
-    return [...this.#removed.values()];
+    return this.#removals.all;
   }
 
   /** Removals that have not ended. */
   get pending(): Removal[] {
-    if (this.#removed.size === 0) return [];
-    return this.removed.filter(({ ended }) => !ended);
+    return this.#removals.pending;
   }
 
   /** What decisions about removals rest on. */
@@ -186,9 +129,8 @@ export class Gossip {
   }
 
   get #ownRemoval(): Removal | undefined {
-    const ids = [this.#self.nodeID, ...this.#formerIDs];
-    const removal = ids.flatMap((id) => this.#removed.get(id) ?? [])[0];
-    return removal ?? [...this.#livesBefore.keys()].flatMap((id) => this.#removed.get(id) ?? [])[0];
+    const ids = [this.#self.nodeID, ...this.#formerIDs, ...this.#livesBefore.keys()];
+    return ids.flatMap((id) => this.#removals.get(id) ?? [])[0];
   }
 
   /**
@@ -197,7 +139,7 @@ export class Gossip {
    * @param nodeID Of the sender, if it says so: where its name was removed once it must.
    */
   isFromRemoved(name: string, nodeID: string | undefined): boolean {
-    const removals = this.#removedByName.get(name);
+    const removals = this.#removals.ofName(name);
     if (removals === undefined) return false;
     return nodeID === undefined || nodeID !== this.#members.get(name)?.nodeID ||
       removals.some((removal) => !removal.ended || removal.nodeID === nodeID);
@@ -205,10 +147,10 @@ export class Gossip {
 
   /** Whether an earlier life of this node's name was removed: who it is does not go without saying. */
   get hasNameOfRemoved(): boolean {
-    return this.#removedByName.has(this.#self.name);
+    return this.#removals.ofName(this.#self.name) !== undefined;
   }
 
-  /** Grows when a member came, or changed its node ID, origin, status or incarnation. */
+  /** Grows with every change that may change who owns or counts: not with heartbeats. */
   get version(): number {
     return this.#version;
   }
@@ -224,7 +166,7 @@ export class Gossip {
 
   /** Whether the others knew a member of this name before this life of it: the ring stays the same. */
   get rejoined(): boolean {
-    return [...this.#livesBefore.values()].some((life) => !this.#isRemovedLife(life));
+    return [...this.#livesBefore.values()].some((life) => !this.#removals.isOfRemovedLife(life));
   }
 
   /**
@@ -235,6 +177,14 @@ export class Gossip {
     return this.#isOldCopy;
   }
 
+  /**
+   * Another node that runs under this one's name. Each would count itself as the owner that the
+   * others ask at the other's address: one must end.
+   */
+  get twin(): Member | undefined {
+    return this.#twins.twin;
+  }
+
   /** Names that were `normal` once, as far as this node knows: whoever else is on the ring is new. */
   get settled(): ReadonlySet<string> {
     return this.#settled;
@@ -242,18 +192,25 @@ export class Gossip {
 
   /** Which seed turned out to be which member. */
   get resolvedSeeds(): ReadonlyMap<string, string> {
-    return this.#resolvedSeeds;
+    return this.#seeds.resolved;
   }
 
-  /** Seeds of which it is not known yet which member they are. */
+  /** Seeds of which it is not known yet which member they are: of all new nodes, while all are new. */
   get unresolvedSeeds(): string[] {
-    const ofOthers = this.#isForming ? [...this.#seedsOfOthers.values()].flat() : [];
-    return this.#unresolvedOf([...new Set([...this.#seeds, ...ofOthers])]);
+    const known = this.#knownOrigins();
+    return this.#isForming ? this.#seeds.unresolvedOfAll(known) : this.#seeds.unresolvedOwn(known);
   }
 
-  #unresolvedOf(seeds: readonly string[]): string[] {
-    const origins = new Set([...this.#members.values(), ...this.removed].map((one) => one.origin));
-    return seeds.filter((seed) => !this.#resolvedSeeds.has(seed) && !origins.has(seed));
+  /** How many new nodes have this one among their seeds, and are among its own. */
+  get namedBothWays(): number {
+    // One that is removed is not among the members that these are counted of.
+    const members = new Set(this.members.map(({ name }) => name));
+    return this.#seeds.named([...this.#members.values()])
+      .intersection(this.#seeds.namedBy).intersection(members).size;
+  }
+
+  #knownOrigins(): Set<string> {
+    return new Set([...this.#members.values(), ...this.removed].map(({ origin }) => origin));
   }
 
   /** Whether all that are known are new. */
@@ -280,47 +237,23 @@ export class Gossip {
   /** The view to send. */
   message(): GossipMessage {
     const members = [...this.#members.values()];
-    const removed = new Set(this.pending.map(({ name }) => name));
-    const settled = members
-      .filter(({ name, status }) => status !== "normal" && this.#settled.has(name))
-      .map(({ name }) => name).filter((name) => !removed.has(name));
+    const leaving = this.#removals.pendingNames;
+    const settled = members.filter(({ name, status }) =>
+      status !== "normal" && this.#settled.has(name) && !leaving.has(name)
+    ).map(({ name }) => name);
     const message = {
       from: this.#self.name,
       members,
       options: this.#shared,
       ...(settled.length === 0 ? {} : { settled }),
-      ...(this.#removed.size === 0 ? {} : { removed: this.removed }),
+      ...(this.#removals.isEmpty ? {} : { removed: this.removed }),
     };
     if (!this.#isForming) return message;
     return {
       ...message,
-      seeds: this.#unresolvedOf(this.#seeds).slice(0, SEEDS_MAX),
-      named: [...this.#named()].slice(0, SEEDS_MAX),
+      seeds: this.#seeds.unresolvedOwn(this.#knownOrigins()).slice(0, SEEDS_MAX),
+      named: [...this.#seeds.named(members)].slice(0, SEEDS_MAX),
     };
-  }
-
-  /** How many new nodes have this one among their seeds, and are among its own. */
-  get namedBothWays(): number {
-    // One that is removed is not among the members that these are counted of.
-    const members = new Set(this.members.map(({ name }) => name));
-    return this.#named().intersection(this.#namedBy).intersection(members).size;
-  }
-
-  /** Names of the members that were heard under this node's seeds. */
-  #named(): Set<string> {
-    const seeds = new Set(this.#seeds);
-    const ofOrigin = [...this.#members.values()].filter(({ origin }) => seeds.has(origin));
-    const resolved = this.#seeds.flatMap((seed) => this.#resolvedSeeds.get(seed) ?? []);
-    return new Set([...ofOrigin.map(({ name }) => name), ...resolved]);
-  }
-
-  /**
-   * Another node that runs under this one's name. Each would count itself as the owner that the
-   * others ask at the other's address: one must end.
-   */
-  get twin(): Member | undefined {
-    const { member, answers } = this.#rival ?? { answers: 0 };
-    return answers < RIVAL_ANSWERS_MAX ? undefined : member;
   }
 
   /** What to do about a view. */
@@ -335,7 +268,7 @@ export class Gossip {
    * not taken in, and where this node is the new one it must stop.
    */
   #reactionToOptions({ from, members, options }: GossipMessage): "merge" | "ignore" | "stop" {
-    if (options === undefined || isSame(options, this.#shared)) return "merge";
+    if (options === undefined || isSameOptions(options, this.#shared)) return "merge";
     const isSenderNormal = members.find(({ name }) => name === from)?.status === "normal";
     if (this.#self.status === "normal") return isSenderNormal ? "merge" : "ignore";
     return isSenderNormal || this.#isForming ? "stop" : "ignore";
@@ -343,9 +276,9 @@ export class Gossip {
 
   /** What it says is old news; it is told of its removal by the answer. */
   #isByRemoved({ from, members }: GossipMessage): boolean {
-    if (this.#removed.size === 0) return false;
+    if (this.#removals.isEmpty) return false;
     const sender = members.find(({ name }) => name === from);
-    return sender !== undefined && !this.#admits(sender);
+    return sender !== undefined && !this.#removals.admits(sender);
   }
 
   /**
@@ -357,16 +290,18 @@ export class Gossip {
     const isNormal = ({ status }: Member) => status === "normal";
     const isShared = (member: Member) => {
       if (this.#formerIDs.has(member.nodeID) && isNormal(member)) return true;
-      if (this.#removed.has(member.nodeID)) return true;
+      if (this.#removals.get(member.nodeID) !== undefined) return true;
       const own = this.#members.get(member.name);
       return own?.nodeID === member.nodeID && (isNormal(own) || isNormal(member));
     };
     return members.some(isNormal) && !this.#isForming && !members.some(isShared) &&
-      !removed.some(({ nodeID }) => this.#removed.has(nodeID) || this.#knowsLife(nodeID));
+      !removed.some(({ nodeID }) => this.#knowsLife(nodeID));
   }
 
+  /** Whether there is, or was, a member of this node ID. */
   #knowsLife(nodeID: string): boolean {
-    return [...this.#members.values()].some((member) => member.nodeID === nodeID);
+    return this.#removals.get(nodeID) !== undefined ||
+      [...this.#members.values()].some((member) => member.nodeID === nodeID);
   }
 
   /**
@@ -400,17 +335,18 @@ export class Gossip {
 
   /** All members are done with a removal. */
   endRemoval(nodeID: string): void {
-    const removal = this.#removed.get(nodeID);
+    const removal = this.#removals.get(nodeID);
     if (removal !== undefined) this.#hearOfRemovals([{ ...removal, ended: true }]);
   }
 
   /** Changes what this node says of itself about removals that have not ended. */
   setRemovalStages(stages: RemovalStages): void {
-    this.#say({ ...this.#self.removals, ...stages });
+    this.#setOwnStages({ ...this.#self.removals, ...stages });
   }
 
-  #say(stages: RemovalStages): void {
-    const isPending = (nodeID: string) => this.#removed.get(nodeID)?.ended === false;
+  /** Of stages only those are kept whose removals have not ended. */
+  #setOwnStages(stages: RemovalStages): void {
+    const isPending = (nodeID: string) => this.#removals.get(nodeID)?.ended === false;
     const pending = Object.entries(stages).filter(([nodeID]) => isPending(nodeID));
     const { removals: before, ...self } = this.#self;
     const removals = Object.fromEntries(pending);
@@ -423,27 +359,20 @@ export class Gossip {
   /** Merges what is known of removals, one by one. */
   #hearOfRemovals(removals: readonly Removal[]): void {
     for (const heard of removals) {
-      const before = this.#removed.get(heard.nodeID);
-      if (before === undefined && this.#removed.size >= REMOVALS_MAX) continue;
-      const merged = mergedRemoval(heard, before);
-      if (
-        before?.dead === merged.dead && before.ended === merged.ended &&
-        before.incarnation === merged.incarnation
-      ) continue;
-      this.#removed.set(merged.nodeID, merged);
-      this.#removedByName = Map.groupBy(this.#removed.values(), ({ name }) => name);
+      const news = this.#removals.merge(heard);
+      if (news === undefined) continue;
       this.#version++;
-      if (merged.name === this.#self.name) this.#hearOfOwnName(merged, before === undefined);
-      if (merged.ended && before?.ended !== true) this.#forget(merged);
+      if (heard.name === this.#self.name) this.#hearOfOwnName(news);
+      if (news.hasJustEnded) this.#forget(news.removal);
     }
   }
 
   /** A life of this node's name is removed: this one, or one whose place this one wanted to take. */
-  #hearOfOwnName(removal: Removal, isNews: boolean): void {
+  #hearOfOwnName({ removal, isNew }: RemovalNews): void {
     const { nodeID, incarnation, status } = this.#self;
     const isOwn = removal.nodeID === nodeID || this.#formerIDs.has(removal.nodeID);
     // Taken for the same member by others that did not know either, it may have missed deletions.
-    if (isOwn || (isNews && status !== "joining")) {
+    if (isOwn || (isNew && status !== "joining")) {
       this.#livesBefore.set(removal.nodeID, { ...this.#self, nodeID: removal.nodeID });
       this.#isRemoved = true;
     } else if (incarnation <= removal.incarnation) {
@@ -453,26 +382,15 @@ export class Gossip {
 
   /** A removal has ended: nothing is left of the member but the removal. */
   #forget({ name }: Removal): void {
-    this.#say(this.#self.removals ?? {});
+    this.#setOwnStages(this.#self.removals ?? {});
     const member = this.#members.get(name);
-    if (name === this.#self.name || (member !== undefined && !this.#isRemovedLife(member))) return;
+    if (name === this.#self.name) return;
+    if (member !== undefined && !this.#removals.isOfRemovedLife(member)) return;
     this.#members.delete(name);
     this.#detector.forget(name);
     this.#knownBy.delete(name);
     this.#settled.delete(name);
-    this.#seedsOfOthers.delete(name);
-    this.#namedBy.delete(name);
-  }
-
-  #isRemovedLife(member: Member): boolean {
-    return this.#removedByName.get(member.name)?.some((one) => isRemovedLife(one, member)) ?? false;
-  }
-
-  /** Whether what a member says is taken note of: of one that is being removed it is, by that life. */
-  #admits(member: Member): boolean {
-    const pending = this.#removedByName.get(member.name)?.find(({ ended }) => !ended);
-    if (pending !== undefined) return member.nodeID === pending.nodeID;
-    return !this.#isRemovedLife(member);
+    this.#seeds.forget(name);
   }
 
   /**
@@ -492,28 +410,19 @@ export class Gossip {
     this.#hearOfSeeds(message);
     if (this.#members.has(message.from)) {
       this.#detector.heard(message.from, nowMs);
-      if (viaSeed !== undefined && this.#isSeed(viaSeed)) {
-        if (this.#resolvedSeeds.get(viaSeed) !== message.from) this.#version++;
-        this.#resolvedSeeds.set(viaSeed, message.from);
-      }
+      if (viaSeed !== undefined && this.#seeds.resolve(viaSeed, message.from)) this.#version++;
     }
   }
 
   #hearOfSeeds({ from, seeds = [], named = [] }: GossipMessage): void {
     if (!this.#isForming || from === this.#self.name || !this.#members.has(from)) return;
-    if (named.includes(this.#self.name)) this.#namedBy.add(from);
     const before = this.unresolvedSeeds.length;
-    this.#seedsOfOthers.set(from, seeds.filter((seed) => seed !== this.#self.origin));
+    this.#seeds.hear(from, seeds, named);
     if (this.unresolvedSeeds.length !== before) this.#version++;
   }
 
-  #isSeed(origin: string): boolean {
-    return this.#seeds.includes(origin) ||
-      [...this.#seedsOfOthers.values()].some((seeds) => seeds.includes(origin));
-  }
-
   #merge(member: Member, nowMs: number): void {
-    if (!this.#admits(member)) return;
+    if (!this.#removals.admits(member)) return;
     const current = this.#members.get(member.name);
     if (!isNewerStatement(member, current)) return;
     // Of two starts of one number the first stays, so that the other hears of it.
@@ -521,35 +430,34 @@ export class Gossip {
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
     this.#set(member);
     this.#detector.heard(member.name, nowMs);
-    if (
-      current === undefined || current.nodeID !== member.nodeID ||
-      current.origin !== member.origin || current.status !== member.status ||
-      current.incarnation !== member.incarnation ||
-      !isSameStages(current.removals, member.removals)
-    ) this.#version++;
+    if (current === undefined || !isSameButForHeartbeat(current, member)) this.#version++;
   }
 
-  /**
-   * Others still pass on what an earlier life of this node said. If that would win over what this
-   * life says (its data directory, and with it the count of its starts, is new), speak louder.
-   */
+  /** Somebody passes on what this node said, or an earlier life of it, or another one of its name. */
   #hearOfSelf(member: Member, from: string): void {
     if (this.#isOfLaterLife(member, from)) {
       this.#isOldCopy = true;
       return;
     }
-    if (member.nodeID !== this.#self.nodeID) {
-      if (this.#isRemovedLife(member)) return;
+    const { name, nodeID, incarnation } = this.#self;
+    if (member.nodeID !== nodeID) {
+      if (this.#removals.isOfRemovedLife(member)) return;
       if (this.#livesBefore.size < LIVES_MAX) this.#livesBefore.set(member.nodeID, member);
-      if (member.status === "normal") this.#settled.add(member.name);
-    } else if (from !== this.#self.name && !this.#knownBy.has(from)) {
+      if (member.status === "normal") this.#settled.add(name);
+    } else if (from !== name && !this.#knownBy.has(from)) {
       this.#knownBy.add(from);
       this.#version++;
     }
-    const same = member.nodeID === this.#self.nodeID &&
-      member.incarnation === this.#self.incarnation;
-    if (same || !isNewerStatement(member, { ...this.#self, heartbeat: -1 })) return;
-    this.#outrankedBy(member);
+    if (member.nodeID === nodeID && member.incarnation === incarnation) return;
+    if (isNewerStatement(member, { ...this.#self, heartbeat: -1 })) this.#outrank(member);
+  }
+
+  /**
+   * What an earlier life said would win over what this life says, whose data directory is new, and with
+   * it the count of its starts: it speaks louder.
+   */
+  #outrank(member: Member): void {
+    this.#twins.outrankedBy(member, this.#self);
     if (this.twin !== undefined) return; // the other one has the last word, and goes on
     // At the bound of incarnations, which no honest life reaches, the heartbeat has to do.
     const heartbeat = member.incarnation < STATEMENT_MAX
@@ -557,19 +465,6 @@ export class Gossip {
       : Math.max(this.#self.heartbeat, member.heartbeat + 1);
     this.#setSelf({ incarnation: member.incarnation + 1, heartbeat });
     this.#version++;
-  }
-
-  /**
-   * Earlier versions tell of no starts, without which one life that started often looks like many words.
-   * What is at the bound nobody can outrank, so that it looks like an answer each time.
-   */
-  #outrankedBy(member: Member): void {
-    if (member.nodeID === this.#self.nodeID || member.starts === 0) return;
-    if (member.incarnation === STATEMENT_MAX) return;
-    const before = this.#rival;
-    const isSame = before?.member.nodeID === member.nodeID &&
-      before.member.starts === member.starts;
-    this.#rival = { member, answers: isSame ? before.answers + 1 : 1 };
   }
 
   /** Of its own last start a node hears nothing newer than what it says, unless two have that one. */
@@ -600,54 +495,13 @@ export class Gossip {
   }
 }
 
-/**
- * Checks a message that came over the wire.
- *
- * @throws {ConvergeError} `corrupt_message`.
- */
-export function parseGossipMessage(json: unknown): GossipMessage {
-  const { from, members, options, seeds, named, settled, removed } = (json ?? {}) as Record<
-    keyof GossipMessage,
-    unknown
-  >;
-  if (typeof from !== "string" || !Array.isArray(members) || members.length > MEMBERS_MAX) {
-    throw new ConvergeError("corrupt_message", "Cannot read gossip: `from` or `members` is wrong");
-  }
-  return {
-    from,
-    members: members.map(parseMember),
-    ...(options === undefined ? {} : { options: parseOptions(options) }),
-    ...(seeds === undefined ? {} : { seeds: parseSeeds(seeds) }),
-    ...(named === undefined ? {} : { named: parseNames("named", named, SEEDS_MAX) }),
-    ...(settled === undefined ? {} : { settled: parseNames("settled", settled, MEMBERS_MAX) }),
-    ...(removed === undefined ? {} : { removed: parseRemovals(removed) }),
-  };
+/** Whether two statements differ in nothing that who owns and who counts depends on. */
+function isSameButForHeartbeat(a: Member, b: Member): boolean {
+  return a.nodeID === b.nodeID && a.origin === b.origin && a.status === b.status &&
+    a.incarnation === b.incarnation && isSameStages(a.removals, b.removals);
 }
 
-function parseSeeds(json: unknown): string[] {
-  try {
-    if (!Array.isArray(json) || json.length > SEEDS_MAX) {
-      throw new TypeError("no list of seeds");
-    }
-    return json.map((seed) => parseOrigin("seeds", String(seed)));
-  } catch (cause) {
-    throw new ConvergeError("corrupt_message", "Cannot read gossip: `seeds` is wrong", { cause });
-  }
-}
-
-function parseNames(field: string, json: unknown, countMax: number): string[] {
-  const isName = (name: unknown) => typeof name === "string";
-  if (Array.isArray(json) && json.length <= countMax && json.every(isName)) return json;
-  throw new ConvergeError("corrupt_message", `Cannot read gossip: \`${field}\` is wrong`);
-}
-
-function parseOptions(json: unknown): SharedOptions {
-  const options = sharedOptions((json ?? {}) as SharedOptions);
-  if (Object.values(options).every(Number.isSafeInteger)) return options;
-  throw new ConvergeError("corrupt_message", "Cannot read gossip: `options` is wrong");
-}
-
-function isSame(a: SharedOptions, b: SharedOptions): boolean {
+function isSameOptions(a: SharedOptions, b: SharedOptions): boolean {
   return a.replication === b.replication && a.readQuorum === b.readQuorum &&
     a.writeQuorum === b.writeQuorum && a.virtualNodes === b.virtualNodes;
 }

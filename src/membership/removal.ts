@@ -52,19 +52,6 @@ export type RemovalStage = "known" | "refilling" | "done";
 /** By node ID of what is removed. */
 export type RemovalStages = Readonly<Record<string, RemovalStage>>;
 
-/** Both of what two nodes know of one removal: nothing of it is ever taken back. */
-export function mergedRemoval(a: Removal, b: Removal | undefined): Removal {
-  if (b === undefined) return a;
-  const incarnation = Math.max(a.incarnation, b.incarnation);
-  return { ...a, incarnation, dead: a.dead || b.dead, ended: a.ended || b.ended };
-}
-
-/** Whether a statement is by a life that is no member any more, or by an earlier one of the name. */
-export function isRemovedLife(removal: Removal, member: Member): boolean {
-  return member.name === removal.name &&
-    (member.nodeID === removal.nodeID || member.incarnation <= removal.incarnation);
-}
-
 /** What the decisions below rest on. */
 export interface RemovalView {
   readonly self: Member;

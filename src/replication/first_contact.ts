@@ -1,6 +1,7 @@
 /** What a node asks others before it says or answers anything. */
 import { ConvergeError, isConvergeError } from "../errors.ts";
-import type { Gossip, GossipMessage } from "../membership/gossip.ts";
+import type { Gossip } from "../membership/gossip.ts";
+import type { GossipMessage } from "../membership/gossip_message.ts";
 import type { Member } from "../membership/member.ts";
 import type { Clock } from "../platform/clock.ts";
 import { shuffled } from "../platform/random.ts";

@@ -1,6 +1,6 @@
 /** One exchange of gossip: a view goes out, the other's comes back. */
 import { ConvergeError } from "../errors.ts";
-import { type GossipMessage, parseGossipMessage } from "../membership/gossip.ts";
+import { type GossipMessage, parseGossipMessage } from "../membership/gossip_message.ts";
 import type { Platform } from "../platform/platform.ts";
 import { checkBody, requestChecksum } from "./body_checksum.ts";
 import { COUNTER_HEADER, parseCounterHeader } from "./internal_protocol.ts";

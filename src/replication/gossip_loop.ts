@@ -1,5 +1,6 @@
 /** The shell around `membership/gossip.ts`: sends, receives, and keeps what was learned on disk. */
-import type { Gossip, GossipMessage } from "../membership/gossip.ts";
+import type { Gossip } from "../membership/gossip.ts";
+import type { GossipMessage } from "../membership/gossip_message.ts";
 import type { Member } from "../membership/member.ts";
 import type { Removal } from "../membership/removal.ts";
 import { isConvergeError } from "../errors.ts";

@@ -1,26 +1,18 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import { parseGossipMessage } from "../../src/membership/gossip.ts";
+import { parseGossipMessage } from "../../src/membership/gossip_message.ts";
 import { type Member, parseMember } from "../../src/membership/member.ts";
 import {
   isKnownByAll,
-  isRemovedLife,
-  mergedRemoval,
   nextRemovalStep,
   PENDING_MAX,
-  type Removal,
   REMOVALS_MAX,
   type RemovalStage,
   type RemovalView,
   sourcesOf,
   whyNotRemovable,
 } from "../../src/membership/removal.ts";
-import { gossipOf, member, originOf } from "../support/members.ts";
-
-function removal(name: string, changes: Partial<Removal> = {}): Removal {
-  const life = { name, nodeID: `${name}.1`, origin: originOf(name), incarnation: 1 };
-  return { ...life, dead: false, ended: false, ...changes };
-}
+import { gossipOf, member, removal } from "../support/members.ts";
 
 /** A member that says how far it is with the removal of `x`. */
 function at(stage: RemovalStage | undefined, name: string, changes: Partial<Member> = {}): Member {
@@ -204,23 +196,6 @@ Deno.test("removals: no more are begun at once than all members can tell of", ()
   gossip.remove(names[0]!, true);
   gossip.setRemovalStages(Object.fromEntries(names.map((name) => [`${name}.1`, "known" as const])));
   assertEquals(parseGossipMessage(JSON.parse(JSON.stringify(gossip.message()))), gossip.message());
-});
-
-Deno.test("mergedRemoval: nothing of a removal is ever taken back", () => {
-  const dead = removal("x", { dead: true });
-  const ended = removal("x", { ended: true, incarnation: 4 });
-  const both = removal("x", { dead: true, ended: true, incarnation: 4 });
-  assertEquals(mergedRemoval(dead, ended), both);
-  assertEquals(mergedRemoval(ended, dead), both);
-  assertEquals(mergedRemoval(dead, undefined), dead);
-});
-
-Deno.test("isRemovedLife: that life whatever it says, and lives before it; none that outranks it", () => {
-  const x = removal("x", { incarnation: 4 });
-  assert(isRemovedLife(x, member("x", { incarnation: 9 })));
-  assert(isRemovedLife(x, member("x", { nodeID: "x.0", incarnation: 4 })));
-  assert(!isRemovedLife(x, member("x", { nodeID: "x.2", incarnation: 5 })));
-  assert(!isRemovedLife(x, member("y", { incarnation: 1 })));
 });
 
 Deno.test("removals on the wire: given back as sent; what no node says is refused", () => {

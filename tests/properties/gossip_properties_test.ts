@@ -10,7 +10,8 @@
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Gossip, parseGossipMessage } from "../../src/membership/gossip.ts";
+import type { Gossip } from "../../src/membership/gossip.ts";
+import { parseGossipMessage } from "../../src/membership/gossip_message.ts";
 import { gossipOf, member, originOf } from "../support/members.ts";
 
 const ROUNDS_TO_CONVERGE = 12;

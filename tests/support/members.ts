@@ -2,6 +2,7 @@
 import { DEFAULTS, sharedOptions } from "../../src/config.ts";
 import { Gossip, type GossipOptions } from "../../src/membership/gossip.ts";
 import type { Member } from "../../src/membership/member.ts";
+import type { Removal } from "../../src/membership/removal.ts";
 import { SeededRandom } from "../../src/simulation/random_streams.ts";
 
 /** Where a member of a test listens. */
@@ -21,6 +22,12 @@ export function member(name: string, changes: Partial<Member> = {}): Member {
     status: "normal",
     ...changes,
   };
+}
+
+/** The removal of such a member, under way unless told otherwise. */
+export function removal(name: string, changes: Partial<Removal> = {}): Removal {
+  const life = { name, nodeID: `${name}.1`, origin: originOf(name), incarnation: 1 };
+  return { ...life, dead: false, ended: false, ...changes };
 }
 
 /** One node's gossip. */

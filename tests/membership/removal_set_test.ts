@@ -1,0 +1,42 @@
+import { assert, assertEquals } from "@std/assert";
+import { REMOVALS_MAX } from "../../src/membership/removal.ts";
+import { RemovalSet } from "../../src/membership/removal_set.ts";
+import { member, removal } from "../support/members.ts";
+
+Deno.test("RemovalSet.merge: nothing of a removal is ever taken back, whatever is heard first", () => {
+  const dead = removal("x", { dead: true });
+  const ended = removal("x", { ended: true, incarnation: 4 });
+  const both = removal("x", { dead: true, ended: true, incarnation: 4 });
+  const known = new RemovalSet([dead]);
+  assertEquals(known.merge(ended), { removal: both, isNew: false, hasJustEnded: true });
+  for (const old of [dead, ended, both]) assertEquals(known.merge(old), undefined);
+  const other = new RemovalSet();
+  assertEquals(other.merge(ended), { removal: ended, isNew: true, hasJustEnded: true });
+  assertEquals(other.merge(dead), { removal: both, isNew: false, hasJustEnded: false });
+  assertEquals([known.all, other.all], [[both], [both]]);
+});
+
+Deno.test("RemovalSet.merge: removals have a bound, and what is known goes on being merged", () => {
+  const known = new RemovalSet(
+    Array.from({ length: REMOVALS_MAX }, (_, i) => removal(`x${i}`)),
+  );
+  assertEquals(known.merge(removal("y")), undefined);
+  assertEquals(known.get("y.1"), undefined);
+  assert(known.merge(removal("x0", { ended: true }))?.hasJustEnded);
+});
+
+Deno.test("RemovalSet.isOfRemovedLife: that life whatever it says, and lives before it; none that outranks it", () => {
+  const known = new RemovalSet([removal("x", { incarnation: 4 })]);
+  assert(known.isOfRemovedLife(member("x", { incarnation: 9 })));
+  assert(known.isOfRemovedLife(member("x", { nodeID: "x.0", incarnation: 4 })));
+  assert(!known.isOfRemovedLife(member("x", { nodeID: "x.2", incarnation: 5 })));
+  assert(!known.isOfRemovedLife(member("y", { incarnation: 1 })));
+});
+
+Deno.test("RemovalSet.admits: while a removal goes on that life alone, and once it has ended another", () => {
+  const [life, next] = [member("x"), member("x", { nodeID: "x.2", incarnation: 2 })];
+  const known = new RemovalSet([removal("x")]);
+  assertEquals([known.admits(life), known.admits(next)], [true, false]);
+  known.merge(removal("x", { ended: true }));
+  assertEquals([known.admits(life), known.admits(next)], [false, true]);
+});
