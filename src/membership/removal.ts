@@ -161,9 +161,14 @@ export function stageOf(member: Member, nodeID: string): RemovalStage | undefine
   return member.removals?.[nodeID];
 }
 
-/** One that is new takes everything from everybody later, and need only know. */
-function isEnded(view: RemovalView, { nodeID }: Removal): boolean {
-  return [view.self, ...view.others].every((member) =>
+/**
+ * One that is new takes everything from everybody later, and need only know. Where all are, because
+ * all others are being removed, there is nobody else to take it from.
+ */
+function isEnded(view: RemovalView, { nodeID, dead }: Removal): boolean {
+  const members = [view.self, ...view.others];
+  if (!dead && members.every((member) => isNew(view, member))) return false;
+  return members.every((member) =>
     isNew(view, member) ? stageOf(member, nodeID) !== undefined : isDone(member, nodeID)
   );
 }

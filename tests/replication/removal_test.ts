@@ -363,3 +363,21 @@ Deno.test("two operators remove two members at the same moment: nothing is lost"
     await untilOnly(cluster, 1, 2, 3);
     await checkAll(cluster, [1, 2, 3]);
   }));
+
+Deno.test("where all members are removed at the same moment a new one takes everything over", () =>
+  InProcessCluster.run(
+    { nodes: 4, start: [1, 2, 3], seedsOf: () => [1, 2, 3] },
+    async (cluster) => {
+      await cluster.ready();
+      await putAll(cluster);
+      await Promise.all([remove(cluster, 1, 2), remove(cluster, 2, 3), remove(cluster, 3, 1)]);
+      await cluster.until("all know", async () => {
+        for (const i of [1, 2, 3]) if ((await cluster.view(i)).removals.length < 3) return false;
+        return true;
+      });
+      assertEquals((await cluster.call(1, "GET", "/kv/k0")).status, 503);
+      await cluster.start(4);
+      await untilOnly(cluster, 4);
+      await checkAll(cluster, [4]);
+    },
+  ));
