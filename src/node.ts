@@ -1,49 +1,43 @@
 /** Composition root: one node = storage + membership + replication + http. */
 import type { Hono } from "hono";
 import { type NodeConfig, sharedOptions, validateConfig } from "./config.ts";
-import { ConvergeError } from "./errors.ts";
+import type { ConvergeError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
 import { ClusterWatch } from "./http/cluster_watch.ts";
 import { Gossip } from "./membership/gossip.ts";
-import { isOfUnknownStart, type Member } from "./membership/member.ts";
-import { isKnownByAll, type Removal, type RemovalStages } from "./membership/removal.ts";
+import type { Removal } from "./membership/removal.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
 import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
 import type { Platform } from "./platform/platform.ts";
 import type { Tracer } from "./platform/tracer.ts";
-import { randomHex } from "./platform/random.ts";
-import { AntiEntropy } from "./replication/anti_entropy.ts";
+import { Convergence } from "./replication/convergence.ts";
 import { Coordinator } from "./replication/coordinator.ts";
-import {
-  type HeardView,
-  meetOthers,
-  otherCluster,
-  otherOptions,
-  viewsOfOthers,
-} from "./replication/first_contact.ts";
+import { CurrentTopology } from "./replication/current_topology.ts";
+import { meetOthers, viewsOfOthers } from "./replication/first_contact.ts";
 import {
   GossipLoop,
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
 } from "./replication/gossip_loop.ts";
 import { Horizon } from "./replication/horizon.ts";
-import { batchBytesMax } from "./replication/internal_protocol.ts";
 import { HintedHandoff } from "./replication/hinted_handoff.ts";
+import { isOldCopy, openIdentity, requireMember, selfMember } from "./replication/identity.ts";
 import { KeyExchange } from "./replication/key_exchange.ts";
 import { LamportClock } from "./replication/lamport_clock.ts";
 import { Lister } from "./replication/lister.ts";
 import { LocalState } from "./replication/local_state.ts";
 import { MessageAuth } from "./replication/message_auth.ts";
 import { PeerLink } from "./replication/peer_link.ts";
-import { notedLoss, noteOldCopy, Refill } from "./replication/refill.ts";
+import { PeerLinks } from "./replication/peer_links.ts";
+import { notedLoss, noteOldCopy } from "./replication/refill.ts";
 import { Replica } from "./replication/replica.ts";
-import { savedStages, Takeover } from "./replication/takeover.ts";
+import * as stopReasons from "./replication/stop_reasons.ts";
+import { savedStages } from "./replication/takeover.ts";
 import { TombstoneCollector } from "./replication/tombstone_collector.ts";
+import { Topology } from "./replication/topology.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
-import { requireLayout, type RingLayout } from "./replication/ring_layout.ts";
-import { Topology, type TopologyOptions } from "./replication/topology.ts";
 import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
-import type { Store } from "./storage/store.ts";
+import { DATA, type Store } from "./storage/store.ts";
 
 /**
  * Parts that can be replaced when a node is put together: for tests and for the simulation, which
@@ -75,29 +69,24 @@ const REAL_PARTS: NodeParts = {
   createPeerLink: (...args) => new PeerLink(...args),
 };
 
-const IDENTITY_DOCUMENT = "identity";
-const TAG_DIGITS = 8;
-/** Lives that a node may lose before it meets the others again, and still be known by the first. */
-const FORMER_IDS_MAX = 16;
 /** How long a start waits for what other members say of this node. */
 const SELF_QUESTION_MS = 1_000;
-/** Milliseconds that a peer gets for an internal request, as a share of a client's deadline. */
-const PEER_TIMEOUT_SHARE = 0.75;
-/** What other answers than records may take; those may take more where values may. */
-const ANSWER_BYTES_MIN = 16 * 1024 * 1024;
-/** Bytes of records after which none follows in an answer: the last may be as large as any. */
-const ANSWER_BYTES_BEFORE = 1024 * 1024;
+/** How long a message of gossip waits for its answer at most. */
+const GOSSIP_TIMEOUT_MS_MAX = 1_000;
 
-interface Identity {
-  name: string;
-  nodeID: string;
-  starts: number;
-  /** Not in files of earlier versions. */
-  startTag?: string;
-  /** Not in files of earlier versions. */
-  layout?: RingLayout;
-  /** The last node IDs before data was lost, where it was. */
-  formerIDs?: string[] | undefined;
+/** What is there before the node is: what its directory holds, and what that says of it. */
+interface OpenedParts {
+  config: NodeConfig;
+  platform: Platform;
+  parts: NodeParts;
+  store: Store;
+  state: LocalState;
+  lamport: LamportClock;
+  horizon: Horizon;
+  gossip: Gossip;
+  telemetry: Telemetry;
+  failure: PromiseWithResolvers<ConvergeError>;
+  auth: MessageAuth;
 }
 
 /** One node. */
@@ -110,63 +99,64 @@ export class ConvergeNode {
   readonly failed: Promise<ConvergeError>;
   readonly #failure: PromiseWithResolvers<ConvergeError>;
   readonly #config: NodeConfig;
-  readonly #auth: MessageAuth;
-  readonly #parts: NodeParts;
   readonly #platform: Platform;
   readonly #store: Store;
   readonly #state: LocalState;
-  readonly #lamport: LamportClock;
   readonly #gossip: Gossip;
+  readonly #topology: CurrentTopology;
+  readonly #links: PeerLinks;
   readonly #gossipLoop: GossipLoop;
-  readonly #hints: HintedHandoff;
-  readonly #antiEntropy: AntiEntropy;
-  readonly #collector: TombstoneCollector;
-  readonly #refill: Refill;
-  readonly #takeover: Takeover;
+  readonly #convergence: Convergence;
   readonly #coordinator: Coordinator;
-  readonly #links = new Map<string, PeerLink>();
   readonly #telemetry: Telemetry;
   readonly #watch: ClusterWatch;
-  #topology: Topology;
-  #topologyVersion: string;
   #isStopping = false;
   #stopping: Promise<void> | undefined;
   #isOldCopy = false;
   #isRemoved = false;
 
-  private constructor(options: {
-    config: NodeConfig;
-    platform: Platform;
-    parts: NodeParts;
-    store: Store;
-    state: LocalState;
-    lamport: LamportClock;
-    horizon: Horizon;
-    gossip: Gossip;
-    telemetry: Telemetry;
-    failure: PromiseWithResolvers<ConvergeError>;
-    auth: MessageAuth;
-  }) {
-    const { config, platform, parts, store, state, lamport, horizon, gossip } = options;
+  private constructor(opened: OpenedParts) {
+    const { config, platform, parts, auth, store, state, lamport, horizon, gossip } = opened;
     const { clock, log } = platform;
+    const { requestTimeoutMs } = config;
     this.#config = config;
-    this.#auth = options.auth;
-    this.#parts = parts;
     this.#platform = platform;
     this.#store = store;
     this.#state = state;
-    this.#lamport = lamport;
     this.#gossip = gossip;
-    this.#telemetry = options.telemetry;
-    this.#failure = options.failure;
-    this.failed = options.failure.promise;
+    this.#telemetry = opened.telemetry;
+    this.#failure = opened.failure;
+    this.failed = opened.failure.promise;
     this.nodeID = gossip.self.nodeID;
-    this.#topologyVersion = this.#currentTopologyVersion();
-    this.#topology = this.#createTopology();
-    const selfName = config.name;
-    const topology = () => this.#topology;
-    const linkTo = (name: string) => this.#linkTo(name);
+
     const onHeard = (name: string) => this.#onHeard(name);
+    const shared = sharedOptions(config);
+    this.#topology = new CurrentTopology({
+      gossip,
+      shared,
+      createTopology: parts.createTopology,
+    });
+    this.#links = new PeerLinks({
+      gossip,
+      config,
+      platform,
+      auth,
+      lamport,
+      createLink: parts.createPeerLink,
+      onHeard,
+    });
+    const base = {
+      selfName: config.name,
+      clock,
+      log,
+      lamport,
+      gossip,
+      store,
+      state,
+      topology: () => this.#topology.topology,
+      linkTo: (name: string) => this.#links.to(name),
+      requestTimeoutMs,
+    };
 
     const replica = parts.createReplica({
       store,
@@ -174,159 +164,81 @@ export class ConvergeNode {
       lamport,
       horizon,
       takesRecords: () => gossip.self.status !== "joining" && gossip.ownRemoval === undefined,
-      onStored: (record) => {
-        this.#antiEntropy.onStored(record.key);
-        this.#collector.onStored(record);
-      },
+      onStored: (change) => this.#convergence.onStored(change),
     });
     const isBusy = () => this.#coordinator.inFlight > 0;
-    const vouches = () => gossip.self.status === "normal";
-    const exchange = new KeyExchange({ store, replica, clock, selfName, linkTo, vouches, isBusy });
-    this.#hints = parts.createHintedHandoff({
-      store,
-      clock,
-      log,
-      linkTo,
-      bytesMax: config.hintBytesMax,
-      ageMsMax: config.hintAgeMsMax,
-    });
-    this.#antiEntropy = new AntiEntropy({
-      store,
-      exchange,
-      clock,
-      log,
-      selfName,
-      topology,
-      linkTo,
-      keysUnderWay: () => replica.keysUnderWay(),
-      intervalMs: config.antiEntropyIntervalMs,
-    });
-    this.#collector = parts.createTombstoneCollector({
-      store,
+    const exchange = new KeyExchange({
+      ...base,
       replica,
-      clock,
-      log,
-      lamport,
-      topology,
-      linkTo,
-      intervalMs: config.tombstoneIntervalMs,
+      vouches: () => gossip.self.status === "normal",
+      isBusy,
     });
+
     this.#gossipLoop = new GossipLoop({
-      gossip,
-      auth: this.#auth,
+      ...base,
       platform,
-      lamport,
-      state,
+      auth,
       intervalMs: config.gossipIntervalMs,
-      timeoutMs: Math.min(config.requestTimeoutMs, 1_000),
+      timeoutMs: Math.min(requestTimeoutMs, GOSSIP_TIMEOUT_MS_MAX),
       onChange: () => this.#onMembershipChange(),
       onHeard,
-      onOtherOptions: (message) => this.#failure.resolve(otherOptions(message)),
-      onOtherCluster: (seed) => this.#failure.resolve(otherCluster(seed)),
-      onTwin: ({ origin }) => {
-        this.#failure.resolve(
-          new ConvergeError(
-            "name_taken",
-            `Cannot go on as ${selfName}: another node of that name runs at ${origin}`,
-          ),
-        );
-      },
+      onOtherOptions: (message) => this.#failure.resolve(stopReasons.otherOptions(message)),
+      onOtherCluster: (seed) => this.#failure.resolve(stopReasons.otherCluster(seed)),
+      onTwin: (twin) => this.#failure.resolve(stopReasons.nameTaken(twin)),
       onOldCopy: () => void this.#onOldCopy().catch(() => {}), // a store that fails stops it, too
       onRemoved: (removal) => void this.#onRemoved(removal).catch(() => {}),
     });
-    this.#refill = new Refill({
-      gossip,
-      exchange,
-      antiEntropy: this.#antiEntropy,
-      state,
-      clock,
-      log,
-      quorums: config,
-      requestTimeoutMs: config.requestTimeoutMs,
-      topology,
-      linkTo,
-      refusedSeeds: () => this.#gossipLoop.refusedSeeds,
-      onBeforeRefill: () => horizon.raiseTo(lamport.current),
-      onRejoined: () => lamport.skipLost(),
-      onStatus: () => {
-        this.#onMembershipChange();
-        this.#gossipLoop.announce();
-        return this.#gossipLoop.save();
-      },
-    });
-    this.#takeover = new Takeover({
-      gossip,
-      store,
+    const onSelfChange = () => this.#onSelfChange();
+    this.#convergence = new Convergence({
+      ...base,
+      config,
+      horizon,
+      gossipLoop: this.#gossipLoop,
       replica,
       exchange,
-      state,
-      clock,
-      log,
-      requestTimeoutMs: config.requestTimeoutMs,
-      topology,
-      linkTo,
-      save: () => this.#gossipLoop.save(),
-      onBeforeRefill: () => horizon.raiseTo(lamport.current),
-      onChange: () => {
-        this.#onMembershipChange();
-        this.#gossipLoop.announce();
-      },
+      createHintedHandoff: parts.createHintedHandoff,
+      createTombstoneCollector: parts.createTombstoneCollector,
+      onSelfChange,
     });
+
     this.#coordinator = parts.createCoordinator({
-      selfName,
+      selfName: config.name,
       nodeID: this.nodeID,
       clock,
       random: platform.random,
       lamport,
       replica,
-      hints: this.#hints,
-      topology,
-      linkTo,
-      locate: (key) => store.locate("data", key),
-      requestTimeoutMs: config.requestTimeoutMs,
+      hints: this.#convergence.hints,
+      topology: base.topology,
+      linkTo: base.linkTo,
+      locate: (key) => store.locate(DATA, key),
+      requestTimeoutMs,
       inFlightMax: config.inFlightMax,
       fsynced: config.durability.mode === "fsync",
     });
-    const lister = new Lister({
-      store,
-      clock,
-      coordinator: this.#coordinator,
-      selfName,
-      topology,
-      linkTo,
-    });
     const served = {
-      auth: this.#auth,
-      lister,
+      ...base,
       nodeID: this.nodeID,
-      coordinator: this.#coordinator,
-      clock,
-      log,
-      maxValueBytes: config.maxValueBytes,
-      lamport,
+      network: platform.network,
+      auth,
       replica,
-      store,
+      coordinator: this.#coordinator,
+      lister: new Lister({ ...base, coordinator: this.#coordinator }),
+      hints: this.#convergence.hints,
+      antiEntropy: this.#convergence.antiEntropy,
+      collector: this.#convergence.collector,
+      refill: this.#convergence.refill,
+      gossipLoop: this.#gossipLoop,
+      telemetry: this.#telemetry,
+      links: () => this.#links.all,
+      maxValueBytes: config.maxValueBytes,
+      status: () => gossip.self.status,
       isBusy,
       isStopping: () => this.#isStopping,
-      gossip,
-      gossipLoop: this.#gossipLoop,
-      antiEntropy: this.#antiEntropy,
-      collector: this.#collector,
-      status: () => gossip.self.status,
       isLeaving: () => gossip.ownRemoval !== undefined,
       isFromRemoved: (from: string, life: string | undefined) => gossip.isFromRemoved(from, life),
-      onRemovalBegun: () => {
-        this.#onMembershipChange();
-        this.#gossipLoop.announce();
-      },
-      refill: this.#refill,
-      hints: this.#hints,
-      topology,
       onHeard,
-      telemetry: this.#telemetry,
-      links: () => this.#links,
-      network: platform.network,
-      linkTo,
+      onRemovalBegun: onSelfChange,
     };
     this.#watch = new ClusterWatch(served);
     this.app = createApp({ ...served, watch: this.#watch });
@@ -373,19 +285,20 @@ export class ConvergeNode {
         auth,
         timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
       });
-      if (isOldCopy(state, config, views)) await noteOldCopy(state);
+      if (isOldCopy(state, views.flatMap(({ view }) => view.members))) await noteOldCopy(state);
       const removed = views.flatMap(({ view }) => view.removed ?? []);
       requireMember(state, config, [...saved?.removed ?? [], ...removed]);
       // Where documents may be gone, the node may have given out counters that it knows nothing of:
       // it is another life then, as one with an empty disk is.
       const isAnotherLife = store.lastLoss() !== notedLoss(state);
       const members = saved?.members.length ?? 1;
-      const identity = await openIdentity(state, config, platform, { isAnotherLife, members });
+      const { random } = platform;
+      const identity = await openIdentity({ state, config, random, isAnotherLife, members });
       const lamport = await parts.openLamportClock(state, store.highestCounter());
       const gossip = parts.createGossip({
         shared: sharedOptions(config),
         self: selfMember(config, identity, {
-          saved: isAnotherLife ? undefined : saved,
+          self: isAnotherLife ? undefined : saved?.self,
           stages: isAnotherLife ? {} : savedStages(state),
         }),
         known: saved?.members.filter(({ name }) => name !== config.name) ?? [],
@@ -395,7 +308,7 @@ export class ConvergeNode {
         formerIDs: identity.formerIDs ?? [],
         removed: saved?.removed ?? [],
         intervalMs: config.gossipIntervalMs,
-        random: platform.random,
+        random,
       });
       if (gossip.self.status === "joining") meetOthers(gossip, platform.clock, views);
       const node = new ConvergeNode({
@@ -411,7 +324,7 @@ export class ConvergeNode {
         telemetry,
         failure,
       });
-      onLoss = (loss) => node.#onDataLost(loss);
+      onLoss = (loss) => node.#convergence.onDataLost(loss);
       if (isAnotherLife || lossEarly > 0) await onLoss(Math.max(lossEarly, store.lastLoss()));
       return node;
     } catch (error) {
@@ -423,12 +336,7 @@ export class ConvergeNode {
   /** Begins to gossip, deliver hints, refill and compare. */
   start(): void {
     this.#gossipLoop.start();
-    this.#hints.start(this.#peerNames());
-    this.#dropHintsInVain();
-    this.#refill.start();
-    this.#takeover.start();
-    this.#antiEntropy.start();
-    this.#collector.start();
+    this.#convergence.start();
     this.#telemetry.lag.start();
   }
 
@@ -449,38 +357,19 @@ export class ConvergeNode {
   async #stop(): Promise<void> {
     this.drain();
     this.#gossipLoop.stop();
-    this.#refill.stop();
-    this.#takeover.stop();
-    this.#antiEntropy.stop();
-    this.#collector.stop();
-    this.#hints.stop();
+    this.#convergence.stop();
     this.#telemetry.lag.stop();
     await this.#store.close();
-  }
-
-  /** @param loss What `Store.lastLoss` says, or will say once the damaged table is replaced. */
-  async #onDataLost(loss: number): Promise<void> {
-    this.#antiEntropy.onDataLost();
-    this.#takeover.onDataLost();
-    try {
-      await this.#refill.restart(loss);
-    } catch (error) {
-      this.#platform.log.error("refill.failed", { why: String(error) });
-    }
   }
 
   /** Nobody could tell when it started: it stops, since it counts for more than it has. */
   async #onOldCopy(): Promise<void> {
     if (this.#isOldCopy) return;
     this.#isOldCopy = true;
-    const error = new ConvergeError(
-      "old_copy",
-      `Cannot go on with ${this.#config.dataDirectory}: it is an old copy, others have heard of a later life`,
-    );
     try {
       await noteOldCopy(this.#state);
     } finally {
-      this.#failure.resolve(error);
+      this.#failure.resolve(stopReasons.oldCopy(this.#config.dataDirectory));
     }
   }
 
@@ -488,106 +377,34 @@ export class ConvergeNode {
   async #onRemoved({ nodeID, dead }: Removal): Promise<void> {
     if (this.#isRemoved) return;
     this.#isRemoved = true;
+    const isThisLife = nodeID === this.nodeID;
     try {
-      if (nodeID !== this.nodeID) await noteOldCopy(this.#state);
+      if (!isThisLife) await noteOldCopy(this.#state);
       await this.#gossipLoop.save();
     } finally {
-      this.#failure.resolve(
-        new ConvergeError(
-          "removed",
-          `Cannot go on as ${this.#config.name}: it was removed from its cluster`,
-          { details: { asAsked: !dead && nodeID === this.nodeID } },
-        ),
-      );
+      this.#failure.resolve(stopReasons.removed(this.#config.name, isThisLife && !dead));
     }
+  }
+
+  /** What this node says of the members, or of itself, has changed: others wait for that. */
+  #onSelfChange(): void {
+    this.#onMembershipChange();
+    this.#gossipLoop.announce();
   }
 
   #onMembershipChange(): void {
-    const version = this.#currentTopologyVersion();
-    if (version === this.#topologyVersion) return;
-    const before = new Set(this.#topology.members.map(({ name }) => name));
-    this.#topologyVersion = version;
-    this.#topology = this.#createTopology();
-    const added = this.#peerNames().filter((name) => !before.has(name));
-    if (added.length > 0) this.#hints.start(added);
-    for (const name of added) this.#antiEntropy.urgent(name);
-    this.#antiEntropy.onMembersChanged();
-    this.#takeover.start();
-    const names = new Set(this.#peerNames());
-    for (const name of before) if (!names.has(name)) this.#hints.forget(name);
-    for (const name of this.#links.keys()) {
-      if (this.#gossip.member(name) === undefined) this.#links.delete(name);
-    }
-  }
-
-  /** What an earlier life of this node left for those that were removed. */
-  #dropHintsInVain(): void {
-    const members = new Set(this.#peerNames());
-    const gone = this.#gossip.removed.map(({ name }) => name).filter((name) => !members.has(name));
-    if (gone.length > 0) this.#hints.start(gone);
-    for (const name of gone) this.#hints.forget(name);
+    const before = this.#topology.refresh();
+    if (before === undefined) return;
+    this.#convergence.onMembershipChange(before);
+    this.#links.dropOfRemoved();
   }
 
   #onHeard(name: string): void {
     const { clock } = this.#platform;
     const wasSilent = this.#gossip.livenessOf(name, clock.monotonicMs()) !== "up";
     this.#gossip.heard(name, clock.monotonicMs());
-    this.#links.get(name)?.heard();
-    if (wasSilent) this.#antiEntropy.urgent(name);
-  }
-
-  #linkTo(name: string): PeerLink | undefined {
-    const existing = this.#links.get(name);
-    if (existing !== undefined) return existing;
-    let member = this.#gossip.member(name);
-    if (member === undefined || name === this.#config.name) return undefined;
-    const link = this.#parts.createPeerLink({
-      platform: this.#platform,
-      selfName: this.#config.name,
-      auth: this.#auth,
-      lamport: this.#lamport,
-      timeoutMs: Math.ceil(this.#config.requestTimeoutMs * PEER_TIMEOUT_SHARE),
-      answerBytesMax: Math.max(
-        ANSWER_BYTES_MIN,
-        batchBytesMax(this.#config.maxValueBytes) + ANSWER_BYTES_BEFORE,
-      ),
-      selfLife: () => this.#gossip.hasNameOfRemoved ? this.nodeID : undefined,
-      // One that is a member no more may still be asked.
-      member: () => member = this.#gossip.member(name) ?? member!,
-      onHeard: () => this.#onHeard(name),
-    });
-    this.#links.set(name, link);
-    return link;
-  }
-
-  #peerNames(): string[] {
-    return this.#gossip.members.map(({ name }) => name).filter((n) => n !== this.#config.name);
-  }
-
-  #createTopology(): Topology {
-    const { replication, readQuorum, writeQuorum, virtualNodes, name } = this.#config;
-    return this.#parts.createTopology({
-      members: this.#gossip.members,
-      unresolvedSeeds: this.#gossip.unresolvedSeeds,
-      settled: this.#gossip.settled,
-      ...this.#removals(),
-      selfName: name,
-      replication,
-      readQuorum,
-      writeQuorum,
-      virtualNodes,
-    });
-  }
-
-  #removals(): Pick<TopologyOptions, "pending" | "isKnownByAll"> {
-    const { pending } = this.#gossip;
-    if (pending.length === 0) return {};
-    return { pending, isKnownByAll: isKnownByAll(this.#gossip.removalView) };
-  }
-
-  /** What a topology is made from, as text: heartbeats alone do not need a new one. */
-  #currentTopologyVersion(): string {
-    return `${this.#gossip.version} ${this.#gossip.unresolvedSeeds.join(" ")}`;
+    this.#links.all.get(name)?.heard();
+    if (wasSilent) this.#convergence.onHeardAgain(name);
   }
 }
 
@@ -595,75 +412,4 @@ export class ConvergeNode {
 function tracingParts(tracer: Tracer | undefined): Partial<NodeParts> {
   if (tracer === undefined) return {};
   return { createCoordinator: (...args) => new TracedCoordinator(tracer, ...args) };
-}
-
-/** Whether others have heard of a start of this directory that the directory knows nothing of. */
-function isOldCopy(state: LocalState, config: NodeConfig, views: readonly HeardView[]): boolean {
-  const identity = state.read<Identity>(IDENTITY_DOCUMENT);
-  if (identity === undefined) return false;
-  return views.flatMap(({ view }) => view.members)
-    .some((member) => member.name === config.name && isOfUnknownStart(member, identity));
-}
-
-/** @throws {ConvergeError} `removed` where the directory is that of a node that was removed. */
-function requireMember(state: LocalState, config: NodeConfig, removed: readonly Removal[]): void {
-  const identity = state.read<Identity>(IDENTITY_DOCUMENT);
-  const ids = new Set([identity?.nodeID, ...identity?.formerIDs ?? []]);
-  if (!removed.some(({ nodeID, dead, ended }) => ids.has(nodeID) && (dead || ended))) return;
-  throw new ConvergeError(
-    "removed",
-    `Cannot use ${config.dataDirectory} as ${config.name}: it was removed from its cluster`,
-  );
-}
-
-async function openIdentity(
-  state: LocalState,
-  config: NodeConfig,
-  platform: Platform,
-  { isAnotherLife, members }: { isAnotherLife: boolean; members: number },
-): Promise<Identity> {
-  const existing = state.read<Identity>(IDENTITY_DOCUMENT);
-  if (existing !== undefined && existing.name !== config.name) {
-    throw new ConvergeError(
-      "wrong_data",
-      `Cannot use ${config.dataDirectory} as ${config.name}: it belongs to ${existing.name}`,
-    );
-  }
-  const { replication, virtualNodes } = config;
-  const layout = { replication, virtualNodes };
-  if (existing?.layout !== undefined) requireLayout(existing.layout, layout, members);
-  const startTag = randomHex(platform.random, TAG_DIGITS);
-  const nodeID = existing === undefined || isAnotherLife
-    ? `${config.name}.${startTag}`
-    : existing.nodeID;
-  const formerIDs = [...existing?.formerIDs ?? []];
-  if (existing !== undefined && isAnotherLife) formerIDs.push(existing.nodeID);
-  const identity = {
-    name: config.name,
-    nodeID,
-    starts: (existing?.starts ?? 0) + 1,
-    startTag,
-    layout,
-    formerIDs: formerIDs.length === 0 ? undefined : formerIDs.slice(-FORMER_IDS_MAX),
-  };
-  await state.write(IDENTITY_DOCUMENT, identity);
-  return identity;
-}
-
-function selfMember(
-  config: NodeConfig,
-  identity: Identity,
-  { saved, stages }: { saved: SavedMembership | undefined; stages: RemovalStages },
-): Member {
-  return {
-    ...(Object.keys(stages).length === 0 ? {} : { removals: stages }),
-    name: config.name,
-    nodeID: identity.nodeID,
-    origin: config.advertise,
-    starts: identity.starts,
-    ...(identity.startTag === undefined ? {} : { startTag: identity.startTag }),
-    incarnation: Math.max(identity.starts, (saved?.self.incarnation ?? 0) + 1),
-    heartbeat: 0,
-    status: saved?.self.status ?? "joining",
-  };
 }

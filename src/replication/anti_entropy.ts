@@ -4,29 +4,24 @@
  * next. The time that rounds may take is a bounded share of all time.
  */
 import { ConvergeError, isConvergeError } from "../errors.ts";
-import { type Clock, delay } from "../platform/clock.ts";
-import type { Log } from "../platform/log.ts";
 import { Reminder } from "../platform/reminder.ts";
 import type { Key } from "../record/key.ts";
-import type { Store } from "../storage/store.ts";
+import {
+  type ArcHashes,
+  CurrentTree,
+  type CurrentTreeOptions,
+  FLOOD_INTERVALS,
+  REST_SHARE,
+} from "./current_tree.ts";
 import type { ExchangeCounts, KeyExchange } from "./key_exchange.ts";
-import { KeyTree } from "./key_tree.ts";
-import { LeafSet, LEAVES_PER_ARC, type MerkleTree } from "./merkle_tree.ts";
+import { LeafSet, LEAVES_PER_ARC } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
 import type { Topology } from "./topology.ts";
 
 /** What anti-entropy is made of. */
-export interface AntiEntropyOptions {
-  store: Store;
+export interface AntiEntropyOptions extends CurrentTreeOptions {
   exchange: KeyExchange;
-  clock: Clock;
-  log: Log;
-  selfName: string;
-  topology(): Topology;
   linkTo(name: string): PeerLink | undefined;
-  /** Keys of which something is being stored or erased right now. */
-  keysUnderWay(): Iterable<Key>;
-  intervalMs: number;
 }
 
 /** Totals since start. */
@@ -38,49 +33,22 @@ export interface AntiEntropyCounts extends ExchangeCounts {
   roundsPutOff: number;
   /** Milliseconds that the last round took, and the last bringing up to date of the tree. */
   lastRoundMs: number;
-  lastTreeMs: number;
+  readonly lastTreeMs: number;
 }
 
-/** Arc hashes of one node, by arc index, for arcs that both sides own. */
-export type ArcHashes = Record<string, string>;
-
-/** A round may take 1 / (1 + this) of the time. */
-const REST_SHARE = 10;
 /** Rounds between two times that the whole tree is made anew from the disk. */
 const ROUNDS_PER_FULL_REBUILD = 360;
-/**
- * Intervals for which rounds are put off while more is stored in each than hashes can follow: such a
- * round reads all there is on both sides, and finds little but what was on its way in between.
- */
-const FLOOD_INTERVALS = 10;
 /** Pause after a round that failed: the peer may be busy. */
 const BACKOFF_MS = 1_000;
-/** How long a peer that asks for hashes is kept waiting. */
-const ANSWER_MS = 300;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** One node's side of anti-entropy. */
 export class AntiEntropy {
-  readonly counts: AntiEntropyCounts = {
-    rounds: 0,
-    roundsFailed: 0,
-    roundsEqual: 0,
-    roundsPutOff: 0,
-    lastRoundMs: 0,
-    lastTreeMs: 0,
-    pulled: 0,
-    pushed: 0,
-    compared: 0,
-  };
+  readonly counts: AntiEntropyCounts;
   readonly #options: AntiEntropyOptions;
-  #keyTree: KeyTree | undefined;
-  #updatedAtMs = -Infinity;
-  /** Records that were stored or erased since the last turn of the loop. */
-  #storedCount = 0;
-  /** Whether those were more than hashes can follow. */
-  #isFlooded = false;
+  readonly #tree: CurrentTree;
   /** When the last round ended that did not fail. */
   #lastRoundEndMs = -Infinity;
   /** Peers to be compared with next, before the others have their turn. */
@@ -93,6 +61,21 @@ export class AntiEntropy {
 
   constructor(options: AntiEntropyOptions) {
     this.#options = options;
+    const tree = new CurrentTree(options);
+    this.#tree = tree;
+    this.counts = {
+      rounds: 0,
+      roundsFailed: 0,
+      roundsEqual: 0,
+      roundsPutOff: 0,
+      lastRoundMs: 0,
+      get lastTreeMs() {
+        return tree.lastUpdateMs;
+      },
+      pulled: 0,
+      pushed: 0,
+      compared: 0,
+    };
     this.#reminder = new Reminder(options.clock);
   }
 
@@ -107,19 +90,18 @@ export class AntiEntropy {
 
   stop(): void {
     this.#stopped = true;
-    this.#keyTree?.close();
+    this.#tree.close();
     this.#wake?.();
   }
 
   /** A record of this key was stored or erased. */
   onStored(key: Key): void {
-    this.#storedCount++;
-    this.#keyTree?.touch(key);
+    this.#tree.touch(key);
   }
 
   /** Records are gone that nobody erased. */
   onDataLost(): void {
-    this.#keyTree?.forget();
+    this.#tree.forget();
   }
 
   /** Compare with this peer soon: it came back, or may have missed something. */
@@ -142,8 +124,8 @@ export class AntiEntropy {
    * made; as `Store.scan`.
    */
   async arcHashes(peerName: string, fingerprint: string, fresh = false): Promise<ArcHashes> {
-    await this.#recentTree(fingerprint, fresh);
-    return this.#hashesOfArcs(peerName, fingerprint);
+    await this.#tree.updateForPeer(fingerprint, fresh);
+    return this.#tree.arcHashes(peerName, fingerprint);
   }
 
   /**
@@ -157,33 +139,8 @@ export class AntiEntropy {
     fingerprint: string,
     fresh = false,
   ): Promise<string[]> {
-    await this.#recentTree(fingerprint, fresh);
-    const { arcCount } = this.#treeOf(fingerprint);
-    if (arcs.length > arcCount || arcs.some((arc) => arc < 0 || arc >= arcCount)) {
-      throw new ConvergeError("corrupt_message", "Cannot hash arcs that the ring does not have");
-    }
-    return this.#hashesOfLeaves(arcs, fingerprint);
-  }
-
-  /** The tree over a ring, which may have grown since somebody waited for hashes or answers. */
-  #treeOf(fingerprint: string): MerkleTree {
-    const isStill = this.#options.topology().fingerprint === fingerprint;
-    if (isStill && this.#keyTree?.fingerprint === fingerprint) return this.#keyTree.tree;
-    throw new ConvergeError("not_ready", "Cannot compare: the ring has changed meanwhile");
-  }
-
-  #hashesOfArcs(peerName: string, fingerprint: string): ArcHashes {
-    const tree = this.#treeOf(fingerprint);
-    const hashes: ArcHashes = {};
-    for (const arc of this.#sharedArcs(peerName)) hashes[arc] = tree.arcHash(arc);
-    return hashes;
-  }
-
-  #hashesOfLeaves(arcs: readonly number[], fingerprint: string): string[] {
-    const tree = this.#treeOf(fingerprint);
-    return arcs.flatMap((arc) =>
-      Array.from({ length: LEAVES_PER_ARC }, (_, i) => tree.leafHash(arc * LEAVES_PER_ARC + i))
-    );
+    await this.#tree.updateForPeer(fingerprint, fresh);
+    return this.#tree.leafHashes(arcs, fingerprint);
   }
 
   /**
@@ -225,10 +182,10 @@ export class AntiEntropy {
     topology: Topology,
     fresh: boolean,
   ): Promise<LeafSet | undefined> {
-    await this.#freshTree(topology.fingerprint, fresh);
+    await this.#tree.update(topology.fingerprint, fresh);
     const question = { ring: topology.fingerprint, ...(fresh ? { fresh } : {}) };
     const theirs = await ask<ArcHashes>(link, question);
-    const mine = this.#hashesOfArcs(peerName, topology.fingerprint);
+    const mine = this.#tree.arcHashes(peerName, topology.fingerprint);
     const arcs = Object.keys(mine).filter((arc) => mine[arc] !== theirs[arc]).map(Number);
     if (arcs.length === 0) return undefined;
     const theirLeaves = await ask<string[]>(link, { ...question, arcs });
@@ -240,7 +197,7 @@ export class AntiEntropy {
     theirs: readonly string[],
     { fingerprint, ring }: Topology,
   ): LeafSet | undefined {
-    const mine = this.#hashesOfLeaves(arcs, fingerprint);
+    const mine = this.#tree.leafHashes(arcs, fingerprint);
     const differing = new LeafSet(ring.arcs.length * LEAVES_PER_ARC);
     for (let i = 0; i < mine.length; i++) {
       if (mine[i] === theirs[i]) continue;
@@ -254,9 +211,8 @@ export class AntiEntropy {
     const { clock, intervalMs } = this.#options;
     while (!this.#stopped) {
       const startMs = clock.monotonicMs();
-      const givenMs = this.#keyTree?.givenMs ?? 0;
-      this.#isFlooded = this.#keyTree?.isOutrunBy(this.#storedCount) ?? false;
-      this.#storedCount = 0;
+      const { givenMs } = this.#tree;
+      this.#tree.onTurn();
       const peer = this.#nextPeer();
       if (peer !== undefined && this.#mayPutOff(peer)) {
         this.counts.roundsPutOff++;
@@ -265,11 +221,11 @@ export class AntiEntropy {
       }
       let failed = false;
       // Its snapshot holds memory and files, and nobody may come for long.
-      if (peer === undefined) this.#keyTree?.forget();
+      if (peer === undefined) this.#tree.forget();
       else failed = !await this.#round(peer, startMs);
       if (this.#stopped) return;
       if (!failed) this.#lastRoundEndMs = clock.monotonicMs();
-      const gaveMs = Math.max(0, (this.#keyTree?.givenMs ?? 0) - givenMs);
+      const gaveMs = Math.max(0, this.#tree.givenMs - givenMs); // less where the tree is a new one
       await this.#pause(this.#restMs(clock.monotonicMs() - startMs - gaveMs, failed));
     }
   }
@@ -279,7 +235,7 @@ export class AntiEntropy {
     const { clock, log } = this.#options;
     this.#lastPeer = peer;
     this.counts.rounds++;
-    if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#keyTree?.doubt();
+    if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#tree.doubt();
     try {
       const { pulled, pushed, compared } = await this.compareWith(peer);
       this.#urgent.delete(peer);
@@ -311,7 +267,7 @@ export class AntiEntropy {
   #mayPutOff(peer: string): boolean {
     const { clock, intervalMs } = this.#options;
     const sinceMs = clock.monotonicMs() - this.#lastRoundEndMs;
-    return this.#isFlooded && this.#keyTree?.mustReadAll === true && !this.#urgent.has(peer) &&
+    return this.#tree.isOutrun && !this.#urgent.has(peer) &&
       sinceMs < FLOOD_INTERVALS * intervalMs;
   }
 
@@ -346,66 +302,6 @@ export class AntiEntropy {
       ...reachable.filter((name) => name <= this.#lastPeer),
     ];
     return inTurn.find((name) => this.#urgent.has(name)) ?? inTurn[0];
-  }
-
-  /** Not those that one of both gains and has not taken over yet: it may have leftovers there. */
-  #sharedArcs(peerName: string): number[] {
-    const { selfName } = this.#options;
-    const topology = this.#options.topology();
-    const shared = topology.ring.arcs
-      .filter(({ owners }) => owners.includes(selfName) && owners.includes(peerName))
-      .map(({ index }) => index);
-    if (topology.pending.length === 0) return shared;
-    return shared.filter((arc) =>
-      topology.isCompleteAt(selfName, arc) && topology.isCompleteAt(peerName, arc)
-    );
-  }
-
-  /**
-   * For a peer that asks: hashes that are a little old will do where all must be read to make new ones,
-   * so that under load both sides together spend a bounded share of their time on that, and so that a
-   * node whose hashes take long has some to show; and hashes that take long to make are not waited
-   * for, since the peer would take this node for dead.
-   */
-  async #recentTree(fingerprint: string, mustBeFresh: boolean): Promise<void> {
-    const { clock, intervalMs } = this.#options;
-    const tree = this.#keyTree;
-    if (!mustBeFresh && tree?.fingerprint === fingerprint && !tree.isUpdating) {
-      const ageMs = clock.monotonicMs() - this.#updatedAtMs;
-      // Rounds that would have made new ones are put off under a flood.
-      const intervals = this.#isFlooded ? FLOOD_INTERVALS : 1;
-      const ageMsMax = Math.max(intervals * intervalMs, REST_SHARE * this.counts.lastTreeMs);
-      if (tree.mustReadAll && ageMs < ageMsMax) return;
-    }
-    const fresh = this.#freshTree(fingerprint, mustBeFresh);
-    const late = delay(clock, ANSWER_MS).then(() => "late" as const);
-    if (await Promise.race([fresh, late]) !== "late") return;
-    fresh.catch(() => {}); // shows again to the next who asks
-    throw new ConvergeError("overloaded", "Cannot compare now: hashes are being made");
-  }
-
-  /** Brings the tree up to date with the store, over the ring as it is now. */
-  async #freshTree(fingerprint: string, isAwaited: boolean): Promise<void> {
-    const { clock, topology } = this.#options;
-    const now = topology();
-    if (now.fingerprint !== fingerprint) {
-      throw new ConvergeError("not_ready", "Cannot compare: the other node has another ring");
-    }
-    if (this.#stopped) throw new ConvergeError("closed", "Cannot compare: this node is stopping");
-    if (this.#keyTree?.fingerprint !== fingerprint) {
-      this.#keyTree?.close();
-      this.#keyTree = new KeyTree(this.#options, now);
-      this.#updatedAtMs = -Infinity;
-    }
-    const keyTree = this.#keyTree;
-    const { givenMs } = keyTree;
-    const startMs = clock.monotonicMs();
-    const worked = await keyTree.update(isAwaited);
-    if (keyTree !== this.#keyTree) return;
-    this.#updatedAtMs = clock.monotonicMs();
-    // What it gave to others was no work.
-    const workedMs = this.#updatedAtMs - startMs - (keyTree.givenMs - givenMs);
-    if (worked) this.counts.lastTreeMs = workedMs;
   }
 }
 

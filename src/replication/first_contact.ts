@@ -1,11 +1,12 @@
 /** What a node asks others before it says or answers anything. */
-import { ConvergeError, isConvergeError } from "../errors.ts";
+import { isConvergeError } from "../errors.ts";
 import type { Gossip } from "../membership/gossip.ts";
 import type { GossipMessage } from "../membership/gossip_message.ts";
 import type { Member } from "../membership/member.ts";
 import type { Clock } from "../platform/clock.ts";
 import { shuffled } from "../platform/random.ts";
 import { exchangeViews, type GossipChannel } from "./gossip_exchange.ts";
+import { otherCluster, otherOptions } from "./stop_reasons.ts";
 
 /** Who is asked, and how. */
 export interface FirstContact extends GossipChannel {
@@ -64,21 +65,4 @@ export function meetOthers(gossip: Gossip, clock: Clock, views: readonly HeardVi
     if (reaction === "other_cluster") throw otherCluster(origin);
     if (reaction === "merge") gossip.receive(view, clock.monotonicMs(), origin);
   }
-}
-
-/** Why a node cannot join one that was started with other options. */
-export function otherOptions({ from, options }: GossipMessage): ConvergeError {
-  return new ConvergeError(
-    "bad_config",
-    `Cannot join ${from}: its --replication, --read-quorum, --write-quorum and ` +
-      `--virtual-nodes are ${Object.values(options ?? {}).join(", ")}`,
-  );
-}
-
-/** Why a node cannot join all whom `--peers` names. */
-export function otherCluster(seed: string): ConvergeError {
-  return new ConvergeError(
-    "bad_config",
-    `Cannot join ${seed}: it is of another cluster than others that --peers names`,
-  );
 }

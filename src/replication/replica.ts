@@ -32,12 +32,18 @@ export interface ReplicaOptions {
    */
   takesRecords?(): boolean;
   /** Called for every record that was stored or collected, once that is durable. */
-  onStored(record: KeyVersion & { tombstone?: boolean; expiresAtMs?: number }): void;
+  onStored(change: ReplicaChange): void;
 }
 
 /** A version of a key. */
 export interface KeyVersion extends Version {
   readonly key: Key;
+}
+
+/** What has come of a key: a record that was stored, or the version alone of one that was collected. */
+export interface ReplicaChange extends KeyVersion {
+  readonly tombstone?: boolean;
+  readonly expiresAtMs?: number;
 }
 
 /** Wraps the store with what every incoming record needs. */
