@@ -115,9 +115,9 @@ class Salvage {
     const tables = await writeTables(this.#newest, { disk, directory, next });
     for (const { properties } of tables) this.result.kept += properties.records;
     const log = (segmentNumbers(this.#names).at(-1) ?? 0) + 1;
+    // The log's beginning makes the names of the tables durable, too.
     (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
     this.#keepManifest();
-    await disk.syncDirectory(directory);
     await writeManifest(disk, directory, {
       next: (tables.at(-1)?.number ?? next) + 1,
       log,
