@@ -26,10 +26,8 @@ interface WatchedDirectory {
   readonly files: Map<string, WatchedFile>;
   /** Names whose last change is not on the device. */
   readonly pending: Set<string>;
-  /** What a start goes by, whatever happens. */
-  durableManifest: Manifest | undefined;
-  /** What it goes by, if nothing happens. */
-  manifest: Manifest | undefined;
+  /** The last one that is on the device, and those since: a start may go by any of them. */
+  readonly manifests: Manifest[];
 }
 
 /** What a device was given, over all lives of the process. */
@@ -88,12 +86,14 @@ export class WatchedOrder {
     };
     disk.syncDirectory = async (path) => {
       const directory = this.#directory(path);
-      const { manifest } = directory;
+      const manifest = directory.manifests.at(-1);
       const begun = [...directory.pending];
       await syncDirectory.call(disk, path);
       await this.#takeTime();
       for (const name of begun) directory.pending.delete(name);
-      directory.durableManifest = manifest;
+      // Another one, begun later, may have ended before.
+      const at = directory.manifests.findIndex((one) => one === manifest);
+      directory.manifests.splice(0, at);
     };
     return disk;
   }
@@ -107,12 +107,7 @@ export class WatchedOrder {
   #directory(path: string): WatchedDirectory {
     let directory = this.#directories.get(path);
     if (directory === undefined) {
-      directory = {
-        files: new Map(),
-        pending: new Set(),
-        durableManifest: undefined,
-        manifest: undefined,
-      };
+      directory = { files: new Map(), pending: new Set(), manifests: [] };
       this.#directories.set(path, directory);
     }
     return directory;
@@ -159,16 +154,14 @@ export class WatchedOrder {
       if (name !== log) this.#checkWhole(`${parent}/${name}`, file);
       else if (file.durableBytes === 0) this.violations.push(`${parent}/${name} is not begun`);
     }
-    directory.manifest = manifest;
+    directory.manifests.push(manifest);
     this.manifests++;
   }
 
   /** A name goes away: no manifest may name it that may be the one of the next start. */
   #checkUnneeded(path: string): void {
     const { parent, name } = split(path);
-    const { manifest, durableManifest } = this.#directory(parent);
-    for (const one of [manifest, durableManifest]) {
-      if (one === undefined) continue;
+    for (const one of this.#directory(parent).manifests) {
       const names = [logName(one.log), ...one.tables.map(({ number }) => tableName(number))];
       if (names.includes(name)) this.violations.push(`${path} goes away, which a manifest names`);
     }
