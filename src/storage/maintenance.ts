@@ -159,7 +159,6 @@ export class Maintenance {
 
   /** Starts compaction if there may be anything to do. */
   compact(): void {
-    if (this.#isClosing || this.#isStopped) return;
     this.#compactAgain = true;
     this.#compacting ??= this.#compactLoop();
   }

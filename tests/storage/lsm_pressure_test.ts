@@ -7,7 +7,7 @@ import { type LsmStore, MEMTABLE_KEYS_MAX } from "../../src/storage/lsm_store.ts
 import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
 import { readManifest } from "../../src/storage/manifest.ts";
 import { DATA } from "../../src/storage/store.ts";
-import { InstantClock } from "./instant_clock.ts";
+import { HeldClock, InstantClock } from "./instant_clock.ts";
 import { put, scanAll } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
@@ -404,27 +404,6 @@ Deno.test("LsmStore: a merge that meets damage as it begins lets go of the table
   await store.close();
   assertEquals(subject.paths(".sst").filter((path) => !path.includes(DAMAGED_NAME)).length, 1);
 });
-
-/** A clock on which seconds pass only when it is told. */
-class HeldClock extends InstantClock {
-  #passedMs = 0;
-  #held: (() => void)[] = [];
-
-  override monotonicMs(): number {
-    return super.monotonicMs() + this.#passedMs;
-  }
-
-  override setTimer(delayMs: number, callback: () => void): TimerID {
-    if (delayMs < 1_000) return super.setTimer(delayMs, callback);
-    this.#held.push(callback);
-    return 0;
-  }
-
-  pass(ms: number): void {
-    this.#passedMs += ms;
-    for (const callback of this.#held.splice(0)) callback();
-  }
-}
 
 /** Runs of which the newer one is too large a share of the older, but not under load. */
 const LEFT_LYING = [30_000, 22_500];
