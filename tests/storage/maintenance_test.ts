@@ -191,7 +191,7 @@ Deno.test("LsmStore.close(): ends where the store failed while its memtable was 
   const { log, counts } = countingLog();
   const disk = subject.device.mount();
   const syncDirectory = disk.syncDirectory.bind(disk);
-  let gate: Promise<void> | undefined;
+  let gate = Promise.resolve();
   disk.syncDirectory = async (path) => {
     await gate;
     await syncDirectory(path);
