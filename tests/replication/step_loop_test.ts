@@ -31,7 +31,9 @@ async function warningsOf(
 
 Deno.test("takeSteps: what passes by itself is told of once it lasts, anything else once a minute", async () => {
   const away = () => new ConvergeError("unreachable", "nobody is there");
-  assertEquals(await warningsOf(59, away), 0);
+  for (const code of ["unreachable", "timeout", "not_ready", "overloaded"] as const) {
+    assertEquals(await warningsOf(59, () => new ConvergeError(code, "passes by itself")), 0);
+  }
   assertEquals(await warningsOf(120, away), 2);
   assertEquals(await warningsOf(119, (step) => step === 60 ? undefined : away()), 0);
   assertEquals(await warningsOf(100, () => new Error("a mistake")), 1);
@@ -49,11 +51,12 @@ Deno.test("takeSteps: ends where it is stopped, and waits between steps, longer 
         clock,
         log: { info() {}, warn: () => void warnings++, error() {} },
         event: "x.failed",
-        goesOn: () => true,
-        isStopped: () => steps === 3,
+        goesOn: () => steps < 10,
+        isStopped: () => steps >= 3,
         step: async () => {
-          if (++steps < 3 && isFailing) throw new ConvergeError("timeout", "nobody answers");
-          if (steps === 3) throw new Error("stopped in its middle, which is no news");
+          if (!isFailing) steps++;
+          else if (++steps < 3) throw new ConvergeError("timeout", "nobody answers");
+          else throw new Error("stopped in its middle, which is no news");
         },
         onEnd: () => {},
       });
