@@ -150,7 +150,7 @@ class Salvage {
   }
 
   #setAside(name: string): void {
-    const free = freeName(name, [...this.#namesAside, ...this.result.movedAside]);
+    const free = freeName(name, this.#namesAside);
     this.#disk.rename(`${this.#directory}/${name}`, `${this.#aside}/${free}`);
     this.result.movedAside.push(free);
   }
