@@ -394,7 +394,7 @@ export class Maintenance {
   }
 
   get #isAwaited(): boolean {
-    return this.#isClosing || this.#settlers > 0 || this.#waiters.length > 0;
+    return this.#settlers > 0 || this.#waiters.length > 0;
   }
 
   #pause(isBehind: boolean): Promise<void> {

@@ -105,10 +105,12 @@ Deno.test("runDoctor: every flipped byte is found, --salvage makes it open again
         // The last commit of a log protects nothing that comes after it.
         if (code === 0) assert(ending === ".log" && text.includes("torn tail"), where);
         else assert(text.includes("--salvage"), where);
-        assertEquals((await doctor(subject, { salvage: true })).code, 0, where);
+        const salvage = await doctor(subject, { salvage: true, json: true });
+        assertEquals(salvage.code, 0, where);
         assertEquals((await doctor(subject)).code, 0, where);
         const store = await subject.open();
         const found = scanAll(store);
+        if (ending === ".sst") assertLostIsTold(found, JSON.parse(salvage.text).salvaged.lost);
         for (const record of found) {
           assert(textOf(record)!.startsWith(`${record.key}@${record.counter}x`), where);
         }
@@ -121,6 +123,18 @@ Deno.test("runDoctor: every flipped byte is found, --salvage makes it open again
     }
   }
 });
+
+/** That each key of the tables that is not there lies in a range that is told of. */
+function assertLostIsTold(
+  found: readonly { key: string }[],
+  lost: readonly { start: string; end?: string }[],
+): void {
+  for (const key of KEYS.slice(0, 8)) {
+    if (found.some((one) => one.key === key)) continue;
+    const isTold = lost.some(({ start, end }) => start <= key && (end === undefined || key < end));
+    assert(isTold, `${key} is gone, told of are ${JSON.stringify(lost)}`);
+  }
+}
 
 Deno.test("runDoctor: a lost manifest is rebuilt, the newest versions win", async () => {
   const subject = await prepared();
@@ -259,7 +273,10 @@ Deno.test("runDoctor: --salvage keeps what is in tables whose files were swapped
   disk.rename(two!, one!);
   disk.rename(`${DIRECTORY}/aside`, two!);
   assertEquals((await doctor(subject)).code, 1);
-  assertEquals((await doctor(subject, { salvage: true })).code, 0);
+  const { code, text } = await doctor(subject, { salvage: true });
+  assertEquals(code, 0);
+  // Of neither it is known what became of it.
+  assertEquals(text.match(/was lost with/g)?.length, 2, text);
   const store = await subject.open();
   assertEquals(scanAll(store).map(({ key }) => key), ["a"]);
   assertEquals(scanAll(store, META).map(({ key }) => key), ["m"]);

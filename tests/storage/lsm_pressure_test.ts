@@ -112,6 +112,12 @@ Deno.test("LsmStore: while compaction hangs writes are slowed, then wait, and go
   // Without fsyncs nothing but slowing down takes time on this clock.
   const durability = { mode: "os" } as const;
   const store = await subject.open({ disk, clock, durability, memtableBytes: MEMTABLE_BYTES });
+  // That somebody was told of damage before is over.
+  await store.apply([{ ...put("damaged", 1), keyspace: "other" }]);
+  await store.flush();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 10);
+  assertThrows(() => store.get("other", "damaged"), ConvergeError, "checksum");
+  await store.settled();
   const startMs = clock.monotonicMs();
   const { written, last } = await writeUntilStalled(store);
   const { tableCount } = store.statistics();

@@ -123,7 +123,7 @@ Deno.test("LsmStore: on a full disk each lane tries again after pauses, and tell
 Deno.test("LsmStore: no timers are left once it is closed, or has failed", async () => {
   const clock = new HeldClock();
   const closed = await new VirtualStore().open({ clock });
-  for (const name of ["one", "two"]) await flushRun(closed, name, 20);
+  for (const keys of [100, 60, 30]) await flushRun(closed, `run${keys}`, keys);
   await turns();
   assertEquals(clock.held, 1, "it looks again once it is at rest");
   await closed.close();
@@ -217,4 +217,107 @@ Deno.test("LsmStore.close(): ends where the store failed while its memtable was 
   const again = await subject.open();
   assertEquals(again.get(DATA, "b")?.counter, 1);
   await again.close();
+});
+
+/** Holds the syncs of tables of at least so many bytes back, until it is opened. */
+function gated(disk: Disk, tableBytesMin: number): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const openAppend = disk.openAppend.bind(disk);
+  disk.openAppend = (path, options) => {
+    const file = openAppend(path, options);
+    const sync = file.sync.bind(file);
+    file.sync = async () => {
+      if (path.endsWith(".sst.tmp") && file.sizeBytes >= tableBytesMin) await promise;
+      await sync();
+    };
+    return file;
+  };
+  return resolve;
+}
+
+Deno.test("LsmStore: who is told of damage may write, though a write waits for compaction already", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  const open = gated(disk, 40 * 200);
+  const store: LsmStore = await subject.open({
+    disk,
+    onDamage: async () => void await store.apply([put("told", 1)]),
+    memtableBytes: 1 << 20,
+  });
+  await flushRun(store, "damaged", 1, "aa");
+  const there = new Set(subject.paths(".sst"));
+  // The one of many runs is neither the first nor the last.
+  await flushRun(store, "first", 1, "many");
+  for (let i = 1; i <= 2; i++) await flushRun(store, `large${i}`, 100 + i, "zz");
+  await turns();
+  for (let i = 0; i < 23; i++) await flushRun(store, `many${i}`, 1, "many");
+  let isAnswered = false;
+  const waiting = store.apply([put("waiting", 1)]).then(() => isAnswered = true);
+  await turns();
+  assert(!isAnswered, "compaction is too far behind");
+  subject.device.flipBit([...there][0]!, 10);
+  assertThrows(() => store.get("aa", "damaged.0"), ConvergeError, "checksum");
+  open();
+  await soon(waiting);
+  await store.settled();
+  assertEquals(store.get(DATA, "told")?.counter, 1);
+  await store.close();
+});
+
+Deno.test("LsmStore: what a repair keeps of a table stays older than what came after it", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ clock: new HeldClock(), memtableBytes: 1 << 20 });
+  const keys = ["a", "b", "c"];
+  const write = (counter: number, length: number) =>
+    store.apply(keys.map((key) => put(key, counter, { value: "x".repeat(length) })));
+  await write(1, 3_000); // two blocks
+  await store.flush();
+  const [older] = subject.paths(".sst");
+  await write(2, 1);
+  await store.flush();
+  subject.device.flipBit(older!, 10);
+  const scan = () => [...keys].map((key) => store.get(DATA, key)?.counter);
+  assertEquals(scan(), [2, 2, 2]);
+  assertThrows(() => store.scan(DATA).next(Infinity), ConvergeError, "checksum");
+  await turns();
+  assertEquals([subject.damage.length, store.statistics().tableCount], [1, 2]);
+  assertEquals(scan(), [2, 2, 2]);
+  await store.settled();
+  assertEquals(scan(), [2, 2, 2]);
+  await store.close();
+});
+
+Deno.test("LsmStore: damage that a scan meets in a table that was merged meanwhile loses nothing", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ clock: new HeldClock(), memtableBytes: 1 << 20 });
+  for (const name of ["one", "two"]) await flushRun(store, name, 200);
+  const [first] = subject.paths(".sst");
+  const scan = store.scan(DATA);
+  scan.next(1);
+  await store.settled();
+  assertEquals(store.statistics().tableCount, 1);
+  subject.device.flipBit(first!, subject.size(first!) / 3 | 0);
+  assertThrows(() => scan.next(Infinity), ConvergeError, "checksum");
+  await store.settled();
+  assertEquals([subject.damage.length, subject.fatal.length], [0, 0]);
+  const again = store.scan(DATA);
+  assertEquals(again.next(Infinity).length, 400);
+  await store.close();
+});
+
+Deno.test("LsmStore: a merge that is under way when the store stops is given up", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ memtableBytes: 1 << 20 });
+  const manifest = () => subject.device.counts().rename;
+  for (const name of ["one", "two"]) await flushRun(store, name, 10_000);
+  const settled = store.settled();
+  for (let i = 0; i < 1_000 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
+  assertEquals(subject.paths(".tmp").length, 1, "it has begun");
+  const before = manifest();
+  subject.device.faults.errorRate.sync = 1;
+  await assertRejects(() => store.apply([put("more", 1)]), ConvergeError, "Cannot write any more");
+  subject.device.faults.errorRate.sync = 0;
+  await soon(settled);
+  assertEquals([manifest(), subject.paths(".tmp").length], [before, 0]);
+  await store.close();
 });

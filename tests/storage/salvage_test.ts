@@ -1,8 +1,9 @@
 /** What a salvage leaves: all that holds, in a directory in which a node goes on. */
 import { assert, assertEquals } from "@std/assert";
 import { runDoctor } from "../../src/cli/doctor.ts";
-import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
+import { DAMAGED_NAME, MANIFEST_NAME } from "../../src/storage/file_names.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import { put, scanAll } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
@@ -24,7 +25,7 @@ async function damaged(seed = 1): Promise<VirtualStore> {
   const there = new Set(subject.paths(".sst"));
   await store.apply([put("z", 90)]);
   await store.flush();
-  await store.apply([put("logged", 60)]);
+  await store.apply(KEYSPACES.map((keyspace) => ({ ...put("logged", 60), keyspace })));
   subject.device.crash({ power: false });
   const last = subject.paths(".sst").find((path) => !there.has(path))!;
   subject.device.flipBit(last, 3);
@@ -51,11 +52,9 @@ function contents(store: LsmStore): string[] {
   );
 }
 
-const KEPT = [
-  ...["a@1", "b@1", "c@1", "logged@60"].map((one) => `${DATA} ${one}`),
-  ...KEYS.map((key) => `${META} ${key}@500`),
-  ...KEYS.map((key) => `${OTHER} ${key}@3`),
-];
+const KEPT = [[DATA, 1], [META, 500], [OTHER, 3]].flatMap(([keyspace, counter]) =>
+  [...KEYS.map((key) => `${key}@${counter}`), "logged@60"].map((line) => `${keyspace} ${line}`)
+);
 
 Deno.test("salvage: what holds is kept under its keyspace and counter, and a node goes on with it", async () => {
   const subject = await damaged();
@@ -84,6 +83,26 @@ Deno.test("salvage: what holds is kept under its keyspace and counter, and a nod
   assertEquals(contents(again), expected);
   await again.close();
   assertEquals((await doctor(subject))[0], 0);
+});
+
+Deno.test("salvage: where a table says nothing of itself, nor the manifest of it, it is lost, and told of", async () => {
+  for (const isManifestLost of [false, true]) {
+    for (const isLineLost of [false, true]) {
+      const subject = await damaged();
+      const other = subject.paths(".sst").at(-2)!;
+      const cutBytes = isLineLost ? FOOTER_BYTES + 20 : 1;
+      subject.device.mount().truncate(other, subject.size(other) - cutBytes);
+      if (isManifestLost) subject.device.flipBit(`${DIRECTORY}/${MANIFEST_NAME}`, 10);
+      const [code, { lost }] = await doctor(subject, true);
+      assertEquals(code, 0);
+      const isLost = isManifestLost && isLineLost;
+      assertEquals(lost.some(({ file }) => other.endsWith(file)), isLost);
+      const store = await subject.open();
+      const isKept = (line: string) => !isLost || !/^other [abc]/.test(line);
+      assertEquals(contents(store), KEPT.filter(isKept));
+      await store.close();
+    }
+  }
 });
 
 Deno.test("salvage: one that ends at any of its operations is made anew, and nothing more is lost", async () => {
