@@ -124,15 +124,16 @@ export function isKnownByAll(
  */
 export function whyNotRemovable(
   { name, dead, liveness }: { name: string; dead: boolean; liveness: Liveness },
-  { self, others, pending, leaving }: Omit<RemovalView, "settled">,
+  { self, others, pending }: Pick<RemovalView, "self" | "others" | "pending">,
 ): string | undefined {
   // Who is asked may be on its way out itself, and is then nobody who stays.
   const all = [self, ...others].filter((one) =>
     pending.every((removal) => removal.name !== one.name)
   );
   const goesOn = pending.find((removal) => removal.name === name);
-  const member = [...all, ...leaving].find((one) => one.name === name);
-  if (member === undefined && goesOn === undefined) return "there is no such member";
+  if (goesOn === undefined && all.every((one) => one.name !== name)) {
+    return "there is no such member";
+  }
   if (dead && name === self.name) return "it is the one that is asked";
   if (dead && liveness === "up") return "it answers: stop it first, or leave out that it is dead";
   if (goesOn !== undefined) return undefined;

@@ -216,8 +216,7 @@ export class Topology {
     const names = ring.names.filter((name) => known.has(name) || leaving.has(name));
     if (names.length === ring.names.length) return ring;
     if (this.#ringBefore?.names.join(" ") !== names.join(" ")) {
-      const owners = ring === this.ring ? this.quorums.n : this.#ownersMax;
-      this.#ringBefore = this.#ringOf(names, owners);
+      this.#ringBefore = this.#ringOf(names, this.#ownersMax);
     }
     return this.#ringBefore!;
   }
@@ -229,9 +228,8 @@ export class Topology {
   isNewTo(name: string, leaving: readonly string[]): (token: Token) => boolean {
     const withLeaving = [...this.ring.names, ...leaving];
     const settled = withLeaving.filter((one) => this.settled.includes(one));
-    const rings = [withLeaving, settled, [...settled, ...leaving]].map((names) =>
-      this.#ringOf(names, this.#ownersMax)
-    );
+    // Whoever owns a token by more members owns it by fewer of them, too, as long as it is one.
+    const rings = [withLeaving, settled].map((names) => this.#ringOf(names, this.#ownersMax));
     const owns = (ring: HashRing, token: Token) =>
       ring.arcOf(token)?.owners.includes(name) ?? false;
     return (token) => owns(this.ring, token) && !rings.some((ring) => owns(ring, token));

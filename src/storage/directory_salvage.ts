@@ -115,9 +115,9 @@ class Salvage {
     const tables = await writeTables(this.#newest, { disk, directory, next });
     for (const { properties } of tables) this.result.kept += properties.records;
     const log = (segmentNumbers(this.#names).at(-1) ?? 0) + 1;
+    // The log's beginning makes the names of the tables durable, too.
     (await LogWriter.create(disk, directory, { number: log, previousBytes: 0 })).close();
     this.#keepManifest();
-    await disk.syncDirectory(directory);
     await writeManifest(disk, directory, {
       next: (tables.at(-1)?.number ?? next) + 1,
       log,
@@ -150,7 +150,7 @@ class Salvage {
   }
 
   #setAside(name: string): void {
-    const free = freeName(name, [...this.#namesAside, ...this.result.movedAside]);
+    const free = freeName(name, this.#namesAside);
     this.#disk.rename(`${this.#directory}/${name}`, `${this.#aside}/${free}`);
     this.result.movedAside.push(free);
   }

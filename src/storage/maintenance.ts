@@ -159,7 +159,6 @@ export class Maintenance {
 
   /** Starts compaction if there may be anything to do. */
   compact(): void {
-    if (this.#isClosing || this.#isStopped) return;
     this.#compactAgain = true;
     this.#compacting ??= this.#compactLoop();
   }
@@ -395,7 +394,7 @@ export class Maintenance {
   }
 
   get #isAwaited(): boolean {
-    return this.#isClosing || this.#settlers > 0 || this.#waiters.length > 0;
+    return this.#settlers > 0 || this.#waiters.length > 0;
   }
 
   #pause(isBehind: boolean): Promise<void> {

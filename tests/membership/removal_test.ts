@@ -99,6 +99,13 @@ Deno.test("nextRemovalStep: one that joins must know of it, and takes everything
     action: "end",
     nodeIDs: ["x.1"],
   });
+  const unaware = [at("done", "b"), joiner()];
+  assertEquals(nextRemovalStep(view(["done"], { others: unaware })), { action: "wait" });
+  const refilling = [at("known", "b"), joiner("known")];
+  assertEquals(nextRemovalStep(view(["refilling"], { others: refilling })), {
+    action: "refill",
+    from: ["b", "x"],
+  });
   const joining = { self: joiner("known"), others: [at("known", "b")] };
   assertEquals(nextRemovalStep(view([], joining)), { action: "wait" });
 });
@@ -118,6 +125,9 @@ Deno.test("nextRemovalStep: of two removals neither goes on before all know both
     }),
   );
   assertEquals(step, { action: "clear", names: ["y"] });
+  const done = { removals: { "x.1": "known", "y.1": "done" } } as const;
+  const one = view([], { ...both, self: member("a", done), others: [member("b", done)] });
+  assertEquals(nextRemovalStep(one), { action: "end", nodeIDs: ["y.1"] });
 });
 
 Deno.test("nextRemovalStep: the one that leaves says that it knows, and nothing else", () => {
@@ -131,6 +141,7 @@ Deno.test("nextRemovalStep: the one that leaves says that it knows, and nothing 
 Deno.test("isKnownByAll: silence about removals, as of an earlier version, is no knowledge", () => {
   assert(isKnownByAll(view(["known", "done", "refilling"])));
   assert(!isKnownByAll(view(["known", "done", undefined])));
+  assert(!isKnownByAll(view([undefined, "done", "known"])));
   assert(!isKnownByAll(view(["known"], { leaving: [at("known", "x", { nodeID: "x.2" })] })));
   assert(isKnownByAll(view(["known"], { pending: [removal("x", { dead: true })], leaving: [] })));
 });
@@ -143,28 +154,30 @@ Deno.test("sourcesOf: one that is dead, or lost data itself, is no source", () =
 });
 
 Deno.test("whyNotRemovable: one at a time, while all are normal; a dead one always, if it is silent", () => {
-  const calm: Omit<RemovalView, "settled"> = {
+  const calm: Pick<RemovalView, "self" | "others" | "pending"> = {
     self: member("a"),
     others: [member("b")],
     pending: [],
-    leaving: [],
   };
   const why = (changes: Partial<typeof calm> = {}) =>
     whyNotRemovable({ name: "b", dead: false, liveness: "up" }, { ...calm, ...changes });
   assertEquals(why(), undefined);
   assertEquals(why({ others: [] }), "there is no such member");
   assertEquals(why({ self: member("b"), others: [] }), "it is the last one");
-  assertEquals(why({ others: [member("b"), member("c", { status: "joining" })] }), "c is joining");
-  assertEquals(why({ pending: [removal("x")], leaving: [member("x")] }), "x is being removed");
+  for (const status of ["joining", "refilling"] as const) {
+    assertEquals(why({ others: [member("b"), member("c", { status })] }), `c is ${status}`);
+  }
+  assertEquals(why({ pending: [removal("x")] }), "x is being removed");
   const silent = { name: "b", dead: false, liveness: "down" } as const;
   assert(whyNotRemovable(silent, calm)!.startsWith("it does not answer"));
+  assertEquals(whyNotRemovable({ ...silent, liveness: "suspect" }, calm), undefined);
   const dead = { name: "b", dead: true, liveness: "suspect" } as const;
   const others = [member("b"), member("c", { status: "joining" })];
-  const busy = { ...calm, others, pending: [removal("x")], leaving: [member("x")] };
+  const busy = { ...calm, others, pending: [removal("x")] };
   assertEquals(whyNotRemovable(dead, busy), undefined);
   assert(whyNotRemovable({ ...dead, liveness: "up" }, busy)!.startsWith("it answers"));
   assert(whyNotRemovable({ ...dead, name: "a" }, busy)!.startsWith("it is the one"));
-  const again = { ...calm, others: [], pending: [removal("b")], leaving: [member("b")] };
+  const again = { ...calm, others: [], pending: [removal("b")] };
   assertEquals(whyNotRemovable(dead, again), undefined);
 });
 
@@ -173,7 +186,6 @@ Deno.test("whyNotRemovable: the last one that stays, asked of one that is on its
     self: at("known", "x"),
     others: [member("b")],
     pending: [removal("x")],
-    leaving: [at("known", "x")],
   };
   const dead = { name: "b", dead: true, liveness: "down" } as const;
   assertEquals(whyNotRemovable(dead, asked), "it is the last one");
@@ -209,11 +221,14 @@ Deno.test("removals on the wire: given back as sent; what no node says is refuse
     { ...message, removed: {} },
     { ...message, removed: Array(REMOVALS_MAX + 1).fill(removal("x")) },
     { ...message, removed: [{ ...removal("x"), dead: "no" }] },
+    { ...message, removed: [{ ...removal("x"), ended: "no" }] },
+    { ...message, removed: [{ ...removal("x"), incarnation: 1.5 }] },
     { ...message, removed: [removal("x", { nodeID: "y.1" })] },
     { ...message, removed: [removal("x", { origin: "file:///etc" })] },
   ];
   for (const json of wrong) assertThrows(() => parseGossipMessage(json), ConvergeError);
-  for (const removals of [7, { "x.1": "dead" }, { "": "known" }]) {
+  const many = Array.from({ length: REMOVALS_MAX + 1 }, (_, i) => [`x${i}.1`, "known"]);
+  for (const removals of [7, { "x.1": "dead" }, { "": "known" }, Object.fromEntries(many)]) {
     assertThrows(() => parseMember({ ...member("a"), removals }), ConvergeError);
   }
 });

@@ -31,13 +31,20 @@ Deno.test("newOwnersByArc: where all own everything nobody gains anything", () =
   assert(gained.every((names) => names.size === 0));
 });
 
+Deno.test("newOwnersByArc, arcsOnceOwnedBy: where nobody stays there are no arcs", () => {
+  assertEquals(newOwnersByArc(ringOf([]), ringOf(["a"])), []);
+  assertEquals(arcsOnceOwnedBy("a", ringOf([]), ringOf(["a"])), []);
+});
+
 Deno.test("arcsOnceOwnedBy: every arc of which the one that is gone owned some part", () => {
   const before = ringOf(NAMES);
   const now = ringOf(NAMES.filter((name) => name !== "c"));
   const once = arcsOnceOwnedBy("c", now, before);
-  for (const { end, owners } of before.arcs) {
-    if (owners.includes("c")) assert(once[now.arcOf(end)!.index]);
+  for (const { index } of now.arcs) {
+    const parts = before.arcs.filter(({ end }) => now.arcOf(end)!.index === index);
+    assertEquals(once[index], parts.some(({ owners }) => owners.includes("c")));
   }
+  assert(once.includes(false));
   const gained = newOwnersByArc(now, before);
   gained.forEach((names, arc) => assert(names.size === 0 || once[arc], "nobody gains elsewhere"));
 });

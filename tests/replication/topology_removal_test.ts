@@ -108,8 +108,38 @@ Deno.test("Topology.ringBefore: with the one that leaves, so that it is asked fo
   const topology = removing(["known", "known", "known", "known"]);
   const before = topologyOf(5, { virtualNodes: 8 }).ring;
   assertEquals(topology.ringBefore([]).arcs, before.arcs);
-  const members = [...topology.members, member("node6", { status: "joining" })];
-  assertEquals(removing([], { members }).ringBefore([]).arcs, before.arcs);
+  const joiners = ["node6", "node7"].map((name) => member(name, { status: "joining" }));
+  const members = [...topology.members, ...joiners];
+  const joining = removing([], { members });
+  assertEquals(joining.ringBefore([]).arcs, before.arcs);
+  for (const name of ["node6", "node7"]) {
+    assertEquals(joining.ringBefore([name]).names.at(-1), name, "somebody knows that it was");
+  }
+  const settled = ["node1", "node2", "node3", "node4"];
+  assertEquals(removing([], { members, settled }).ringBefore([]).arcs, before.arcs);
+});
+
+Deno.test("Topology: where so few are left that all own everything, nobody gains anything", () => {
+  const topology = removing(["known", "known"]);
+  assertEquals(topology.quorums.n, 2);
+  for (const name of ["node1", "node2"]) {
+    assertEquals(topology.arcsGainedBy(name), []);
+    const isNew = topology.isNewTo(name, ["node5"]);
+    assert(topology.ring.arcs.every(({ end }) => !isNew(end)));
+  }
+});
+
+Deno.test("Topology: one that joins and gains counts for nothing, however far it is", () => {
+  const plain = removing(["refilling", "refilling", "refilling", "refilling"]);
+  const removals = { "node5.1": "refilling" } as const;
+  const joiner = member("node6", { status: "joining", removals });
+  const topology = removing([], { members: [...plain.members, joiner] });
+  const arcs = topology.arcsGainedBy("node6");
+  assert(arcs.length > 0);
+  for (const arc of arcs) {
+    const owners = topology.ownersOfToken(topology.ring.arcs[arc]!.end);
+    assert(!owners.find(({ name }) => name === "node6")!.countsForWrites);
+  }
 });
 
 Deno.test("Topology.isNewTo: exactly the tokens that a member did not own by any ring of before", () => {
@@ -136,6 +166,11 @@ Deno.test("Topology.isNewTo: not what a member owned before another joined, that
     former++;
   }
   assert(former > 0);
+  const owned = topologyOf(0, { members: [...topology.members, member("node5")], virtualNodes: 8 });
+  const isNewToJoiner = topology.isNewTo("node6", ["node5"]);
+  for (const { end, owners } of owned.ring.arcs) {
+    if (owners.includes("node6")) assert(!isNewToJoiner(end), "it owned that while it joined");
+  }
   const neverNormal = removing(["known", "known", "known", "known"], {
     settled: ["node1", "node2", "node3", "node4"],
   });

@@ -105,10 +105,12 @@ Deno.test("runDoctor: every flipped byte is found, --salvage makes it open again
         // The last commit of a log protects nothing that comes after it.
         if (code === 0) assert(ending === ".log" && text.includes("torn tail"), where);
         else assert(text.includes("--salvage"), where);
-        assertEquals((await doctor(subject, { salvage: true })).code, 0, where);
+        const salvage = await doctor(subject, { salvage: true, json: true });
+        assertEquals(salvage.code, 0, where);
         assertEquals((await doctor(subject)).code, 0, where);
         const store = await subject.open();
         const found = scanAll(store);
+        if (ending === ".sst") assertLostIsTold(found, JSON.parse(salvage.text).salvaged.lost);
         for (const record of found) {
           assert(textOf(record)!.startsWith(`${record.key}@${record.counter}x`), where);
         }
@@ -121,6 +123,18 @@ Deno.test("runDoctor: every flipped byte is found, --salvage makes it open again
     }
   }
 });
+
+/** That each key of the tables that is not there lies in a range that is told of. */
+function assertLostIsTold(
+  found: readonly { key: string }[],
+  lost: readonly { start: string; end?: string }[],
+): void {
+  for (const key of KEYS.slice(0, 8)) {
+    if (found.some((one) => one.key === key)) continue;
+    const isTold = lost.some(({ start, end }) => start <= key && (end === undefined || key < end));
+    assert(isTold, `${key} is gone, told of are ${JSON.stringify(lost)}`);
+  }
+}
 
 Deno.test("runDoctor: a lost manifest is rebuilt, the newest versions win", async () => {
   const subject = await prepared();
@@ -259,7 +273,10 @@ Deno.test("runDoctor: --salvage keeps what is in tables whose files were swapped
   disk.rename(two!, one!);
   disk.rename(`${DIRECTORY}/aside`, two!);
   assertEquals((await doctor(subject)).code, 1);
-  assertEquals((await doctor(subject, { salvage: true })).code, 0);
+  const { code, text } = await doctor(subject, { salvage: true });
+  assertEquals(code, 0);
+  // Of neither it is known what became of it.
+  assertEquals(text.match(/was lost with/g)?.length, 2, text);
   const store = await subject.open();
   assertEquals(scanAll(store).map(({ key }) => key), ["a"]);
   assertEquals(scanAll(store, META).map(({ key }) => key), ["m"]);
@@ -395,8 +412,8 @@ Deno.test("runDoctor: a line of a log that is no record is damage, and nothing i
 });
 
 Deno.test("runDoctor: --salvage leaves lines out that are no records, and says so", async () => {
-  const types = ["a\nb", "x".repeat(CONTENT_TYPE_LENGTH_MAX + 1), "\u0100"];
-  for (const isInTable of [true, false]) {
+  const all = ["a\nb", "x".repeat(CONTENT_TYPE_LENGTH_MAX + 1), "\u0100"];
+  for (const [isInTable, types] of [[true, all], [false, all], [false, all.slice(0, 1)]] as const) {
     const subject = new VirtualStore();
     const written = await subject.open({ memtableBytes: 1 << 20 });
     await written.apply([put("a", 1), put("key0", 1)]);
@@ -416,10 +433,11 @@ Deno.test("runDoctor: --salvage leaves lines out that are no records, and says s
     const { code, text } = await doctor(subject, { salvage: true });
     assertEquals(code, 0);
     assertEquals(JSON.parse((await doctor(subject, { json: true })).text).findings, []);
-    assert(text.includes(`Left ${types.length} lines of ${found[0].file} out`), text);
+    const lines = types.length === 1 ? "1 line" : `${types.length} lines`;
+    assert(text.includes(`Left ${lines} of ${found[0].file} out`), text);
     const store = await subject.open();
     // A compaction has taken the older version of the first away; behind a line of the log it is left.
-    const expected = ["a", ...(isInTable ? [] : ["key0"]), "z0", "z1", "z2"];
+    const expected = ["a", ...(isInTable ? [] : ["key0"]), ...types.map((_, i) => `z${i}`)];
     assertEquals(scanAll(store).map(({ key }) => key), expected);
     await store.close();
   }
@@ -462,6 +480,7 @@ async function keepWithout(
     assert(found.text.includes(`damage: ${name}: it is no file`), `${what}: ${found.text}`);
     const { code, text } = await doctor(subject, { disk, directory, salvage: true });
     assertEquals(code, 0, `${what}: ${text}`);
+    assertEquals(text.includes(`was lost with ${name}`), ending === ".sst", `${what}: ${text}`);
     const after = await doctor(subject, { disk, directory });
     assertEquals(after.text.split("\n").slice(1), ["Nothing is damaged."], what);
     const store = await subject.open({ disk, directory });

@@ -40,6 +40,8 @@ Deno.test("Group: what it decided is read only once it is committed", () => {
   group.commit();
   assertEquals(get(memtable, "a")?.counter, 1);
   assertEquals([group.lines, group.highestCounter, memtable.isEmpty], [2, 2, false]);
+  const again = groupOf(memtable, batch);
+  assertEquals([again.add(batch), again.lines], [["stored", "stored"], 0], "it is there already");
 });
 
 Deno.test("Group: what it gave up leaves the memtable as it was", () => {

@@ -17,6 +17,7 @@ import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
 import { withoutRoom } from "../../src/storage/wal_reader.ts";
+import { HeldClock } from "./instant_clock.ts";
 import { put, record, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
@@ -299,7 +300,7 @@ Deno.test("LsmStore.open(): what a node begins with is readable at once, though 
 Deno.test("LsmStore.open(): says so where there is no room to mend what a node begins with", async () => {
   const subject = await withDamagedDocuments((size) => size - FOOTER_BYTES - 5);
   subject.device.faults.capacityBytes = 0;
-  const error = await assertRejects(() => subject.open(), ConvergeError);
+  const error = await assertRejects(() => subject.open({ clock: new HeldClock() }), ConvergeError);
   assertEquals(error.code, "disk_full");
   subject.device.faults.capacityBytes = Infinity;
   const store = await subject.open();

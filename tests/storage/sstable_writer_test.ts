@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
 import { lineOf } from "../../src/record/frame.ts";
 import { encodeRecord } from "../../src/record/record_line.ts";
 import { BlockCache } from "../../src/storage/block_cache.ts";
@@ -29,6 +30,19 @@ Deno.test("TableWriter.pace(): a large table is synced every few MiB, whatever t
     assert(syncs.most <= 5 * MIB, `${syncs.most} bytes in one sync`);
     assert(syncs.count <= 6, `${syncs.count} syncs`);
   }
+});
+
+Deno.test("TableWriter.pace(): fails where the device does not take what has gathered", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  disk.makeDirectory(DIRECTORY);
+  const writer = new TableWriter({ disk, directory: DIRECTORY, number: 1, keyspace: "data" });
+  const value = new Uint8Array(5 * MIB).fill(97);
+  const bytes = lineOf(encodeRecord({ key: "k", value, counter: 1, nodeID: "n.1" }).frame);
+  writer.add("k", { bytes, start: 0, end: bytes.byteLength });
+  subject.device.faults.errorRate.sync = 1;
+  await assertRejects(() => writer.pace(), ConvergeError);
+  writer.abandon();
 });
 
 Deno.test("TableWriter: lines of any length come back in order, around the length of what is written at once", async () => {

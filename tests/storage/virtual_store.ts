@@ -24,12 +24,13 @@ export class VirtualStore {
     return LsmStore.open({
       directory: DIRECTORY,
       clock: new InstantClock(),
-      disk: this.device.mount(new ProcessLife()),
       memtableBytes: 4096,
       cacheBytes: 8192,
       onFatal: (error) => void this.fatal.push(error),
       onDamage: (report) => void this.damage.push(report),
       ...options,
+      // A crash ends the life that was mounted last.
+      disk: options.disk ?? this.device.mount(new ProcessLife()),
     });
   }
 

@@ -1,0 +1,81 @@
+/**
+ * What counts is on the device before anything relies on it.
+ *
+ * Strategy: stores that write, flush, compact, repair, are killed and opened again, copied and
+ * salvaged, on a disk that watches the order and whose syncs end late.
+ *
+ * Invariants: a file that gets its final name is whole on the device; what a manifest names has a
+ * durable name by then; nothing goes away that a manifest names which the next start may go by.
+ */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { runDoctor } from "../../src/cli/doctor.ts";
+import { ConvergeError } from "../../src/errors.ts";
+import { ProcessLife } from "../../src/simulation/process_life.ts";
+import { SeededRandom } from "../../src/simulation/random_streams.ts";
+import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
+import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import { put, scanAll } from "./store_conformance.ts";
+import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
+import { WatchedOrder } from "./watched_order.ts";
+
+const SEEDS = 5;
+
+function watched(seed: number) {
+  const subject = new VirtualStore(seed);
+  const order = new WatchedOrder(new SeededRandom(seed, "syncs"));
+  const mount = () => order.watch(subject.device.mount(new ProcessLife()));
+  return { subject, order, mount, open: () => subject.open({ disk: mount() }) };
+}
+
+/** Writes so much that it is flushed and merged. */
+async function work(store: LsmStore, counter: number): Promise<void> {
+  for (let i = 0; i < 60; i++) {
+    await store.apply([put(`key${i}`, counter, { value: "x".repeat(500) })]);
+  }
+  await store.apply([{ ...put("other", counter), keyspace: "other" }]);
+}
+
+Deno.test("LsmStore: what counts is on the device before anything relies on it", async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const { subject, order, open } = watched(seed);
+    for (let counter = 1; counter <= 4; counter++) {
+      const store = await open();
+      await work(store, counter);
+      if (counter % 2 === 1) subject.device.crash({ power: false });
+      else {
+        await store.settled();
+        await store.close();
+      }
+    }
+    const store = await open();
+    await store.settled();
+    assert(store.statistics().compactionsTotal > 0);
+    assert(order.manifests > 20, `${order.manifests} manifests`);
+    await store.checkpoint("copy");
+    assertEquals(order.unsyncedNames("copy"), []);
+    subject.device.flipBit(subject.paths(".sst").find((path) => path.startsWith(DIRECTORY))!, 10);
+    assertThrows(() => scanAll(store), ConvergeError, "checksum");
+    await store.settled();
+    assertEquals(subject.damage.length, 1);
+    await store.close();
+    assertEquals(order.unsyncedNames(DIRECTORY), []);
+    assertEquals(order.violations, [], `seed ${seed}`);
+  }
+});
+
+Deno.test("runDoctor: a salvage is on the device before anything is moved aside, and at its end", async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const { subject, order, mount, open } = watched(seed);
+    const store = await open();
+    await work(store, 1);
+    await store.settled();
+    await work(store, 2);
+    subject.device.crash({ power: false });
+    subject.device.flipBit(subject.paths(".sst")[0]!, 10);
+    const options = { disk: mount(), directory: DIRECTORY, salvage: true };
+    assertEquals(await runDoctor({ ...options, print: () => {} }), 0);
+    assertEquals(order.unsyncedNames(DIRECTORY), []);
+    assertEquals(order.unsyncedNames(`${DIRECTORY}/${DAMAGED_NAME}`), []);
+    assertEquals(order.violations, [], `seed ${seed}`);
+  }
+});
