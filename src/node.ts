@@ -6,7 +6,7 @@ import { createApp } from "./http/app.ts";
 import { ClusterWatch } from "./http/cluster_watch.ts";
 import { Gossip } from "./membership/gossip.ts";
 import { isOfUnknownStart, type Member } from "./membership/member.ts";
-import { isKnownByAll, type Removal, type RemovalStages } from "./membership/removal.ts";
+import type { Removal, RemovalStages } from "./membership/removal.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
 import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
 import type { Platform } from "./platform/platform.ts";
@@ -35,7 +35,7 @@ import { savedStages, Takeover } from "./replication/takeover.ts";
 import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
 import { requireLayout, type RingLayout } from "./replication/ring_layout.ts";
-import { Topology, type TopologyOptions } from "./replication/topology.ts";
+import { Topology } from "./replication/topology.ts";
 import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
 import type { Store } from "./storage/store.ts";
 
@@ -570,19 +570,13 @@ export class ConvergeNode {
       members: this.#gossip.members,
       unresolvedSeeds: this.#gossip.unresolvedSeeds,
       settled: this.#gossip.settled,
-      ...this.#removals(),
+      pending: this.#gossip.pending,
       selfName: name,
       replication,
       readQuorum,
       writeQuorum,
       virtualNodes,
     });
-  }
-
-  #removals(): Pick<TopologyOptions, "pending" | "isKnownByAll"> {
-    const { pending } = this.#gossip;
-    if (pending.length === 0) return {};
-    return { pending, isKnownByAll: isKnownByAll(this.#gossip.removalView) };
   }
 
   /** What a topology is made from, as text: heartbeats alone do not need a new one. */

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { RemovalProgress } from "../../src/http/removal_routes.ts";
+import { PeerLink } from "../../src/replication/peer_link.ts";
 import { Topology } from "../../src/replication/topology.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { type ApplyResult, META, type Mutation } from "../../src/storage/store.ts";
@@ -363,3 +364,37 @@ Deno.test("two operators remove two members at the same moment: nothing is lost"
     await untilOnly(cluster, 1, 2, 3);
     await checkAll(cluster, [1, 2, 3]);
   }));
+
+/** A link on which anti-entropy gets no answers, as where others are busy making hashes. */
+class LinkWithoutHashes extends PeerLink {
+  override request(...args: Parameters<PeerLink["request"]>): ReturnType<PeerLink["request"]> {
+    if (args[1] !== "/internal/tree") return super.request(...args);
+    return Promise.reject(new ConvergeError("overloaded", "Cannot compare: no hashes yet"));
+  }
+}
+
+for (const dead of [false, true]) {
+  const how = dead ? "said to be dead" : "removed at the same moment";
+  Deno.test(`two of five are ${how}: what one other has is found by fewer than before`, () =>
+    InProcessCluster.run({
+      nodes: 5,
+      config: { replication: 5, readQuorum: 3, writeQuorum: 3, hintBytesMax: 1 },
+      parts: { createPeerLink: (...args) => new LinkWithoutHashes(...args) },
+    }, async (cluster) => {
+      for (const i of [1, 4, 5]) cluster.cutOff(i, [2, 3]);
+      await putAll(cluster);
+      cluster.heal();
+      if (dead) {
+        for (const i of [4, 5]) cluster.kill(i);
+        for (const i of [4, 5]) await untilDown(cluster, 2, i);
+      }
+      await Promise.all([4, 5].map((i) => remove(cluster, dead ? 2 : i - 2, i, dead)));
+      await cluster.until(
+        "two are enough",
+        async () => (await cluster.view(2)).quorums.r === 2,
+      );
+      for (const key of KEYS) assertEquals(await cluster.get(2, key), `v-${key}`);
+      await untilOnly(cluster, 1, 2, 3);
+      await checkAll(cluster, [1, 2, 3]);
+    }));
+}
