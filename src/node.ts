@@ -5,6 +5,7 @@ import type { ConvergeError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
 import { ClusterWatch } from "./http/cluster_watch.ts";
 import { Gossip } from "./membership/gossip.ts";
+import type { Member } from "./membership/member.ts";
 import type { Removal } from "./membership/removal.ts";
 import { measuredDisk } from "./metrics/measured_disk.ts";
 import { createTelemetry, type Telemetry } from "./metrics/telemetry.ts";
@@ -84,6 +85,8 @@ interface OpenedParts {
   lamport: LamportClock;
   horizon: Horizon;
   gossip: Gossip;
+  /** Members that the directory holds. */
+  remembered: readonly Member[];
   telemetry: Telemetry;
   failure: PromiseWithResolvers<ConvergeError>;
   auth: MessageAuth;
@@ -178,6 +181,7 @@ export class ConvergeNode {
       ...base,
       platform,
       auth,
+      remembered: opened.remembered,
       intervalMs: config.gossipIntervalMs,
       timeoutMs: Math.min(requestTimeoutMs, GOSSIP_TIMEOUT_MS_MAX),
       onChange: () => this.#onMembershipChange(),
@@ -321,6 +325,7 @@ export class ConvergeNode {
         lamport,
         horizon: new Horizon(state),
         gossip,
+        remembered: saved?.members ?? [],
         telemetry,
         failure,
       });

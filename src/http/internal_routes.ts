@@ -25,6 +25,7 @@ import {
   LOCATE_HEADER,
   LOCATED_HEADER,
   parseCounterHeader,
+  RING_HEADER,
   TO_HEADER,
   UNCOUNTED_HEADER,
 } from "../replication/internal_protocol.ts";
@@ -92,6 +93,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
 
   app.post("/internal/collect", async (c) => {
     const { body } = await receive(c, options, bodies);
+    requireRing(c.req.raw.headers.get(RING_HEADER), options);
     await options.replica.collect(decodeFrames(body));
     return answer(options, "");
   });
@@ -99,6 +101,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   app.post("/internal/read", async (c) => {
     const { body } = await receive(c, options, bodies);
     const { headers } = c.req.raw;
+    requireRing(headers.get(RING_HEADER), options);
     if (headers.has(LEAVING_HEADER)) requireComplete(options);
     else if (!headers.has(UNCOUNTED_HEADER)) requireCounted(options);
     const questions = decodeReadQuestions(body);
@@ -128,9 +131,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     const { body: asked } = await receive(c, options, bodies);
     const request = decodeRangeRequest(decoder.decode(asked));
     const topology = options.topology();
-    if (request.ring !== topology.fingerprint) {
-      throw new ConvergeError("not_ready", "Cannot list keys: the asker has another ring");
-    }
+    requireRing(request.ring, options);
     const isHidden = topology.leftovers();
     const { records, through } = await readRange(options, topology, { ...request, isHidden });
     // Not before: it may have lost something while it read.
@@ -199,6 +200,17 @@ async function receive(
   options.lamport.observe(parseCounterHeader(headers.get(COUNTER_HEADER)));
   if (from !== "") options.onHeard(from);
   return { from, body };
+}
+
+/**
+ * Who asks goes by owners that are not all, or not those of now.
+ *
+ * @param ring Fingerprint of its ring; null where an earlier version asks.
+ * @throws {ConvergeError} `not_ready` where this node's ring is another.
+ */
+function requireRing(ring: string | null, { topology }: InternalRoutesOptions): void {
+  if (ring === null || ring === topology().fingerprint) return;
+  throw new ConvergeError("not_ready", "Cannot answer for keys: the asker has another ring");
 }
 
 /**

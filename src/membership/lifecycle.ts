@@ -13,6 +13,8 @@
  * - A node that refilled from all normal members has every write that was acked by owners of before:
  *   each gives what it owns, and what it owned before members joined that are still on their way. So
  *   does a member that is being removed, unless it is dead.
+ * - Majorities of n and of n + 2 need not meet: so nobody is `normal`, whom the next one that joins then
+ *   does not wait for, before all normal members know it.
  * - One that joins may have acked a write together with a node that lost its data then: that one must take
  *   it from there, so it waits for all that join, while nobody that joins waits for it.
  * - While somebody may still go by the ring with a member that is being removed, no new name begins to
@@ -71,13 +73,19 @@ export function nextStep(view: LifecycleView): LifecycleStep {
   if (sources.length === 0) return become("normal");
   const from = sources.filter((name) => !view.refilledFrom.has(name));
   if (from.length > 0) return { action: "refill", from };
-  return waitsForJoiners(view) ? WAIT : become("normal");
+  return waitsForJoiners(view) || waitsToBeKnown(view) ? WAIT : become("normal");
 }
 
 /** Whether this node lost data that perhaps only a member has that is still being filled. */
 function waitsForJoiners({ self, others, settled }: LifecycleView): boolean {
   return settled.has(self.name) &&
     others.some(({ name, status }) => status === "refilling" && !settled.has(name));
+}
+
+/** Whether one of those who were there before may still forget this node. */
+function waitsToBeKnown({ self, others, settled, rejoined, isKnownBy }: LifecycleView): boolean {
+  if (rejoined || settled.has(self.name)) return false;
+  return others.some(({ name, status }) => status === "normal" && !isKnownBy(name));
 }
 
 /** Whether everybody who must know this node does. */

@@ -7,11 +7,13 @@
  * has none of their data, or leftovers from before it was no owner of them. So for each removal a
  * member says how far it is (`RemovalStage`), and on the arcs that it gains it counts
  * - for nothing, while somebody may still count the removed member: what is acknowledged is then on
- *   owners that both rings have, in quorums as large as before, which meet those of the old ring;
+ *   owners that both rings have, in quorums which meet those of the old ring;
  * - for writes, once all are known to know of the removal, and it has erased what it had there;
  * - for reads too, once it has taken over all that the other members have there, and the removed one,
  *   unless that is dead.
- * Until the removal has ended, which is when all are done, no tombstone is collected.
+ * Until the removal has ended, which is when all are done, quorums are as large as before, and no
+ * tombstone is collected. Where read quorums are smaller then (fewer members than N are left), all take
+ * over everything: what several that are gone acknowledged with one of the others might be missed.
  */
 import { parseOrigin } from "../config.ts";
 import { ConvergeError } from "../errors.ts";

@@ -1,7 +1,6 @@
 /** The topology of the members as this node knows them now. */
 import type { SharedOptions } from "../config.ts";
 import type { Gossip } from "../membership/gossip.ts";
-import { isKnownByAll } from "../membership/removal.ts";
 import type { Topology, TopologyOptions } from "./topology.ts";
 
 /** What it is made of. */
@@ -48,7 +47,6 @@ export class CurrentTopology {
       unresolvedSeeds,
       settled,
       pending,
-      isKnownByAll: isKnownByAll(gossip.removalView),
     });
   }
 

@@ -33,6 +33,8 @@ export interface GossipLoopOptions {
   lamport: LamportClock;
   auth: MessageAuth;
   state: LocalState;
+  /** Members that are in `state` at the start. */
+  remembered: readonly Member[];
   intervalMs: number;
   timeoutMs: number;
   /** The view changed in a way that matters for ownership. */
@@ -66,6 +68,8 @@ export class GossipLoop {
   /** Of those of another cluster that ask this node. */
   readonly #reminder: Reminder;
   readonly #isNew: boolean;
+  /** Node IDs of the members that this node will know of after a restart, too. */
+  #onDisk: ReadonlySet<string>;
   #version = -1;
   #saving: Promise<void> | undefined;
   #saveAgain = false;
@@ -75,6 +79,7 @@ export class GossipLoop {
     this.#options = options;
     this.#reminder = new Reminder(options.platform.clock);
     this.#isNew = options.gossip.self.status === "joining";
+    this.#onDisk = idsOf([options.gossip.self, ...options.remembered]);
   }
 
   /** Seeds that nobody has been heard under and where certainly nobody listens now. */
@@ -120,6 +125,7 @@ export class GossipLoop {
     if (this.#stopped) return;
     const { gossip, platform, intervalMs } = this.#options;
     this.announce();
+    if (everybody(gossip).some(({ nodeID }) => !this.#onDisk.has(nodeID))) this.#saveSoon();
     const waitMs = gossip.self.status === "normal"
       ? intervalMs
       : Math.min(intervalMs, HASTY_INTERVAL_MS);
@@ -161,7 +167,11 @@ export class GossipLoop {
     if (gossip.version === this.#version) return;
     this.#version = gossip.version;
     onChange();
-    // What could not be saved is learned again after a restart.
+    this.#saveSoon();
+  }
+
+  /** Where it cannot be written, it is tried again with the next change, or tick. */
+  #saveSoon(): void {
     this.save().catch(() => {});
   }
 
@@ -179,8 +189,14 @@ export class GossipLoop {
     platform.log.warn("gossip.other_cluster", { seed });
   }
 
+  /**
+   * The view to send. Who is named in it is known to this node for good: one that joins counts once all
+   * know it, and who forgot it again would go by the owners of before.
+   */
   #message(): Uint8Array<ArrayBuffer> {
-    return encoder.encode(JSON.stringify(this.#options.gossip.message()));
+    const view = this.#options.gossip.message();
+    const members = view.members.filter(({ nodeID }) => this.#onDisk.has(nodeID));
+    return encoder.encode(JSON.stringify({ ...view, members }));
   }
 
   async #saveUntilCurrent(): Promise<void> {
@@ -189,14 +205,24 @@ export class GossipLoop {
       const { gossip, state } = this.#options;
       const saved: SavedMembership = {
         self: gossip.self,
-        members: [...gossip.members, ...gossip.leaving],
+        members: everybody(gossip),
         seeds: [...gossip.resolvedSeeds],
         settled: [...gossip.settled],
         ...(gossip.removed.length === 0 ? {} : { removed: gossip.removed }),
       };
       await state.write(MEMBERSHIP_DOCUMENT, saved);
+      this.#onDisk = idsOf(saved.members);
     } while (this.#saveAgain);
   }
+}
+
+/** All that a node remembers: those that are being removed, too. */
+function everybody(gossip: Gossip): Member[] {
+  return [...gossip.members, ...gossip.leaving];
+}
+
+function idsOf(members: readonly Member[]): ReadonlySet<string> {
+  return new Set(members.map(({ nodeID }) => nodeID));
 }
 
 /** Whether a node has nothing to do any more: one that is being removed gives what it has until then. */

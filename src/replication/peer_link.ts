@@ -47,7 +47,7 @@ export interface LinkContext {
   readonly answerBytesMax: number;
   /** The peer's entry as it is now. */
   member(): Member;
-  /** The peer answered. */
+  /** The peer answered, and nobody else at its address. */
   onHeard(): void;
 }
 
@@ -239,10 +239,11 @@ export class PeerLink {
 
   #checked(response: NetworkResponse): NetworkResponse {
     const { status, headers, body } = response;
-    this.#context.onHeard();
     if (status === 200) {
       checkBody(headers, body);
       this.#context.lamport.observe(parseCounterHeader(headers.get(COUNTER_HEADER)));
+      // Whatever else answers may be somebody else: its address may be that of another one by now.
+      this.#context.onHeard();
       return response;
     }
     const { name } = this.#context.member();

@@ -183,7 +183,7 @@ export class Takeover {
     const isLeaving = topology.pending.some((removal) => removal.name === name);
     const arcs = isLeaving
       ? topology.arcsOnceSharedBy(gossip.self.name, name)
-      : topology.arcsGainedBy(gossip.self.name);
+      : topology.arcsToTakeOver(gossip.self.name);
     const isStill = () =>
       progress === this.#progress && current().fingerprint === topology.fingerprint;
     const { complete } = arcs.length === 0 ? { complete: true } : await exchange.run({

@@ -23,6 +23,7 @@ import {
   encodeReadQuestion,
   type ReadQuestion,
   type ReadReply,
+  RING_HEADER,
 } from "./internal_protocol.ts";
 import type { LamportClock } from "./lamport_clock.ts";
 import type { PeerLink } from "./peer_link.ts";
@@ -72,6 +73,16 @@ const MESSAGE_BYTES = 512 * 1024;
 export const CLOCK_SKEW_MS_MAX = 60_000;
 
 const encoder = new TextEncoder();
+
+/**
+ * All owners of some keys. Up to N members one that joins counts for writes while one of the others
+ * does not know it yet: what that one counts are not all owners, and those who know better refuse.
+ */
+interface KnownOwners {
+  readonly owners: readonly Owner[];
+  /** Of the ring by which they are all. */
+  readonly fingerprint: string;
+}
 
 /** One node's collector. */
 export class TombstoneCollector {
@@ -190,11 +201,15 @@ export class TombstoneCollector {
 
   /** Collects those of which this node is the first owner and that every owner confirms. */
   async #collect(records: readonly StoredRecord[]): Promise<void> {
-    if (this.#options.topology().pending.length > 0) return;
-    for (const { owners, records: ours } of this.#byOwners(records)) {
+    const topology = this.#options.topology();
+    if (topology.pending.length > 0) return;
+    const { fingerprint } = topology;
+    for (const { owners, records: ours } of this.#byOwners(records, topology)) {
       for (const batch of batchesOf(ours, MESSAGE_BYTES)) {
-        const confirmed = await this.#confirmedByAll(owners, batch);
-        if (confirmed.length === 0 || !await this.#othersCollect(owners, confirmed)) continue;
+        const confirmed = await this.#confirmedByAll({ owners, fingerprint }, batch);
+        if (confirmed.length === 0) continue;
+        if (!await this.#othersCollect({ owners, fingerprint }, confirmed)) continue;
+        if (this.#options.topology().fingerprint !== fingerprint) return;
         await this.#options.replica.collect(confirmed);
         this.counts.collected += confirmed.length;
       }
@@ -203,10 +218,11 @@ export class TombstoneCollector {
 
   #byOwners(
     records: readonly StoredRecord[],
+    topology: Topology,
   ): Iterable<{ owners: readonly Owner[]; records: StoredRecord[] }> {
     const groups = new Map<string, { owners: readonly Owner[]; records: StoredRecord[] }>();
     for (const record of records) {
-      const owners = this.#options.topology().ownersOf(record.key);
+      const owners = topology.ownersOf(record.key);
       if (!owners[0]!.isSelf) continue;
       const id = owners.map(({ name }) => name).join(" ");
       const group = groups.get(id) ?? { owners, records: [] };
@@ -217,7 +233,7 @@ export class TombstoneCollector {
   }
 
   async #confirmedByAll(
-    owners: readonly Owner[],
+    { owners, fingerprint }: KnownOwners,
     records: readonly StoredRecord[],
   ): Promise<StoredRecord[]> {
     let confirmed = [...records];
@@ -226,7 +242,7 @@ export class TombstoneCollector {
       // records by others.
       const questions = confirmed.map((record) => ({ key: record.key, have: record }));
       const isComplete = owner.countsForReads && owner.member?.removals === undefined;
-      const replies = isComplete ? await this.#ask(owner, questions) : undefined;
+      const replies = isComplete ? await this.#ask(owner, questions, fingerprint) : undefined;
       const before = confirmed.length;
       confirmed = replies === undefined
         ? []
@@ -244,6 +260,7 @@ export class TombstoneCollector {
   async #ask(
     owner: Owner,
     questions: readonly ReadQuestion[],
+    fingerprint?: string,
   ): Promise<ReadReply[] | undefined> {
     if (owner.isSelf) {
       const replies = this.#options.replica.answer(questions);
@@ -254,7 +271,10 @@ export class TombstoneCollector {
     if (link === undefined || link.isOpen) return undefined;
     try {
       const body = encoder.encode(questions.map(encodeReadQuestion).join(""));
-      const headers = { [DURABLE_HEADER]: "1" };
+      const headers = {
+        [DURABLE_HEADER]: "1",
+        ...(fingerprint === undefined ? {} : { [RING_HEADER]: fingerprint }),
+      };
       const response = await link.request("POST", "/internal/read", { body, headers });
       return decodeReadReplies(response.body, questions.length);
     } catch {
@@ -267,7 +287,7 @@ export class TombstoneCollector {
    * the records back from one that keeps them, which harms nobody, and a later round tries again.
    */
   async #othersCollect(
-    owners: readonly Owner[],
+    { owners, fingerprint }: KnownOwners,
     records: readonly StoredRecord[],
   ): Promise<boolean> {
     const body = joinFrames(records);
@@ -276,7 +296,10 @@ export class TombstoneCollector {
       const link = this.#options.linkTo(name);
       if (link === undefined) return false;
       try {
-        await link.request("POST", "/internal/collect", { body });
+        await link.request("POST", "/internal/collect", {
+          body,
+          headers: { [RING_HEADER]: fingerprint },
+        });
       } catch {
         return false;
       }

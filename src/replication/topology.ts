@@ -7,9 +7,8 @@
  * While all members together are no more than N, everybody owns everything, so such seeds can be
  * counted as owners without being placed; with more, ownership is unknown until they are (503).
  *
- * While a member is being removed the ring is over the others, and quorums are as large as with it,
- * until nobody can count it any more; `membership/removal.ts` says when an owner counts on an arc that
- * it gains by that.
+ * While a member is being removed the ring is over the others, and quorums are as large as with it;
+ * `membership/removal.ts` says when an owner counts on an arc that it gains by that.
  */
 import { ConvergeError } from "../errors.ts";
 import type { Member } from "../membership/member.ts";
@@ -57,8 +56,6 @@ export interface TopologyOptions extends QuorumOptions {
   settled?: Iterable<string>;
   /** Removals that have not ended. Default: none. */
   pending?: readonly Removal[];
-  /** Whether nobody can count those that are being removed any more. */
-  isKnownByAll?: boolean;
   selfName: string;
   virtualNodes: number;
 }
@@ -84,6 +81,8 @@ export class Topology {
   /** The ring with those that are being removed; undefined where there are none. */
   readonly #ringWithLeaving: HashRing | undefined;
   readonly #newOwners: readonly ReadonlySet<string>[] | undefined;
+  /** Whether read quorums are smaller once those are removed that are being removed. */
+  readonly #readsShrink: boolean;
   readonly #isLeaving: boolean;
   readonly #selfName: string;
   #leftovers: ((token: Token) => boolean) | undefined;
@@ -103,7 +102,8 @@ export class Topology {
     this.#isLeaving = this.pending.some(({ name }) => name === options.selfName);
     const now = quorumsOf(total, options);
     const before = quorumsOf(total + this.pending.length, options);
-    this.quorums = options.isKnownByAll ?? true ? now : { ...before, n: now.n };
+    this.quorums = this.pending.length === 0 ? now : { ...before, n: now.n };
+    this.#readsShrink = now.r < before.r;
     this.ring = new HashRing(options.members.map(({ name }) => name), {
       tokensPerNode: options.virtualNodes,
       owners: this.quorums.n,
@@ -258,8 +258,13 @@ export class Topology {
     return this.#ownersByArc[arc]!.owners.find((one) => one.name === name)?.gaining === undefined;
   }
 
-  /** Arcs, by index, of which `name` owns some part since members are being removed. */
-  arcsGainedBy(name: string): number[] {
+  /**
+   * Arcs, by index, of which `name` has to take over what others have, since members are being removed:
+   * those of which it owns some part since; and all where smaller read quorums are to meet what was
+   * acknowledged by members of whom several are gone.
+   */
+  arcsToTakeOver(name: string): number[] {
+    if (this.#readsShrink) return this.ring.arcs.map(({ index }) => index);
     return [...this.#newOwners?.entries() ?? []]
       .filter(([, names]) => names.has(name)).map(([arc]) => arc);
   }

@@ -141,7 +141,22 @@ const TABLE: Record<string, Case> = {
   "all taken": {
     self: "refilling",
     others: { b: "normal", c: "normal" },
+    knownBy: ["b", "c"],
     refilledFrom: new Set(["b", "c"]),
+    step: NORMAL,
+  },
+  "all taken, but one may forget it: with the next that joins that one would miss two": {
+    self: "refilling",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b"],
+    refilledFrom: new Set(["b", "c"]),
+    step: WAIT,
+  },
+  "all taken by one whose name all know": {
+    self: "refilling",
+    others: { b: "normal", c: "normal" },
+    refilledFrom: new Set(["b", "c"]),
+    rejoined: true,
     step: NORMAL,
   },
   "forming: nobody is normal and everybody is here": {
@@ -210,6 +225,7 @@ const TABLE: Record<string, Case> = {
   "who joins waits for no other that joins": {
     self: "refilling",
     others: { b: "normal", c: "refilling" },
+    knownBy: ["b"],
     refilledFrom: new Set(["b"]),
     settled: new Set(["b"]),
     step: NORMAL,

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
+import { ForgetfulStore } from "../support/forgetful_store.ts";
 import { type ClusterOptions, InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
 import { record } from "../support/records.ts";
@@ -152,6 +153,36 @@ Deno.test("the ring does not split during a join: writes before, during and afte
     for (const [key, value] of acked) {
       for (const i of [1, 4, 5]) assertEquals(await cluster.get(i, key), value);
     }
+  }));
+
+Deno.test("one that joins does not count before all will know of it after a restart, too", () =>
+  InProcessCluster.run({
+    nodes: 4,
+    start: [],
+    seedsOf: (i) => [1, 2, 3].filter((other) => other !== i),
+  }, async (cluster) => {
+    const store = new ForgetfulStore();
+    cluster.node(3).memory = store;
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready([1, 2, 3]);
+    const key = ["a", "b", "c", "d", "e"].find((one) =>
+      [1, 4].every((i) => cluster.ownersOf(one).includes(i))
+    )!;
+    await cluster.put(1, key, "before");
+    store.isFull = true;
+    await cluster.start(4);
+    await cluster.wait(20_000);
+    const { members } = await cluster.view(3);
+    assertEquals(members.find(({ name }) => name === "node4")?.status, "joining");
+    store.isFull = false;
+    await cluster.ready([1, 2, 3, 4]);
+    cluster.kill(3);
+    cluster.cutOff(2, [1, 4]);
+    await cluster.put(1, key, "after");
+    await cluster.start(3);
+    cluster.cutOff(3, [1, 4]);
+    // By the owners of before node2 and node3 would be enough.
+    assertEquals((await cluster.call(3, "GET", `/kv/${key}`)).status, 503);
   }));
 
 Deno.test("two nodes that join at once do not make a quorum that members who do not know them miss", () =>

@@ -2,9 +2,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { RemovalProgress } from "../../src/http/removal_routes.ts";
+import { PeerLink } from "../../src/replication/peer_link.ts";
 import { Topology } from "../../src/replication/topology.ts";
-import { MemoryStore } from "../../src/storage/memory_store.ts";
-import { type ApplyResult, META, type Mutation } from "../../src/storage/store.ts";
+import { META } from "../../src/storage/store.ts";
+import { ForgetfulStore } from "../support/forgetful_store.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
 import { record } from "../support/records.ts";
@@ -112,6 +113,18 @@ Deno.test("a dead member is dropped, and one that shows up again afterwards stop
     assertEquals(error.code, "removed");
   }));
 
+Deno.test("a dead member can be removed though another one has its address by now", () =>
+  InProcessCluster.run({ nodes: 4 }, async (cluster) => {
+    const { process, life } = cluster.node(3);
+    cluster.kill(4);
+    cluster.world.network.listen(originOf(4), life!, (request) => process!.app.fetch(request));
+    await putAll(cluster); // and those that own a key tell node4 of it
+    await untilDown(cluster, 1, 4);
+    await remove(cluster, 1, 4, true);
+    await untilOnly(cluster, 1, 2, 3);
+    await checkAll(cluster, [1, 2, 3]);
+  }));
+
 Deno.test("while the other one may still count on itself the last member fails, and blames no request", () =>
   InProcessCluster.run({ nodes: 2 }, async (cluster) => {
     await cluster.put(1, "k", "v");
@@ -158,17 +171,6 @@ Deno.test("down to one: quorums are majorities of what is there, and seeds that 
     assertEquals([quorums, members.length, unresolvedSeeds], [{ n: 1, r: 1, w: 1 }, 1, []]);
     assertEquals(await cluster.get(1, "k"), "v");
   }));
-
-/** Of the documents of a node it writes none while told so. */
-class ForgetfulStore extends MemoryStore {
-  isFull = false;
-
-  override apply(mutations: readonly Mutation[]): Promise<ApplyResult[]> {
-    const isWritten = !this.isFull || mutations.every(({ keyspace }) => keyspace !== META);
-    if (isWritten) return super.apply(mutations);
-    return Promise.reject(new ConvergeError("disk_full", "Cannot write: no space"));
-  }
-}
 
 Deno.test("a node says that it knows of a removal once it does after a restart, too", () =>
   InProcessCluster.run({ nodes: 4 }, async (cluster) => {
@@ -381,3 +383,37 @@ Deno.test("where all members are removed at the same moment a new one takes ever
       await checkAll(cluster, [4]);
     },
   ));
+
+/** A link on which anti-entropy gets no answers, as where others are busy making hashes. */
+class LinkWithoutHashes extends PeerLink {
+  override request(...args: Parameters<PeerLink["request"]>): ReturnType<PeerLink["request"]> {
+    if (args[1] !== "/internal/tree") return super.request(...args);
+    return Promise.reject(new ConvergeError("overloaded", "Cannot compare: no hashes yet"));
+  }
+}
+
+for (const dead of [false, true]) {
+  const how = dead ? "said to be dead" : "removed at the same moment";
+  Deno.test(`two of five are ${how}: what one other has is found by fewer than before`, () =>
+    InProcessCluster.run({
+      nodes: 5,
+      config: { replication: 5, readQuorum: 3, writeQuorum: 3, hintBytesMax: 1 },
+      parts: { createPeerLink: (...args) => new LinkWithoutHashes(...args) },
+    }, async (cluster) => {
+      for (const i of [1, 4, 5]) cluster.cutOff(i, [2, 3]);
+      await putAll(cluster);
+      cluster.heal();
+      if (dead) {
+        for (const i of [4, 5]) cluster.kill(i);
+        for (const i of [4, 5]) await untilDown(cluster, 2, i);
+      }
+      await Promise.all([4, 5].map((i) => remove(cluster, dead ? 2 : i - 2, i, dead)));
+      await cluster.until(
+        "two are enough",
+        async () => (await cluster.view(2)).quorums.r === 2,
+      );
+      for (const key of KEYS) assertEquals(await cluster.get(2, key), `v-${key}`);
+      await untilOnly(cluster, 1, 2, 3);
+      await checkAll(cluster, [1, 2, 3]);
+    }));
+}

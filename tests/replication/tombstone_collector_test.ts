@@ -51,6 +51,30 @@ Deno.test("TombstoneCollector: a tombstone stays while an owner has not confirme
     );
   }));
 
+Deno.test("TombstoneCollector: who knows of one more owner confirms nothing to who does not", () =>
+  InProcessCluster.run({
+    start: [1, 2],
+    seedsOf: (i) => i === 3 ? [1] : [3 - i],
+    config: { ...QUICK.config, gossipIntervalMs: 20_000 },
+  }, async (cluster) => {
+    const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
+    await cluster.ready([1, 2]);
+    await cluster.wait(1_000); // until they are in no hurry to tell
+    cluster.cutOff(3, [2]);
+    await cluster.start(3);
+    const statusAt = async (i: number) =>
+      (await cluster.view(i)).members.find(({ name }) => name === "node3")?.status;
+    await cluster.until("node3 counts at node1", async () => await statusAt(1) === "refilling");
+    for (const key of keys) await cluster.put(1, key, "v");
+    assertEquals(await statusAt(2), undefined);
+    for (const key of keys) await cluster.call(2, "DELETE", `/kv/${key}`);
+    await cluster.wait(2_000);
+    cluster.heal();
+    await cluster.ready([1, 2, 3]);
+    await cluster.until("all tombstones are gone", () => isAllForgotten(cluster));
+    for (const key of keys) assertEquals(await cluster.get(1, key), undefined, key);
+  }));
+
 Deno.test("TombstoneCollector: an owner confirms what is on its device, the first one too", async () => {
   for (const slow of [1, 2, 3]) {
     await InProcessCluster.run(QUICK, async (cluster) => {

@@ -26,7 +26,6 @@ function removing(
     members,
     settled: ["node1", "node2", "node3", "node4", "node5"],
     pending: [REMOVAL],
-    isKnownByAll: stages.every((stage) => stage !== undefined),
     virtualNodes: 8,
     ...options,
   });
@@ -68,33 +67,53 @@ Deno.test("Topology: who gains an arc counts there for nothing, then for writes,
 
 Deno.test("Topology: how far each is decides, not how far this node is", () => {
   const topology = removing(["done", "known", "done", "done"]);
-  for (const arc of topology.arcsGainedBy("node2")) {
+  for (const arc of topology.arcsToTakeOver("node2")) {
     const owner = topology.ownersOfToken(topology.ring.arcs[arc]!.end)
       .find(({ name }) => name === "node2")!;
     assertEquals([owner.gaining, owner.countsForWrites], ["joining", false]);
     assert(!topology.isCompleteAt("node2", arc));
   }
-  for (const arc of topology.arcsGainedBy("node3")) assert(topology.isCompleteAt("node3", arc));
+  for (const arc of topology.arcsToTakeOver("node3")) assert(topology.isCompleteAt("node3", arc));
 });
 
 Deno.test("Topology: of two removals an owner counts as far as it is with the one that it is less far with", () => {
   const second = { ...REMOVAL, name: "node4", nodeID: "node4.1" };
   const members = [1, 2, 3].map((i) => member(`node${i}`, { removals: { "node5.1": "done" } }));
   const topology = removing([], { members, pending: [REMOVAL, second] });
-  for (const arc of topology.arcsGainedBy("node1")) {
+  for (const arc of topology.arcsToTakeOver("node1")) {
     const [owner] = topology.ownersOfToken(topology.ring.arcs[arc]!.end)
       .filter(({ name }) => name === "node1");
     assertEquals(owner!.gaining, "joining");
   }
 });
 
-Deno.test("Topology.quorums: as large as with the one that leaves, until nobody can count it any more", () => {
+Deno.test("Topology.quorums: as large as with the one that leaves, until it is no member any more", () => {
   const options = { virtualNodes: 8, replication: 3, readQuorum: 1, writeQuorum: 3 };
-  const stages = [undefined, undefined];
-  assertEquals(removing(stages, options).quorums, { n: 2, r: 1, w: 3 }, "w cannot be reached");
-  assertEquals(removing(["known", "known"], options).quorums, { n: 2, r: 2, w: 2 });
-  assertEquals(removing([undefined]).quorums, { n: 1, r: 2, w: 2 });
-  assertEquals(removing(["known"]).quorums, { n: 1, r: 1, w: 1 });
+  for (const stage of [undefined, "known", "done"] as const) {
+    assertEquals(
+      removing([stage, stage], options).quorums,
+      { n: 2, r: 1, w: 3 },
+      "no w is reached",
+    );
+    assertEquals(removing([stage]).quorums, { n: 1, r: 2, w: 2 });
+  }
+  const members = [member("node1"), member("node2")];
+  assertEquals(removing([], { ...options, members, pending: [] }).quorums, { n: 2, r: 2, w: 2 });
+});
+
+Deno.test("Topology.arcsToTakeOver: all where read quorums shrink, else those that are gained", () => {
+  const arcsOf = (members: number, quorums: Partial<TopologyOptions>) => {
+    const stages = Array.from({ length: members }, () => "refilling" as const);
+    const topology = removing(stages, quorums);
+    const all = topology.ring.arcs.length;
+    return { taken: topology.arcsToTakeOver("node2").length, all };
+  };
+  const five = { replication: 5, readQuorum: 3, writeQuorum: 3 };
+  const shrinking = arcsOf(3, five);
+  assertEquals(shrinking.taken, shrinking.all, "three of four were asked, two of three are");
+  assertEquals(arcsOf(4, five).taken, 0, "three of five, and three of four");
+  const gained = arcsOf(4, {});
+  assert(gained.taken > 0 && gained.taken < gained.all);
 });
 
 Deno.test("Topology: the one that is being removed owns nothing and serves nobody", () => {
@@ -123,7 +142,7 @@ Deno.test("Topology: where so few are left that all own everything, nobody gains
   const topology = removing(["known", "known"]);
   assertEquals(topology.quorums.n, 2);
   for (const name of ["node1", "node2"]) {
-    assertEquals(topology.arcsGainedBy(name), []);
+    assertEquals(topology.arcsToTakeOver(name), []);
     const isNew = topology.isNewTo(name, ["node5"]);
     assert(topology.ring.arcs.every(({ end }) => !isNew(end)));
   }
@@ -134,7 +153,7 @@ Deno.test("Topology: one that joins and gains counts for nothing, however far it
   const removals = { "node5.1": "refilling" } as const;
   const joiner = member("node6", { status: "joining", removals });
   const topology = removing([], { members: [...plain.members, joiner] });
-  const arcs = topology.arcsGainedBy("node6");
+  const arcs = topology.arcsToTakeOver("node6");
   assert(arcs.length > 0);
   for (const arc of arcs) {
     const owners = topology.ownersOfToken(topology.ring.arcs[arc]!.end);
