@@ -4,6 +4,7 @@
  */
 import { DEFAULTS, type NodeConfig, parseOrigin } from "../config.ts";
 import { majorityOf } from "../membership/quorums.ts";
+import { requireOpenPort } from "./barred_ports.ts";
 import {
   badValue,
   parseChoice,
@@ -67,6 +68,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     perNode: true,
     read(settings, text, source) {
       settings.port = parseInteger(source, text, { min: 0, max: 65_535 });
+      if (settings.port !== 0) requireOpenPort(source, text, settings.port);
     },
   },
   {
@@ -96,7 +98,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     about: "how peers reach this node",
     perNode: true,
     read(settings, text, source) {
-      settings.advertise = parseOrigin(source, text);
+      settings.advertise = parseNodeOrigin(source, text);
     },
   },
   {
@@ -107,7 +109,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     perNode: true,
     read(settings, text, source) {
       const urls = text.split(",").map((url) => url.trim()).filter((url) => url !== "");
-      settings.peers = urls.map((url) => parseOrigin(source, url));
+      settings.peers = urls.map((url) => parseNodeOrigin(source, url));
     },
   },
   {
@@ -329,6 +331,13 @@ export function readNodeSettings(
   if (!given.has("read-quorum")) settings.readQuorum = majority;
   if (!given.has("write-quorum")) settings.writeQuorum = majority;
   return settings;
+}
+
+function parseNodeOrigin(source: string, text: string): string {
+  const origin = parseOrigin(source, text);
+  const { port } = new URL(origin);
+  if (port !== "") requireOpenPort(source, text, Number(port));
+  return origin;
 }
 
 function parseDurability(text: string, source: string): NodeConfig["durability"] {
