@@ -2,9 +2,10 @@
  * The one table of a node's options. The command line, the environment (`CONVERGE_*`), `--help`,
  * the README and the container files are made from it or checked against it.
  */
-import { DEFAULTS, type NodeConfig, parseOrigin } from "../config.ts";
+import { DEFAULTS, type NodeConfig, parseName, parseOrigin } from "../config.ts";
 import { majorityOf } from "../membership/quorums.ts";
 import { requireOpenPort } from "./barred_ports.ts";
+import { originOf } from "./node_config.ts";
 import {
   badValue,
   parseChoice,
@@ -77,7 +78,9 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     fallback: "127.0.0.1",
     about: "listen address; 0.0.0.0 in containers",
     read(settings, text, source) {
-      if (text === "") throw badValue(source, text, "an address like 127.0.0.1");
+      if (URL.parse(originOf(text, 8080))?.port !== "8080") {
+        throw badValue(source, text, "an address like 127.0.0.1");
+      }
       settings.host = text;
     },
   },
@@ -87,8 +90,8 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     fallback: "node-<port>",
     about: "the node's name: its identity on the ring",
     perNode: true,
-    read(settings, text) {
-      settings.id = text;
+    read(settings, text, source) {
+      settings.id = parseName(source, text);
     },
   },
   {
@@ -257,7 +260,8 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     value: "<text>",
     fallback: "none",
     about: "nodes take internal messages only from those who know it",
-    read(settings, text) {
+    read(settings, text, source) {
+      if (text === "") throw badValue(source, text, "a text: without one nodes trust everybody");
       settings.clusterSecret = text;
     },
   },
