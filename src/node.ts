@@ -36,8 +36,8 @@ import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
 import { requireLayout, type RingLayout } from "./replication/ring_layout.ts";
 import { Topology, type TopologyOptions } from "./replication/topology.ts";
-import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
-import type { Store } from "./storage/store.ts";
+import { type DamageReport, LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
+import { DATA, type Store } from "./storage/store.ts";
 
 /**
  * Parts that can be replaced when a node is put together: for tests and for the simulation, which
@@ -356,7 +356,7 @@ export class ConvergeNode {
     const parts = { ...REAL_PARTS, ...tracingParts(platform.tracer), ...replaced };
     const failure = Promise.withResolvers<ConvergeError>();
     // Damage may be found before there is a node to tell.
-    let onLoss = (loss: number): void | Promise<void> => void (lossEarly = loss);
+    let onDamage = ({ loss }: DamageReport): void | Promise<void> => void (lossEarly = loss);
     let lossEarly = 0;
     const telemetry = createTelemetry(platform.clock);
     const store = await parts.openStore({
@@ -368,7 +368,7 @@ export class ConvergeNode {
       memtableBytes: config.memtableBytes,
       cacheBytes: config.cacheBytes,
       onFatal: failure.resolve,
-      onDamage: ({ loss }) => onLoss(loss),
+      onDamage: (report) => onDamage(report),
     });
     try {
       const state = new LocalState(store);
@@ -411,8 +411,10 @@ export class ConvergeNode {
         telemetry,
         failure,
       });
-      onLoss = (loss) => node.#onDataLost(loss);
-      if (isAnotherLife || lossEarly > 0) await onLoss(Math.max(lossEarly, store.lastLoss()));
+      onDamage = (report) => node.#onDamage(report);
+      if (isAnotherLife || lossEarly > 0) {
+        await node.#onDataLost(Math.max(lossEarly, store.lastLoss()));
+      }
       return node;
     } catch (error) {
       await store.close().catch(() => {});
@@ -456,6 +458,23 @@ export class ConvergeNode {
     this.#hints.stop();
     this.#telemetry.lag.stop();
     await this.#store.close();
+  }
+
+  /**
+   * A damaged table is given up where others can bring back what is lost with it. Where keys have one
+   * owner nobody can, and to go on without would be to answer that there was nothing.
+   *
+   * @throws {ConvergeError} `corrupt_file`.
+   */
+  async #onDamage({ loss, keyspace, reason, lost }: DamageReport): Promise<void> {
+    if (keyspace === DATA && lost.length > 0 && this.#topology.quorums.n === 1) {
+      throw new ConvergeError(
+        "corrupt_file",
+        `${reason}, and no other node has what it held. ` +
+          `Run: converge doctor --data ${this.#config.dataDirectory} --salvage`,
+      );
+    }
+    await this.#onDataLost(loss);
   }
 
   /** @param loss What `Store.lastLoss` says, or will say once the damaged table is replaced. */
