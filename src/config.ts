@@ -84,9 +84,7 @@ const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}$/;
  */
 export function validateConfig(config: NodeConfig): NodeConfig {
   const { name, replication, readQuorum, writeQuorum } = config;
-  if (!NAME.test(name)) {
-    throw badConfig("--id", name, "letters, digits, '.', '_' and '-', at most 63");
-  }
+  parseName("--id", name);
   requireInteger("--replication", replication, 1, 15);
   requireInteger("--read-quorum", readQuorum, 1, replication);
   requireInteger("--write-quorum", writeQuorum, 1, replication);
@@ -105,6 +103,16 @@ export function validateConfig(config: NodeConfig): NodeConfig {
     advertise: parseOrigin("--advertise", config.advertise),
     peers: config.peers.map((peer) => parseOrigin("--peers", peer)),
   };
+}
+
+/**
+ * The name of a node.
+ *
+ * @throws {ConvergeError} `bad_config` for what cannot be one.
+ */
+export function parseName(option: string, text: string): string {
+  if (NAME.test(text)) return text;
+  throw badConfig(option, text, "letters, digits, '.', '_' and '-', at most 63");
 }
 
 /**

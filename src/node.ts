@@ -37,7 +37,7 @@ import { savedStages } from "./replication/takeover.ts";
 import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { Topology } from "./replication/topology.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
-import { LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
+import { type DamageReport, LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
 import { DATA, type Store } from "./storage/store.ts";
 
 /**
@@ -263,7 +263,7 @@ export class ConvergeNode {
     const parts = { ...REAL_PARTS, ...tracingParts(platform.tracer), ...replaced };
     const failure = Promise.withResolvers<ConvergeError>();
     // Damage may be found before there is a node to tell.
-    let onLoss = (loss: number): void | Promise<void> => void (lossEarly = loss);
+    let onDamage = ({ loss }: DamageReport): void | Promise<void> => void (lossEarly = loss);
     let lossEarly = 0;
     const telemetry = createTelemetry(platform.clock);
     const store = await parts.openStore({
@@ -275,7 +275,7 @@ export class ConvergeNode {
       memtableBytes: config.memtableBytes,
       cacheBytes: config.cacheBytes,
       onFatal: failure.resolve,
-      onDamage: ({ loss }) => onLoss(loss),
+      onDamage: (report) => onDamage(report),
     });
     try {
       const state = new LocalState(store);
@@ -329,8 +329,10 @@ export class ConvergeNode {
         telemetry,
         failure,
       });
-      onLoss = (loss) => node.#convergence.onDataLost(loss);
-      if (isAnotherLife || lossEarly > 0) await onLoss(Math.max(lossEarly, store.lastLoss()));
+      onDamage = (report) => node.#onDamage(report);
+      if (isAnotherLife || lossEarly > 0) {
+        await node.#convergence.onDataLost(Math.max(lossEarly, store.lastLoss()));
+      }
       return node;
     } catch (error) {
       await store.close().catch(() => {});
@@ -365,6 +367,19 @@ export class ConvergeNode {
     this.#convergence.stop();
     this.#telemetry.lag.stop();
     await this.#store.close();
+  }
+
+  /**
+   * A damaged table is given up where others can bring back what is lost with it. Where keys have one
+   * owner nobody can, and to go on without would be to answer that there was nothing.
+   *
+   * @throws {ConvergeError} `corrupt_file`.
+   */
+  async #onDamage({ loss, keyspace, reason, lost }: DamageReport): Promise<void> {
+    if (keyspace === DATA && lost.length > 0 && this.#topology.topology.quorums.n === 1) {
+      throw stopReasons.onlyCopyDamaged(reason, this.#config.dataDirectory);
+    }
+    await this.#convergence.onDataLost(loss);
   }
 
   /** Nobody could tell when it started: it stops, since it counts for more than it has. */

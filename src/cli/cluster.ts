@@ -3,6 +3,7 @@ import { ConvergeClient } from "../client/client.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import { DenoLog } from "../platform/deno/deno_log.ts";
 import { HttpServer } from "../platform/deno/http_server.ts";
+import { requireOpenPort } from "./barred_ports.ts";
 import { runConsole } from "./cluster_console.ts";
 import { clusterControl } from "./cluster_control.ts";
 import { LocalCluster, type NodeStatus } from "./local_cluster.ts";
@@ -88,6 +89,7 @@ function settingsOfNodes({ nodes, port, data, node }: ClusterSettings): NodeSett
     throw new ConvergeError("bad_config", `Cannot use --port ${port}: ${nodes} ports must follow`);
   }
   const numbers = Array.from({ length: nodes }, (_, index) => index);
+  for (const index of numbers) requireOpenPort("--port", `${port}`, port + index);
   const urlOf = (index: number) => originOf(node.host, port + index);
   return numbers.map((index) => ({
     ...node,

@@ -2,8 +2,10 @@
  * The one table of a node's options. The command line, the environment (`CONVERGE_*`), `--help`,
  * the README and the container files are made from it or checked against it.
  */
-import { DEFAULTS, type NodeConfig, parseOrigin } from "../config.ts";
+import { DEFAULTS, type NodeConfig, parseName, parseOrigin } from "../config.ts";
 import { majorityOf } from "../membership/quorums.ts";
+import { requireOpenPort } from "./barred_ports.ts";
+import { originOf } from "./node_config.ts";
 import {
   badValue,
   parseChoice,
@@ -67,6 +69,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     perNode: true,
     read(settings, text, source) {
       settings.port = parseInteger(source, text, { min: 0, max: 65_535 });
+      if (settings.port !== 0) requireOpenPort(source, text, settings.port);
     },
   },
   {
@@ -75,7 +78,9 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     fallback: "127.0.0.1",
     about: "listen address; 0.0.0.0 in containers",
     read(settings, text, source) {
-      if (text === "") throw badValue(source, text, "an address like 127.0.0.1");
+      if (URL.parse(originOf(text, 8080))?.port !== "8080") {
+        throw badValue(source, text, "an address like 127.0.0.1");
+      }
       settings.host = text;
     },
   },
@@ -85,8 +90,8 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     fallback: "node-<port>",
     about: "the node's name: its identity on the ring",
     perNode: true,
-    read(settings, text) {
-      settings.id = text;
+    read(settings, text, source) {
+      settings.id = parseName(source, text);
     },
   },
   {
@@ -96,7 +101,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     about: "how peers reach this node",
     perNode: true,
     read(settings, text, source) {
-      settings.advertise = parseOrigin(source, text);
+      settings.advertise = parseNodeOrigin(source, text);
     },
   },
   {
@@ -107,7 +112,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     perNode: true,
     read(settings, text, source) {
       const urls = text.split(",").map((url) => url.trim()).filter((url) => url !== "");
-      settings.peers = urls.map((url) => parseOrigin(source, url));
+      settings.peers = urls.map((url) => parseNodeOrigin(source, url));
     },
   },
   {
@@ -255,7 +260,8 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     value: "<text>",
     fallback: "none",
     about: "nodes take internal messages only from those who know it",
-    read(settings, text) {
+    read(settings, text, source) {
+      if (text === "") throw badValue(source, text, "a text: without one nodes trust everybody");
       settings.clusterSecret = text;
     },
   },
@@ -329,6 +335,13 @@ export function readNodeSettings(
   if (!given.has("read-quorum")) settings.readQuorum = majority;
   if (!given.has("write-quorum")) settings.writeQuorum = majority;
   return settings;
+}
+
+function parseNodeOrigin(source: string, text: string): string {
+  const origin = parseOrigin(source, text);
+  const { port } = new URL(origin);
+  if (port !== "") requireOpenPort(source, text, Number(port));
+  return origin;
 }
 
 function parseDurability(text: string, source: string): NodeConfig["durability"] {

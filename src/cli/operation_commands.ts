@@ -110,6 +110,7 @@ export function addCompletions(program: Command): void {
   withExamples(completions, [
     "converge completions bash > /etc/bash_completion.d/converge",
     "converge completions fish > ~/.config/fish/completions/converge.fish",
+    "converge completions zsh > ~/.converge.zsh && echo 'source ~/.converge.zsh' >> ~/.zshrc",
   ]);
   completions.addArgument(program.createArgument("<shell>").choices(COMPLETION_SHELLS))
     .action((shell: string) => printLine(completionScript(shell, program)));

@@ -21,6 +21,7 @@ import { checkedContentType } from "./content_type.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
 import { checkedTtl, expiryOf } from "./expiry.ts";
 import { methodNotAllowed, problemOf } from "./problem.ts";
+import { refuseParameters } from "./raw_url.ts";
 
 /** What the route uses of its node. */
 export interface BatchRoutesOptions extends BodyReaderOptions {
@@ -41,6 +42,7 @@ export function batchRoutes(app: Hono, options: BatchRoutesOptions): void {
   const bodies = new BodyReader(options, options.maxValueBytes * 6 + 1024 * 1024);
   app.post("/batch", async ({ req }) => {
     refuseCrossOrigin(req.raw);
+    refuseParameters(req.raw.url);
     const body = await bodies.read(req.raw);
     const answers = await runAll(linesOf(body), options);
     const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");

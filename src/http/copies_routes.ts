@@ -10,7 +10,7 @@ import type { Replica } from "../replication/replica.ts";
 import type { Owner, Topology } from "../replication/topology.ts";
 import { formatToken, tokenOf } from "../ring/token.ts";
 import { methodNotAllowed } from "./problem.ts";
-import { rawPathAfter } from "./raw_url.ts";
+import { rawPathAfter, refuseParameters } from "./raw_url.ts";
 
 /** One owner's copy. */
 export interface OwnerCopy {
@@ -43,6 +43,7 @@ const encoder = new TextEncoder();
 export function copiesRoutes(app: Hono, options: CopiesRoutesOptions): void {
   app.get("/copies/*", async ({ req }) => {
     const key = keyFromPath(rawPathAfter(req.raw.url, "/copies/"));
+    refuseParameters(req.raw.url);
     const owners = options.topology().ownersOf(key);
     const view: CopiesView = {
       key: keyToJson(key),

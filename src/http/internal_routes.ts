@@ -41,7 +41,7 @@ import { DATA, type Store } from "../storage/store.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
-import { rawPathAfter } from "./raw_url.ts";
+import { rawPathAfter, refuseParameters } from "./raw_url.ts";
 
 /** What the routes use of their node. */
 export interface InternalRoutesOptions extends BodyReaderOptions {
@@ -157,7 +157,9 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   // Before the route of single copies, whose wildcard matches it too.
   app.all("/internal/kv", ({ req }) => methodNotAllowed(req.method, "POST"));
   app.get("/internal/kv/*", (c) => {
-    const record = options.replica.get(keyFromPath(rawPathAfter(c.req.raw.url, "/internal/kv/")));
+    const key = keyFromPath(rawPathAfter(c.req.raw.url, "/internal/kv/"));
+    refuseParameters(c.req.raw.url);
+    const record = options.replica.get(key);
     if (record === undefined) return notFound("a copy of this key on this node");
     return new Response(decoder.decode(lineOf(record.frame)) + "\n", {
       headers: { "content-type": "application/json" },

@@ -1,6 +1,7 @@
 /** `/kv/{key}`: what clients use. */
 import type { Hono } from "hono";
 import { ifNoneMatch } from "@std/http";
+import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
 import { isLive, type StoredRecord } from "../record/record.ts";
 import { answerBodyOf } from "../record/record_line.ts";
@@ -40,6 +41,7 @@ const CONFINED = [
 ] as const;
 const READ_PARAMETERS = ["r", "w", "explain"];
 const WRITE_PARAMETERS = ["r", "w", "ttl", "explain"];
+const CONDITIONS = ["if-match", "if-none-match", "content-range"];
 const NO_QUORUMS = { r: undefined, w: undefined };
 const NO_QUERY: Map<string, string> = new Map();
 
@@ -72,6 +74,7 @@ async function put(
   options: KvRoutesOptions,
 ): Promise<Response> {
   const { key, query } = target(request, WRITE_PARAMETERS);
+  refuseConditions(request.headers);
   const { w } = quorumParameters(query, options);
   const ttlSeconds = checkedTtl(integerParameter(query, "ttl"));
   const contentType = checkedContentType(request.headers.get("content-type") ?? undefined);
@@ -101,6 +104,7 @@ function get(request: Request, options: KvRoutesOptions): Response | Promise<Res
 
 async function remove(request: Request, options: KvRoutesOptions): Promise<Response> {
   const { key, query } = target(request, READ_PARAMETERS);
+  refuseConditions(request.headers);
   const { w } = quorumParameters(query, options);
   const explained = explainedFrom(query, options);
   const explain = explained !== undefined;
@@ -131,6 +135,14 @@ function found(request: Request, record: StoredRecord): Response {
 
 function stored(version: Version): Response {
   return new Response(null, { status: 204, headers: { etag: etagOf(version) } });
+}
+
+/** A write that is told when not to be done, or how much of a value it is, is not done as if it was not. */
+function refuseConditions(headers: Headers): void {
+  for (const name of CONDITIONS) {
+    if (!headers.has(name)) continue;
+    throw new ConvergeError("bad_request", `Cannot write with ${name}: it is not supported`);
+  }
 }
 
 /** When the request came, where a receipt is asked for. */

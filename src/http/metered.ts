@@ -32,9 +32,9 @@ export function meter(app: Hono, { telemetry, clock, handleKey, onError }: Meter
     const { method, url } = request;
     const pathStart = url.indexOf("/", SCHEME_LENGTH);
     const routeNumber = routeNumberOf(method, url, pathStart);
-    const done = (response: Response): Response => {
+    const done = (response: Response): Response | Promise<Response> => {
       requests.observe(routeNumber, response.status, clock.monotonicMs() - startMs);
-      return response;
+      return method === "HEAD" ? withoutBody(response) : response;
     };
     if (!isKeyRoute(routeNumber)) {
       const answered = answer(method === "HEAD" ? asGet(request) : request, ...rest);
@@ -57,11 +57,25 @@ export function meter(app: Hono, { telemetry, clock, handleKey, onError }: Meter
 
 /**
  * A view of a HEAD request as a GET: hono would drop the body itself, and with it the length that is
- * asked for; the server drops it too, and keeps the length. A new `Request` would make Deno warn of its
- * signal, and fold the path.
+ * asked for. A new `Request` would make Deno warn of its signal, and fold the path.
  */
 function asGet(request: Request): Request {
   return Object.create(request, { method: { value: "GET" } });
+}
+
+/**
+ * What HEAD is answered where GET would be answered `response`: the length of its body without the body,
+ * which the server drops in HTTP/1.1 and sends in HTTP/2. A stream is ended, and its length not told.
+ */
+async function withoutBody(response: Response): Promise<Response> {
+  if (response.body === null) return response;
+  const { status, headers } = response;
+  if (headers.get("content-type") === "text/event-stream") {
+    await response.body.cancel();
+    return new Response(new ReadableStream({ start: (end) => end.close() }), { status, headers });
+  }
+  headers.set("content-length", String((await response.arrayBuffer()).byteLength));
+  return new Response(null, { status, headers });
 }
 
 function keyPathOf(url: string, pathStart: number): string {

@@ -265,7 +265,13 @@ export const ROUTES: readonly RouteConfig[] = [
       "The owners of keys are known, enough of them count for quorums, and this node's data is complete. " +
         "Whether they answer now is not asked.",
     ),
-    503: json(ReadinessSchema, "Not yet."),
+    503: {
+      description: "Not yet; a problem document while the node reads its disk.",
+      content: {
+        "application/json": { schema: ReadinessSchema },
+        [PROBLEM_TYPE]: { schema: ProblemSchema },
+      },
+    },
   }),
   get("metrics", "/metrics", "Prometheus metrics", {
     200: { description: "Text format 0.0.4.", content: { "text/plain": { schema: z.string() } } },
@@ -285,7 +291,7 @@ export function openApiDocument(): OpenApiDocument {
       title: "Converge",
       version: "1",
       description:
-        "A distributed key-value store. Any node takes any request. Errors are problem documents (RFC 9457) with a stable `type`. `HEAD` works wherever `GET` does; any other method of a path is answered 405 with `Allow`.",
+        "A distributed key-value store. Any node takes any request. Errors are problem documents (RFC 9457) with a stable `type`. `HEAD` works wherever `GET` does; any other method of a path is answered 405 with `Allow`. While a node reads its disk at a start it answers 503 to everything.",
       license: { name: "MIT" },
     },
     servers: [{ url: "/", description: "The node that answers this." }],

@@ -40,6 +40,15 @@ export function queryOf(url: string, known: readonly string[]): Map<string, stri
   return query;
 }
 
+/**
+ * For what takes no parameters: one that is passed over would not do what its sender thinks.
+ *
+ * @throws {ConvergeError} `bad_request` when the URL has any.
+ */
+export function refuseParameters(url: string): void {
+  queryOf(url, []);
+}
+
 /** Strictly: replaced by U+FFFD, what is not UTF-8 would be the prefix of other keys. */
 function decoded(text: string, start: number, end: number): string {
   const part = text.slice(start, end);
@@ -64,9 +73,10 @@ function take(
   if (!known.includes(name) || query.has(name)) {
     throw new ConvergeError(
       "bad_request",
-      `Cannot use parameter ${JSON.stringify(name)}: known here, once each, are ${
-        known.join(", ")
-      }`,
+      `Cannot use parameter ${JSON.stringify(name)}: ` +
+        (known.length === 0
+          ? "there are none here"
+          : `known here, once each, are ${known.join(", ")}`),
     );
   }
   query.set(name, value);

@@ -13,6 +13,7 @@ import type { GossipLoop } from "../replication/gossip_loop.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
 import { methodNotAllowed } from "./problem.ts";
+import { refuseParameters } from "./raw_url.ts";
 
 /** What the route uses of its node. */
 export interface RemovalRoutesOptions extends BodyReaderOptions {
@@ -38,6 +39,7 @@ export function removalRoutes(app: Hono, options: RemovalRoutesOptions): void {
   const bodies = new BodyReader(options, BODY_BYTES_MAX);
   app.post("/cluster/removals", async ({ req }) => {
     refuseCrossOrigin(req.raw);
+    refuseParameters(req.raw.url);
     const { name, dead } = wanted(await bodies.read(req.raw));
     const { gossip } = options;
     if (gossip.member(name) !== undefined || removalOf(gossip, name) === undefined) {

@@ -1,4 +1,4 @@
-/** Why a node stops by itself: it has heard what it could not know when it was started. */
+/** Why a node stops by itself: it has heard, or read, what it could not know when it was started. */
 import { ConvergeError } from "../errors.ts";
 import type { GossipMessage } from "../membership/gossip_message.ts";
 import type { Member } from "../membership/member.ts";
@@ -33,6 +33,15 @@ export function oldCopy(dataDirectory: string): ConvergeError {
   return new ConvergeError(
     "old_copy",
     `Cannot go on with ${dataDirectory}: it is an old copy, others have heard of a later life`,
+  );
+}
+
+/** A table is damaged, and its keys have no other owner. */
+export function onlyCopyDamaged(reason: string, dataDirectory: string): ConvergeError {
+  return new ConvergeError(
+    "corrupt_file",
+    `${reason}, and no other node has what it held. ` +
+      `Run: converge doctor --data ${dataDirectory} --salvage`,
   );
 }
 

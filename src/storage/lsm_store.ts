@@ -57,7 +57,8 @@ export interface LsmStoreOptions {
   onFatal?: (error: ConvergeError) => void;
   /**
    * A table was found damaged; called, and waited for, before anything is answered without the lost
-   * blocks. It must not wait for the repair, and may write to the store.
+   * blocks. It must not wait for the repair, and may write to the store. Where it rejects with
+   * `corrupt_file` the table is not given up: it stays as it is, and the store fails.
    */
   onDamage?: (report: DamageReport) => void | Promise<void>;
 }

@@ -363,14 +363,15 @@ export class Maintenance {
       const aside = `${directory}/${DAMAGED_NAME}`;
       const file = `${aside}/${table.name}`;
       const report: DamageReport = { loss: number, keyspace, file, reason: message, lost };
+      let isGivenUp = false;
       try {
         // What follows makes the node forget that anything was here: whoever counts on it is told first.
-        await this.#tell(report);
+        if (!await this.#tell(report)) return false;
         disk.makeDirectory(aside);
-      } catch (error) {
+        isGivenUp = true;
+      } finally {
         // On a full disk it would take the room that is missing, each time that it is tried again.
-        removeTables(add, this.#options);
-        throw error;
+        if (!isGivenUp) removeTables(add, this.#options);
       }
       await this.#catalog.commit({ add, run: run.id, remove: [table], lastLoss: number, aside });
     }
@@ -378,11 +379,17 @@ export class Maintenance {
     return true;
   }
 
-  async #tell(report: DamageReport): Promise<void> {
+  /** Whether the table may be given up. Where it may not, the store has failed. */
+  async #tell(report: DamageReport): Promise<boolean> {
     this.#isTelling = true;
     this.#announceProgress();
     try {
       await this.#options.onDamage?.(report);
+      return true;
+    } catch (error) {
+      if (!isConvergeError(error, "corrupt_file")) throw error;
+      this.#options.onFailure(error);
+      return false;
     } finally {
       this.#isTelling = false;
     }

@@ -41,6 +41,7 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     [["--id", "../up", "--port", "0"], "--id"],
     [["frobnicate"], "frobnicate"],
     [["cluster", "--nodes", "0"], "--nodes"],
+    [["cluster", "--port", "5999"], "6000"],
     [["cluster", "--id", "x"], "--id"],
     [["import"], "file"],
     [["import", "x", "--format", "xml"], "xml"],

@@ -47,6 +47,22 @@ Deno.test("bad input: quorums out of 1..N, unknown parameters and values are 400
   });
 });
 
+Deno.test("bad input: a parameter where there are none is 400, and nothing is done on a guess", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    const batch = { body: '{"op":"put","k":"k","v":"v"}' };
+    await problemOf(await cluster.call(1, "POST", "/batch?w=3", batch), 400, "bad-request");
+    for (const i of [1, 2, 3]) assertEquals(await cluster.copy(i, "k"), undefined);
+    const removal = { body: '{"name":"node2"}' };
+    const removed = await cluster.call(1, "POST", "/cluster/removals?dead=true", removal);
+    await problemOf(removed, 400, "bad-request");
+    assertEquals((await cluster.view(1)).members.length, 3);
+    await cluster.put(1, "k", "v");
+    for (const path of ["/copies/k", "/tombstones/k", "/internal/kv/k"]) {
+      await problemOf(await cluster.call(1, "GET", `${path}?r=3`), 400, "bad-request");
+    }
+  });
+});
+
 Deno.test("bad input: a value over the limit is 413, announced or not, and nothing is stored", async () => {
   await InProcessCluster.run({ config: { maxValueBytes: 1000 } }, async (cluster) => {
     const announced = await cluster.call(1, "PUT", "/kv/k", {

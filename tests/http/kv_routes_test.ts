@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { problemOf } from "../support/problems.ts";
 
 const ETAG = /^"[1-9]\d*-node\d\.[0-9a-f]{8}"$/;
 
@@ -70,6 +71,24 @@ Deno.test("kv: If-None-Match answers 304 for the version there, 200 for any othe
     const second = await cluster.put(3, "k", "two");
     assertNotEquals(second, first);
     assertEquals((await ask(first)).status, 200);
+  });
+});
+
+Deno.test("kv: a write on a condition, or of a part, is 400 and not done as if it was none", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "k", "old");
+    const conditions = [["if-match", '"1-x"'], ["if-none-match", "*"], [
+      "content-range",
+      "bytes 0-0/9",
+    ]];
+    for (const [name, value] of conditions) {
+      const headers = { [name!]: value! };
+      const put = await cluster.call(1, "PUT", "/kv/k", { body: "new", headers });
+      const { detail } = await problemOf(put, 400, "bad-request");
+      assert(`${detail}`.includes(name!), `${detail}`);
+      await problemOf(await cluster.call(1, "DELETE", "/kv/k", { headers }), 400, "bad-request");
+    }
+    assertEquals(await cluster.get(2, "k"), "old");
   });
 });
 

@@ -4,14 +4,17 @@ import { meter } from "../../src/http/metered.ts";
 import { createTelemetry } from "../../src/metrics/telemetry.ts";
 import { inWorld } from "../support/in_world.ts";
 
-Deno.test("meter(): HEAD is answered as GET, body included, and whoever brought it keeps a HEAD", async () => {
+Deno.test("meter(): HEAD is answered as GET, with the length in place of the body, and whoever brought it keeps a HEAD", async () => {
   await inWorld(async ({ clock }) => {
     const app = new Hono();
-    app.get("/healthz", ({ req }) => new Response(req.method));
-    const none = () => new Response();
-    meter(app, { telemetry: createTelemetry(clock), clock, handleKey: none, onError: none });
-    const request = new Request("http://node/healthz", { method: "HEAD" });
-    const answer = await app.fetch(request);
-    assertEquals([await answer.text(), request.method], ["GET", "HEAD"]);
+    app.get("/healthz", ({ req }) => new Response(`${req.method} it is`));
+    const found = () => new Response("a value", { status: 404 });
+    meter(app, { telemetry: createTelemetry(clock), clock, handleKey: found, onError: found });
+    for (const [path, status, length] of [["healthz", 200, "9"], ["kv/k", 404, "7"]] as const) {
+      const request = new Request(`http://node/${path}`, { method: "HEAD" });
+      const answer = await app.fetch(request);
+      assertEquals([answer.status, answer.headers.get("content-length")], [status, length]);
+      assertEquals([answer.body, request.method], [null, "HEAD"]);
+    }
   });
 });

@@ -1,7 +1,10 @@
 /** A node lost a part of its data, not all: what is left of it proves nothing. */
-import { assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { keyFromText } from "../../src/record/key.ts";
 import { recordFromLine } from "../../src/record/record_line.ts";
 import type { StoredRecord } from "../../src/record/record.ts";
+import { DATA, META } from "../../src/storage/store.ts";
 import { leafOf } from "../../src/replication/merkle_tree.ts";
 import { tokenOf } from "../../src/ring/token.ts";
 import { record } from "../support/records.ts";
@@ -87,6 +90,20 @@ Deno.test("data loss: a value whose tombstone was lost here and collected elsewh
     assertEquals(await isForgotten(cluster, "k"), true);
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
   }));
+
+Deno.test("data loss: what has one owner is not given up, unless a damaged table lost nothing", async () => {
+  const lost = [{ start: keyFromText("a"), end: undefined }];
+  const report = { loss: 1, keyspace: DATA, file: "damaged", reason: "bits flipped", lost };
+  const alone = { nodes: 1, config: { dataDirectory: "data/alone" } };
+  await InProcessCluster.run(alone, async (cluster) => {
+    const { onDamage } = cluster.node(1);
+    const { message } = await assertRejects(async () => await onDamage!(report), ConvergeError);
+    assert(message.includes("converge doctor --data data/alone --salvage"), message);
+    await onDamage!({ ...report, lost: [] });
+    await onDamage!({ ...report, keyspace: META });
+  });
+  await InProcessCluster.run(QUICK, async (cluster) => await cluster.node(1).onDamage!(report));
+});
 
 Deno.test("data loss: what another owner has too is no leftover", () =>
   InProcessCluster.run(WITHOUT_HINTS, async (cluster) => {

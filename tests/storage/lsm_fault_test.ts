@@ -355,6 +355,22 @@ Deno.test("LsmStore: a repair leaves no table behind where who is told of it fin
   await store.close();
 });
 
+Deno.test("LsmStore: a damaged table that nobody may give up stays as it is, and the store fails", async () => {
+  const subject = new VirtualStore();
+  const onDamage = () => Promise.reject(new ConvergeError("corrupt_file", "nobody else has it"));
+  const store = await subject.open({ onDamage });
+  await applyAll(store, 3, "x".repeat(550)); // two blocks
+  await store.flush();
+  const before = subject.paths(".sst");
+  subject.device.flipBit(before[0]!, 10);
+  assertThrows(() => store.get(DATA, "a"), ConvergeError);
+  await store.settled();
+  assertEquals(subject.fatal.map(({ code }) => code), ["corrupt_file"]);
+  assert(subject.fatal[0]!.message.includes("nobody else has it"), subject.fatal[0]!.message);
+  assertEquals([subject.paths(".sst"), store.lastLoss()], [before, 0]);
+  await store.close();
+});
+
 Deno.test("Snapshot.close(): ends though the damaged table that it held cannot be set aside", async () => {
   const subject = new VirtualStore();
   const disk = subject.device.mount();

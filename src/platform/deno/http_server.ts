@@ -135,21 +135,24 @@ export class HttpServer {
 
   #onError(error: unknown): Response {
     this.#log.error("request.crashed", { error });
-    return problem(500, "internal", "The node could not answer this request");
+    return problem(500, "internal", "Cannot answer: an unexpected error, see the node's log");
   }
 }
 
 function notReady(): Response {
-  return problem(503, "not-ready", "The node is starting", { "retry-after": "1" });
+  return problem(503, "not-ready", "Cannot answer yet: the node is starting", {
+    "retry-after": "1",
+  });
 }
 
 function problem(
   status: number,
   type: string,
-  title: string,
+  detail: string,
   headers: Record<string, string> = {},
 ): Response {
-  return Response.json({ type: `urn:converge:problem:${type}`, title, status }, {
+  const title = type.replaceAll("-", " ");
+  return Response.json({ type: `urn:converge:problem:${type}`, title, status, detail }, {
     status,
     headers: { ...headers, "content-type": "application/problem+json" },
   });
