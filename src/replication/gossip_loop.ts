@@ -121,7 +121,7 @@ export class GossipLoop {
       this.#saveAgain = true;
       return await this.#saving;
     }
-    this.#saving = this.#saveUntilCurrent().finally(() => this.#saving = undefined);
+    this.#saving = this.#saveUntilCurrent();
     await this.#saving;
   }
 
@@ -210,21 +210,30 @@ export class GossipLoop {
     return encoder.encode(JSON.stringify({ ...view, members }));
   }
 
+  /** Ends in the turn in which nothing is left to be written: who calls `save` later begins anew. */
   async #saveUntilCurrent(): Promise<void> {
-    do {
-      this.#saveAgain = false;
-      const { gossip, state } = this.#options;
-      const saved: SavedMembership = {
-        self: gossip.self,
-        members: everybody(gossip),
-        seeds: [...gossip.resolvedSeeds],
-        settled: [...gossip.settled],
-        ...(gossip.removed.length === 0 ? {} : { removed: gossip.removed }),
-      };
-      const names = namesOf(gossip.members);
-      await state.write(MEMBERSHIP_DOCUMENT, saved);
-      this.#onDisk = { lives: livesOf(saved.members), names };
-    } while (this.#saveAgain);
+    try {
+      do {
+        this.#saveAgain = false;
+        await this.#saveOnce();
+      } while (this.#saveAgain);
+    } finally {
+      this.#saving = undefined;
+    }
+  }
+
+  async #saveOnce(): Promise<void> {
+    const { gossip, state } = this.#options;
+    const saved: SavedMembership = {
+      self: gossip.self,
+      members: everybody(gossip),
+      seeds: [...gossip.resolvedSeeds],
+      settled: [...gossip.settled],
+      ...(gossip.removed.length === 0 ? {} : { removed: gossip.removed }),
+    };
+    const names = namesOf(gossip.members);
+    await state.write(MEMBERSHIP_DOCUMENT, saved);
+    this.#onDisk = { lives: livesOf(saved.members), names };
   }
 }
 
