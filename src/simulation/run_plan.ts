@@ -76,7 +76,7 @@ export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult>
 }
 
 /** The configurations of a plan's nodes: intervals are short, since virtual time is cheap but not free. */
-export function configsOf(plan: Plan): NodeConfig[] {
+function configsOf(plan: Plan): NodeConfig[] {
   const origins = Array.from({ length: plan.nodes }, (_, i) => originOf(i));
   const joined = plan.faults.filter(({ kind }) => kind === "join") as (Fault & { via: number })[];
   const removed = new Set(
