@@ -81,6 +81,7 @@ Deno.test("Gossip.version: grows with what matters for ownership, not with heart
   assert(change({ heartbeat: 2, status: "refilling" }));
   assert(change({ heartbeat: 3, status: "refilling", origin: "http://elsewhere:80" }));
   assert(change({ incarnation: 2 }));
+  assert(change({ incarnation: 3 }));
   assert(!change({ incarnation: 1, heartbeat: 99, status: "joining" }));
 });
 
@@ -229,6 +230,16 @@ Deno.test("Gossip.setStatus: others take the new status", () => {
   assertEquals(other.member("a")!.status, "normal");
 });
 
+Deno.test("Gossip.message: where nobody is normal the cluster is still being formed", () => {
+  const known = [member("b", { status: "refilling" })];
+  const gossip = gossipOf(member("a", { status: "joining" }), { known, seeds: [originOf("c")] });
+  assertEquals(gossip.message().seeds, [originOf("c")]);
+  const { version } = gossip;
+  gossip.setStatus("normal");
+  assert(gossip.version > version);
+  assertEquals("seeds" in gossip.message(), false);
+});
+
 Deno.test("Gossip.settled: who was normal once, whatever became of it, this node itself included", () => {
   const wiped = gossipOf(member("a", { nodeID: "a.2", status: "joining" }), {
     known: [member("b")],
@@ -309,9 +320,14 @@ Deno.test("Gossip: while a cluster forms, each waits for the seeds of the others
   assertEquals(other.unresolvedSeeds, [gone], "not that of its own");
   assert(other.tick().origins.includes(gone));
   // The one that was told of it has heard under it: another name of a member.
-  told.receive({ from: "c", members: [member("c", { status: "joining" })] }, 0, gone);
+  const c = member("c", { status: "joining" });
+  told.receive({ from: "c", members: [c] }, 0);
+  other.receive(told.message(), 0);
+  const versions = [told.version, other.version];
+  told.receive({ from: "c", members: [c] }, 0, gone);
   other.receive(told.message(), 0);
   assertEquals(other.unresolvedSeeds, []);
+  assertEquals([told.version, other.version], versions.map((version) => version + 1), "it is news");
   // Where somebody serves, nothing is being formed.
   const late = gossipOf(member("d", { status: "joining" }), { seeds: [gone] });
   other.receive(late.message(), 0);
