@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { DEFAULTS, sharedOptions } from "../../src/config.ts";
 import { ConvergeError } from "../../src/errors.ts";
 import { MEMBERS_MAX, parseGossipMessage } from "../../src/membership/gossip.ts";
 import { type MemberStatus, STATEMENT_MAX } from "../../src/membership/member.ts";
@@ -47,8 +48,11 @@ Deno.test("Gossip.receive: a wiped node outranks its former life", () => {
 Deno.test("Gossip.receive: equal incarnations of two lives: the living one speaks louder", () => {
   const wiped = gossipOf(member("a", { nodeID: "a.2", heartbeat: 900 }));
   const former = member("a", { heartbeat: 901 });
+  wiped.receive({ from: "b", members: [member("b")] }, 0);
+  const { version } = wiped;
   wiped.receive({ from: "b", members: [former, member("b")] }, 0);
   assert(wiped.self.incarnation > former.incarnation);
+  assert(wiped.version > version, "it is kept on disk, and said at once");
 });
 
 Deno.test("Gossip.receive: an incarnation at its bound does not make the node unheard", () => {
@@ -186,6 +190,14 @@ Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops,
   assertEquals(reaction("refilling", "joining", "normal"), "ignore");
   assertEquals(reaction("normal", "joining", "normal"), "ignore");
   assertEquals(reaction("normal", "normal", "normal"), "merge", "they know each other");
+  const shared = { replication: 3, readQuorum: 2, writeQuorum: 2, virtualNodes: 64 };
+  const joining = (options: typeof shared) =>
+    gossipOf(member("a", { status: "joining" }), { shared: options });
+  for (const field of Object.keys(shared) as (keyof typeof shared)[]) {
+    const other = gossipOf(member("b"), { shared: { ...shared, [field]: 1 } });
+    assertEquals(joining(shared).reactionTo(other.message()), "stop", field);
+  }
+  assertEquals(joining(shared).reactionTo(gossipOf(member("b"), { shared }).message()), "merge");
 });
 
 Deno.test("Gossip.reactionTo: two clusters stay two, of equal names or others, whoever spoke to both", () => {
@@ -219,6 +231,13 @@ Deno.test("Gossip.reactionTo: views of one cluster, as it forms and as disks are
   });
   assertEquals(away.reactionTo(others.message()), "merge", "both others were replaced");
   assertEquals(others.reactionTo(away.message()), "merge");
+  // All that it remembers have been replaced; they remember what it was.
+  const empty = gossipOf(member("a", { nodeID: "a.2", status: "refilling" }), {
+    formerIDs: ["a.1"],
+    known: [member("b")],
+  });
+  const now = gossipOf(member("b", { nodeID: "b.2" }), { known: [member("a")] });
+  assertEquals(empty.reactionTo(now.message()), "merge");
 });
 
 Deno.test("Gossip.setStatus: others take the new status", () => {
@@ -305,7 +324,11 @@ Deno.test("Gossip.receive: members have a bound", () => {
 Deno.test("parseGossipMessage: refuses garbage and more members than the bound", () => {
   const members = Array.from({ length: MEMBERS_MAX + 1 }, () => member("m"));
   for (
-    const bad of [null, 1, {}, { from: "a" }, { from: 1, members: [] }, { from: "a", members }]
+    const bad of [
+      ...[null, 1, {}, { from: "a" }, { from: 1, members: [] }, { from: "a", members }],
+      { from: "a", members: [], options: { ...sharedOptions(DEFAULTS), virtualNodes: 1.5 } },
+      { from: "a", members: [], options: null },
+    ]
   ) {
     const error = assertThrows(() => parseGossipMessage(bad), ConvergeError);
     assertEquals(error.code, "corrupt_message");
