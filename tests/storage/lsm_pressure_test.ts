@@ -90,17 +90,25 @@ Deno.test("LsmStore: of several memtables that wait for their flush the newest h
   const { disk, open } = gatedDisk(subject.device.mount(), { tableBytesMin: 0 });
   const store = await subject.open({ disk });
   const flushing: Promise<void>[] = [];
+  await store.apply([put("erased", 5)]);
   for (const counter of [1, 5]) {
-    await store.apply([put("a", counter)]);
+    await store.apply([put("a", counter), { ...put("erased", 5), erase: true }]);
     flushing.push(store.flush());
     await turns();
   }
-  const newest = () => [store.get(DATA, "a")?.counter, ...scanAll(store).map((r) => r.counter)];
-  assertEquals(newest(), [5, 5]);
+  const newest = () => {
+    const snapshot = store.snapshot();
+    const then = snapshot.get(DATA, "a")?.counter;
+    snapshot.close();
+    return [store.get(DATA, "a")?.counter, then, ...scanAll(store).map((r) => r.counter)];
+  };
+  assertEquals(newest(), [5, 5, 5]);
   assertEquals(await store.apply([put("a", 3)]), [{ counter: 5, nodeID: "n1.aa" }]);
+  assertEquals(await store.apply([put("erased", 3)]), ["stored"]);
+  await store.apply([{ ...put("erased", 3), erase: true }]);
   open();
   await Promise.all(flushing);
-  assertEquals(newest(), [5, 5]);
+  assertEquals(newest(), [5, 5, 5]);
   await store.close();
 });
 
@@ -405,6 +413,7 @@ Deno.test("LsmStore: a merge that meets damage as it begins lets go of the table
   const subject = new VirtualStore();
   const store = await openWithRuns(new InstantClock(), TWO_SMALL, subject);
   subject.device.flipBit(subject.paths(".sst")[0]!, 12);
+  assertThrows(() => store.scan(DATA), ConvergeError, "checksum", "nor does a scan keep any");
   await store.settled();
   assertEquals([subject.damage.length, store.statistics().tableCount], [1, 1]);
   await store.close();
