@@ -62,6 +62,14 @@ Deno.test("LsmStore, interval: answers without an fsync, and makes one for all o
   assertEquals(store.statistics().syncsTotal, before + 1, "none where nothing was written");
 });
 
+Deno.test("LsmStore, fsync: all that is written in one turn shares one fsync", async () => {
+  const store = await new VirtualStore().open();
+  const before = store.statistics().syncsTotal;
+  await Promise.all([1, 2, 3].map((i) => store.apply([put(`k${i}`, i)])));
+  assertEquals(store.statistics().syncsTotal, before + 1);
+  await store.close();
+});
+
 Deno.test("LsmStore, interval: what is written during an fsync waits for the next one", async () => {
   const subject = new VirtualStore();
   const clock = new HandClock();
