@@ -73,6 +73,20 @@ Deno.test("LsmStore: a log that takes nothing more, for no want of room, ends al
   }
 });
 
+Deno.test("LsmStore: where there is no room for a new segment a flush fails, and nothing else", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await applyAll(store, 1);
+  subject.device.faults.capacityBytes = 0;
+  const error = await assertRejects(() => store.flush(), ConvergeError);
+  assertEquals([error.code, subject.fatal], ["disk_full", []]);
+  subject.device.faults.capacityBytes = Infinity;
+  await store.apply([put("a", 2)]);
+  await store.flush();
+  assertEquals(textOf(store.get(DATA, "a")), "a@2");
+  await store.close();
+});
+
 Deno.test("LsmStore: a failed fsync of a table or a directory ends all writing", async () => {
   for (const operation of ["sync", "syncDirectory"] as const) {
     const subject = new VirtualStore();
