@@ -108,9 +108,11 @@ export class Topology {
       tokensPerNode: options.virtualNodes,
       owners: this.quorums.n,
     });
+    // A seed that this node alone waits for owns nothing that others could compare.
+    const placed = Math.min(this.quorums.n, this.ring.names.length);
     const names = this.ring.names.join(" ");
     this.fingerprint = formatToken(
-      tokenOf(keyFromText(`${this.quorums.n} ${options.virtualNodes} ${names}`)),
+      tokenOf(keyFromText(`${placed} ${options.virtualNodes} ${names}`)),
     );
     const owners = new Map(options.members.map((member) => [
       member.name,
