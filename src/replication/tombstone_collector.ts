@@ -145,12 +145,12 @@ export class TombstoneCollector {
     const { store, clock, lamport } = this.#options;
     const counter = lamport.current;
     let expiring = 0;
-    this.#worthLooking = false;
+    const scan = store.scan(DATA);
+    this.#worthLooking = false; // not before: what could not be read is looked at again
     const unconfirmedBefore = this.counts.unconfirmed;
     let tombstones = 0;
     let due: StoredRecord[] = [];
     this.counts.unconfirmed = 0;
-    const scan = store.scan(DATA);
     try {
       while (!this.#stopped) {
         const page = scan.next(SCAN_SLICE);

@@ -109,9 +109,11 @@ export class Topology {
     this.quorums = pending.length === 0 ? now : { ...before, n: now.n };
     this.#readsShrink = now.r < before.r;
     this.ring = this.#ringOf(members.map(({ name }) => name), this.quorums.n);
+    // A seed that this node alone waits for owns nothing that others could compare.
+    const placed = Math.min(this.quorums.n, this.ring.names.length);
     const names = this.ring.names.join(" ");
     this.fingerprint = formatToken(
-      tokenOf(keyFromText(`${this.quorums.n} ${options.virtualNodes} ${names}`)),
+      tokenOf(keyFromText(`${placed} ${options.virtualNodes} ${names}`)),
     );
     if (pending.length > 0) {
       const withLeaving = [...this.ring.names, ...pending.map(({ name }) => name)];

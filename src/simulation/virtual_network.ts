@@ -88,6 +88,7 @@ export class VirtualNetwork {
   readonly calmOrigins = new Set<string>();
   #inFlight = 0;
   #messagesTotal = 0;
+  #replaysUnderWay = 0;
 
   constructor(options: VirtualNetworkOptions) {
     this.#options = options;
@@ -101,6 +102,11 @@ export class VirtualNetwork {
   /** Messages sent so far, answers included. */
   get messagesTotal(): number {
     return this.#messagesTotal;
+  }
+
+  /** Messages that are to come again. */
+  get replaysUnderWay(): number {
+    return this.#replaysUnderWay;
   }
 
   /** A process begins to listen. */
@@ -213,7 +219,9 @@ export class VirtualNetwork {
     const [min, max] = replays.delayMs;
     const replayed = { ...request };
     if (request.body !== undefined) replayed.body = request.body.slice();
+    this.#replaysUnderWay++;
     time.schedule(min + (max - min) * replayRandom.next(), () => {
+      this.#replaysUnderWay--;
       const host = this.#hosts.get(request.origin);
       if (host === undefined || this.#isCut(from, request.origin)) return;
       onFault?.("message replayed");

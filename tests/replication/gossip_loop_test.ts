@@ -17,7 +17,8 @@ function loopOf(gossip: Gossip, more: Partial<GossipLoopOptions> = {}) {
   const store = new MemoryStore();
   const state = new LocalState(store);
   const clock = { monotonicMs: () => 0 };
-  const options = { gossip, state, platform: { clock }, onChange() {}, onHeard() {}, ...more };
+  const given = { gossip, state, remembered: [], platform: { clock }, onChange() {}, onHeard() {} };
+  const options = { ...given, ...more };
   const loop = new GossipLoop(options as unknown as GossipLoopOptions);
   return { loop, store, saved: () => state.read<SavedMembership>(MEMBERSHIP_DOCUMENT) };
 }
