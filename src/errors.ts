@@ -60,6 +60,11 @@ export function isConvergeError(error: unknown, ...codes: ErrorCode[]): error is
   return error instanceof ConvergeError && (codes.length === 0 || codes.includes(error.code));
 }
 
+/** Whether a peer was only away, late, busy or not ready yet: what failed is worth trying again. */
+export function isTransient(error: unknown): boolean {
+  return isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
+}
+
 /**
  * Stops with an `invariant` error when something that must hold does not.
  *

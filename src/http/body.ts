@@ -120,9 +120,17 @@ class BodyUnderWay implements Deadlined {
       this.#end();
       this.#resolve(bytes);
     } catch (cause) {
-      // The runtime reads the rest and throws it away; left unread, it would end the connection.
-      (this.#reader ?? this.#request.body)?.cancel().catch(() => {});
+      this.#discardRest();
       this.#fail(cause instanceof ConvergeError ? cause : this.#brokeOff(cause));
+    }
+  }
+
+  /** The runtime reads the rest and throws it away; left unread, it would end the connection. */
+  #discardRest(): void {
+    try {
+      (this.#reader ?? this.#request.body)?.cancel().catch(() => {});
+    } catch {
+      // Its time was over, so that it was answered before it broke off: the runtime has no body any more.
     }
   }
 

@@ -66,7 +66,6 @@ export interface InternalRoutesOptions extends BodyReaderOptions {
   onHeard(name: string): void;
 }
 
-/** Also from one that was removed, which hears of it by the answer. */
 const GOSSIP_PATH = "/internal/gossip";
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -113,7 +112,7 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
     return answer(options, replies, from === undefined ? {} : { [LOCATED_HEADER]: from });
   });
 
-  app.post("/internal/gossip", async (c) => {
+  app.post(GOSSIP_PATH, async (c) => {
     const { body } = await receive(c, options, bodies);
     return checkedAnswer(options, options.gossipLoop.receive(body));
   });
@@ -128,21 +127,8 @@ export function internalRoutes(app: Hono, options: InternalRoutesOptions): void 
   });
 
   app.post("/internal/range", async (c) => {
-    const { body: asked } = await receive(c, options, bodies);
-    const request = decodeRangeRequest(decoder.decode(asked));
-    const topology = options.topology();
-    requireRing(request.ring, options);
-    const isHidden = topology.leftovers();
-    const { records, through } = await readRange(options, topology, { ...request, isHidden });
-    // Not before: it may have lost something while it read.
-    requireComplete(options);
-    const body = request.values ? joinFrames(records) : encoder.encode(
-      records.map((record) => encodeReadQuestion({ key: record.key, have: record })).join(""),
-    );
-    return checkedAnswer(options, body, {
-      ...(through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(through) }),
-      ...(options.isBusy() ? { [BUSY_HEADER]: "1" } : {}),
-    });
+    const { body } = await receive(c, options, bodies);
+    return await rangeAnswer(options, body);
   });
 
   app.post("/internal/list", async (c) => {
@@ -192,6 +178,7 @@ async function receive(
   options.auth.check({ method, path, headers, body }, headers.get(SIGNATURE_HEADER));
   checkBody(headers, body);
   const from = headers.get(FROM_HEADER) ?? "";
+  // Gossip is taken from one that was removed, too: it hears of that by the answer.
   if (path !== GOSSIP_PATH && options.isFromRemoved(from, headers.get(LIFE_HEADER) ?? undefined)) {
     throw new ConvergeError("misdirected", `Cannot take a message from ${from}: it is no member`);
   }
@@ -213,6 +200,29 @@ async function receive(
 function requireRing(ring: string | null, { topology }: InternalRoutesOptions): void {
   if (ring === null || ring === topology().fingerprint) return;
   throw new ConvergeError("not_ready", "Cannot answer for keys: the asker has another ring");
+}
+
+/**
+ * A page of what this node has in some leaves: records, or versions alone.
+ *
+ * @throws {ConvergeError} `corrupt_message`; `not_ready` where the rings differ, or this node is being
+ * refilled; as `Store.scan`.
+ */
+async function rangeAnswer(options: InternalRoutesOptions, asked: Uint8Array): Promise<Response> {
+  const request = decodeRangeRequest(decoder.decode(asked));
+  const topology = options.topology();
+  requireRing(request.ring, options);
+  const isHidden = topology.leftovers();
+  const { records, through } = await readRange(options, topology, { ...request, isHidden });
+  // Not before: it may have lost something while it read.
+  requireComplete(options);
+  const body = request.values ? joinFrames(records) : encoder.encode(
+    records.map((record) => encodeReadQuestion({ key: record.key, have: record })).join(""),
+  );
+  return checkedAnswer(options, body, {
+    ...(through === undefined ? {} : { [THROUGH_HEADER]: keyToPath(through) }),
+    ...(options.isBusy() ? { [BUSY_HEADER]: "1" } : {}),
+  });
 }
 
 /**

@@ -256,14 +256,7 @@ function collected(
   help: string,
   values: () => Value[],
 ): Metric {
-  const read = () => values().map(([labels, value]) => ({ labels, value }));
-  return {
-    name,
-    help,
-    type,
-    aggregator: "sum",
-    get: async () => ({ name, help, type, values: read(), aggregator: "sum" }),
-  } as unknown as Metric;
+  return metric(type, name, help, () => values().map(([labels, value]) => ({ labels, value })));
 }
 
 /** A histogram over counts that somebody else keeps; in seconds, as Prometheus wants it. */
@@ -290,12 +283,16 @@ function histogram(
         { metricName: `${name}_count`, labels, value: latency.total },
       ];
     });
-  const type = "histogram";
-  return {
-    name,
-    help,
-    type,
-    aggregator: "sum",
-    get: async () => ({ name, help, type, values: read(), aggregator: "sum" }),
-  } as unknown as Metric;
+  return metric("histogram", name, help, read);
+}
+
+/** What the registry asks of a metric; its own kinds keep values of theirs. */
+function metric(
+  type: "counter" | "gauge" | "histogram",
+  name: string,
+  help: string,
+  read: () => { labels: Record<string, string>; value: number }[],
+): Metric {
+  const get = async () => ({ name, help, type, values: read(), aggregator: "sum" });
+  return { name, help, type, aggregator: "sum", get } as unknown as Metric;
 }

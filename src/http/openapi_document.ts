@@ -44,7 +44,7 @@ const retryAfter = {
 /** Problems by status, with what each means. */
 function problems(...statuses: (400 | 403 | 404 | 408 | 409 | 413 | 503)[]): Responses {
   const meaning = {
-    400: "A key, parameter or body that cannot be used.",
+    400: "A key, parameter, header or body that cannot be used.",
     404: "No value under this key.",
     403: "A page of another site made a browser send it; nothing was done.",
     408: "The body did not come in time; nothing was begun.",

@@ -16,7 +16,7 @@ const count = z.number().int().min(0);
 const ms = z.number().min(0);
 
 /** A key: text, or base64 where its bytes are not UTF-8. */
-export const KeySchema = z.union([
+const KeySchema = z.union([
   z.object({ k: text }).strict(),
   z.object({ kb: text }).strict(),
 ]).openapi("Key", { description: "Text where the key's bytes are UTF-8, else base64 of them." });

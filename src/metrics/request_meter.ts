@@ -2,7 +2,7 @@
 import { LatencyHistogram } from "./latency_histogram.ts";
 
 /** What became of a request, from its status. */
-export const OUTCOMES = [
+const OUTCOMES = [
   "ok",
   "not_found",
   "client_error",

@@ -74,7 +74,7 @@ export function lineOf(frame: Uint8Array): Uint8Array {
 }
 
 /** The frame of a line that is already encoded, in a fresh array. */
-export function frameAround(line: Uint8Array): Uint8Array {
+export function frameAround(line: Uint8Array): Uint8Array<ArrayBuffer> {
   const frame = new Uint8Array(FRAME_HEADER_BYTES + line.byteLength + 1);
   frame.set(line, FRAME_HEADER_BYTES);
   writeHex(frame, crc32(line));

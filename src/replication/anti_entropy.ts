@@ -3,7 +3,7 @@
  * (Dynamo, SOSP 2007, section 4.7). One peer at a time, in turns, for ever; a peer that came back is
  * next. The time that rounds may take is a bounded share of all time.
  */
-import { ConvergeError, isConvergeError } from "../errors.ts";
+import { ConvergeError, isTransient } from "../errors.ts";
 import { Reminder } from "../platform/reminder.ts";
 import type { Key } from "../record/key.ts";
 import {
@@ -246,8 +246,7 @@ export class AntiEntropy {
       return true;
     } catch (error) {
       this.counts.roundsFailed++;
-      const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
-      if (!usual && !this.#stopped && this.#reminder.isDue()) {
+      if (!isTransient(error) && !this.#stopped && this.#reminder.isDue()) {
         log.warn("anti_entropy.failed", { peer, why: String(error) });
       }
       return false;

@@ -5,7 +5,7 @@
 import { isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
-import { type Gossip } from "../membership/gossip.ts";
+import type { Gossip } from "../membership/gossip.ts";
 import { type LifecycleView, nextStep } from "../membership/lifecycle.ts";
 import { type QuorumOptions, quorumsMeet } from "../membership/quorums.ts";
 import { isKnownByAll, sourcesOf } from "../membership/removal.ts";

@@ -1,5 +1,5 @@
 /** Goes towards something step by step, where a step may fail by what passes by itself. */
-import { isConvergeError } from "../errors.ts";
+import { isTransient } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import { Reminder } from "../platform/reminder.ts";
@@ -38,10 +38,9 @@ export async function takeSteps(options: StepLoopOptions): Promise<void> {
       await delay(clock, STEP_MS);
     } catch (error) {
       if (options.isStopped()) return;
-      const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
       // What passes by itself is no news, unless it does not pass.
       const lasts = ++failures % FAILURES_PER_WARNING === 0;
-      if (usual ? lasts : reminder.isDue()) log.warn(event, { why: String(error) });
+      if (isTransient(error) ? lasts : reminder.isDue()) log.warn(event, { why: String(error) });
       await delay(clock, RETRY_MS);
     }
   }

@@ -206,10 +206,9 @@ export class Takeover {
   }
 
   async #become(stage: RemovalStage, nodeIDs: readonly string[]): Promise<void> {
-    const { gossip, state, store, log, onChange } = this.#options;
+    const { gossip, state, log, onChange } = this.#options;
     const change = Object.fromEntries(nodeIDs.map((nodeID) => [nodeID, stage]));
     await state.write(DOCUMENT, { stages: { ...gossip.self.removals, ...change } });
-    await store.sync();
     gossip.setRemovalStages(change);
     for (const nodeID of nodeIDs) log.info("member.removal", { nodeID, stage });
     onChange();

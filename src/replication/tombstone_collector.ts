@@ -8,7 +8,7 @@
  * What travels, and what is kept meanwhile, is keys and versions: an expired value may be as large as
  * any, and to forget it nobody needs it.
  */
-import { isConvergeError } from "../errors.ts";
+import { isTransient } from "../errors.ts";
 import { type Clock, delay, giveWay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
@@ -145,12 +145,12 @@ export class TombstoneCollector {
     const { store, clock, lamport } = this.#options;
     const counter = lamport.current;
     let expiring = 0;
-    this.#worthLooking = false;
+    const scan = store.scan(DATA);
+    this.#worthLooking = false; // not before: what could not be read is looked at again
     const unconfirmedBefore = this.counts.unconfirmed;
     let tombstones = 0;
     let due: StoredRecord[] = [];
     this.counts.unconfirmed = 0;
-    const scan = store.scan(DATA);
     try {
       while (!this.#stopped) {
         const page = scan.next(SCAN_SLICE);
@@ -193,8 +193,7 @@ export class TombstoneCollector {
         tookMs = clock.monotonicMs() - startMs - this.#givenMs;
       } catch (error) {
         if (this.#stopped) return;
-        const usual = isConvergeError(error, "unreachable", "timeout", "not_ready", "overloaded");
-        if (!usual) log.warn("tombstones.failed", { why: String(error) });
+        if (!isTransient(error)) log.warn("tombstones.failed", { why: String(error) });
       }
     }
   }

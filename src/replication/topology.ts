@@ -64,79 +64,83 @@ export interface TopologyOptions extends QuorumOptions {
 export class Topology {
   readonly members: readonly Member[];
   readonly unresolvedSeeds: readonly string[];
+  /** Names that were `normal` once, as far as this node knows. */
+  readonly settled: readonly string[];
+  /** Removals that have not ended. */
+  readonly pending: readonly Removal[];
   readonly quorums: Quorums;
   readonly ring: HashRing;
   /** Equal on nodes whose rings are equal: arcs, leaves and owners then mean the same on both. */
   readonly fingerprint: string;
-  readonly #ownersByArc: readonly OwnerSet[];
-  readonly #complete: boolean;
+  readonly #selfName: string;
   readonly #tokensPerNode: number;
   /** N of a cluster that has as many members. */
   readonly #ownersMax: number;
-  /** Names that were `normal` once, as far as this node knows. */
-  readonly settled: readonly string[];
-  #ringBefore: HashRing | undefined;
-  /** Removals that have not ended. */
-  readonly pending: readonly Removal[];
+  /** Whether ownership is known. */
+  readonly #complete: boolean;
+  readonly #isLeaving: boolean;
+  readonly #ownersByArc: readonly OwnerSet[];
   /** The ring with those that are being removed; undefined where there are none. */
   readonly #ringWithLeaving: HashRing | undefined;
+  /** By arc, who owns some part of it only since members are being removed; undefined likewise. */
   readonly #newOwners: readonly ReadonlySet<string>[] | undefined;
   /** Whether read quorums are smaller once those are removed that are being removed. */
   readonly #readsShrink: boolean;
-  readonly #isLeaving: boolean;
-  readonly #selfName: string;
+  /** What was asked for last, of `ringBefore` and `leftovers`. */
+  #ringBefore: HashRing | undefined;
   #leftovers: ((token: Token) => boolean) | undefined;
 
   constructor(options: TopologyOptions) {
-    this.members = options.members;
-    this.#tokensPerNode = options.virtualNodes;
-    this.#ownersMax = options.replication;
+    const { members, unresolvedSeeds, pending = [], selfName } = options;
+    this.members = members;
+    this.unresolvedSeeds = unresolvedSeeds;
+    this.pending = pending;
     this.settled = [
       ...options.settled ??
-        options.members.filter(({ status }) => status === "normal").map(({ name }) => name),
+        members.filter(({ status }) => status === "normal").map(({ name }) => name),
     ];
-    this.unresolvedSeeds = options.unresolvedSeeds;
-    const total = options.members.length + options.unresolvedSeeds.length;
-    this.pending = options.pending ?? [];
-    this.#selfName = options.selfName;
-    this.#isLeaving = this.pending.some(({ name }) => name === options.selfName);
+    this.#selfName = selfName;
+    this.#tokensPerNode = options.virtualNodes;
+    this.#ownersMax = options.replication;
+    this.#isLeaving = pending.some(({ name }) => name === selfName);
+    const total = members.length + unresolvedSeeds.length;
     const now = quorumsOf(total, options);
-    const before = quorumsOf(total + this.pending.length, options);
-    this.quorums = this.pending.length === 0 ? now : { ...before, n: now.n };
+    const before = quorumsOf(total + pending.length, options);
+    this.quorums = pending.length === 0 ? now : { ...before, n: now.n };
     this.#readsShrink = now.r < before.r;
-    this.ring = new HashRing(options.members.map(({ name }) => name), {
-      tokensPerNode: options.virtualNodes,
-      owners: this.quorums.n,
-    });
+    this.ring = this.#ringOf(members.map(({ name }) => name), this.quorums.n);
+    // A seed that this node alone waits for owns nothing that others could compare.
+    const placed = Math.min(this.quorums.n, this.ring.names.length);
     const names = this.ring.names.join(" ");
     this.fingerprint = formatToken(
-      tokenOf(keyFromText(`${this.quorums.n} ${options.virtualNodes} ${names}`)),
+      tokenOf(keyFromText(`${placed} ${options.virtualNodes} ${names}`)),
     );
-    const owners = new Map(options.members.map((member) => [
-      member.name,
-      ownerOf(member, options.selfName),
-    ]));
-    if (this.pending.length > 0) {
-      this.#ringWithLeaving = this.#ringOf(
-        [...this.ring.names, ...this.pending.map(({ name }) => name)],
-        before.n,
-      );
+    if (pending.length > 0) {
+      const withLeaving = [...this.ring.names, ...pending.map(({ name }) => name)];
+      this.#ringWithLeaving = this.#ringOf(withLeaving, before.n);
       this.#newOwners = newOwnersByArc(this.ring, this.#ringWithLeaving);
     }
-    const unplaced = options.unresolvedSeeds.map(unplacedOwner);
     // Beyond N members an unheard seed may own any key: whoever is normal has known the cluster
     // whole, and new seeds of its command line are then only addresses to try.
-    const self = options.members.find(({ name }) => name === options.selfName);
+    const self = members.find(({ name }) => name === selfName);
     const everybodyOwns = total <= this.quorums.n;
     this.#complete = !this.#isLeaving &&
-      (everybodyOwns || unplaced.length === 0 || self?.status === "normal");
+      (everybodyOwns || unresolvedSeeds.length === 0 || self?.status === "normal");
+    this.#ownersByArc = this.#ownerSets(everybodyOwns ? unresolvedSeeds.map(unplacedOwner) : []);
+  }
+
+  /** By arc; `everywhere` are owners that every arc has. */
+  #ownerSets(everywhere: readonly Owner[]): OwnerSet[] {
+    const owners = new Map(
+      this.members.map((member) => [member.name, ownerOf(member, this.#selfName)]),
+    );
     const sets = new Map<string, OwnerSet>();
-    this.#ownersByArc = this.ring.arcs.map((arc) => {
+    return this.ring.arcs.map((arc) => {
       const id = this.#setID(arc, owners);
       let set = sets.get(id);
       if (set === undefined) {
         const placed = arc.owners.map((name) => this.#ownerAt(arc.index, owners.get(name)!));
-        sets.set(id, set = ownerSet(everybodyOwns ? [...placed, ...unplaced] : placed));
+        sets.set(id, set = ownerSet([...placed, ...everywhere]));
       }
       return set;
     });

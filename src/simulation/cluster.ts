@@ -52,6 +52,8 @@ export class SimulatedNode {
   store: ObservedStore | undefined;
   clock: VirtualClock | undefined;
   lives = 0;
+  /** The peers that its last start was told of. */
+  toldOf: readonly string[] = [];
   /** Its operator has asked it to stop, and it has not ended yet. */
   stopping = false;
   /** Its operator removes it. */
@@ -137,6 +139,7 @@ export class Cluster {
     const life = new ProcessLife(time);
     node.life = life;
     node.lives++;
+    node.toldOf = node.config.peers;
     this.#disturb(node);
     const clock = node.clock = new VirtualClock(time, { life, skew: node.skew });
     const platform: Platform = {

@@ -57,6 +57,13 @@ export interface MembershipView {
   readonly members: readonly string[];
 }
 
+/** Something that a node is to forget by itself, and has not. */
+export interface Leftover {
+  readonly node: string;
+  readonly what: string;
+  readonly keys: readonly string[];
+}
+
 /** Something that must not happen at all: an answer 500, a rejected promise nobody awaited. */
 export interface UnexpectedError {
   readonly where: string;
@@ -89,6 +96,8 @@ export interface Evidence {
   readonly wall: (node: string | undefined, fromMs: number, toMs: number) => WallBounds;
   readonly measurements: readonly Measurement[];
   readonly views: readonly MembershipView[];
+  /** What was left long after everything healed. */
+  readonly leftovers: readonly Leftover[];
   readonly errors: readonly UnexpectedError[];
 }
 

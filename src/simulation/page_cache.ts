@@ -52,7 +52,7 @@ export class PageCache {
     const lateMs = this.#durability.ms + this.#slowestSyncMs + SLACK_MS;
     let untilMs = nowMs - lateMs;
     for (const { fromMs, toMs } of this.#halts.toReversed()) {
-      if (toMs >= untilMs) untilMs = Math.min(untilMs, fromMs - lateMs);
+      if (toMs >= untilMs) untilMs = fromMs - lateMs;
     }
     return Math.max(this.#syncedMs, untilMs);
   }

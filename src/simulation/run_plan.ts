@@ -1,6 +1,7 @@
 /** One run: boots a cluster, lets clients and nemesis at it, heals it, waits for rest, judges. */
 import { DEFAULTS, type NodeConfig } from "../config.ts";
 import { majorityOf } from "../membership/quorums.ts";
+import type { ClusterView } from "../http/cluster_routes.ts";
 import type { Key } from "../record/key.ts";
 import { HashRing } from "../ring/hash_ring.ts";
 import { tokenOf } from "../ring/token.ts";
@@ -10,7 +11,14 @@ import { checkDivergedOwners } from "./checkers/diverged_owners.ts";
 import { checkLinearizability, type Linearizability } from "./checkers/linearizability.ts";
 import { checkSplitMembership } from "./checkers/split_membership.ts";
 import { Cluster, DATA_DIRECTORY, type OpenProcess, type SimulatedNode } from "./cluster.ts";
-import type { Copy, Evidence, Measurement, MembershipView, Violation } from "./evidence.ts";
+import type {
+  Copy,
+  Evidence,
+  Leftover,
+  Measurement,
+  MembershipView,
+  Violation,
+} from "./evidence.ts";
 import { byKey, type History } from "./history.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
@@ -46,6 +54,8 @@ const QUIESCE_MS_MAX = 120_000;
 const QUIESCE_POLL_MS = 500;
 /** Longer than a circuit breaker stays open. */
 const AUDIT_MS_MAX = 8_000;
+/** Keys that are listed at once. */
+const AUDIT_PAGE = 7;
 
 /** Runs a plan on processes that `open` makes. Deterministic. */
 export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult> {
@@ -76,7 +86,7 @@ export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult>
 }
 
 /** The configurations of a plan's nodes: intervals are short, since virtual time is cheap but not free. */
-export function configsOf(plan: Plan): NodeConfig[] {
+function configsOf(plan: Plan): NodeConfig[] {
   const origins = Array.from({ length: plan.nodes }, (_, i) => originOf(i));
   const joined = plan.faults.filter(({ kind }) => kind === "join") as (Fault & { via: number })[];
   const removed = new Set(
@@ -122,6 +132,7 @@ class Run {
   readonly #measurements: Measurement[] = [];
   readonly #views: MembershipView[] = [];
   readonly #copies = new Map<string, Map<string, Copy>>();
+  #leftovers: readonly Leftover[] = [];
   #atRest = false;
 
   constructor(world: World, cluster: Cluster, plan: Plan) {
@@ -148,6 +159,7 @@ class Run {
     await this.#bootAll();
     await clients;
     await this.#untilAtRest();
+    await this.#untilForgotten();
     await this.#startRemoved();
     await this.#audit();
     await this.#collectViews();
@@ -174,6 +186,7 @@ class Run {
         this.#cluster.wallClocks.bounds(node, fromMs, Math.min(toMs, this.#world.time.nowMs)),
       measurements: this.#measurements,
       views: this.#views,
+      leftovers: this.#leftovers,
       errors: this.#world.errors,
     };
   }
@@ -212,25 +225,71 @@ class Run {
     return true;
   }
 
-  /** Waits until owners hold equal records; if they never do, the checkers will say so. */
+  /**
+   * Waits until owners hold equal records, and nothing comes late any more; if they never do, the
+   * checkers will say so.
+   */
   async #untilAtRest(): Promise<void> {
-    const { time } = this.#world;
+    const { time, network } = this.#world;
     const untilMs = time.nowMs + QUIESCE_MS_MAX;
     while (time.nowMs < untilMs) {
       // As a supervisor would: what was still stopping when everything healed is started again.
       await this.#bootAll();
-      if (await this.#allReady() && this.#collectCopies()) {
+      await this.#correctPeers();
+      if (await this.#allReady() && this.#collectCopies() && network.replaysUnderWay === 0) {
         this.#atRest = checkDivergedOwners(this.evidence()).length === 0;
         if (this.#atRest) break;
       }
       await time.wait(QUIESCE_POLL_MS);
     }
     this.#world.note("at rest", { atRest: this.#atRest });
+    // What is read later is repaired, and looks as if it had been so.
+    if (!this.#atRest) this.#world.error("cluster", "never comes to rest");
     for (const node of this.#cluster.nodes) {
       if (node.leaving === undefined || await this.#operator.isGone(node)) continue;
       this.#world.error(node.name, "is never removed");
     }
     this.#operator.end();
+  }
+
+  /** As an operator would: who waits for an address that nobody has any more is told of those of now. */
+  async #correctPeers(): Promise<void> {
+    for (const node of this.#staying) {
+      const { toldOf, config: { peers } } = node;
+      if (toldOf.length === peers.length && toldOf.every((peer) => peers.includes(peer))) continue;
+      const view = await this.#viewOf(node);
+      if (view === undefined || view.unresolvedSeeds.length === 0) continue;
+      await this.#cluster.stop(node);
+      await this.#cluster.boot(node);
+    }
+  }
+
+  /** Waits until what all owners have is forgotten; if it never is, a checker will say so. */
+  async #untilForgotten(): Promise<void> {
+    const { time } = this.#world;
+    const untilMs = time.nowMs + QUIESCE_MS_MAX;
+    while (this.#atRest) {
+      this.#leftovers = await this.#lookForLeftovers();
+      if (this.#leftovers.length === 0 || time.nowMs >= untilMs) return;
+      await time.wait(QUIESCE_POLL_MS);
+    }
+  }
+
+  async #lookForLeftovers(): Promise<Leftover[]> {
+    this.#collectCopies();
+    const { owners } = this.evidence();
+    const views = await Promise.all(this.#staying.map((node) => this.#viewOf(node)));
+    const hints = views.flatMap((view) =>
+      Object.keys(view?.hints.waiting ?? {})
+        .map((to) => ({ node: view!.self, what: `hints for ${to}`, keys: [] }))
+    );
+    // One that nobody will ever hear, since its address was never its own, confirms nothing.
+    if (views.some((view) => view?.unresolvedSeeds.length !== 0)) return hints;
+    const tombstones = [...this.#copies].flatMap(([key, copies]) =>
+      owners(key).filter((node) => copies.get(node)?.tombstone === true)
+        .map((node) => ({ node, what: "a tombstone", keys: [key] }))
+    );
+    return [...tombstones, ...hints];
   }
 
   /** What was removed does not come back. */
@@ -245,15 +304,24 @@ class Run {
     }
   }
 
-  /** Reads every key through two nodes. */
+  /** Reads every key through two nodes, and lists all through each. */
   async #audit(): Promise<void> {
     const random = this.#world.streams.stream("audit");
     const nodes = this.#staying;
+    for (const node of nodes) await this.#auditList(node);
     for (const key of keysOf(this.#plan.keys)) {
       for (let i = 0; i < 2; i++) {
         await this.#auditRead(nodes[Math.floor(random.next() * nodes.length)]!, key);
       }
     }
+  }
+
+  async #auditList(node: SimulatedNode): Promise<void> {
+    let after: Key | undefined;
+    do {
+      const page = { prefix: "", limit: AUDIT_PAGE, after };
+      after = await this.#workload.performList("audit", node, page);
+    } while (after !== undefined);
   }
 
   /** A node may take a while until it asks peers again that did not answer it just before. */
@@ -300,14 +368,19 @@ class Run {
 
   async #lookAround(): Promise<void> {
     for (const node of this.#staying) {
-      const response = await this.#ask(node, "/cluster");
-      if (response?.status !== 200) {
-        this.#world.error(node.name, `answered /cluster with ${response?.status}`);
+      const view = await this.#viewOf(node);
+      if (view === undefined) {
+        this.#world.error(node.name, "does not answer /cluster");
         continue;
       }
-      const { members } = JSON.parse(new TextDecoder().decode(response.body));
-      this.#views.push({ node: node.name, members: members.map(describeMember) });
+      this.#views.push({ node: node.name, members: view.members.map(describeMember) });
     }
+  }
+
+  async #viewOf(node: SimulatedNode): Promise<ClusterView | undefined> {
+    const response = await this.#ask(node, "/cluster");
+    if (response?.status !== 200) return undefined;
+    return JSON.parse(new TextDecoder().decode(response.body));
   }
 
   /** Measures what must be bounded, once a second. */

@@ -18,7 +18,7 @@ const SHARES = [
 const BOUNDS = ["hintBytesMax", "inFlightMax"] as const;
 
 /** Runs that shrinking may take. */
-export const SHRINK_RUNS_MAX = 150;
+const SHRINK_RUNS_MAX = 150;
 
 /**
  * A plan that still fails and is no larger.

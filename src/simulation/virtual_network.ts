@@ -3,7 +3,7 @@
  * that can be late, lost, doubled or overtaken, and any direction of any link can be cut.
  */
 import { ConvergeError } from "../errors.ts";
-import type { Network, NetworkResponse } from "../platform/network.ts";
+import type { Network, NetworkRequest, NetworkResponse } from "../platform/network.ts";
 import { type Random, randomInteger } from "../platform/random.ts";
 import type { SimulationEvent } from "./event_queue.ts";
 import type { ProcessLife } from "./process_life.ts";
@@ -30,14 +30,8 @@ export const CALM_LINK: LinkFaults = {
 };
 
 /** A request of any method: clients use more of them than nodes. */
-export interface VirtualRequest {
+export interface VirtualRequest extends Omit<NetworkRequest, "method" | "mayShare"> {
   method: string;
-  origin: string;
-  path: string;
-  headers?: Record<string, string>;
-  body?: Uint8Array;
-  timeoutMs: number;
-  maxResponseBytes?: number;
 }
 
 /** Requests that arrive again. */
@@ -49,7 +43,7 @@ export interface Replays {
 }
 
 /** What is worth replaying: what makes a node store or forget, and what it is told of others. */
-export const REPLAYED_PATHS: readonly string[] = [
+const REPLAYED_PATHS: readonly string[] = [
   "/internal/kv",
   "/internal/collect",
   "/internal/gossip",
@@ -94,6 +88,7 @@ export class VirtualNetwork {
   readonly calmOrigins = new Set<string>();
   #inFlight = 0;
   #messagesTotal = 0;
+  #replaysUnderWay = 0;
 
   constructor(options: VirtualNetworkOptions) {
     this.#options = options;
@@ -107,6 +102,11 @@ export class VirtualNetwork {
   /** Messages sent so far, answers included. */
   get messagesTotal(): number {
     return this.#messagesTotal;
+  }
+
+  /** Messages that are to come again. */
+  get replaysUnderWay(): number {
+    return this.#replaysUnderWay;
   }
 
   /** A process begins to listen. */
@@ -219,7 +219,9 @@ export class VirtualNetwork {
     const [min, max] = replays.delayMs;
     const replayed = { ...request };
     if (request.body !== undefined) replayed.body = request.body.slice();
+    this.#replaysUnderWay++;
     time.schedule(min + (max - min) * replayRandom.next(), () => {
+      this.#replaysUnderWay--;
       const host = this.#hosts.get(request.origin);
       if (host === undefined || this.#isCut(from, request.origin)) return;
       onFault?.("message replayed");

@@ -7,7 +7,7 @@ import { VirtualNetwork } from "./virtual_network.ts";
 import { VirtualTime } from "./virtual_time.ts";
 
 /** Events after which a run counts as running away. */
-export const EVENTS_MAX = 2_000_000;
+const EVENTS_MAX = 2_000_000;
 
 /** One simulated world. */
 export class World {

@@ -16,14 +16,13 @@
  */
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
-import { FRAME_HEADER_BYTES, readHex, writeHex } from "../record/frame.ts";
+import { FRAME_HEADER_BYTES, frameAround, readHex } from "../record/frame.ts";
 import { unknownFormat } from "./unknown_format.ts";
 
 export const LOG_FORMAT = 1;
 const HEADER_TAG = "#log";
 const COMMIT_TAG = "#commit";
 
-const LF = 10;
 const SPACE = 32;
 const HASH = 35;
 const BRACE = 123;
@@ -53,13 +52,7 @@ export interface Commit {
 
 /** A line with its checksum: `text` holds no line feed. */
 export function checkedLine(text: string): Uint8Array<ArrayBuffer> {
-  const body = encoder.encode(text);
-  const line = new Uint8Array(FRAME_HEADER_BYTES + body.byteLength + 1);
-  line.set(body, FRAME_HEADER_BYTES);
-  writeHex(line, crc32(body));
-  line[FRAME_HEADER_BYTES - 1] = SPACE;
-  line[line.byteLength - 1] = LF;
-  return line;
+  return frameAround(encoder.encode(text));
 }
 
 /** Whether [start, end) holds a line's checksum and text, `end` being its line feed's offset. */

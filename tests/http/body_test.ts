@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { BODY_TIMEOUT_MS, BodyReader, UNDER_WAY_BYTES_MAX } from "../../src/http/body.ts";
 import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
@@ -116,4 +116,34 @@ Deno.test("BodyReader: one body is taken however large it may be", async () => {
   const body = bodies.read(lone.request);
   lone.send();
   assertEquals((await body).byteLength, UNDER_WAY_BYTES_MAX + 1);
+});
+
+Deno.test("BodyReader: a client that leaves once its time is over, and it was told so, ends no node", async () => {
+  const { bodies, at } = world(MIB);
+  const begun = Promise.withResolvers<void>();
+  let brokeOff: Promise<unknown> | undefined;
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const whole = request.bytes.bind(request);
+    request.bytes = () => {
+      const bytes = whole();
+      brokeOff = assertRejects(() => bytes);
+      return bytes;
+    };
+    const code = codeOf(bodies.read(request));
+    begun.resolve();
+    return new Response(await code, { status: 408 });
+  });
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: server.addr.port });
+  const head = "PUT /kv/k HTTP/1.1\r\nHost: n\r\nContent-Length: 10\r\n\r\n";
+  await client.write(new TextEncoder().encode(`${head}ab`));
+  await begun.promise;
+  at(BODY_TIMEOUT_MS + 10);
+  const answer = new Uint8Array(1_000);
+  assertMatch(
+    new TextDecoder().decode(answer.subarray(0, await client.read(answer) ?? 0)),
+    / 408 /,
+  );
+  client.close();
+  await brokeOff;
+  await server.shutdown(); // what nobody caught fails the test here
 });

@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { DEFAULTS, sharedOptions } from "../../src/config.ts";
 import { ConvergeError } from "../../src/errors.ts";
 import { MEMBERS_MAX, parseGossipMessage } from "../../src/membership/gossip_message.ts";
 import { member } from "../support/members.ts";
@@ -6,7 +7,11 @@ import { member } from "../support/members.ts";
 Deno.test("parseGossipMessage: refuses garbage and more members than the bound", () => {
   const members = Array.from({ length: MEMBERS_MAX + 1 }, () => member("m"));
   for (
-    const bad of [null, 1, {}, { from: "a" }, { from: 1, members: [] }, { from: "a", members }]
+    const bad of [
+      ...[null, 1, {}, { from: "a" }, { from: 1, members: [] }, { from: "a", members }],
+      { from: "a", members: [], options: { ...sharedOptions(DEFAULTS), virtualNodes: 1.5 } },
+      { from: "a", members: [], options: null },
+    ]
   ) {
     const error = assertThrows(() => parseGossipMessage(bad), ConvergeError);
     assertEquals(error.code, "corrupt_message");

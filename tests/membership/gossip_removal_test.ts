@@ -27,6 +27,62 @@ Deno.test("Gossip: a removed node does not come back by gossip, whoever tells of
   assertEquals(names(restarted), ["a", "b"]);
 });
 
+Deno.test("Gossip.version: a removal that begins, is of one that is dead, or ends, is news", () => {
+  const gossip = gossipOf(member("a"), { known: [member("b"), member("x")] });
+  const versions = [gossip.version];
+  const note = () => void versions.push(gossip.version);
+  gossip.remove("x", false);
+  note();
+  gossip.remove("x", true);
+  note();
+  assert(gossip.pending[0]!.dead);
+  gossip.remove("x", false);
+  assertEquals([gossip.version, gossip.pending[0]!.dead], [versions.at(-1)!, true]);
+  gossip.endRemoval("x.1");
+  note();
+  assertEquals(versions, [...new Set(versions)], "each is");
+});
+
+Deno.test("Gossip: who hears of a removal only when it has ended leaves the member out at once", () => {
+  const late = gossipOf(member("c"), { known: [member("a"), member("x")] });
+  late.receive(removing().message(), 0);
+  assertEquals([names(late), late.member("x"), late.settled.has("x")], [
+    ["a", "b", "c"],
+    undefined,
+    false,
+  ]);
+});
+
+Deno.test("Gossip: of two that tell of a removal the later word of the removed life counts", () => {
+  const removal = { ...removing().removed[0]!, incarnation: 5 };
+  const gossip = removing();
+  gossip.receive({ from: "b", members: [member("b")], removed: [removal] }, 0);
+  const old = member("x", { nodeID: "x.0", incarnation: 4 });
+  gossip.receive({ from: "b", members: [member("b"), old] }, 0);
+  assertEquals(names(gossip), ["a", "b"]);
+});
+
+Deno.test("Gossip: a new life that came before the news that the removal of the old one has ended stays", () => {
+  const added = member("x", { nodeID: "x.2", incarnation: 2, status: "joining" });
+  const late = gossipOf(member("b"), { known: [member("a"), added] });
+  late.receive(removing().message(), 0);
+  assertEquals(late.member("x")?.nodeID, "x.2");
+});
+
+Deno.test("Gossip: who is started knows whether its life, or one that lost its data, was removed", () => {
+  const { removed } = removing();
+  const started = (self: Partial<ReturnType<typeof member>>, formerIDs: string[] = []) =>
+    gossipOf(member("x", self), { removed, formerIDs }).ownRemoval?.nodeID;
+  assertEquals(started({}), "x.1");
+  assertEquals(started({ nodeID: "x.2", incarnation: 2 }), undefined);
+  assertEquals(started({ nodeID: "x.2", incarnation: 2 }, ["x.1"]), "x.1");
+  const stages = { "x.1": "done", "gone.1": "done" } as const;
+  const pending = removing({ ended: false }).removed;
+  const self = member("a", { removals: stages });
+  const { removals } = gossipOf(self, { removed: pending, known: [member("x")] }).self;
+  assertEquals(removals, { "x.1": "done" }, "of those that have not ended");
+});
+
 Deno.test("Gossip: who hears of a removal leaves the member out, and passes both on", () => {
   const gossip = removing({ ended: false });
   assertEquals(names(gossip), ["a", "b"]);
@@ -69,6 +125,9 @@ Deno.test("Gossip: a cluster of which all members were replaced is not another o
   const away = gossipOf(member("b"), { known: [member("a"), member("x")] });
   assertEquals(away.reactionTo(cluster.message()), "merge");
   assertEquals(cluster.reactionTo(away.message()), "merge");
+  const removed = removing().removed;
+  assertEquals(cluster.reactionTo({ from: "q", members: [member("q")], removed }), "merge");
+  assertEquals(cluster.reactionTo({ from: "q", members: [member("q")] }), "other_cluster");
 });
 
 Deno.test("Gossip: an empty node under the name of a removed one is a new member, and not one of before", () => {
@@ -85,12 +144,42 @@ Deno.test("Gossip: an empty node under the name of a removed one is a new member
   assert(added.isKnownBy("a"));
   assert(!added.rejoined);
   assertEquals(added.ownRemoval, undefined);
+  // It may hear of the removed life first, and of the removal later.
+  const other = gossipOf(member("x", { nodeID: "x.3", status: "joining" }));
+  other.receive({ from: "b", members: [member("b"), member("x")] }, 0);
+  assert(other.rejoined);
+  other.receive({ from: "b", members: [member("b")], removed: gossip.removed }, 0);
+  assertEquals([other.rejoined, other.ownRemoval], [false, undefined]);
+});
+
+Deno.test("Gossip: a new life that counts by now is not removed by more news of the removal before it", () => {
+  const gossip = removing();
+  const added = gossipOf(member("x", { nodeID: "x.2", status: "joining" }));
+  added.receive(gossip.message(), 0);
+  added.setStatus("normal");
+  const removed = gossip.removed.map((one) => ({ ...one, dead: true }));
+  added.receive({ from: "b", members: [member("b")], removed }, 0);
+  assertEquals(added.ownRemoval, undefined);
+});
+
+Deno.test("Gossip.isKnownBy: what the removed life knew says nothing of a new one", () => {
+  const gossip = gossipOf(member("a"), { known: [member("b"), member("x")] });
+  gossip.receive({ from: "x", members: [member("x"), member("a")] }, 0);
+  assert(gossip.isKnownBy("x"));
+  gossip.remove("x", false);
+  gossip.endRemoval("x.1");
+  gossip.receive(gossipOf(member("x", { nodeID: "x.2", incarnation: 2 })).message(), 0);
+  assertEquals([gossip.member("x")?.nodeID, gossip.isKnownBy("x")], ["x.2", false]);
 });
 
 Deno.test("Gossip: while the removal goes on no other life of that name is taken in", () => {
   const gossip = removing({ ended: false });
   gossip.receive(gossipOf(member("x", { nodeID: "x.2", incarnation: 7 })).message(), 0);
   assertEquals(gossip.member("x")?.nodeID, "x.1");
+  // One that took its place before this node knew counts for nothing meanwhile, either.
+  const late = gossipOf(member("b"), { known: [member("a"), member("x", { nodeID: "x.2" })] });
+  late.receive(gossip.message(), 0);
+  assert(late.isFromRemoved("x", "x.2"));
 });
 
 Deno.test("Gossip: a life that had taken the place of one that is removed, before it knew, has to go too", () => {
@@ -115,6 +204,7 @@ Deno.test("Gossip.isFromRemoved: that name, unless the sender says which new lif
   added.receive(gossip.message(), 0);
   assert(added.hasNameOfRemoved);
   assert(!gossip.isFromRemoved("x", "x.2"));
+  assert(gossip.isFromRemoved("x", "x.3"), "nobody has told of that");
   assert(gossip.isFromRemoved("x", undefined));
 });
 
@@ -134,6 +224,10 @@ Deno.test("Gossip: stages are of removals that have not ended, and a change of t
   other.receive(gossip.message(), 0);
   assertEquals(other.member("a")?.removals, { "x.1": "known" });
   assert(other.version > before);
+  const known = other.version;
+  gossip.setRemovalStages({ "x.1": "refilling" });
+  other.receive(gossip.message(), 0);
+  assert(other.version > known);
   gossip.endRemoval("x.1");
   assertEquals("removals" in gossip.self, false);
 });
@@ -141,7 +235,8 @@ Deno.test("Gossip: stages are of removals that have not ended, and a change of t
 Deno.test("Gossip.namedBothWays: one that is removed while the cluster is formed does not count", () => {
   const [a, b, x] = ["a", "b", "x"].map((name) =>
     gossipOf(member(name, { status: "joining" }), {
-      seeds: ["a", "b", "x", "y"].filter((seed) => seed !== name).map(originOf),
+      seeds: ["a", "b", "x", "y", ...(name === "x" ? ["z"] : [])]
+        .filter((seed) => seed !== name).map(originOf),
     })
   ) as [Gossip, Gossip, Gossip];
   for (let i = 0; i < 2; i++) {
@@ -149,7 +244,7 @@ Deno.test("Gossip.namedBothWays: one that is removed while the cluster is formed
   }
   assertEquals(a.namedBothWays, 2);
   a.remove("x", true);
-  assertEquals([a.namedBothWays, a.unresolvedSeeds], [1, [originOf("y")]]);
+  assertEquals([a.namedBothWays, a.unresolvedSeeds], [1, ["y", "z"].map(originOf)]);
   a.endRemoval("x.1");
-  assertEquals(a.namedBothWays, 1);
+  assertEquals([a.namedBothWays, a.unresolvedSeeds], [1, [originOf("y")]]);
 });

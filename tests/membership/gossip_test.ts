@@ -46,8 +46,11 @@ Deno.test("Gossip.receive: a wiped node outranks its former life", () => {
 Deno.test("Gossip.receive: equal incarnations of two lives: the living one speaks louder", () => {
   const wiped = gossipOf(member("a", { nodeID: "a.2", heartbeat: 900 }));
   const former = member("a", { heartbeat: 901 });
+  wiped.receive({ from: "b", members: [member("b")] }, 0);
+  const { version } = wiped;
   wiped.receive({ from: "b", members: [former, member("b")] }, 0);
   assert(wiped.self.incarnation > former.incarnation);
+  assert(wiped.version > version, "it is kept on disk, and said at once");
 });
 
 Deno.test("Gossip.receive: an incarnation at its bound does not make the node unheard", () => {
@@ -80,6 +83,7 @@ Deno.test("Gossip.version: grows with what matters for ownership, not with heart
   assert(change({ heartbeat: 2, status: "refilling" }));
   assert(change({ heartbeat: 3, status: "refilling", origin: "http://elsewhere:80" }));
   assert(change({ incarnation: 2 }));
+  assert(change({ incarnation: 3 }));
   assert(!change({ incarnation: 1, heartbeat: 99, status: "joining" }));
 });
 
@@ -184,6 +188,14 @@ Deno.test("Gossip.reactionTo: of two nodes with other options the new one stops,
   assertEquals(reaction("refilling", "joining", "normal"), "ignore");
   assertEquals(reaction("normal", "joining", "normal"), "ignore");
   assertEquals(reaction("normal", "normal", "normal"), "merge", "they know each other");
+  const shared = { replication: 3, readQuorum: 2, writeQuorum: 2, virtualNodes: 64 };
+  const joining = (options: typeof shared) =>
+    gossipOf(member("a", { status: "joining" }), { shared: options });
+  for (const field of Object.keys(shared) as (keyof typeof shared)[]) {
+    const other = gossipOf(member("b"), { shared: { ...shared, [field]: 1 } });
+    assertEquals(joining(shared).reactionTo(other.message()), "stop", field);
+  }
+  assertEquals(joining(shared).reactionTo(gossipOf(member("b"), { shared }).message()), "merge");
 });
 
 Deno.test("Gossip.reactionTo: two clusters stay two, of equal names or others, whoever spoke to both", () => {
@@ -217,6 +229,13 @@ Deno.test("Gossip.reactionTo: views of one cluster, as it forms and as disks are
   });
   assertEquals(away.reactionTo(others.message()), "merge", "both others were replaced");
   assertEquals(others.reactionTo(away.message()), "merge");
+  // All that it remembers have been replaced; they remember what it was.
+  const empty = gossipOf(member("a", { nodeID: "a.2", status: "refilling" }), {
+    formerIDs: ["a.1"],
+    known: [member("b")],
+  });
+  const now = gossipOf(member("b", { nodeID: "b.2" }), { known: [member("a")] });
+  assertEquals(empty.reactionTo(now.message()), "merge");
 });
 
 Deno.test("Gossip.setStatus: others take the new status", () => {
@@ -226,6 +245,16 @@ Deno.test("Gossip.setStatus: others take the new status", () => {
   gossip.setStatus("normal");
   other.receive(gossip.message(), 0);
   assertEquals(other.member("a")!.status, "normal");
+});
+
+Deno.test("Gossip.message: where nobody is normal the cluster is still being formed", () => {
+  const known = [member("b", { status: "refilling" })];
+  const gossip = gossipOf(member("a", { status: "joining" }), { known, seeds: [originOf("c")] });
+  assertEquals(gossip.message().seeds, [originOf("c")]);
+  const { version } = gossip;
+  gossip.setStatus("normal");
+  assert(gossip.version > version);
+  assertEquals("seeds" in gossip.message(), false);
 });
 
 Deno.test("Gossip.settled: who was normal once, whatever became of it, this node itself included", () => {
@@ -298,9 +327,14 @@ Deno.test("Gossip: while a cluster forms, each waits for the seeds of the others
   assertEquals(other.unresolvedSeeds, [gone], "not that of its own");
   assert(other.tick().origins.includes(gone));
   // The one that was told of it has heard under it: another name of a member.
-  told.receive({ from: "c", members: [member("c", { status: "joining" })] }, 0, gone);
+  const c = member("c", { status: "joining" });
+  told.receive({ from: "c", members: [c] }, 0);
+  other.receive(told.message(), 0);
+  const versions = [told.version, other.version];
+  told.receive({ from: "c", members: [c] }, 0, gone);
   other.receive(told.message(), 0);
   assertEquals(other.unresolvedSeeds, []);
+  assertEquals([told.version, other.version], versions.map((version) => version + 1), "it is news");
   // Where somebody serves, nothing is being formed.
   const late = gossipOf(member("d", { status: "joining" }), { seeds: [gone] });
   other.receive(late.message(), 0);

@@ -245,11 +245,7 @@ Deno.test("a wiped node counts in no read quorum: no acked write hides behind it
     await cluster.start(2);
     for (let i = 0; i < 10; i++) {
       for (const node of [2, 3]) {
-        await problemOf(
-          await cluster.call(node, "GET", "/kv/k"),
-          503,
-          "quorum-unreachable",
-        );
+        assertEquals((await cluster.call(node, "GET", "/kv/k")).status, 503);
       }
     }
     cluster.heal();

@@ -47,7 +47,8 @@ Deno.test("a slow owner does not slow a request that has its quorum", () =>
       const startMs = cluster.world.time.nowMs;
       await cluster.put(1, `k${i}`, "v");
       await cluster.get(2, `k${i}`);
-      assert(cluster.world.time.nowMs - startMs < 100);
+      // Another owner is asked after 100 ms at the latest; the slow one answers after 800.
+      assert(cluster.world.time.nowMs - startMs < 150);
     }
   }));
 

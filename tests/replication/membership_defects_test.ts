@@ -200,6 +200,19 @@ Deno.test("one that comes back with an empty disk counts though those of all oth
     assertEquals(await cluster.get(2, "k"), "v");
   }));
 
+Deno.test("a node that lost its disk is filled though it is told of an address that nobody has", () =>
+  InProcessCluster.run({ nodes: 2 }, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    cluster.kill(2);
+    cluster.wipe(2);
+    Object.assign(cluster.node(2).config, { peers: [originOf(1), originOf(9)] });
+    await cluster.start(2);
+    await cluster.ready();
+    assert(await cluster.copy(2, "k") !== undefined);
+    // And counts it as a member: by now both of three are needed.
+    assertEquals((await cluster.view(2)).quorums, { n: 3, r: 2, w: 2 });
+  }));
+
 Deno.test("two nodes that join at once do not make a quorum that members who do not know them miss", () =>
   InProcessCluster.run(
     {

@@ -11,10 +11,11 @@ import { topologyOf } from "../support/topologies.ts";
 
 type Exchange = (request: ExchangeRequest) => Promise<void> | void;
 
-/** The refill of node1, which is `refilling`, from node2. */
+/** The refill of node1, which is `refilling`, from node2, which knows it. */
 function refillOf(clock: Clock, store: MemoryStore, exchange: Exchange) {
   const state = new LocalState(store);
   const gossip = gossipOf(member("node1", { status: "refilling" }), { known: [member("node2")] });
+  gossip.receive({ from: "node2", members: [gossip.self, member("node2")] }, 0);
   const options = {
     gossip,
     state,

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import v8 from "node:v8";
 import vm from "node:vm";
+import { ConvergeError } from "../../src/errors.ts";
 import { recordFromLine } from "../../src/record/record_line.ts";
 import type { Replica } from "../../src/replication/replica.ts";
 import { TombstoneCollector } from "../../src/replication/tombstone_collector.ts";
@@ -269,6 +270,24 @@ Deno.test("TombstoneCollector: however many tombstones wait for an owner, it rem
     const growth = heapBytes() - before;
     assertEquals(collector.counts.tombstones, waiting);
     assert(growth < 2_000_000, `${growth} bytes`);
+  }));
+
+Deno.test("TombstoneCollector: looks again where what is stored could not be read", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    const scans = [1, 2, 3].map((i) => {
+      const { memory } = cluster.node(i);
+      const { scan } = memory;
+      memory.scan = (keyspace, options) => {
+        if (keyspace === DATA) throw new ConvergeError("corrupt_file", "Cannot read a table");
+        return scan.call(memory, keyspace, options);
+      };
+      return () => memory.scan = scan;
+    });
+    await cluster.put(1, "k", "v");
+    await cluster.call(1, "DELETE", "/kv/k");
+    await cluster.wait(5_000);
+    for (const mend of scans) mend();
+    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
   }));
 
 Deno.test("GET /tombstones/{key}: any node tells who has not confirmed, owner or not", () =>

@@ -79,6 +79,13 @@ Deno.test("Topology.serving: enough members count for either quorum, and all own
   }
 });
 
+Deno.test("Topology.fingerprint: a seed that one node alone waits for makes no other ring", () => {
+  const { fingerprint } = topologyOf(2);
+  const waiting = topologyOf(2, { unresolvedSeeds: ["http://nowhere:80"] });
+  assertEquals(waiting.fingerprint, fingerprint);
+  assertEquals(waiting.quorums.n, 3);
+});
+
 Deno.test("Topology.fingerprint: the same ring on every node, another for every other ring", () => {
   const { fingerprint } = topologyOf(3);
   assertEquals(topologyOf(3, { selfName: "node2" }).fingerprint, fingerprint);

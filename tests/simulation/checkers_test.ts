@@ -229,7 +229,7 @@ Deno.test("missed_deadline: late answers are excused by a disturbed coordinator 
   assertEquals(ofOperations(get(null, 0, [0, 1], never)), ["missed_deadline"]);
 });
 
-Deno.test("broken_promise, exceeded_bound, split_membership, unexpected_error report", () => {
+Deno.test("broken_promise, exceeded_bound, split_membership, kept_leftover, unexpected_error report", () => {
   assertEquals(
     objections({
       brokenPromises: [{ ...version(3), node: "n1", key: "k", foundVersion: undefined }],
@@ -244,6 +244,8 @@ Deno.test("broken_promise, exceeded_bound, split_membership, unexpected_error re
   assertEquals(objections({ views: [view("n1", "a", "b"), view("n2", "a")] }), [
     "split_membership",
   ]);
+  const leftovers = [{ node: "n1", what: "a tombstone", keys: ["k"] }];
+  assertEquals(objections({ leftovers }), ["kept_leftover"]);
   assertEquals(objections({ errors: [{ where: "n1", message: "500" }] }), ["unexpected_error"]);
 });
 

@@ -85,6 +85,7 @@ export function evidence(more: Partial<Evidence> = {}): Evidence {
     wall: (_node, fromMs, toMs) => ({ lowMs: fromMs, highMs: toMs }),
     measurements: [],
     views: [],
+    leftovers: [],
     errors: [],
     ...more,
   };

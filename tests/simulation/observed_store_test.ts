@@ -18,6 +18,8 @@ Deno.test("ObservedStore: an answer that comes after the key was erased promises
   const tombstone = record("k", 3, { value: undefined });
   const written = store.apply([{ keyspace: DATA, record: tombstone }]);
   const erased = store.apply([{ keyspace: DATA, record: tombstone, erase: true }]);
+  promises.settle(0);
+  assertEquals(promises.settled.size, 0, "nothing is answered yet");
   answers[0]!.resolve(["stored"]);
   await written;
   promises.settle(0);
@@ -29,6 +31,12 @@ Deno.test("ObservedStore: an answer that comes after the key was erased promises
   const again = store.apply([{ keyspace: DATA, record: tombstone }]);
   answers[2]!.resolve(["stored"]);
   await again;
+  const newer = store.apply([{ keyspace: DATA, record: record("k2", 5) }]);
+  const erasedOlder = store.apply([{ keyspace: DATA, record: record("k2", 4), erase: true }]);
+  answers[4]!.resolve(["stored"]);
+  answers[3]!.resolve(["stored"]);
+  await Promise.all([newer, erasedOlder]);
   promises.settle(0);
   assertEquals(promises.settled.get("k")?.counter, 3);
+  assertEquals(promises.settled.get("k2")?.counter, 5, "it is newer than what was erased");
 });

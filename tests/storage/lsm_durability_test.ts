@@ -62,6 +62,14 @@ Deno.test("LsmStore, interval: answers without an fsync, and makes one for all o
   assertEquals(store.statistics().syncsTotal, before + 1, "none where nothing was written");
 });
 
+Deno.test("LsmStore, fsync: all that is written in one turn shares one fsync", async () => {
+  const store = await new VirtualStore().open();
+  const before = store.statistics().syncsTotal;
+  await Promise.all([1, 2, 3].map((i) => store.apply([put(`k${i}`, i)])));
+  assertEquals(store.statistics().syncsTotal, before + 1);
+  await store.close();
+});
+
 Deno.test("LsmStore, interval: what is written during an fsync waits for the next one", async () => {
   const subject = new VirtualStore();
   const clock = new HandClock();
@@ -238,6 +246,36 @@ async function withTwoSegments(): Promise<{ subject: VirtualStore; segments: [st
   subject.device.crash({ power: false });
   return { subject, segments: [first, second] };
 }
+
+Deno.test("LsmStore: nothing is added to a segment whose length the next one is being told", async () => {
+  const subject = new VirtualStore();
+  const clock = new HandClock();
+  const disk = subject.device.mount();
+  const { openAppend, syncDirectory } = disk;
+  disk.openAppend = (path, options) => {
+    // Both segments are needed at the next start.
+    if (path.endsWith(".sst.tmp")) throw new ConvergeError("disk_full", "no space");
+    return openAppend.call(disk, path, options);
+  };
+  const store = await subject.open({ clock, disk });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  disk.syncDirectory = async (path) => {
+    await promise;
+    await syncDirectory.call(disk, path);
+  };
+  await store.apply([put("a", 1)]);
+  const flushed = store.flush().catch(() => {});
+  await clock.advance(0); // the next one is being made
+  await clock.advance(50);
+  resolve();
+  for (let i = 0; i < 10; i++) await clock.advance(50); // a flush rests
+  await flushed;
+  subject.device.crash({ power: false });
+  assertEquals(subject.paths(".log").length, 2);
+  const again = await subject.open();
+  assertEquals(scanAll(again).length, 1);
+  await again.close();
+});
 
 Deno.test("LsmStore: a segment that lost its last groups after another was begun stops the start", async () => {
   const { subject, segments: [first] } = await withTwoSegments();

@@ -57,6 +57,36 @@ Deno.test("LsmStore: a failed fsync fails the batch and ends all writing", async
   assertEquals(syncs, subject.device.counts().sync, "the file is never synced again");
 });
 
+Deno.test("LsmStore: a log that takes nothing more, for no want of room, ends all writing", async () => {
+  for (const isRotating of [false, true]) {
+    const subject = new VirtualStore();
+    const store = await subject.open();
+    await store.apply([put("a", 1)]);
+    subject.device.faults.errorRate.append = 1;
+    const failing = isRotating ? store.flush() : store.apply([put("a", 2)]);
+    await assertRejects(() => failing, ConvergeError, "Cannot write any more");
+    subject.device.faults.errorRate.append = 0;
+    assertEquals(subject.fatal.length, 1);
+    await assertRejects(() => store.apply([put("b", 3)]), ConvergeError, "Cannot write any more");
+    assertEquals(textOf(store.get(DATA, "a")), "a@1");
+    await store.close();
+  }
+});
+
+Deno.test("LsmStore: where there is no room for a new segment a flush fails, and nothing else", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await applyAll(store, 1);
+  subject.device.faults.capacityBytes = 0;
+  const error = await assertRejects(() => store.flush(), ConvergeError);
+  assertEquals([error.code, subject.fatal], ["disk_full", []]);
+  subject.device.faults.capacityBytes = Infinity;
+  await store.apply([put("a", 2)]);
+  await store.flush();
+  assertEquals(textOf(store.get(DATA, "a")), "a@2");
+  await store.close();
+});
+
 Deno.test("LsmStore: a failed fsync of a table or a directory ends all writing", async () => {
   for (const operation of ["sync", "syncDirectory"] as const) {
     const subject = new VirtualStore();

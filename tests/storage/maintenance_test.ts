@@ -128,6 +128,12 @@ Deno.test("LsmStore: no timers are left once it is closed, or has failed", async
   assertEquals(clock.held, 1, "it looks again once it is at rest");
   await closed.close();
   assertEquals(clock.held, 0);
+  const interval = { mode: "interval", ms: 1_000 } as const;
+  const unsynced = await new VirtualStore().open({ clock, durability: interval });
+  await unsynced.apply([put("a", 1)]);
+  assertEquals(clock.held, 1, "an fsync is due");
+  await unsynced.close();
+  assertEquals(clock.held, 0);
   const subject = new VirtualStore();
   const device = fillable(subject.device.mount());
   const failed = await subject.open({ disk: device.disk, clock });

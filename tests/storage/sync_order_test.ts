@@ -10,10 +10,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { ConvergeError } from "../../src/errors.ts";
+import type { TimerID } from "../../src/platform/clock.ts";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
 import { SeededRandom } from "../../src/simulation/random_streams.ts";
 import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import { InstantClock } from "./instant_clock.ts";
 import { put, scanAll } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 import { WatchedOrder } from "./watched_order.ts";
@@ -60,6 +62,43 @@ Deno.test("LsmStore: what counts is on the device before anything relies on it",
     await store.close();
     assertEquals(order.unsyncedNames(DIRECTORY), []);
     assertEquals(order.violations, [], `seed ${seed}`);
+  }
+});
+
+/** A clock on which slices rest, and nothing comes that waits for longer: no notes in the log. */
+class SlicesClock extends InstantClock {
+  override setTimer(delayMs: number, callback: () => void): TimerID {
+    return delayMs < 5 ? super.setTimer(delayMs, callback) : 0;
+  }
+}
+
+Deno.test("LsmStore: what is answered is on the device, by then or by sync() or close()", async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const { subject, order, mount } = watched(seed);
+    const unsynced = () => order.unsyncedBytes(DIRECTORY, ".log");
+    const openWith = (mode: "fsync" | "os") =>
+      subject.open({ disk: mount(), clock: new SlicesClock(), durability: { mode } });
+    const store = await openWith("fsync");
+    for (let i = 0; i < 20; i++) {
+      await Promise.all([1, 2].map((n) => store.apply([put(`key${n}`, 2 * i + n)])));
+      assertEquals(unsynced(), 0);
+    }
+    await store.close();
+    const late = await openWith("os");
+    for (let i = 0; i < 5; i++) {
+      await late.apply([put("late", 100 + i)]);
+      assert(unsynced() > 0);
+      await late.sync();
+      assertEquals(unsynced(), 0);
+    }
+    await late.apply([put("late", 200)]);
+    const copied = await late.checkpoint("copy").then(() => order.unsyncedBytes("copy", ".log"));
+    assertEquals(copied, 0);
+    await late.apply([put("late", 201)]);
+    // Where the disk is too full to flush, the log has it.
+    subject.device.faults.capacityBytes = 0;
+    await late.close();
+    assertEquals(unsynced(), 0);
   }
 });
 

@@ -104,6 +104,12 @@ export class WatchedOrder {
     return [...files.keys()].filter((name) => pending.has(name));
   }
 
+  /** Bytes of files of names that end so that are not on the device. */
+  unsyncedBytes(path: string, ending: string): number {
+    return [...this.#directory(path).files].filter(([name]) => name.endsWith(ending))
+      .reduce((sum, [, { bytes, durableBytes }]) => sum + bytes - durableBytes, 0);
+  }
+
   #directory(path: string): WatchedDirectory {
     let directory = this.#directories.get(path);
     if (directory === undefined) {

@@ -5,6 +5,7 @@ import { checkBrokenPromises } from "./broken_promise.ts";
 import { checkDivergedOwners } from "./diverged_owners.ts";
 import { checkExceededBounds } from "./exceeded_bound.ts";
 import { checkExpiredValues } from "./expired_value.ts";
+import { checkKeptLeftovers } from "./kept_leftover.ts";
 import { checkLosingWrites } from "./losing_write.ts";
 import { checkLostWrites } from "./lost_write.ts";
 import { checkMissedDeadlines } from "./missed_deadline.ts";
@@ -29,6 +30,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   backward_read: checkBackwardReads,
   diverged_owners: checkDivergedOwners,
   split_membership: checkSplitMembership,
+  kept_leftover: checkKeptLeftovers,
   missed_deadline: checkMissedDeadlines,
   exceeded_bound: checkExceededBounds,
 };

@@ -12,7 +12,7 @@ import type { Operation } from "../history.ts";
 export type Linearizability = "linearizable" | "not linearizable" | "unknown";
 
 /** States that the search visits at most. */
-export const STATES_MAX = 20_000;
+const STATES_MAX = 20_000;
 
 /** One operation as the search sees it. */
 interface Step {

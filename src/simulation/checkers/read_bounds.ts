@@ -13,9 +13,9 @@ import { ackedWrites, newestWrite } from "./acked_writes.ts";
 import { mayHaveExpired } from "./expiry.ts";
 
 /** Before every version. */
-export const OLDEST: Version = { counter: 0, nodeID: "" };
+const OLDEST: Version = { counter: 0, nodeID: "" };
 /** After every version: "unknown, perhaps that new". */
-export const NEWEST: Version = { counter: Infinity, nodeID: "" };
+const NEWEST: Version = { counter: Infinity, nodeID: "" };
 
 /** The versions that a read may have seen; `low` > `high` when no explanation is left. */
 export interface ReadBounds {
