@@ -101,6 +101,9 @@ export interface Plan {
   /** Bounds of a node that are so low that they are reached; default: those of production. */
   readonly hintBytesMax?: number;
   readonly inFlightMax?: number;
+  /** Milliseconds between rounds: as slow as in production, copies stay apart for longer. Default: less. */
+  readonly gossipIntervalMs?: number;
+  readonly antiEntropyIntervalMs?: number;
   /** When an acknowledged write counts as durable. Default: once it is on the device. */
   readonly durability?: NodeConfig["durability"];
   /** Without faults at first. */
@@ -134,6 +137,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const rare = new SeededRandom(seed, "plan: conditions and prefixes");
   const durability = pick(new SeededRandom(seed, "plan: durability"), DURABILITIES);
   const other = new SeededRandom(seed, "plan: quorums");
+  const pace = new SeededRandom(seed, "plan: pace");
   const basic: Plan = {
     seed,
     nodes,
@@ -164,6 +168,7 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
     conditionalShare: pick(rare, [0, 0.3]),
     clearShare: pick(rare, [0, 0, 0.03]),
     ...bounds,
+    ...paceOf(pace),
     ...(durability === undefined ? {} : { durability }),
     ...(other.next() < 0.2 ? quorumsOf(other, basic) : {}),
     faults: [
@@ -203,6 +208,20 @@ function boundsOf(random: Random): Pick<Plan, "hintBytesMax" | "inFlightMax"> {
   return {
     ...(hintBytesMax === undefined ? {} : { hintBytesMax }),
     ...(inFlightMax === undefined ? {} : { inFlightMax }),
+  };
+}
+
+/** What agreement is left to: anti-entropy and hints, which come by soon, hide what quorums miss. */
+function paceOf(
+  random: Random,
+): Pick<Plan, "gossipIntervalMs" | "antiEntropyIntervalMs" | "hintBytesMax"> {
+  if (random.next() >= 0.2) return {};
+  const gossipIntervalMs = pick(random, [500, 2_000, 3_000]);
+  const hasHints = random.next() < 0.5;
+  return {
+    gossipIntervalMs,
+    antiEntropyIntervalMs: 10_000,
+    ...(hasHints ? {} : { hintBytesMax: 1 }),
   };
 }
 

@@ -58,6 +58,8 @@ const PLAN: z.ZodType<Omit<Plan, "faults"> & { faults: unknown[] }> = z.strictOb
   clearShare: share.exactOptional(),
   hintBytesMax: positive.exactOptional(),
   inFlightMax: positive.exactOptional(),
+  gossipIntervalMs: positive.exactOptional(),
+  antiEntropyIntervalMs: positive.exactOptional(),
   durability: durability.exactOptional(),
   calmMs: atLeastNone,
   faultsMs: atLeastNone,
