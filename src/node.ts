@@ -38,7 +38,7 @@ import { TombstoneCollector } from "./replication/tombstone_collector.ts";
 import { Topology } from "./replication/topology.ts";
 import { TracedCoordinator } from "./replication/traced_coordinator.ts";
 import { type DamageReport, LsmStore, type LsmStoreOptions } from "./storage/lsm_store.ts";
-import { DATA, type Store } from "./storage/store.ts";
+import { DATA, META, type Store } from "./storage/store.ts";
 
 /**
  * Parts that can be replaced when a node is put together: for tests and for the simulation, which
@@ -262,9 +262,15 @@ export class ConvergeNode {
     const config = validateConfig(unchecked);
     const parts = { ...REAL_PARTS, ...tracingParts(platform.tracer), ...replaced };
     const failure = Promise.withResolvers<ConvergeError>();
-    // Damage may be found before there is a node to tell.
-    let onDamage = ({ loss }: DamageReport): void | Promise<void> => void (lossEarly = loss);
+    const opening = Promise.withResolvers<ConvergeNode>();
+    opening.promise.catch(() => {}); // who called hears of it
+    // Damage may be found before there is a node to tell. Only its own documents cannot wait for it.
+    let isOpen = false;
     let lossEarly = 0;
+    const onDamage = async (report: DamageReport) => {
+      if (report.keyspace === META && !isOpen) lossEarly = report.loss;
+      else await (await opening.promise).#onDamage(report);
+    };
     const telemetry = createTelemetry(platform.clock);
     const store = await parts.openStore({
       directory: config.dataDirectory,
@@ -275,7 +281,7 @@ export class ConvergeNode {
       memtableBytes: config.memtableBytes,
       cacheBytes: config.cacheBytes,
       onFatal: failure.resolve,
-      onDamage: (report) => onDamage(report),
+      onDamage,
     });
     try {
       const state = new LocalState(store);
@@ -314,7 +320,9 @@ export class ConvergeNode {
         intervalMs: config.gossipIntervalMs,
         random,
       });
-      if (gossip.self.status === "joining") meetOthers(gossip, platform.clock, views);
+      if (gossip.self.status === "joining") {
+        meetOthers({ gossip, lamport, clock: platform.clock }, views);
+      }
       const node = new ConvergeNode({
         config,
         auth,
@@ -329,12 +337,14 @@ export class ConvergeNode {
         telemetry,
         failure,
       });
-      onDamage = (report) => node.#onDamage(report);
+      isOpen = true;
       if (isAnotherLife || lossEarly > 0) {
         await node.#convergence.onDataLost(Math.max(lossEarly, store.lastLoss()));
       }
+      opening.resolve(node);
       return node;
     } catch (error) {
+      opening.reject(error);
       await store.close().catch(() => {});
       throw error;
     }

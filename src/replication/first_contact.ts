@@ -1,11 +1,11 @@
 /** What a node asks others before it says or answers anything. */
 import { isConvergeError } from "../errors.ts";
 import type { Gossip } from "../membership/gossip.ts";
-import type { GossipMessage } from "../membership/gossip_message.ts";
 import type { Member } from "../membership/member.ts";
 import type { Clock } from "../platform/clock.ts";
 import { shuffled } from "../platform/random.ts";
-import { exchangeViews, type GossipChannel } from "./gossip_exchange.ts";
+import { type AnsweredView, exchangeViews, type GossipChannel } from "./gossip_exchange.ts";
+import type { LamportClock } from "./lamport_clock.ts";
 import { otherCluster, otherOptions } from "./stop_reasons.ts";
 
 /** Who is asked, and how. */
@@ -26,7 +26,7 @@ const encoder = new TextEncoder();
 export interface HeardView {
   /** Under which it was asked. */
   origin: string;
-  view: GossipMessage;
+  view: AnsweredView;
 }
 
 /**
@@ -58,11 +58,20 @@ export async function viewsOfOthers(contact: FirstContact): Promise<HeardView[]>
  *
  * @throws {ConvergeError} `bad_config`.
  */
-export function meetOthers(gossip: Gossip, clock: Clock, views: readonly HeardView[]): void {
+export function meetOthers(
+  { gossip, lamport, clock }: {
+    gossip: Gossip;
+    lamport: Pick<LamportClock, "observe">;
+    clock: Clock;
+  },
+  views: readonly HeardView[],
+): void {
   for (const { origin, view } of views) {
     const reaction = gossip.reactionTo(view);
     if (reaction === "stop") throw otherOptions(view);
     if (reaction === "other_cluster") throw otherCluster(origin);
-    if (reaction === "merge") gossip.receive(view, clock.monotonicMs(), origin);
+    if (reaction !== "merge") continue;
+    lamport.observe(view.counter);
+    gossip.receive(view, clock.monotonicMs(), origin);
   }
 }

@@ -13,6 +13,12 @@ export interface GossipChannel {
   timeoutMs: number;
 }
 
+/** What came back. */
+export interface AnsweredView extends GossipMessage {
+  /** The highest counter that the other has seen. */
+  readonly counter: number;
+}
+
 const decoder = new TextDecoder();
 
 /**
@@ -27,7 +33,7 @@ export async function exchangeViews(
     body: Uint8Array<ArrayBuffer>;
     headers: Record<string, string>;
   },
-): Promise<GossipMessage & { counter: number }> {
+): Promise<AnsweredView> {
   const path = "/internal/gossip";
   const response = await platform.network.request({
     method: "POST",

@@ -53,6 +53,14 @@ export interface GossipLoopOptions {
   onRemoved(removal: Removal): void;
 }
 
+/** Members that this node will know of after a restart, too. */
+interface KnownAfterRestart {
+  /** By node ID. */
+  readonly lives: ReadonlySet<string>;
+  /** By name, those that will be on its ring: of that, another life of one of them changes nothing. */
+  readonly names: ReadonlySet<string>;
+}
+
 /** Interval while this node is not settled yet: starting must not take seconds. */
 const HASTY_INTERVAL_MS = 100;
 
@@ -68,8 +76,7 @@ export class GossipLoop {
   /** Of those of another cluster that ask this node. */
   readonly #reminder: Reminder;
   readonly #isNew: boolean;
-  /** Node IDs of the members that this node will know of after a restart, too. */
-  #onDisk: ReadonlySet<string>;
+  #onDisk: KnownAfterRestart;
   #version = -1;
   #saving: Promise<void> | undefined;
   #saveAgain = false;
@@ -79,7 +86,9 @@ export class GossipLoop {
     this.#options = options;
     this.#reminder = new Reminder(options.platform.clock);
     this.#isNew = options.gossip.self.status === "joining";
-    this.#onDisk = idsOf([options.gossip.self, ...options.remembered]);
+    const { gossip, remembered } = options;
+    const names = namesOf(remembered).intersection(namesOf(gossip.members));
+    this.#onDisk = { lives: livesOf([gossip.self, ...remembered]), names };
   }
 
   /** Seeds that nobody has been heard under and where certainly nobody listens now. */
@@ -112,7 +121,7 @@ export class GossipLoop {
       this.#saveAgain = true;
       return await this.#saving;
     }
-    this.#saving = this.#saveUntilCurrent().finally(() => this.#saving = undefined);
+    this.#saving = this.#saveUntilCurrent();
     await this.#saving;
   }
 
@@ -125,7 +134,7 @@ export class GossipLoop {
     if (this.#stopped) return;
     const { gossip, platform, intervalMs } = this.#options;
     this.announce();
-    if (everybody(gossip).some(({ nodeID }) => !this.#onDisk.has(nodeID))) this.#saveSoon();
+    if (everybody(gossip).some(({ nodeID }) => !this.#onDisk.lives.has(nodeID))) this.#saveSoon();
     const waitMs = gossip.self.status === "normal"
       ? intervalMs
       : Math.min(intervalMs, HASTY_INTERVAL_MS);
@@ -191,28 +200,40 @@ export class GossipLoop {
 
   /**
    * The view to send. Who is named in it is known to this node for good: one that joins counts once all
-   * know it, and who forgot it again would go by the owners of before.
+   * know it, and who forgot it again would go by the owners of before. By those it goes as well with an
+   * earlier life of the name: so a full disk keeps nobody from coming back with an empty one.
    */
   #message(): Uint8Array<ArrayBuffer> {
     const view = this.#options.gossip.message();
-    const members = view.members.filter(({ nodeID }) => this.#onDisk.has(nodeID));
+    const { lives, names } = this.#onDisk;
+    const members = view.members.filter(({ nodeID, name }) => lives.has(nodeID) || names.has(name));
     return encoder.encode(JSON.stringify({ ...view, members }));
   }
 
+  /** Ends in the turn in which nothing is left to be written: who calls `save` later begins anew. */
   async #saveUntilCurrent(): Promise<void> {
-    do {
-      this.#saveAgain = false;
-      const { gossip, state } = this.#options;
-      const saved: SavedMembership = {
-        self: gossip.self,
-        members: everybody(gossip),
-        seeds: [...gossip.resolvedSeeds],
-        settled: [...gossip.settled],
-        ...(gossip.removed.length === 0 ? {} : { removed: gossip.removed }),
-      };
-      await state.write(MEMBERSHIP_DOCUMENT, saved);
-      this.#onDisk = idsOf(saved.members);
-    } while (this.#saveAgain);
+    try {
+      do {
+        this.#saveAgain = false;
+        await this.#saveOnce();
+      } while (this.#saveAgain);
+    } finally {
+      this.#saving = undefined;
+    }
+  }
+
+  async #saveOnce(): Promise<void> {
+    const { gossip, state } = this.#options;
+    const saved: SavedMembership = {
+      self: gossip.self,
+      members: everybody(gossip),
+      seeds: [...gossip.resolvedSeeds],
+      settled: [...gossip.settled],
+      ...(gossip.removed.length === 0 ? {} : { removed: gossip.removed }),
+    };
+    const names = namesOf(gossip.members);
+    await state.write(MEMBERSHIP_DOCUMENT, saved);
+    this.#onDisk = { lives: livesOf(saved.members), names };
   }
 }
 
@@ -221,8 +242,12 @@ function everybody(gossip: Gossip): Member[] {
   return [...gossip.members, ...gossip.leaving];
 }
 
-function idsOf(members: readonly Member[]): ReadonlySet<string> {
+function livesOf(members: readonly Member[]): ReadonlySet<string> {
   return new Set(members.map(({ nodeID }) => nodeID));
+}
+
+function namesOf(members: readonly Member[]): ReadonlySet<string> {
+  return new Set(members.map(({ name }) => name));
 }
 
 /** Whether a node has nothing to do any more: one that is being removed gives what it has until then. */

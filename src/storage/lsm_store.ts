@@ -57,7 +57,8 @@ export interface LsmStoreOptions {
   onFatal?: (error: ConvergeError) => void;
   /**
    * A table was found damaged; called, and waited for, before anything is answered without the lost
-   * blocks. It must not wait for the repair, and may write to the store. Where it rejects with
+   * blocks. It must not wait for the repair, and may write to the store. While that is being opened it
+   * is called for the keyspace `meta` alone, and must not wait for the end of it. Where it rejects with
    * `corrupt_file` the table is not given up: it stays as it is, and the store fails.
    */
   onDamage?: (report: DamageReport) => void | Promise<void>;
@@ -144,7 +145,7 @@ export class LsmStore implements Store {
       await store.close().catch(() => {});
       throw error;
     }
-    store.#maintenance.compact();
+    store.#maintenance.start();
     return store;
   }
 

@@ -86,6 +86,7 @@ export class Maintenance {
   #compactionError: ConvergeError | undefined;
   /** Whether somebody is being told of damage, who may write to the store first. */
   #isTelling = false;
+  #isStarted = false;
   #isClosing = false;
   #isStopped = false;
   #lastFlushMs = -Infinity;
@@ -154,6 +155,15 @@ export class Maintenance {
     if (this.#damaged.has(table)) return;
     this.#damaged.set(table, error);
     this.#options.log?.error("storage.table_damaged", { reason: error.message });
+    this.compact();
+  }
+
+  /**
+   * The store is open: tables are merged from now on. Before, damage is repaired, and none is looked for:
+   * who is told of it may wait until the store is open.
+   */
+  start(): void {
+    this.#isStarted = true;
     this.compact();
   }
 
@@ -301,6 +311,7 @@ export class Maintenance {
   }
 
   async #compactOne(): Promise<boolean> {
+    if (!this.#isStarted) return false;
     const merge = this.#pick(UNDER_LOAD) ?? (this.#isAtRest ? this.#pick(AT_REST) : undefined);
     if (merge !== undefined) await this.#mergeRuns(merge);
     return merge !== undefined;

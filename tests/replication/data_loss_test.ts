@@ -5,6 +5,9 @@ import { keyFromText } from "../../src/record/key.ts";
 import { recordFromLine } from "../../src/record/record_line.ts";
 import type { StoredRecord } from "../../src/record/record.ts";
 import { DATA, META } from "../../src/storage/store.ts";
+import type { NodeParts } from "../../src/node.ts";
+import { MemoryStore } from "../../src/storage/memory_store.ts";
+import { ForgetfulStore } from "../support/forgetful_store.ts";
 import { leafOf } from "../../src/replication/merkle_tree.ts";
 import { tokenOf } from "../../src/ring/token.ts";
 import { record } from "../support/records.ts";
@@ -103,6 +106,37 @@ Deno.test("data loss: what has one owner is not given up, unless a damaged table
     await onDamage!({ ...report, keyspace: META });
   });
   await InProcessCluster.run(QUICK, async (cluster) => await cluster.node(1).onDamage!(report));
+});
+
+Deno.test("data loss: what has one owner is not given up while the node is being opened, either", async () => {
+  const lost = [{ start: keyFromText("a"), end: undefined }];
+  const report = { loss: 1, keyspace: DATA, file: "damaged", reason: "bits flipped", lost };
+  const told: (void | Promise<void>)[] = [];
+  const openStore: NodeParts["openStore"] = ({ onDamage }) => {
+    told.push(onDamage!(report));
+    return Promise.resolve(new MemoryStore());
+  };
+  await InProcessCluster.run({ nodes: 1, parts: { openStore } }, async () => {
+    const error = await assertRejects(async () => await told[0], ConvergeError);
+    assertEquals(error.code, "corrupt_file");
+  });
+});
+
+Deno.test("data loss: who found damage hears that the node could not be opened", async () => {
+  const report = { loss: 1, keyspace: DATA, file: "damaged", reason: "bits flipped", lost: [] };
+  const told: (void | Promise<void>)[] = [];
+  const openStore: NodeParts["openStore"] = ({ onDamage }) => {
+    told.push(onDamage!(report));
+    const store = new ForgetfulStore();
+    store.isFull = true;
+    return Promise.resolve(store);
+  };
+  await InProcessCluster.run({ nodes: 1, start: [], parts: { openStore } }, async (cluster) => {
+    for (const fails of [() => cluster.start(1), async () => await told[0]]) {
+      const error = await assertRejects(fails, ConvergeError);
+      assertEquals(error.code, "disk_full");
+    }
+  });
 });
 
 Deno.test("data loss: what another owner has too is no leftover", () =>

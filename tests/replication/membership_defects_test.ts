@@ -185,6 +185,21 @@ Deno.test("one that joins does not count before all will know of it after a rest
     assertEquals((await cluster.call(3, "GET", `/kv/${key}`)).status, 503);
   }));
 
+Deno.test("one that comes back with an empty disk counts though those of all others are full", () =>
+  InProcessCluster.run({ nodes: 3, start: [] }, async (cluster) => {
+    const stores = [1, 3].map((i) => cluster.node(i).memory = new ForgetfulStore());
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready();
+    await cluster.put(1, "k", "v");
+    cluster.kill(2);
+    cluster.wipe(2);
+    for (const store of stores) store.isFull = true;
+    await cluster.start(2);
+    await cluster.ready();
+    cluster.cutOff(1);
+    assertEquals(await cluster.get(2, "k"), "v");
+  }));
+
 Deno.test("a node that lost its disk is filled though it is told of an address that nobody has", () =>
   InProcessCluster.run({ nodes: 2 }, async (cluster) => {
     await cluster.put(1, "k", "v");

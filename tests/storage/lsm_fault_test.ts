@@ -10,11 +10,11 @@ import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
 import { DAMAGED_NAME, MANIFEST_NAME, tableName } from "../../src/storage/file_names.ts";
-import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import type { DamageReport, LsmStore } from "../../src/storage/lsm_store.ts";
 import { readManifest } from "../../src/storage/manifest.ts";
 import { salvageTable } from "../../src/storage/salvage.ts";
 import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
-import { DATA, META } from "../../src/storage/store.ts";
+import { DATA, type Keyspace, META } from "../../src/storage/store.ts";
 import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
 import { withoutRoom } from "../../src/storage/wal_reader.ts";
 import { HeldClock } from "./instant_clock.ts";
@@ -325,6 +325,39 @@ Deno.test("LsmStore.open(): what a node begins with is readable at once, though 
     assertEquals(textOf(store.get(DATA, "a")), "a@1");
     await store.close();
   }
+});
+
+Deno.test("LsmStore.open(): waits for nobody who waits for its end before values are given up", async () => {
+  const subject = new VirtualStore();
+  const written = await subject.open({ clock: new HeldClock() });
+  const write = async (keyspace: Keyspace, key: string, bytes: number) => {
+    const value = "x".repeat(bytes);
+    await written.apply([{ keyspace, record: record(key, 1, { value }) }]);
+    await written.flush();
+  };
+  for (const [name, bytes] of [["m1", 2000], ["m2", 300], ["m3", 1]] as const) {
+    await write(META, name, bytes); // not worth merging
+  }
+  for (const [key, bytes] of [["a", 1000], ["b", 500]] as const) {
+    await write(DATA, key, bytes); // to be merged at rest
+  }
+  await written.close();
+  const damaged = subject.paths(".sst").filter((path) =>
+    !textAt(subject, path).includes('"k":"b"')
+  );
+  for (const path of damaged) subject.device.flipBit(path, 5);
+  const opening = Promise.withResolvers<void>();
+  const told: Keyspace[] = [];
+  const onDamage = ({ keyspace }: DamageReport) => {
+    told.push(keyspace);
+    return keyspace === META ? undefined : opening.promise;
+  };
+  const store = await subject.open({ onDamage });
+  assertEquals(told, [META, META, META]);
+  opening.resolve();
+  await store.settled();
+  assertEquals(told, [META, META, META, DATA]);
+  await store.close();
 });
 
 Deno.test("LsmStore.open(): says so where there is no room to mend what a node begins with", async () => {

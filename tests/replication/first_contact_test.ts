@@ -1,0 +1,18 @@
+/** What a node takes note of before it says anything. */
+import { assertEquals } from "@std/assert";
+import { meetOthers } from "../../src/replication/first_contact.ts";
+import { LamportClock } from "../../src/replication/lamport_clock.ts";
+import { LocalState } from "../../src/replication/local_state.ts";
+import { MemoryStore } from "../../src/storage/memory_store.ts";
+import { InstantClock } from "../storage/instant_clock.ts";
+import { gossipOf, member, originOf } from "../support/members.ts";
+
+Deno.test("meetOthers(): who is known by a view has its counter observed, as with gossip", async () => {
+  const lamport = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+  const gossip = gossipOf(member("new", { status: "joining" }), { seeds: [originOf("a")] });
+  const counter = 2 ** 33;
+  const view = { from: "a", members: [member("a")], counter };
+  meetOthers({ gossip, lamport, clock: new InstantClock() }, [{ origin: originOf("a"), view }]);
+  assertEquals(gossip.member("a")?.status, "normal");
+  assertEquals(lamport.current, counter);
+});
