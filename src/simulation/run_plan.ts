@@ -51,6 +51,8 @@ const REQUEST_TIMEOUT_MS = 1_000;
 const DEADLINE_SLACK_MS = 250;
 /** Milliseconds in which a healed cluster must come to rest. */
 const QUIESCE_MS_MAX = 120_000;
+/** A round of the tombstone collector that took seconds, on a slow disk, is followed by minutes of rest. */
+const FORGET_MS_MAX = 600_000;
 const QUIESCE_POLL_MS = 500;
 /** Longer than a circuit breaker stays open. */
 const AUDIT_MS_MAX = 8_000;
@@ -267,7 +269,7 @@ class Run {
   /** Waits until what all owners have is forgotten; if it never is, a checker will say so. */
   async #untilForgotten(): Promise<void> {
     const { time } = this.#world;
-    const untilMs = time.nowMs + QUIESCE_MS_MAX;
+    const untilMs = time.nowMs + FORGET_MS_MAX;
     while (this.#atRest) {
       this.#leftovers = await this.#lookForLeftovers();
       if (this.#leftovers.length === 0 || time.nowMs >= untilMs) return;

@@ -3,6 +3,7 @@ import { ConvergeError } from "../../errors.ts";
 import { bodyChecksum, CHECKSUM_HEADER } from "../../replication/body_checksum.ts";
 import { HintedHandoff } from "../../replication/hinted_handoff.ts";
 import { Replica } from "../../replication/replica.ts";
+import { TombstoneCollector } from "../../replication/tombstone_collector.ts";
 import { Topology } from "../../replication/topology.ts";
 import type { NetworkRequest } from "../../platform/network.ts";
 import { Gossip, type GossipOptions } from "../../membership/gossip.ts";
@@ -30,6 +31,11 @@ class WithoutLeftovers extends Topology {
   override isNewTo(): () => boolean {
     return () => false;
   }
+}
+
+/** Answers what it is asked, and does nothing by itself. */
+class IdleCollector extends TombstoneCollector {
+  override start(): void {}
 }
 
 /** The question for a range, without the names that make the asked one look back. */
@@ -109,6 +115,12 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
     parts: {
       createHintedHandoff: (options) => new HintedHandoff({ ...options, bytesMax: Infinity }),
     },
+  },
+  {
+    name: "tombstones-are-kept",
+    about: "nobody ever collects tombstones",
+    seedsMax: 50,
+    parts: { createTombstoneCollector: (...args) => new IdleCollector(...args) },
   },
   {
     name: "no-anti-entropy",
