@@ -9,6 +9,7 @@ import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
 import { readManifest } from "../../src/storage/manifest.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { HeldClock, InstantClock } from "./instant_clock.ts";
+import { soon } from "./soon.ts";
 import { put, scanAll } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
@@ -186,15 +187,6 @@ Deno.test("LsmStore: where there is no room for a whole merge, it merges bit by 
   assertEquals(scanAll(store).length, written);
   await soon(store.close());
 });
-
-/** What a promise resolves to. @throws when that takes many turns. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let isSettled = false;
-  promise.finally(() => isSettled = true).catch(() => {});
-  for (let i = 0; i < 20_000 && !isSettled; i++) await Promise.resolve();
-  assert(isSettled, "it waits for ever");
-  return await promise;
-}
 
 /** A disk that has no room for a table of so many bytes, until some is made. */
 function withoutRoomFor(disk: Disk, tableBytes: number): { disk: Disk; makeRoom: () => void } {

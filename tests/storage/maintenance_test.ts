@@ -7,20 +7,12 @@ import type { Log } from "../../src/platform/log.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { HeldClock, InstantClock } from "./instant_clock.ts";
+import { soon } from "./soon.ts";
 import { put } from "./store_conformance.ts";
 import { VirtualStore } from "./virtual_store.ts";
 
 async function turns(): Promise<void> {
   for (let i = 0; i < 2_000; i++) await Promise.resolve();
-}
-
-/** What a promise resolves to. @throws when that takes many turns. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let isSettled = false;
-  promise.finally(() => isSettled = true).catch(() => {});
-  for (let i = 0; i < 20_000 && !isSettled; i++) await Promise.resolve();
-  assert(isSettled, "it waits for ever");
-  return await promise;
 }
 
 async function flushRun(
