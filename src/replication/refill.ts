@@ -12,6 +12,7 @@ import { isKnownByAll, sourcesOf } from "../membership/removal.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
+import type { LamportClock } from "./lamport_clock.ts";
 import { LocalState } from "./local_state.ts";
 import type { LeafSet } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
@@ -29,6 +30,7 @@ export interface RefillOptions {
   quorums: QuorumOptions;
   /** A client's request takes no longer: owners of before may be written to for so long. */
   requestTimeoutMs: number;
+  lamport: Pick<LamportClock, "current">;
   topology(): Topology;
   linkTo(name: string): PeerLink | undefined;
   /** Seeds where certainly nobody listens now. */
@@ -94,6 +96,8 @@ export class Refill {
   #known: Saved | undefined;
   /** The last loss that is on disk, and with it all that the node knew when it came. */
   #notedLoss = 0;
+  /** By when all who must know this node did, for certain. */
+  #knownSinceMs = 0;
   #pulled = 0;
   #stopped = false;
   #running = false;
@@ -110,6 +114,7 @@ export class Refill {
   start(): void {
     if (this.#running) return;
     this.#running = true;
+    this.#knownSinceMs = this.#options.clock.monotonicMs();
     if (this.#known === undefined) {
       this.#known = readSaved(this.#options.state);
       this.#notedLoss = this.#saved.loss;
@@ -213,22 +218,31 @@ export class Refill {
     await this.#options.onBeforeRefill();
     // Where data was lost meanwhile, or is known in memory only to be lost, nothing is done yet.
     if (status === "normal" && (saved !== this.#saved || !this.#isNoted)) return;
-    const { gossip, log, onStatus } = this.#options;
+    const { gossip, clock, log, onStatus } = this.#options;
     // It may have been started again since, and nobody tells of its life of before any more.
     const isLost = gossip.rejoined || gossip.settled.has(gossip.self.name);
     if (status === "refilling" && isLost) await this.#options.onRejoined();
     gossip.setStatus(status);
+    this.#knownSinceMs = clock.monotonicMs();
     log.info("member.status", { name: gossip.self.name, status });
     await onStatus();
   }
 
   async #refillFrom(names: readonly string[]): Promise<void> {
-    // Writes that began before others knew of this node may still reach owners of before only.
-    const total = this.#options.topology().members.length;
-    if (!this.#options.gossip.rejoined && !quorumsMeet(total, this.#options.quorums)) {
-      await delay(this.#options.clock, this.#options.requestTimeoutMs);
-    }
+    await this.#writesOfBefore();
     await withEach(names, (name) => this.#refillFromOne(name));
+  }
+
+  /** Resolves once no write is under way that began before others knew of this node. */
+  async #writesOfBefore(): Promise<void> {
+    const { gossip, clock, lamport, quorums, requestTimeoutMs, topology } = this.#options;
+    // Such a write may reach owners of before only, unless these are the owners of now.
+    if (gossip.rejoined || quorumsMeet(topology().members.length, quorums)) return;
+    // Who knows this node said so together with its counter: nobody has written anything before.
+    if (lamport.current === 0) return;
+    const endMs = this.#knownSinceMs + requestTimeoutMs;
+    const restMs = endMs - clock.monotonicMs();
+    if (restMs > 0) await delay(clock, restMs);
   }
 
   async #refillFromOne(name: string): Promise<void> {
