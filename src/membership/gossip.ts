@@ -18,7 +18,9 @@ import {
 } from "./member.ts";
 import { OwnLives } from "./own_lives.ts";
 import { type Reaction, reactionTo } from "./reaction.ts";
-import { isSameStages, type Removal, type RemovalStages, type RemovalView } from "./removal.ts";
+import type { Removal } from "./removal.ts";
+import { isSameStages, type RemovalStages } from "./removal_stage.ts";
+import type { RemovalView } from "./removal_step.ts";
 import { RemovalSet } from "./removal_set.ts";
 import { Seeds } from "./seeds.ts";
 

@@ -8,7 +8,7 @@ import type { Log } from "../platform/log.ts";
 import type { Gossip } from "../membership/gossip.ts";
 import { type LifecycleView, nextStep } from "../membership/lifecycle.ts";
 import { type QuorumOptions, quorumsMeet } from "../membership/quorums.ts";
-import { isKnownByAll, sourcesOf } from "../membership/removal.ts";
+import { isKnownByAll, sourcesOf } from "../membership/removal_step.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";

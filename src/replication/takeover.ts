@@ -1,10 +1,11 @@
 /**
  * Takes over, when a member is removed, the arcs that this node gains by that: the shell around
- * `membership/removal.ts`. What this node has been is on its disk before it is said, so that after a
+ * `membership/removal_step.ts`. What this node has been is on its disk before it is said, so that after a
  * restart nothing is erased that counted.
  */
 import type { Gossip } from "../membership/gossip.ts";
-import { nextRemovalStep, type RemovalStage, type RemovalStages } from "../membership/removal.ts";
+import type { RemovalStage, RemovalStages } from "../membership/removal_stage.ts";
+import { nextRemovalStep } from "../membership/removal_step.ts";
 import { type Clock, delay, giveWay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { StoredRecord } from "../record/record.ts";

@@ -8,12 +8,13 @@
  * counted as owners without being placed; with more, ownership is unknown until they are (503).
  *
  * While a member is being removed the ring is over the others, and quorums are as large as with it;
- * `membership/removal.ts` says when an owner counts on an arc that it gains by that.
+ * `membership/removal_step.ts` says when an owner counts on an arc that it gains by that.
  */
 import { ConvergeError } from "../errors.ts";
 import type { Member } from "../membership/member.ts";
 import { type QuorumOptions, type Quorums, quorumsOf } from "../membership/quorums.ts";
-import { type Removal, stageOf } from "../membership/removal.ts";
+import type { Removal } from "../membership/removal.ts";
+import { stageOf } from "../membership/removal_stage.ts";
 import { type Key, keyFromText } from "../record/key.ts";
 import { type Arc, HashRing } from "../ring/hash_ring.ts";
 import { formatToken, type Token, tokenOf } from "../ring/token.ts";
