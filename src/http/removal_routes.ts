@@ -2,13 +2,9 @@
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
 import type { Gossip } from "../membership/gossip.ts";
-import {
-  type Removal,
-  REMOVALS_MAX,
-  type RemovalStage,
-  stageOf,
-  whyNotRemovable,
-} from "../membership/removal.ts";
+import { type Removal, REMOVALS_MAX } from "../membership/removal.ts";
+import { type RemovalStage, stageOf } from "../membership/removal_stage.ts";
+import { whyNotRemovable } from "../membership/removal_step.ts";
 import type { GossipLoop } from "../replication/gossip_loop.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";

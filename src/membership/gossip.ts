@@ -11,19 +11,18 @@ import { FailureDetector, type Liveness } from "./failure_detector.ts";
 import { type GossipMessage, MEMBERS_MAX, SEEDS_MAX } from "./gossip_message.ts";
 import {
   isNewerStatement,
-  isOfUnknownStart,
   isOtherStart,
   type Member,
   type MemberStatus,
   STATEMENT_MAX,
 } from "./member.ts";
-import { isSameStages, type Removal, type RemovalStages, type RemovalView } from "./removal.ts";
-import { type RemovalNews, RemovalSet } from "./removal_set.ts";
+import { OwnLives } from "./own_lives.ts";
+import { type Reaction, reactionTo } from "./reaction.ts";
+import type { Removal } from "./removal.ts";
+import { isSameStages, type RemovalStages } from "./removal_stage.ts";
+import type { RemovalView } from "./removal_step.ts";
+import { RemovalSet } from "./removal_set.ts";
 import { Seeds } from "./seeds.ts";
-import { TwinDetector } from "./twin_detector.ts";
-
-/** Earlier lives of this node that are taken note of. */
-const LIVES_MAX = 16;
 
 /** Peers that a tick sends to. */
 const FANOUT = 3;
@@ -53,20 +52,16 @@ export class Gossip {
   readonly #random: Random;
   readonly #shared: SharedOptions;
   readonly #detector: FailureDetector;
-  readonly #twins = new TwinDetector();
   readonly #seeds: Seeds;
   readonly #removals: RemovalSet;
+  /** What is heard of this node's own name. */
+  readonly #lives: OwnLives;
   /** Those that are being removed, too. Invariant: holds this node under its own name. */
   readonly #members = new Map<string, Member>();
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
   readonly #settled: Set<string>;
-  readonly #formerIDs: ReadonlySet<string>;
-  /** Lives of this node's name that others knew before this one, by node ID. */
-  readonly #livesBefore = new Map<string, Member>();
   #self: Member;
-  #isRemoved = false;
-  #isOldCopy = false;
   #version = 0;
 
   constructor(options: GossipOptions) {
@@ -75,13 +70,12 @@ export class Gossip {
     this.#detector = new FailureDetector(options.intervalMs);
     this.#seeds = new Seeds(options.self, options.seeds, options.resolvedSeeds);
     this.#removals = new RemovalSet(options.removed);
+    this.#lives = new OwnLives(options.self.nodeID, options.formerIDs ?? [], this.#removals);
     this.#settled = new Set(options.settled);
-    this.#formerIDs = new Set(options.formerIDs);
     for (const member of options.known) if (this.#removals.admits(member)) this.#set(member);
     this.#self = options.self;
     this.#setOwnStages(options.self.removals ?? {});
     this.#setSelf({});
-    this.#isRemoved = this.#ownRemoval !== undefined;
   }
 
   /** This node's own entry. */
@@ -120,17 +114,9 @@ export class Gossip {
     return { self: this.#self, others, pending, leaving, settled: this.#settled };
   }
 
-  /**
-   * Why this node is no member any more, or being removed; undefined while it is one. Another life of
-   * its name may be the one that is removed, if this one took its place before it knew.
-   */
+  /** As `OwnLives.removal`: why this node is no member any more, or being removed. */
   get ownRemoval(): Removal | undefined {
-    return this.#isRemoved ? this.#ownRemoval : undefined;
-  }
-
-  get #ownRemoval(): Removal | undefined {
-    const ids = [this.#self.nodeID, ...this.#formerIDs, ...this.#livesBefore.keys()];
-    return ids.flatMap((id) => this.#removals.get(id) ?? [])[0];
+    return this.#lives.removal;
   }
 
   /**
@@ -164,17 +150,14 @@ export class Gossip {
     return this.#knownBy.has(name);
   }
 
-  /** Whether the others knew a member of this name before this life of it: the ring stays the same. */
+  /** As `OwnLives.rejoined`: whether others knew a member of this name before this life of it. */
   get rejoined(): boolean {
-    return [...this.#livesBefore.values()].some((life) => !this.#removals.isOfRemovedLife(life));
+    return this.#lives.rejoined;
   }
 
-  /**
-   * Whether others have heard of a later life of this node's directory, so that what this one was
-   * started on is an old copy of it.
-   */
+  /** As `OwnLives.isOldCopy`: whether others have heard of a later start of this node's directory. */
   get isOldCopy(): boolean {
-    return this.#isOldCopy;
+    return this.#lives.isOldCopy;
   }
 
   /**
@@ -182,7 +165,7 @@ export class Gossip {
    * others ask at the other's address: one must end.
    */
   get twin(): Member | undefined {
-    return this.#twins.twin;
+    return this.#lives.twin;
   }
 
   /** Names that were `normal` once, as far as this node knows: whoever else is on the ring is new. */
@@ -257,51 +240,15 @@ export class Gossip {
   }
 
   /** What to do about a view. */
-  reactionTo(message: GossipMessage): "merge" | "ignore" | "stop" | "other_cluster" {
-    if (this.#isByRemoved(message)) return "ignore";
-    const reaction = this.#reactionToOptions(message);
-    return reaction === "merge" && this.#isOfAnotherCluster(message) ? "other_cluster" : reaction;
-  }
-
-  /**
-   * Nodes that were started with other options would own and count otherwise: one that is new here is
-   * not taken in, and where this node is the new one it must stop.
-   */
-  #reactionToOptions({ from, members, options }: GossipMessage): "merge" | "ignore" | "stop" {
-    if (options === undefined || isSameOptions(options, this.#shared)) return "merge";
-    const isSenderNormal = members.find(({ name }) => name === from)?.status === "normal";
-    if (this.#self.status === "normal") return isSenderNormal ? "merge" : "ignore";
-    return isSenderNormal || this.#isForming ? "stop" : "ignore";
-  }
-
-  /** What it says is old news; it is told of its removal by the answer. */
-  #isByRemoved({ from, members }: GossipMessage): boolean {
-    if (this.#removals.isEmpty) return false;
-    const sender = members.find(({ name }) => name === from);
-    return sender !== undefined && !this.#removals.admits(sender);
-  }
-
-  /**
-   * No member is removed before all others know, so two views of one cluster share one member, or one
-   * that was removed. Who is new does not tell: it may have spoken to two clusters. A node that lost
-   * its data is known by a node ID of before: all others that it remembers may have been replaced since.
-   */
-  #isOfAnotherCluster({ members, removed = [] }: GossipMessage): boolean {
-    const isNormal = ({ status }: Member) => status === "normal";
-    const isShared = (member: Member) => {
-      if (this.#formerIDs.has(member.nodeID) && isNormal(member)) return true;
-      if (this.#removals.get(member.nodeID) !== undefined) return true;
-      const own = this.#members.get(member.name);
-      return own?.nodeID === member.nodeID && (isNormal(own) || isNormal(member));
-    };
-    return members.some(isNormal) && !this.#isForming && !members.some(isShared) &&
-      !removed.some(({ nodeID }) => this.#knowsLife(nodeID));
-  }
-
-  /** Whether there is, or was, a member of this node ID. */
-  #knowsLife(nodeID: string): boolean {
-    return this.#removals.get(nodeID) !== undefined ||
-      [...this.#members.values()].some((member) => member.nodeID === nodeID);
+  reactionTo(message: GossipMessage): Reaction {
+    return reactionTo(message, {
+      self: this.#self,
+      shared: this.#shared,
+      members: this.#members,
+      removals: this.#removals,
+      formerIDs: this.#lives.formerIDs,
+      isForming: this.#isForming,
+    });
   }
 
   /**
@@ -362,21 +309,11 @@ export class Gossip {
       const news = this.#removals.merge(heard);
       if (news === undefined) continue;
       this.#version++;
-      if (heard.name === this.#self.name) this.#hearOfOwnName(news);
+      if (heard.name === this.#self.name) {
+        const change = this.#lives.hearOfRemoval(news, this.#self);
+        if (change !== undefined) this.#setSelf(change);
+      }
       if (news.hasJustEnded) this.#forget(news.removal);
-    }
-  }
-
-  /** A life of this node's name is removed: this one, or one whose place this one wanted to take. */
-  #hearOfOwnName({ removal, isNew }: RemovalNews): void {
-    const { nodeID, incarnation, status } = this.#self;
-    const isOwn = removal.nodeID === nodeID || this.#formerIDs.has(removal.nodeID);
-    // Taken for the same member by others that did not know either, it may have missed deletions.
-    if (isOwn || (isNew && status !== "joining")) {
-      this.#livesBefore.set(removal.nodeID, { ...this.#self, nodeID: removal.nodeID });
-      this.#isRemoved = true;
-    } else if (incarnation <= removal.incarnation) {
-      this.#setSelf({ incarnation: Math.min(STATEMENT_MAX, removal.incarnation + 1) });
     }
   }
 
@@ -433,50 +370,23 @@ export class Gossip {
     if (current === undefined || !isSameButForHeartbeat(current, member)) this.#version++;
   }
 
-  /** Somebody passes on what this node said, or an earlier life of it, or another one of its name. */
+  /** Somebody passes on what was said under this node's name. */
   #hearOfSelf(member: Member, from: string): void {
-    if (this.#isOfLaterLife(member, from)) {
-      this.#isOldCopy = true;
-      return;
-    }
-    const { name, nodeID, incarnation } = this.#self;
-    if (member.nodeID !== nodeID) {
-      if (this.#removals.isOfRemovedLife(member)) return;
-      if (this.#livesBefore.size < LIVES_MAX) this.#livesBefore.set(member.nodeID, member);
+    const { name, incarnation } = this.#self;
+    const speaker = this.#lives.hear(member, from, this.#self);
+    if (speaker === "later_start" || speaker === "removed_life") return;
+    if (speaker === "other_life") {
       if (member.status === "normal") this.#settled.add(name);
     } else if (from !== name && !this.#knownBy.has(from)) {
       this.#knownBy.add(from);
       this.#version++;
     }
-    if (member.nodeID === nodeID && member.incarnation === incarnation) return;
-    if (isNewerStatement(member, { ...this.#self, heartbeat: -1 })) this.#outrank(member);
-  }
-
-  /**
-   * What an earlier life said would win over what this life says, whose data directory is new, and with
-   * it the count of its starts: it speaks louder.
-   */
-  #outrank(member: Member): void {
-    this.#twins.outrankedBy(member, this.#self);
-    if (this.twin !== undefined) return; // the other one has the last word, and goes on
-    // At the bound of incarnations, which no honest life reaches, the heartbeat has to do.
-    const heartbeat = member.incarnation < STATEMENT_MAX
-      ? this.#self.heartbeat
-      : Math.max(this.#self.heartbeat, member.heartbeat + 1);
-    this.#setSelf({ incarnation: member.incarnation + 1, heartbeat });
+    if (speaker === "this_life" && member.incarnation === incarnation) return;
+    if (!isNewerStatement(member, { ...this.#self, heartbeat: -1 })) return;
+    const change = this.#lives.outrank(member, this.#self);
+    if (change === undefined) return;
+    this.#setSelf(change);
     this.#version++;
-  }
-
-  /** Of its own last start a node hears nothing newer than what it says, unless two have that one. */
-  #isOfLaterLife(member: Member, from: string): boolean {
-    const { name, nodeID, starts } = this.#self;
-    if (member.nodeID !== nodeID || starts === 0) return false;
-    // Of two that run on copies and hear each other one has to stop, and not both.
-    const isSameStart = member.starts === starts &&
-      (from === name || !isOtherStart(member, this.#self));
-    return isSameStart
-      ? isNewerStatement(member, this.#self)
-      : isOfUnknownStart(member, this.#self);
   }
 
   #setSelf(change: Partial<Member>): void {
@@ -499,9 +409,4 @@ export class Gossip {
 function isSameButForHeartbeat(a: Member, b: Member): boolean {
   return a.nodeID === b.nodeID && a.origin === b.origin && a.status === b.status &&
     a.incarnation === b.incarnation && isSameStages(a.removals, b.removals);
-}
-
-function isSameOptions(a: SharedOptions, b: SharedOptions): boolean {
-  return a.replication === b.replication && a.readQuorum === b.readQuorum &&
-    a.writeQuorum === b.writeQuorum && a.virtualNodes === b.virtualNodes;
 }

@@ -1,28 +1,31 @@
 /**
  * When a new or emptied node starts to count. A pure decision over the node's view of the cluster.
  *
- * A node whose data directory is new cannot tell whether it is new itself or lost its disk, and acts
- * alike: it counts in no quorum until ownership is settled (`joining`), then for writes only until it
- * holds what it should (`refilling`), then for both (`normal`).
+ * A node whose data directory is new cannot tell whether it is new itself or has lost its disk. It acts
+ * alike in both cases: it counts in no quorum until ownership is settled (`joining`), then for writes
+ * only until it holds what it should (`refilling`), then for both (`normal`).
  *
  * The reasons, with N owners per key and any two write quorums overlapping:
- * - A new name changes who owns what. While somebody does not know it, that somebody reads from the
- *   owners of before, so acks of the new node must not count. Not so where all nodes own everything
- *   (members <= N) and one joins, since majorities of n and of n + 1 meet, unless it makes N full and R
- *   is no majority of N; nor where the name was on the ring before.
- * - A node that refilled from all normal members has every write that was acked by owners of before:
- *   each gives what it owns, and what it owned before members joined that are still on their way. So
- *   does a member that is being removed, unless it is dead.
- * - Majorities of n and of n + 2 need not meet: so nobody is `normal`, whom the next one that joins then
- *   does not wait for, before all normal members know it.
- * - One that joins may have acked a write together with a node that lost its data then: that one must take
- *   it from there, so it waits for all that join, while nobody that joins waits for it.
- * - While somebody may still go by the ring with a member that is being removed, no new name begins to
- *   count: that one need not know it.
- * - No more than W - 1 disks may be lost at once. So where a majority of all members, and W at least,
- *   is new, nothing was ever stored, and there is nothing to refill: the cluster is being formed. Where
- *   somebody is silent only those count that name each other: others may have come to join it. Else
- *   new nodes wait for one that is normal, with writes too: it knows which counters were given out.
+ * - *Why it waits to be known.* A new name changes who owns what. A node that does not know the name
+ *   still reads from the former owners, so acks of the new node must not count yet. There are two
+ *   exceptions. Where the name was on the ring before, nothing changes. And where all nodes own everything
+ *   (members <= N) and one node joins, a majority that knows it is enough, since majorities of n and of
+ *   n + 1 meet; unless the node makes N full and R is no majority of N.
+ * - *Why it refills from all normal members.* Then it has every write that former owners acked. Each of
+ *   them gives what it owns, and what it owned before members joined that are still on their way. So does
+ *   a member that is being removed, unless it is dead.
+ * - *Why it waits once more to be known, before it is `normal`.* Majorities of n and of n + 2 need not
+ *   meet. The next node that joins does not wait for this one where it is not known, so all normal members
+ *   have to know it first.
+ * - *Why a node that lost its data waits for those that join.* Such a one may have acked a write together
+ *   with the lost disk, and has to give it. Nobody that joins waits for a node that lost its data.
+ * - *Why no new name begins to count while a removal is not known by all.* A node that still goes by the
+ *   ring with the removed member need not know the new one.
+ * - *When a cluster is formed.* No more than W - 1 disks may be lost at once. So where a majority of all
+ *   members, and W at least, is new, nothing was ever stored, and there is nothing to refill. Where
+ *   somebody is silent only those new nodes count that name each other: others may have come to join the
+ *   silent one. Otherwise new nodes wait for one that is normal, with writes too: it knows which counters
+ *   were given out.
  */
 import type { Member } from "./member.ts";
 import { majorityOf, type QuorumOptions, quorumsMeet, quorumsOf } from "./quorums.ts";
@@ -76,13 +79,13 @@ export function nextStep(view: LifecycleView): LifecycleStep {
   return waitsForJoiners(view) || waitsToBeKnown(view) ? WAIT : become("normal");
 }
 
-/** Whether this node lost data that perhaps only a member has that is still being filled. */
+/** Whether this node lost data, and a member that is still being filled may be the only one to have it. */
 function waitsForJoiners({ self, others, settled }: LifecycleView): boolean {
   return settled.has(self.name) &&
     others.some(({ name, status }) => status === "refilling" && !settled.has(name));
 }
 
-/** Whether one of those who were there before may still forget this node. */
+/** Whether a normal member may not know this node yet, whose name was not on the ring before. */
 function waitsToBeKnown({ self, others, settled, rejoined, isKnownBy }: LifecycleView): boolean {
   if (rejoined || settled.has(self.name)) return false;
   return others.some(({ name, status }) => status === "normal" && !isKnownBy(name));
@@ -101,7 +104,7 @@ function isSettled(view: LifecycleView): boolean {
   return knowing === view.others.length + 1 && (isEstablished || view.unresolvedSeeds === 0);
 }
 
-/** Whether a majority of all, and W, is new, and nobody is there who might know better. */
+/** Whether a majority of all, and at least W, is new and here, and no silent seed may know better. */
 function isForming(view: LifecycleView): boolean {
   const total = totalOf(view);
   const here = 1 + (view.unresolvedSeeds === 0 ? view.others.length : view.namedBothWays);

@@ -2,7 +2,7 @@
 import { parseOrigin } from "../config.ts";
 import { ConvergeError } from "../errors.ts";
 import { isNodeID } from "../record/version.ts";
-import { parseStages, type RemovalStages } from "./removal.ts";
+import { parseStages, type RemovalStages } from "./removal_stage.ts";
 
 /**
  * How far a member is with its data. Ownership does not depend on it; who counts does:

@@ -1,6 +1,6 @@
 /**
- * The hash tree over the ring of now, for this node and for peers that compare with it: what brings
- * it up to date, and for how long it may stay as it is.
+ * The hash tree over the present ring, for this node and for peers that compare with it: what brings it up
+ * to date, and for how long it may stay as it is.
  */
 import { ConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
@@ -21,13 +21,13 @@ export interface CurrentTreeOptions extends KeyTreeOptions {
 export type ArcHashes = Record<string, string>;
 
 /**
- * Intervals for which rounds are put off while more is stored in each than hashes can follow: such a
- * round reads all there is on both sides, and finds little but what was on its way in between.
+ * Intervals for which rounds are put off at most, while more is stored in each interval than hashes can
+ * follow. Such a round would read everything on both sides, and find little but what is still on its way.
  */
 export const FLOOD_INTERVALS = 10;
 /** Rounds, and updates that peers ask for, may take 1 / (1 + this) of the time. */
 export const REST_SHARE = 10;
-/** How long a peer that asks for hashes is kept waiting. */
+/** How long a peer that asks for hashes is kept waiting at most. */
 const ANSWER_MS = 300;
 
 /** One node's hash tree. */
@@ -119,10 +119,11 @@ export class CurrentTree {
   }
 
   /**
-   * For a peer that asks: hashes that are a little old will do where all must be read to make new ones,
-   * so that under load both sides together spend a bounded share of their time on that, and so that a
-   * node whose hashes take long has some to show; and hashes that take long to make are not waited
-   * for, since the peer would take this node for dead.
+   * Brings the tree up to date for a peer that asks, with two differences to `update`:
+   * - Where everything must be read to make new hashes, hashes that are a little old will do. So under
+   *   load both sides together spend a bounded share of their time on that, and a node whose hashes take
+   *   long has some to show.
+   * - Hashes that take long are not waited for, since the peer would take this node for dead.
    *
    * @param mustBeFresh Whether everything that was stored before must be in them.
    * @throws {ConvergeError} `overloaded` while hashes are being made; as `update`.
@@ -179,7 +180,7 @@ export class CurrentTree {
     throw new ConvergeError("not_ready", "Cannot compare: the ring has changed meanwhile");
   }
 
-  /** Not those that one of both gains and has not taken over yet: it may have leftovers there. */
+  /** Arcs that both own. Without those that one of them gains and has not taken over: it may have leftovers. */
   #sharedArcs(peerName: string): number[] {
     const { selfName } = this.#options;
     const topology = this.#options.topology();

@@ -1,13 +1,13 @@
 /**
- * Which members own arcs of a ring now that they did not own while those were members that are being
- * removed: there they have nothing yet, or leftovers. Pure.
+ * Which members gain arcs of a ring because others are being removed. There they have nothing yet, or
+ * leftovers from earlier. Pure.
+ *
+ * An arc of the ring of now consists of parts that had different owners, where tokens of removed members
+ * lie within it.
  */
 import { HashRing } from "../ring/hash_ring.ts";
 
-/**
- * By index of an arc, the owners that are new in some part of it: an arc of now is made of parts that
- * had different owners, where tokens of those that are being removed lie in it.
- */
+/** By index of an arc of `now`, the owners that are new in some part of it. */
 export function newOwnersByArc(now: HashRing, before: HashRing): ReadonlySet<string>[] {
   const gained = now.arcs.map(() => new Set<string>());
   for (const { end, owners } of before.arcs) {
@@ -18,7 +18,7 @@ export function newOwnersByArc(now: HashRing, before: HashRing): ReadonlySet<str
   return gained;
 }
 
-/** By index of an arc, whether some part of it had one of `names` among its owners. */
+/** By index of an arc of `now`, whether some part of it had `name` among its owners. */
 export function arcsOnceOwnedBy(name: string, now: HashRing, before: HashRing): boolean[] {
   const owned = now.arcs.map(() => false);
   for (const { end, owners } of before.arcs) {

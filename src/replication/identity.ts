@@ -5,7 +5,8 @@
 import type { NodeConfig } from "../config.ts";
 import { ConvergeError } from "../errors.ts";
 import { isOfUnknownStart, type Member } from "../membership/member.ts";
-import type { Removal, RemovalStages } from "../membership/removal.ts";
+import type { Removal } from "../membership/removal.ts";
+import type { RemovalStages } from "../membership/removal_stage.ts";
 import { type Random, randomHex } from "../platform/random.ts";
 import type { LocalState } from "./local_state.ts";
 import { requireLayout, type RingLayout } from "./ring_layout.ts";

@@ -8,7 +8,7 @@ import type { Log } from "../platform/log.ts";
 import type { Gossip } from "../membership/gossip.ts";
 import { type LifecycleView, nextStep } from "../membership/lifecycle.ts";
 import { type QuorumOptions, quorumsMeet } from "../membership/quorums.ts";
-import { isKnownByAll, sourcesOf } from "../membership/removal.ts";
+import { isKnownByAll, sourcesOf } from "../membership/removal_step.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
@@ -28,7 +28,7 @@ export interface RefillOptions {
   clock: Clock;
   log: Log;
   quorums: QuorumOptions;
-  /** A client's request takes no longer: owners of before may be written to for so long. */
+  /** Milliseconds; no client's request takes longer. Former owners may be written to for so long. */
   requestTimeoutMs: number;
   lamport: Pick<LamportClock, "current">;
   topology(): Topology;
@@ -36,8 +36,8 @@ export interface RefillOptions {
   /** Seeds where certainly nobody listens now. */
   refusedSeeds(): number;
   /**
-   * Called whenever data is about to be taken from a member, whose counter is known by then: what may
-   * have been collected while this node had no data lies below it.
+   * Called whenever data is about to be taken from a member. The member's counter is known by then, and
+   * all that was collected while this node had no data lies below it.
    */
   onBeforeRefill(): Promise<void>;
   /** Called before this node, whose disk was lost, counts for writes again. */
@@ -71,17 +71,16 @@ const PAGES_PER_SAVE = 20;
 const TREE_ATTEMPTS_MAX = 5;
 
 /**
- * The last loss of data (`Store.lastLoss`) that the node took note of when it came; 0 for none. Where
- * it differs from that of the store, the node stopped in between, and its other documents may be gone
- * or old.
+ * The last loss of data (`Store.lastLoss`) of which the node took note; 0 for none. If the store names
+ * another one, the node stopped between the loss and the note, and its other documents may be gone or old.
  */
 export function notedLoss(state: LocalState): number {
   return readSaved(state)?.loss ?? 0;
 }
 
 /**
- * Writes down that the directory is an old copy. Until it is being refilled each start of it is another
- * life, as after a loss of which the node took no note.
+ * Writes down that the directory is an old copy. Until a refill begins, each start on it is another life,
+ * as after a loss of which the node took no note.
  *
  * @throws {ConvergeError} as `Store.apply`.
  */
@@ -148,7 +147,7 @@ export class Refill {
   async restart(loss: number): Promise<void> {
     const { gossip } = this.#options;
     this.#known = this.#nothingDone("", loss);
-    // One that is joining stays so: there may still be somebody who does not know it.
+    // A joining node stays so: there may still be somebody who does not know it.
     if (gossip.self.status === "normal") gossip.setStatus("refilling");
     if (await this.#saveRestart()) this.start();
     else void this.#restartLater();
@@ -170,10 +169,10 @@ export class Refill {
   /** False when the node's own documents cannot be written now: they may lie in the damaged table. */
   async #saveRestart(): Promise<boolean> {
     try {
-      // Known at once, whether or not it can be written.
+      // Others are told at once, whether or not it can be written.
       await this.#options.onStatus();
       await this.#options.state.writeAgain();
-      // Last, since it says that the others are there.
+      // Written last, since it says that all other documents are there.
       const saved = this.#saved;
       await this.#options.state.write(DOCUMENT, saved);
       this.#notedLoss = saved.loss;
@@ -216,10 +215,10 @@ export class Refill {
   async #become(status: "refilling" | "normal"): Promise<void> {
     const saved = this.#saved;
     await this.#options.onBeforeRefill();
-    // Where data was lost meanwhile, or is known in memory only to be lost, nothing is done yet.
+    // Data was lost meanwhile, or the loss is not on disk yet: nothing counts as done.
     if (status === "normal" && (saved !== this.#saved || !this.#isNoted)) return;
     const { gossip, clock, log, onStatus } = this.#options;
-    // It may have been started again since, and nobody tells of its life of before any more.
+    // If it was started once more since, nobody tells of its former life any more; `settled` still does.
     const isLost = gossip.rejoined || gossip.settled.has(gossip.self.name);
     if (status === "refilling" && isLost) await this.#options.onRejoined();
     gossip.setStatus(status);
@@ -253,7 +252,7 @@ export class Refill {
     const begun = saved.after[name];
     const after: Key | undefined = begun === undefined ? undefined : keyFromPath(begun);
     const isFirst = saved.done.length === 0;
-    // What owners of before have, while others join, is in no tree that both sides could compare.
+    // While others join, what former owners have is in no tree that both sides could compare.
     const isWide = topology.ringBefore(topology.settled) !== topology.ring;
     const leaves = isFirst || isWide ? undefined : await this.#differing(name, link, topology);
     if (leaves === "none") return await this.#done(name, saved);
@@ -283,8 +282,8 @@ export class Refill {
   }
 
   /**
-   * Where this node and a peer still differ: after the first one that was read, mostly in nothing.
-   * Undefined (anywhere) where the peer has no time to tell.
+   * Where this node and a peer still differ. After the first peer was read, that is mostly nowhere.
+   * Undefined, which means perhaps anywhere, when the peer has no time to tell.
    */
   async #differing(
     name: string,

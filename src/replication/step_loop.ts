@@ -1,10 +1,10 @@
-/** Goes towards something step by step, where a step may fail by what passes by itself. */
+/** Takes step after step towards an aim, and tries again what fails. */
 import { isTransient } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import { Reminder } from "../platform/reminder.ts";
 
-/** Where it goes, and who is told when it does not get on. */
+/** What is to be done step by step, and what is logged when it does not get on. */
 export interface StepLoopOptions {
   clock: Clock;
   log: Log;
@@ -12,7 +12,7 @@ export interface StepLoopOptions {
   event: string;
   /** Whether there is still something to be done. */
   goesOn(): boolean;
-  /** Whether nobody waits for it any more, and failures are no news. */
+  /** Whether to end at once, without a word of failures. */
   isStopped(): boolean;
   step(): Promise<void>;
   /** Called in the turn in which nothing is left to be done: whatever comes next begins it anew. */
@@ -47,7 +47,7 @@ export async function takeSteps(options: StepLoopOptions): Promise<void> {
   options.onEnd();
 }
 
-/** Does it with each in turn, also where it fails with some; rejects with the last failure. */
+/** Works on each item in turn, even after failures; rejects with the last failure. */
 export async function withEach<T>(
   items: readonly T[],
   work: (item: T) => Promise<void>,

@@ -1,10 +1,11 @@
 /**
- * Takes over, when a member is removed, the arcs that this node gains by that: the shell around
- * `membership/removal.ts`. What this node has been is on its disk before it is said, so that after a
- * restart nothing is erased that counted.
+ * Takes over the arcs that this node gains when a member is removed: the shell around
+ * `membership/removal_step.ts`. Each stage is on this node's disk before others are told of it. So after
+ * a restart it does not go back to a stage in which it would erase what has counted already.
  */
 import type { Gossip } from "../membership/gossip.ts";
-import { nextRemovalStep, type RemovalStage, type RemovalStages } from "../membership/removal.ts";
+import type { RemovalStage, RemovalStages } from "../membership/removal_stage.ts";
+import { nextRemovalStep } from "../membership/removal_step.ts";
 import { type Clock, delay, giveWay } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { StoredRecord } from "../record/record.ts";
@@ -28,13 +29,13 @@ export interface TakeoverOptions {
   state: LocalState;
   clock: Clock;
   log: Log;
-  /** No request takes longer: after that, none is under way by the ring of before. */
+  /** Milliseconds; no request takes longer. After that time none is under way by the ring of before. */
   requestTimeoutMs: number;
   topology(): Topology;
   linkTo(name: string): PeerLink | undefined;
   /** Writes what is known of members to disk. */
   save(): Promise<void>;
-  /** Called before leftovers are erased: what was collected without this node lies below the horizon. */
+  /** Called before leftovers are erased; raises the horizon above all that was collected without this node. */
   onBeforeRefill(): Promise<void>;
   /** What this node says of itself has changed. */
   onChange(): void;
@@ -92,7 +93,7 @@ export class Takeover {
     this.#stopped = true;
   }
 
-  /** Data was lost: what was taken over has to be once more. */
+  /** Data was lost: everything has to be taken over once more. */
   onDataLost(): void {
     this.#progress = { ring: "", done: new Set() };
   }
@@ -137,7 +138,7 @@ export class Takeover {
     await this.#become("known", nodeIDs);
   }
 
-  /** Where this node was no owner it may have copies of before: they may be older than deletions. */
+  /** Where this node was no owner it may have old copies, of values that were deleted since. */
   async #clear(names: readonly string[]): Promise<void> {
     const { gossip, topology, onBeforeRefill } = this.#options;
     const { fingerprint } = topology();

@@ -2,18 +2,20 @@
  * Who owns what, and who counts: the ring and the quorums that follow from a view of the members.
  * Immutable; a change of membership makes a new one.
  *
- * N never shrinks because somebody cannot be reached: all known members are on the ring whatever
- * their liveness, and a seed from the command line that nobody has heard of yet counts as a member.
- * While all members together are no more than N, everybody owns everything, so such seeds can be
- * counted as owners without being placed; with more, ownership is unknown until they are (503).
+ * N never shrinks because somebody cannot be reached. All known members are on the ring, whatever their
+ * liveness, and a seed from the command line counts as a member even while nobody has heard of it. As
+ * long as all members together are no more than N, everybody owns everything, so such seeds count as
+ * owners without a place on the ring. With more members, ownership is unknown until the seeds are heard
+ * of, and requests are answered 503.
  *
- * While a member is being removed the ring is over the others, and quorums are as large as with it;
- * `membership/removal.ts` says when an owner counts on an arc that it gains by that.
+ * While a member is being removed the ring is over the others, and quorums are as large as with it.
+ * `membership/removal_step.ts` says when an owner counts on an arc that it gains by that.
  */
 import { ConvergeError } from "../errors.ts";
 import type { Member } from "../membership/member.ts";
 import { type QuorumOptions, type Quorums, quorumsOf } from "../membership/quorums.ts";
-import { type Removal, stageOf } from "../membership/removal.ts";
+import type { Removal } from "../membership/removal.ts";
+import { stageOf } from "../membership/removal_stage.ts";
 import { type Key, keyFromText } from "../record/key.ts";
 import { type Arc, HashRing } from "../ring/hash_ring.ts";
 import { formatToken, type Token, tokenOf } from "../ring/token.ts";
@@ -31,8 +33,8 @@ export interface Owner {
   /** Whether its answers count towards R. */
   readonly countsForReads: boolean;
   /**
-   * Present where it owns the arc in the place of a member that is being removed, and lacks data: one
-   * that is `joining` there is told nothing, and neither is asked what it has.
+   * Present where it owns the arc in the place of a member that is being removed, and lacks data there. A
+   * `joining` owner is not told of writes. Neither a `joining` nor a `refilling` one is asked what it has.
    */
   readonly gaining?: "joining" | "refilling";
 }
@@ -120,8 +122,8 @@ export class Topology {
       this.#ringWithLeaving = this.#ringOf(withLeaving, before.n);
       this.#newOwners = newOwnersByArc(this.ring, this.#ringWithLeaving);
     }
-    // Beyond N members an unheard seed may own any key: whoever is normal has known the cluster
-    // whole, and new seeds of its command line are then only addresses to try.
+    // Beyond N members a seed that was not heard of may own any key. But a node that is normal has known
+    // the whole cluster: to it, new seeds on its command line are only addresses to try.
     const self = members.find(({ name }) => name === selfName);
     const everybodyOwns = total <= this.quorums.n;
     this.#complete = !this.#isLeaving &&
@@ -208,8 +210,8 @@ export class Topology {
   }
 
   /**
-   * The ring as it was before members joined that are still on their way, and with those that are being
-   * removed: who has the data of before.
+   * The ring of those that have the data of before: without members that are still joining, and with
+   * those that are being removed.
    *
    * @param settled Names that somebody else knows to have been `normal` once.
    */
@@ -226,8 +228,9 @@ export class Topology {
   }
 
   /**
-   * Tells of tokens whether `name` owns them now and owned them in no ring that anybody went by before
-   * some members (`leaving`) were removed: not in one without members that were still joining, either.
+   * Tells of a token whether `name` owns it only since some members (`leaving`) were removed. It must
+   * have been an owner in none of the rings that anybody went by before: neither in the one with members
+   * that were still joining, nor in the one without them.
    */
   isNewTo(name: string, leaving: readonly string[]): (token: Token) => boolean {
     const withLeaving = [...this.ring.names, ...leaving];
@@ -240,9 +243,9 @@ export class Topology {
   }
 
   /**
-   * Tokens of keys of which this node may have leftovers, since it has not cleared away yet what it had
-   * before it gained them; undefined where there are none. What it gained by an earlier removal, and
-   * counted for, is none: perhaps nobody else has it but one that is dead since.
+   * Tells of a token whether this node may have leftovers there: it gains the token by a removal, and has
+   * not erased yet what it had of it before. Undefined where there can be none. What it gained by an
+   * earlier removal, and counted for since, is no leftover: perhaps the only other owner is dead by now.
    */
   leftovers(): ((token: Token) => boolean) | undefined {
     const name = this.#selfName;
@@ -263,9 +266,9 @@ export class Topology {
   }
 
   /**
-   * Arcs, by index, of which `name` has to take over what others have, since members are being removed:
-   * those of which it owns some part since; and all where smaller read quorums are to meet what was
-   * acknowledged by members of whom several are gone.
+   * Arcs, by index, of which `name` has to take over what others have, because members are being removed:
+   * those that it gains, or a part of them. Where the removal makes read quorums smaller it is all arcs:
+   * a smaller quorum could miss what several removed members acknowledged.
    */
   arcsToTakeOver(name: string): number[] {
     if (this.#readsShrink) return this.ring.arcs.map(({ index }) => index);
@@ -273,7 +276,7 @@ export class Topology {
       .filter(([, names]) => names.has(name)).map(([arc]) => arc);
   }
 
-  /** Arcs, by index, that `name` owns now, and of which one that is being removed owned some part. */
+  /** Arcs, by index, that `name` owns now, and of which the leaving member owned some part. */
   arcsOnceSharedBy(name: string, leaving: string): number[] {
     if (this.#ringWithLeaving === undefined) return [];
     const shared = arcsOnceOwnedBy(leaving, this.ring, this.#ringWithLeaving);

@@ -1,5 +1,6 @@
 /** Opens real nodes inside the simulation, with a defect where one is asked for. */
-import { ConvergeNode, type NodeParts } from "../node.ts";
+import { ConvergeNode } from "../node.ts";
+import type { NodeParts } from "../node/node_parts.ts";
 import { LsmStore } from "../storage/lsm_store.ts";
 import type { OpenProcess } from "./cluster.ts";
 import type { Defect } from "./defects/defect.ts";

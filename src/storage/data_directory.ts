@@ -1,6 +1,6 @@
-/** The files of a data directory: what they are to its manifest, and their bytes. */
-import { isConvergeError } from "../errors.ts";
-import type { Disk, ReadFile } from "../platform/disk.ts";
+/** The files of a data directory: what they are to its manifest. */
+import type { Disk } from "../platform/disk.ts";
+import { readWhole } from "./file_bytes.ts";
 import { MANIFEST_NAME, parseName, TEMPORARY_SUFFIX } from "./file_names.ts";
 import { segmentNumbers } from "./log_segments.ts";
 import type { Manifest } from "./manifest.ts";
@@ -53,57 +53,4 @@ export function isUnbegunDirectory(disk: Disk, directory: string): boolean {
     const { lines, damage } = readSegment(readWhole(disk, `${directory}/${name}`), () => {});
     return lines === 0 && damage === undefined;
   });
-}
-
-/** The least that a disk fails to read at a time. */
-const SECTOR_BYTES = 4096;
-
-/**
- * All bytes of a file, as far as the disk gives them: under no checksum do the zeros in the place of
- * the others hold.
- */
-export function readReadable(
-  disk: Disk,
-  path: string,
-): { bytes: Uint8Array; unreadable: number[] } {
-  const file = disk.openRead(path);
-  try {
-    const bytes = new Uint8Array(file.sizeBytes);
-    const unreadable = isRead(file, 0, bytes) ? [] : readSectors(file, bytes);
-    return { bytes, unreadable };
-  } finally {
-    file.close();
-  }
-}
-
-/** Reads sector by sector. Returns the offsets of those that cannot be read. */
-function readSectors(file: ReadFile, bytes: Uint8Array): number[] {
-  const unreadable: number[] = [];
-  for (let at = 0; at < bytes.byteLength; at += SECTOR_BYTES) {
-    const sector = bytes.subarray(at, at + SECTOR_BYTES);
-    if (isRead(file, at, sector)) continue;
-    sector.fill(0);
-    unreadable.push(at);
-  }
-  return unreadable;
-}
-
-function isRead(file: ReadFile, offset: number, target: Uint8Array): boolean {
-  try {
-    file.readInto(offset, target);
-    return true;
-  } catch (error) {
-    if (isConvergeError(error, "disk_failed")) return false;
-    throw error;
-  }
-}
-
-/** All bytes of a file. @throws {ConvergeError} `disk_failed`. */
-export function readWhole(disk: Disk, path: string): Uint8Array {
-  const file = disk.openRead(path);
-  try {
-    return file.readAt(0, file.sizeBytes);
-  } finally {
-    file.close();
-  }
 }

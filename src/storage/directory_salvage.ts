@@ -6,7 +6,8 @@
  * it needs nothing but intact blocks and lines, and one path serves every kind of damage.
  */
 import type { Disk } from "../platform/disk.ts";
-import { filesOf, namesOfNoFile, readReadable } from "./data_directory.ts";
+import { filesOf, namesOfNoFile } from "./data_directory.ts";
+import { readReadable } from "./file_bytes.ts";
 import { checkedRecord, type DirectoryReport, goodLines } from "./directory_check.ts";
 import {
   DAMAGED_NAME,

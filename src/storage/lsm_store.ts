@@ -7,9 +7,7 @@
  * short slices. Which part does what: `src/storage/README.md`.
  */
 import { type ConvergeError, invariant, isConvergeError } from "../errors.ts";
-import type { Clock } from "../platform/clock.ts";
 import type { Disk, FileLock } from "../platform/disk.ts";
-import type { Log } from "../platform/log.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { BlockCache } from "./block_cache.ts";
@@ -20,7 +18,6 @@ import { LOCK_NAME } from "./file_names.ts";
 import type { LineRecord } from "./line_record.ts";
 import { Maintenance } from "./maintenance.ts";
 import { recover, type Recovered } from "./recovery.ts";
-import type { LostRange } from "./salvage.ts";
 import { RunCursor } from "./sstable_reader.ts";
 import {
   type ApplyResult,
@@ -34,47 +31,14 @@ import {
   type Store,
   type StoreStatistics,
 } from "./store.ts";
+import type { DamageReport, LsmStoreOptions } from "./store_options.ts";
 import { StoreScan } from "./store_scan.ts";
 import { StoreSnapshot } from "./store_snapshot.ts";
-import { closedError, type Durability, StoreWriter } from "./store_writer.ts";
+import { closedError, StoreWriter } from "./store_writer.ts";
 import { TableCatalog } from "./table_catalog.ts";
 import { findInRuns } from "./table_set.ts";
 
-/** What a store is opened with. */
-export interface LsmStoreOptions {
-  directory: string;
-  clock: Clock;
-  disk: Disk;
-  durability?: Durability;
-  /** Bytes of log after which the memtable is frozen and written to a table; or `MEMTABLE_KEYS_MAX`. */
-  memtableBytes?: number;
-  /** Bound of the block cache, in bytes. */
-  cacheBytes?: number;
-  /** Bound of the table files that are open at a time; default: `OPEN_FILES_MAX` of `table_files.ts`. */
-  openFilesMax?: number;
-  log?: Log;
-  /** The store can no longer keep its promise (an fsync failed): the node must stop. Called once. */
-  onFatal?: (error: ConvergeError) => void;
-  /**
-   * A table was found damaged; called, and waited for, before anything is answered without the lost
-   * blocks. It must not wait for the repair, and may write to the store. While that is being opened it
-   * is called for the keyspace `meta` alone, and must not wait for the end of it. Where it rejects with
-   * `corrupt_file` the table is not given up: it stays as it is, and the store fails.
-   */
-  onDamage?: (report: DamageReport) => void | Promise<void>;
-}
-
-/** What a damaged table took with it. */
-export interface DamageReport {
-  /** What `Store.lastLoss` will say. */
-  loss: number;
-  keyspace: Keyspace;
-  /** Where the damaged file is now. */
-  file: string;
-  reason: string;
-  /** Keys of which the newest record may be lost, or hidden behind nothing. */
-  lost: LostRange[];
-}
+export type { DamageReport, LsmStoreOptions };
 
 /** Bound of the block cache where none is given. */
 const CACHE_BYTES = 32 * 1024 * 1024;

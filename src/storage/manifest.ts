@@ -10,7 +10,7 @@
 import { crc32 } from "node:zlib";
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import { readWhole } from "./data_directory.ts";
+import { readWhole } from "./file_bytes.ts";
 import { MANIFEST_NAME, TEMPORARY_SUFFIX } from "./file_names.ts";
 import { propertiesFromJson, propertiesToJson, type TableIdentity } from "./sstable_format.ts";
 import { unknownFormat } from "./unknown_format.ts";

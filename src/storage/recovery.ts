@@ -6,7 +6,8 @@
  */
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import { filesOf, isUnbegunDirectory, namesOfNoFile, readWhole } from "./data_directory.ts";
+import { filesOf, isUnbegunDirectory, namesOfNoFile } from "./data_directory.ts";
+import { readWhole } from "./file_bytes.ts";
 import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { lineFacts, lineKey } from "./line_record.ts";
 import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";

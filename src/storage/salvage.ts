@@ -2,7 +2,7 @@
 import { crc32 } from "node:zlib";
 import type { Disk } from "../platform/disk.ts";
 import { type Key, keyFromJson } from "../record/key.ts";
-import { readWhole } from "./data_directory.ts";
+import { readWhole } from "./file_bytes.ts";
 import type { IndexEntry } from "./index_lines.ts";
 import { lineEnd, lineKey } from "./line_record.ts";
 import { TableWriter, type TableWriterOptions, type WrittenTable } from "./sstable_writer.ts";

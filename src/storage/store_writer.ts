@@ -12,13 +12,11 @@ import type { Maintenance } from "./maintenance.ts";
 import { Memtable } from "./memtable.ts";
 import type { Recovered } from "./recovery.ts";
 import type { ApplyResult, Mutation } from "./store.ts";
+import type { Durability } from "./store_options.ts";
 import type { TableCatalog } from "./table_catalog.ts";
 import { tableFor } from "./table_set.ts";
 import { LogWriter } from "./wal_writer.ts";
 import { type WaitingCall, WriteQueue } from "./write_queue.ts";
-
-/** When a write counts as durable; what each can lose is in `docs/formats.md`. */
-export type Durability = { mode: "fsync" } | { mode: "interval"; ms: number } | { mode: "os" };
 
 /** What the writer is made of. */
 export interface StoreWriterOptions {

@@ -20,13 +20,18 @@ const BYTES_PER_CLOCK_CHECK = 256 * 1024;
 /** Size at which a run goes on in a new table: bounds what one damaged or rewritten file costs. */
 export const TABLE_BYTES = 16 * 1024 * 1024;
 
-export interface BuildOptions {
-  disk: Disk;
-  clock: Clock;
-  directory: string;
-  keyspace: string;
+/** Where new tables go. */
+export interface TableTarget {
+  readonly disk: Disk;
+  readonly directory: string;
   /** Next free file number. */
-  allocate: () => number;
+  readonly allocate: () => number;
+}
+
+/** What tables are built by. */
+export interface BuildOptions extends TableTarget {
+  clock: Clock;
+  keyspace: string;
   /** Runs older than what is merged: an erase marker is kept while one of them may have its key. */
   older: readonly Run[];
   /** Lets others run, after every slice. */
@@ -73,7 +78,7 @@ export async function buildTables(
 /** Removes tables that no manifest will name. Never throws: a leftover is removed at the next start. */
 export function removeTables(
   tables: readonly { number: number }[],
-  { disk, directory }: Pick<BuildOptions, "disk" | "directory">,
+  { disk, directory }: Pick<TableTarget, "disk" | "directory">,
 ): void {
   for (const { number } of tables) {
     try {

@@ -2,16 +2,16 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { parseGossipMessage } from "../../src/membership/gossip_message.ts";
 import { type Member, parseMember } from "../../src/membership/member.ts";
+import { REMOVALS_MAX } from "../../src/membership/removal.ts";
+import type { RemovalStage } from "../../src/membership/removal_stage.ts";
 import {
   isKnownByAll,
   nextRemovalStep,
   PENDING_MAX,
-  REMOVALS_MAX,
-  type RemovalStage,
   type RemovalView,
   sourcesOf,
   whyNotRemovable,
-} from "../../src/membership/removal.ts";
+} from "../../src/membership/removal_step.ts";
 import { gossipOf, member, removal } from "../support/members.ts";
 
 /** A member that says how far it is with the removal of `x`. */

@@ -5,7 +5,7 @@ import { keyFromText } from "../../src/record/key.ts";
 import { recordFromLine } from "../../src/record/record_line.ts";
 import type { StoredRecord } from "../../src/record/record.ts";
 import { DATA, META } from "../../src/storage/store.ts";
-import type { NodeParts } from "../../src/node.ts";
+import type { NodeParts } from "../../src/node/node_parts.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { ForgetfulStore } from "../support/forgetful_store.ts";
 import { leafOf } from "../../src/replication/merkle_tree.ts";

@@ -1,7 +1,7 @@
 /** One node's way through the removal of a member, with all others played by the test. */
 import { assert, assertEquals } from "@std/assert";
 import type { Gossip } from "../../src/membership/gossip.ts";
-import { type RemovalStage, type RemovalStages } from "../../src/membership/removal.ts";
+import type { RemovalStage, RemovalStages } from "../../src/membership/removal_stage.ts";
 import type { StoredRecord } from "../../src/record/record.ts";
 import type { ExchangeRequest, KeyExchange } from "../../src/replication/key_exchange.ts";
 import { LEAVES_PER_ARC } from "../../src/replication/merkle_tree.ts";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import type { Removal, RemovalStage } from "../../src/membership/removal.ts";
+import type { Removal } from "../../src/membership/removal.ts";
+import type { RemovalStage } from "../../src/membership/removal_stage.ts";
 import type { Topology, TopologyOptions } from "../../src/replication/topology.ts";
 import { member } from "../support/members.ts";
 import { topologyOf } from "../support/topologies.ts";

@@ -6,26 +6,11 @@ import type { Disk } from "../../src/platform/disk.ts";
 import type { Log } from "../../src/platform/log.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { DATA } from "../../src/storage/store.ts";
+import { flushRun } from "./flush_run.ts";
 import { HeldClock, InstantClock } from "./instant_clock.ts";
-import { soon } from "./soon.ts";
+import { soon, turns } from "./soon.ts";
 import { put } from "./store_conformance.ts";
 import { VirtualStore } from "./virtual_store.ts";
-
-async function turns(): Promise<void> {
-  for (let i = 0; i < 2_000; i++) await Promise.resolve();
-}
-
-async function flushRun(
-  store: LsmStore,
-  name: string,
-  keys: number,
-  keyspace = DATA,
-): Promise<void> {
-  await store.apply(
-    Array.from({ length: keys }, (_, i) => ({ ...put(`${name}.${i}`, 1), keyspace })),
-  );
-  await store.flush();
-}
 
 /** A disk that is full for some of what is appended to tables, in turn: where `isFull` says so. */
 function fillable(disk: Disk): { disk: Disk; isFull: () => boolean } {

@@ -9,3 +9,8 @@ export async function soon<T>(promise: Promise<T>): Promise<T> {
   assert(isSettled, "it waits for ever");
   return await promise;
 }
+
+/** Lets everything go on that needs no clock. */
+export async function turns(): Promise<void> {
+  for (let i = 0; i < 2_000; i++) await Promise.resolve();
+}

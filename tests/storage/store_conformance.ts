@@ -48,9 +48,14 @@ export interface StoreHarness {
   dispose(): Promise<void>;
 }
 
+type Test = (
+  what: string,
+  body: (store: Store, harness: StoreHarness) => Promise<void>,
+) => void;
+
 /** Registers the suite. */
 export function testStore(name: string, makeHarness: () => StoreHarness): void {
-  const test = (what: string, body: (store: Store, harness: StoreHarness) => Promise<void>) =>
+  const test: Test = (what, body) =>
     Deno.test(`${name}: ${what}`, async () => {
       const harness = makeHarness();
       try {
@@ -59,7 +64,13 @@ export function testStore(name: string, makeHarness: () => StoreHarness): void {
         await harness.dispose();
       }
     });
+  testWrites(test);
+  testScans(test);
+  testSnapshots(test);
+  testLife(test);
+}
 
+function testWrites(test: Test): void {
   test("apply() stores and get() returns the same bytes", async (store, harness) => {
     const mutation = put("greeting", 1, { value: "hello" });
     assertEquals(await store.apply([mutation]), ["stored"]);
@@ -142,7 +153,9 @@ export function testStore(name: string, makeHarness: () => StoreHarness): void {
     assertEquals(textOf(store.get(DATA, "k")), "k@1");
     await store.close();
   });
+}
 
+function testScans(test: Test): void {
   test("scan() goes by the order of bytes, within its range", async (store, harness) => {
     // UTF-16 order would put the emoji (D83D DE00) before U+FF5E; UTF-8 order does not.
     const texts = ["b", "a", "\u{1F600}", "\uFF5E", "a\u0000", 'q"\\', "a/b", "é", "\u007f"];
@@ -234,7 +247,9 @@ export function testStore(name: string, makeHarness: () => StoreHarness): void {
     scan.close();
     await store.close();
   });
+}
 
+function testSnapshots(test: Test): void {
   test("snapshot() finds what was there, whatever comes afterwards", async (store, harness) => {
     const keys = Array.from({ length: 40 }, (_, i) => `key${String(i).padStart(2, "0")}`);
     await store.apply(keys.slice(0, 30).map((key) => put(key, 1)));
@@ -255,7 +270,10 @@ export function testStore(name: string, makeHarness: () => StoreHarness): void {
     snapshot.close();
     await store.close();
   });
+}
 
+/** What a store tells of itself, and what it answers before a write is durable and after its end. */
+function testLife(test: Test): void {
   test("highestCounter() counts what was ever stored", async (store, harness) => {
     assertEquals(store.highestCounter(), 0);
     await store.apply([put("a", 7), put("a", 3)]);

@@ -5,7 +5,8 @@
 import { assertEquals } from "@std/assert";
 import { DEFAULTS, type NodeConfig } from "../../src/config.ts";
 import type { ClusterView } from "../../src/http/cluster_routes.ts";
-import { ConvergeNode, type NodeParts } from "../../src/node.ts";
+import { ConvergeNode } from "../../src/node.ts";
+import type { NodeParts } from "../../src/node/node_parts.ts";
 import { keyFromPath } from "../../src/record/key.ts";
 import type { StoredRecord } from "../../src/record/record.ts";
 import { HashRing } from "../../src/ring/hash_ring.ts";

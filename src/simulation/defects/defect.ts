@@ -1,5 +1,5 @@
 /** Deliberate mistakes, to show that the simulation finds them. */
-import type { NodeParts } from "../../node.ts";
+import type { NodeParts } from "../../node/node_parts.ts";
 import type { Platform } from "../../platform/platform.ts";
 import type { Plan } from "../plan.ts";
 import type { Store } from "../../storage/store.ts";

@@ -1,0 +1,45 @@
+/** Copies of a store that goes on. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { DATA } from "../../src/storage/store.ts";
+import { put, scanAll, textOf } from "./store_conformance.ts";
+import { VirtualStore } from "./virtual_store.ts";
+import { applyAll, KEYS } from "./faulty_store.ts";
+
+Deno.test("LsmStore.checkpoint() makes an openable copy while serving", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await applyAll(store, 1);
+  const copying = store.checkpoint("copy");
+  const writing = applyAll(store, 2);
+  await Promise.all([copying, writing]);
+  const error = await assertRejects(() => store.checkpoint("copy"), ConvergeError);
+  assertEquals(error.code, "bad_request");
+  const copy = await subject.open({ directory: "copy" });
+  const counters = scanAll(copy).map(({ counter }) => counter);
+  assertEquals(counters.length, KEYS.length);
+  await copy.apply([put("a", 9)]);
+  await copy.flush();
+  await copy.close();
+  assertEquals(textOf(store.get(DATA, "a")), "a@2");
+  await store.close();
+});
+
+Deno.test("LsmStore.checkpoint() that finds the disk full leaves nothing behind, and can be made later", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await applyAll(store, 1);
+  await store.flush();
+  subject.device.faults.capacityBytes = 0;
+  for (let i = 0; i < 2; i++) {
+    const error = await assertRejects(() => store.checkpoint("copy"), ConvergeError);
+    assertEquals(error.code, "disk_full");
+    assertEquals(subject.paths("").filter((path) => path.startsWith("copy")), []);
+  }
+  subject.device.faults.capacityBytes = Infinity;
+  await store.checkpoint("copy");
+  const copy = await subject.open({ directory: "copy" });
+  assertEquals(scanAll(copy).length, KEYS.length);
+  await copy.close();
+  await store.close();
+});

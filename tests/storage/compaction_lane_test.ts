@@ -1,0 +1,252 @@
+/** What is merged and when, how merges rest, and what they give way to. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import type { TimerID } from "../../src/platform/clock.ts";
+import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
+import { readManifest } from "../../src/storage/manifest.ts";
+import { DATA } from "../../src/storage/store.ts";
+import { flushRun } from "./flush_run.ts";
+import { HeldClock, InstantClock } from "./instant_clock.ts";
+import { soon, turns } from "./soon.ts";
+import { put, scanAll } from "./store_conformance.ts";
+import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
+import { withoutRoomFor } from "./full_disk.ts";
+
+const MEMTABLE_BYTES = 2_000;
+
+/** A store with runs of so many keys, the oldest first, each just flushed. */
+async function openWithRuns(
+  clock: InstantClock,
+  runs: readonly number[],
+  subject = new VirtualStore(),
+): Promise<LsmStore> {
+  const store = await subject.open({ clock, durability: { mode: "os" } });
+  for (const [run, keys] of runs.entries()) await flushRun(store, `run${run}`, keys);
+  return store;
+}
+
+/** Virtual ms until the one merge is made that is to be made; closes the store. */
+async function compactionMs(
+  store: LsmStore,
+  clock: InstantClock,
+  meanwhile: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<number> {
+  const startMs = clock.monotonicMs();
+  assertEquals(store.statistics().compactionsTotal, 0);
+  await meanwhile();
+  for (let i = 0; i < 100 && store.statistics().compactionsTotal === 0; i++) await turns();
+  const tookMs = clock.monotonicMs() - startMs;
+  assertEquals(store.statistics().compactionsTotal, 1);
+  await store.close();
+  return tookMs;
+}
+
+Deno.test("LsmStore: a compaction rests between slices until a memtable was flushed meanwhile", async () => {
+  const clock = new InstantClock();
+  // The newer one is the larger, which is merged under load too.
+  const runs = [30_000, 32_000];
+  const resting = await compactionMs(await openWithRuns(clock, runs), clock);
+  const store = await openWithRuns(clock, runs);
+  const behind = await compactionMs(store, clock, () => flushRun(store, "more", 1));
+  assert(resting >= 50 && behind < resting / 2, `${behind} ms, ${resting} where there is time`);
+});
+
+Deno.test("LsmStore: an erase outlives each merge that leaves something older behind, and no longer", async () => {
+  const clock = new InstantClock();
+  const subject = new VirtualStore();
+  const store = await openWithRuns(clock, [300, 20], subject); // the erased keys in both
+  await store.apply(["run0.1", "run1.1", "none"].map((key) => ({ ...put(key, 9), erase: true })));
+  await store.flush();
+  await flushRun(store, "run3", 20);
+  await flushRun(store, "run4", 20);
+  await store.settled();
+  const gone = () => ["run0.1", "run1.1", "none"].map((key) => store.get(DATA, key));
+  assertEquals(store.statistics().tableCount, 2, "all but the oldest were merged");
+  assertEquals(gone(), [undefined, undefined, undefined]);
+  const erases = () => {
+    const tables = readManifest(subject.device.mount(), DIRECTORY)!.tables;
+    return tables.reduce((sum, { properties }) => sum + properties.erases, 0);
+  };
+  assertEquals(erases(), 1, "the one that hides something");
+  await flushRun(store, "large", 200);
+  await store.settled();
+  assertEquals([store.statistics().tableCount, erases()], [1, 0]);
+  assertEquals(gone(), [undefined, undefined, undefined]);
+  await store.close();
+});
+
+const TWO_SMALL = [100, 100];
+
+Deno.test("LsmStore: what compaction leaves lying under load is merged once nothing was flushed for some time", async () => {
+  const clock = new InstantClock();
+  const store = await openWithRuns(clock, TWO_SMALL);
+  assertEquals(store.statistics().compactionsTotal, 0);
+  assert(store.statistics().compactionDebtBytes > 0);
+  for (let i = 0; i < 10 && store.statistics().compactionsTotal === 0; i++) await turns();
+  assertEquals(store.statistics().tableCount, 1);
+  assertEquals(store.statistics().compactionDebtBytes, 0);
+  assert(clock.monotonicMs() >= 5_000);
+  await store.close();
+});
+
+Deno.test("LsmStore: each keyspace is compacted, also behind one in which there is nothing to do", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ clock: new HeldClock() });
+  for (const keyspace of ["one", "two"]) {
+    for (let i = 0; i < 2; i++) {
+      await store.apply([{ ...put(`${i}`, 1), keyspace }]);
+      await store.flush();
+    }
+  }
+  for (const keyspace of ["first", "last"]) {
+    await store.apply([{ ...put("alone", 1), keyspace }]);
+    await store.flush();
+  }
+  await store.settled();
+  const { tableCount, tableBytes, compactedBytesTotal } = store.statistics();
+  assertEquals(tableCount, 4);
+  assert(compactedBytesTotal > 0 && compactedBytesTotal < 4 * tableBytes);
+  await store.close();
+});
+
+Deno.test("LsmStore: a merge that meets damage as it begins lets go of the tables that it has opened", async () => {
+  const subject = new VirtualStore();
+  const store = await openWithRuns(new InstantClock(), TWO_SMALL, subject);
+  subject.device.flipBit(subject.paths(".sst")[0]!, 12);
+  assertThrows(() => store.scan(DATA), ConvergeError, "checksum", "nor does a scan keep any");
+  await store.settled();
+  assertEquals([subject.damage.length, store.statistics().tableCount], [1, 1]);
+  await store.close();
+  assertEquals(subject.paths(".sst").filter((path) => !path.includes(DAMAGED_NAME)).length, 1);
+});
+
+/** Runs of which the newer one is too large a share of the older, but not under load. */
+const LEFT_LYING = [30_000, 22_500];
+
+/** Has the merge of what was left lying begin, on a store that was opened with it. */
+async function beginAtRest(clock: HeldClock, subject: VirtualStore): Promise<void> {
+  clock.pass(5_000);
+  for (let i = 0; i < 100 && subject.paths(".tmp").length === 0; i++) await Promise.resolve();
+  assertEquals(subject.paths(".tmp").length, 1, "the merge has begun");
+}
+
+Deno.test("LsmStore: a merge that was begun at rest gives way to the one that load needs", async () => {
+  const clock = new HeldClock();
+  const subject = new VirtualStore();
+  const store = await openWithRuns(clock, LEFT_LYING, subject);
+  await beginAtRest(clock, subject);
+  await flushRun(store, "third", 10_000);
+  await turns();
+  // Of all three: had that of the first two gone on, the third would be too small to be merged with.
+  assertEquals(store.statistics().compactionsTotal, 1);
+  assertEquals(store.statistics().tableCount, 1);
+  assertEquals(scanAll(store).length, 62_500);
+  await store.close();
+});
+
+Deno.test("LsmStore: a merge that was begun at rest gives way to a repair", async () => {
+  const clock = new HeldClock();
+  const subject = new VirtualStore();
+  const first = await subject.open();
+  await first.apply([{ ...put("one", 1), keyspace: "other" }]);
+  await first.close();
+  const [other] = subject.paths(".sst");
+  const store = await openWithRuns(clock, LEFT_LYING, subject);
+  await beginAtRest(clock, subject);
+  subject.device.flipBit(other!, 12);
+  assertThrows(() => store.get("other", "one"), ConvergeError, "checksum");
+  for (let i = 0; i < 2_000 && subject.damage.length === 0; i++) await Promise.resolve();
+  assertEquals(subject.damage.length, 1);
+  assertEquals(store.statistics().compactionsTotal, 0, "the merge had not come to its end");
+  await store.settled();
+  assertEquals(scanAll(store).length, 52_500);
+  await store.close();
+});
+
+Deno.test("LsmStore.close(): does not wait until compaction or a flush would be tried again on a full disk", async () => {
+  for (const tableBytes of [4 * MEMTABLE_BYTES, 0]) {
+    const subject = new VirtualStore();
+    const { disk } = withoutRoomFor(subject.device.mount(), tableBytes);
+    const store = await subject.open({ disk, clock: new HeldClock() });
+    let written = 0;
+    const writeMore = () => store.apply([put(`key${written++}`, 1, { value: "x".repeat(400) })]);
+    for (let isWaiting = false; !isWaiting; await turns()) {
+      await soon(writeMore());
+      const flushed = await soon(store.flush().then(() => true, () => false));
+      isWaiting = !flushed || (tableBytes > 0 && store.statistics().tableCount > 6);
+    }
+    await soon(store.close());
+    const again = await subject.open();
+    assertEquals(scanAll(again).length, written);
+    await again.close();
+  }
+});
+
+Deno.test("LsmStore.close(): gives up a merge that is under way", async () => {
+  const clock = new HeldClock();
+  const subject = new VirtualStore();
+  const store = await openWithRuns(clock, LEFT_LYING, subject);
+  await beginAtRest(clock, subject);
+  await store.close();
+  const { compactionsTotal, tableCount } = store.statistics();
+  assertEquals([compactionsTotal, tableCount], [0, LEFT_LYING.length]);
+  assertEquals(subject.paths(".tmp"), []);
+});
+
+/** A clock of a process whose thread is busy with something else. */
+class BusyClock extends HeldClock {
+  override setTimer(delayMs: number, callback: () => void): TimerID {
+    return super.setTimer(delayMs >= 1 ? delayMs + 3 : delayMs, callback);
+  }
+}
+
+Deno.test("LsmStore: a merge that was begun at rest does not hurry, and waits while the thread is busy", async () => {
+  const mergeMs = async (clock: HeldClock, more: number): Promise<number> => {
+    const store = await openWithRuns(clock, LEFT_LYING);
+    clock.pass(5_000);
+    return await compactionMs(store, clock, () => flushRun(store, "more", more));
+  };
+  const resting = await mergeMs(new HeldClock(), 0);
+  assert(resting >= 40, `${resting} ms`);
+  const flushed = await mergeMs(new HeldClock(), 1);
+  assert(flushed >= resting * 0.8, `${flushed} ms after a flush, ${resting} without`);
+  const busy = await mergeMs(new BusyClock(), 0);
+  assert(busy > resting * 5, `${busy} ms where the thread is busy, ${resting} where it is not`);
+});
+
+/** A clock whose timers are a little early. */
+class EarlyClock extends InstantClock {
+  #timers = 0;
+
+  override setTimer(delayMs: number, callback: () => void): TimerID {
+    assert(++this.#timers < 1_000, "timers without end");
+    return super.setTimer(Math.max(0, delayMs - 0.25), callback);
+  }
+}
+
+Deno.test("LsmStore: where a timer is early, what is left lying is merged after the next", async () => {
+  const clock = new EarlyClock();
+  const store = await openWithRuns(clock, TWO_SMALL);
+  for (let i = 0; i < 10 && store.statistics().compactionsTotal === 0; i++) await turns();
+  assertEquals(store.statistics().tableCount, 1);
+  const nowMs = clock.monotonicMs();
+  assert(nowMs >= 5_000 && nowMs < 5_100, `${nowMs} ms`);
+  await store.close();
+});
+
+/** A clock on which what waits for seconds waits for ever. */
+class ImpatientClock extends InstantClock {
+  override setTimer(delayMs: number, callback: () => void): TimerID {
+    return delayMs < 1_000 ? super.setTimer(delayMs, callback) : 0;
+  }
+}
+
+Deno.test("LsmStore: settled() does at once what is left lying", async () => {
+  const store = await openWithRuns(new ImpatientClock(), TWO_SMALL);
+  for (let i = 0; i < 10; i++) await turns();
+  assertEquals(store.statistics().tableCount, 2);
+  await store.settled();
+  assertEquals(store.statistics().tableCount, 1);
+  await store.close();
+});
