@@ -138,6 +138,9 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
       heartbeat: count,
       status,
       removals: z.record(text, removalStage).exactOptional(),
+      replaces: z.array(
+        z.object({ nodeID: text, starts: count, startTag: text.exactOptional() }).strict(),
+      ).exactOptional(),
       state: liveness,
       silentMs: ms.nullable(),
       ownership: z.number().min(0).max(1),

@@ -13,17 +13,16 @@ import {
   isNewerStatement,
   isOfUnknownStart,
   isOtherStart,
+  LIVES_MAX,
   type Member,
   type MemberStatus,
   STATEMENT_MAX,
 } from "./member.ts";
 import { isSameStages, type Removal, type RemovalStages, type RemovalView } from "./removal.ts";
 import { type RemovalNews, RemovalSet } from "./removal_set.ts";
+import { isSameReplaced, isStartedAfter, withReplaced } from "./replaced_lives.ts";
 import { Seeds } from "./seeds.ts";
 import { TwinDetector } from "./twin_detector.ts";
-
-/** Earlier lives of this node that are taken note of. */
-const LIVES_MAX = 16;
 
 /** Peers that a tick sends to. */
 const FANOUT = 3;
@@ -425,8 +424,10 @@ export class Gossip {
     if (!this.#removals.admits(member)) return;
     const current = this.#members.get(member.name);
     if (!isNewerStatement(member, current)) return;
-    // Of two starts of one number the first stays, so that the other hears of it.
+    // Of two starts of one number the first stays, so that the other hears of it; and so does who has
+    // taken the place of a life that is started once more.
     if (current !== undefined && isOtherStart(member, current)) return;
+    if (current !== undefined && isStartedAfter(member, current)) return;
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
     this.#set(member);
     this.#detector.heard(member.name, nowMs);
@@ -448,8 +449,17 @@ export class Gossip {
       this.#knownBy.add(from);
       this.#version++;
     }
+    this.#setReplaced(member);
     if (member.nodeID === nodeID && member.incarnation === incarnation) return;
     if (isNewerStatement(member, { ...this.#self, heartbeat: -1 })) this.#outrank(member);
+  }
+
+  /** Takes note of another life of this node, and of those that it knows of; or of what this one said. */
+  #setReplaced(life: Member): void {
+    const self = withReplaced(this.#self, life.replaces ?? [], life);
+    if (isSameReplaced(self, this.#self)) return;
+    this.#setSelf({ ...self, heartbeat: self.heartbeat + 1 });
+    this.#version++;
   }
 
   /**
@@ -467,10 +477,14 @@ export class Gossip {
     this.#version++;
   }
 
-  /** Of its own last start a node hears nothing newer than what it says, unless two have that one. */
+  /**
+   * Of its own last start a node hears nothing newer than what it says, unless two have that one; nor of
+   * a life that took its place before.
+   */
   #isOfLaterLife(member: Member, from: string): boolean {
     const { name, nodeID, starts } = this.#self;
-    if (member.nodeID !== nodeID || starts === 0) return false;
+    if (member.nodeID !== nodeID) return isStartedAfter(this.#self, member);
+    if (starts === 0) return false;
     // Of two that run on copies and hear each other one has to stop, and not both.
     const isSameStart = member.starts === starts &&
       (from === name || !isOtherStart(member, this.#self));
@@ -498,7 +512,7 @@ export class Gossip {
 /** Whether two statements differ in nothing that who owns and who counts depends on. */
 function isSameButForHeartbeat(a: Member, b: Member): boolean {
   return a.nodeID === b.nodeID && a.origin === b.origin && a.status === b.status &&
-    a.incarnation === b.incarnation && isSameStages(a.removals, b.removals);
+    a.incarnation === b.incarnation && isSameStages(a.removals, b.removals) && isSameReplaced(a, b);
 }
 
 function isSameOptions(a: SharedOptions, b: SharedOptions): boolean {

@@ -6,6 +6,7 @@ import type { NodeConfig } from "../config.ts";
 import { ConvergeError } from "../errors.ts";
 import { isOfUnknownStart, type Member } from "../membership/member.ts";
 import type { Removal, RemovalStages } from "../membership/removal.ts";
+import { isReplaced } from "../membership/replaced_lives.ts";
 import { type Random, randomHex } from "../platform/random.ts";
 import type { LocalState } from "./local_state.ts";
 import { requireLayout, type RingLayout } from "./ring_layout.ts";
@@ -77,11 +78,16 @@ export async function openIdentity({ state, config, random, isAnotherLife, membe
   return identity;
 }
 
-/** Whether members, as others know them, tell of a start that the directory knows nothing of. */
+/**
+ * Whether members, as others know them, tell of a start that the directory knows nothing of, or of
+ * another life that took its place.
+ */
 export function isOldCopy(state: LocalState, members: readonly Member[]): boolean {
   const identity = savedIdentity(state);
-  return identity !== undefined &&
-    members.some((member) => member.name === identity.name && isOfUnknownStart(member, identity));
+  if (identity === undefined) return false;
+  return members.filter(({ name }) => name === identity.name).some((member) =>
+    isOfUnknownStart(member, identity) || isReplaced(identity, member)
+  );
 }
 
 /** @throws {ConvergeError} `removed` where the directory is that of a node that was removed. */
@@ -112,6 +118,7 @@ export function selfMember(
   const { self, stages } = before;
   return {
     ...(Object.keys(stages).length === 0 ? {} : { removals: stages }),
+    ...(self?.replaces === undefined ? {} : { replaces: self.replaces }),
     name,
     nodeID,
     origin: advertise,
