@@ -141,6 +141,7 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
       replaces: z.array(
         z.object({ nodeID: text, starts: count, startTag: text.exactOptional() }).strict(),
       ).exactOptional(),
+      requestMs: ms.exactOptional(),
       state: liveness,
       silentMs: ms.nullable(),
       ownership: z.number().min(0).max(1),

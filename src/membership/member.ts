@@ -42,6 +42,8 @@ export interface Member {
   readonly removals?: RemovalStages;
   /** Lives of its name whose place it has taken, by their last start; absent where it knows of none. */
   readonly replaces?: readonly Start[];
+  /** Milliseconds that it gives a client's request. Absent where an earlier version said it. */
+  readonly requestMs?: number;
 }
 
 /**
@@ -76,11 +78,11 @@ export function isOtherStart(a: Start, b: Start): boolean {
 export function parseMember(json: unknown): Member {
   const { name, nodeID, origin, starts = 0, startTag, incarnation, heartbeat, status, ...more } =
     (json ?? {}) as Record<keyof Member, unknown>;
-  const { removals, replaces } = more;
+  const { removals, replaces, requestMs } = more;
   if (
     typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
     typeof origin !== "string" || !isCount(starts) || !isCount(incarnation) ||
-    !isCount(heartbeat) || !isTag(startTag) ||
+    !isCount(heartbeat) || !isTag(startTag) || !isCount(requestMs ?? 0) ||
     (status !== "joining" && status !== "refilling" && status !== "normal")
   ) {
     throw new ConvergeError("corrupt_message", "Cannot read a member: a field is missing or wrong");
@@ -96,6 +98,7 @@ export function parseMember(json: unknown): Member {
   const said = {
     ...(removals === undefined ? {} : { removals: parseStages(removals) }),
     ...(replaces === undefined ? {} : { replaces: parseReplaced(name, replaces) }),
+    ...(requestMs === undefined ? {} : { requestMs: requestMs as number }),
   };
   return { name, nodeID, origin, starts, ...tag, incarnation, heartbeat, status, ...said };
 }

@@ -111,7 +111,7 @@ export function requireMember(
  * @param before What this life said last, and how far it was with removals; undefined of a new one.
  */
 export function selfMember(
-  { name, advertise }: NodeConfig,
+  { name, advertise, requestTimeoutMs }: NodeConfig,
   { nodeID, starts, startTag }: Identity,
   before: { self: Member | undefined; stages: RemovalStages },
 ): Member {
@@ -127,5 +127,6 @@ export function selfMember(
     incarnation: Math.max(starts, (self?.incarnation ?? 0) + 1),
     heartbeat: 0,
     status: self?.status ?? "joining",
+    requestMs: requestTimeoutMs,
   };
 }

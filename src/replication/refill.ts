@@ -27,7 +27,7 @@ export interface RefillOptions {
   clock: Clock;
   log: Log;
   quorums: QuorumOptions;
-  /** A client's request takes no longer: owners of before may be written to for so long. */
+  /** A client's request takes no longer on members that do not say how long it takes. */
   requestTimeoutMs: number;
   topology(): Topology;
   linkTo(name: string): PeerLink | undefined;
@@ -226,9 +226,16 @@ export class Refill {
     // Writes that began before others knew of this node may still reach owners of before only.
     const total = this.#options.topology().members.length;
     if (!this.#options.gossip.rejoined && !quorumsMeet(total, this.#options.quorums)) {
-      await delay(this.#options.clock, this.#options.requestTimeoutMs);
+      await delay(this.#options.clock, this.#requestMsMax);
     }
     await withEach(names, (name) => this.#refillFromOne(name));
+  }
+
+  /** No request that a member has begun takes longer. */
+  get #requestMsMax(): number {
+    const { gossip, requestTimeoutMs } = this.#options;
+    const members = [...gossip.members, ...gossip.leaving];
+    return Math.max(...members.map(({ requestMs = requestTimeoutMs }) => requestMs));
   }
 
   async #refillFromOne(name: string): Promise<void> {

@@ -16,7 +16,7 @@ Deno.test("parseMember: gives back what was sent, and nothing more", () => {
   const sent = member("a");
   assertEquals(parseMember({ ...JSON.parse(JSON.stringify(sent)), more: 1 }), sent);
   const lives = [{ nodeID: "a.0", starts: 1 }, { nodeID: "a.7", starts: 2, startTag: "11111111" }];
-  const replacing = member("a", { replaces: lives });
+  const replacing = member("a", { replaces: lives, requestMs: 2_000 });
   const json = { ...replacing, replaces: lives.map((life) => ({ ...life, more: 1 })) };
   assertEquals(parseMember(json), replacing);
 });
@@ -47,6 +47,7 @@ Deno.test("parseMember: refuses what no node says of itself", () => {
     { ...good, incarnation: 2 ** 52 + 1 },
     { ...good, heartbeat: "1" },
     { ...good, status: "dead" },
+    { ...good, requestMs: "1" },
     { ...good, replaces: {} },
     { ...good, replaces: [null] },
     { ...good, replaces: [{ nodeID: "a", starts: 1 }] },
