@@ -38,6 +38,8 @@ export interface RefillOptions {
    * have been collected while this node had no data lies below it.
    */
   onBeforeRefill(): Promise<void>;
+  /** Erases what this node has of keys that it does not own. */
+  eraseForeign(): Promise<void>;
   /** Called before this node, whose disk was lost, counts for writes again. */
   onRejoined(): Promise<void>;
   /** Makes this node's new status known and durable. */
@@ -211,9 +213,13 @@ export class Refill {
   async #become(status: "refilling" | "normal"): Promise<void> {
     const saved = this.#saved;
     await this.#options.onBeforeRefill();
-    // Where data was lost meanwhile, or is known in memory only to be lost, nothing is done yet.
-    if (status === "normal" && (saved !== this.#saved || !this.#isNoted)) return;
-    const { gossip, log, onStatus } = this.#options;
+    // No owner was asked about those, and one that joins would take them: see `key_range.ts`.
+    if (status === "normal" && hasLeftovers(saved)) await this.#options.eraseForeign();
+    // Where data was lost meanwhile, or is known in memory only to be lost, nothing is done yet; nor
+    // where this node may own other keys by now.
+    const { gossip, log, onStatus, topology } = this.#options;
+    const isDone = saved === this.#saved && this.#isNoted && saved.ring === topology().fingerprint;
+    if (status === "normal" && !isDone) return;
     // It may have been started again since, and nobody tells of its life of before any more.
     const isLost = gossip.rejoined || gossip.settled.has(gossip.self.name);
     if (status === "refilling" && isLost) await this.#options.onRejoined();
@@ -260,7 +266,7 @@ export class Refill {
       after,
       values: isFirst,
       settled: topology.settled,
-      leftovers: saved.loss > 0 || saved.isOldCopy === true,
+      leftovers: hasLeftovers(saved),
       onPage: async (through, counts) => {
         await this.#options.onBeforeRefill();
         this.#pulled += counts.pulled - pulled;
@@ -323,6 +329,11 @@ function readSaved(state: LocalState): Saved | undefined {
     if (isConvergeError(error, "corrupt_file")) return undefined;
     throw error;
   }
+}
+
+/** Whether this node may have copies from before deletions that others have forgotten. */
+function hasLeftovers({ loss, isOldCopy }: Saved): boolean {
+  return loss > 0 || isOldCopy === true;
 }
 
 function nothingDone(ring: string, loss: number): Saved {

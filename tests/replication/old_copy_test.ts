@@ -3,7 +3,7 @@ import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert
 import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "../../src/replication/gossip_loop.ts";
 import { LocalState } from "../../src/replication/local_state.ts";
 import type { MemoryStore } from "../../src/storage/memory_store.ts";
-import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 
 const QUICK = { config: { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000 } };
 
@@ -92,6 +92,36 @@ Deno.test("old copy: where nobody could tell at the start it stops when it hears
     await cluster.start(3);
     await cluster.ready();
     assertStringIncludes(await cluster.copy(3, "k") ?? "nothing", `"v":"v"`);
+  }));
+
+Deno.test("old copy: one that joins takes nothing from it that was deleted", () =>
+  InProcessCluster.run({ ...QUICK, nodes: 4, start: [1, 2, 3] }, async (cluster) => {
+    const isLost = (key: string) => !cluster.ownersOf(key).includes(3);
+    const key = Array.from({ length: 100 }, (_, i) => `k${i}`).find(isLost)!;
+    for (const i of [1, 2, 3]) cluster.node(i).config.peers = [1, 2, 3].map(originOf);
+    for (const i of [1, 2, 3]) cluster.kill(i);
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready();
+    await cluster.put(1, key, "old");
+    await cluster.until("node 3 has it", async () => await cluster.copy(3, key) !== undefined);
+    const copy = await copied(cluster);
+    await deleteForGood(cluster, key);
+    cluster.kill(3);
+    cluster.restore(3, copy);
+    cluster.slow(4, 400);
+    await cluster.start(4);
+    await cluster.until(
+      "the others know of it",
+      async () =>
+        (await Promise.all([1, 2].map((i) => cluster.view(i))))
+          .every(({ members }) => members.length === 4),
+    );
+    await cluster.start(3);
+    await cluster.until("it counts", async () => (await cluster.view(3)).ready);
+    assertEquals(await cluster.copy(3, key), undefined);
+    cluster.heal();
+    await cluster.ready();
+    for (const i of [1, 2, 3, 4]) assertEquals(await cluster.get(i, key), undefined);
   }));
 
 /** Why node 3 stops by itself: from there on nothing of it runs. */
