@@ -28,7 +28,7 @@ export interface RefillOptions {
   clock: Clock;
   log: Log;
   quorums: QuorumOptions;
-  /** Milliseconds; no client's request takes longer. Former owners may be written to for so long. */
+  /** Milliseconds that a client's request may take on members that do not say how long. */
   requestTimeoutMs: number;
   lamport: Pick<LamportClock, "current">;
   topology(): Topology;
@@ -40,6 +40,8 @@ export interface RefillOptions {
    * all that was collected while this node had no data lies below it.
    */
   onBeforeRefill(): Promise<void>;
+  /** Erases what this node has of keys that it does not own. */
+  eraseForeign(): Promise<void>;
   /** Called before this node, whose disk was lost, counts for writes again. */
   onRejoined(): Promise<void>;
   /** Makes this node's new status known and durable. */
@@ -215,9 +217,13 @@ export class Refill {
   async #become(status: "refilling" | "normal"): Promise<void> {
     const saved = this.#saved;
     await this.#options.onBeforeRefill();
-    // Data was lost meanwhile, or the loss is not on disk yet: nothing counts as done.
-    if (status === "normal" && (saved !== this.#saved || !this.#isNoted)) return;
-    const { gossip, clock, log, onStatus } = this.#options;
+    // No owner was asked about those, and one that joins would take them: see `key_range.ts`.
+    if (status === "normal" && hasLeftovers(saved)) await this.#options.eraseForeign();
+    // Nothing counts as done where data was lost meanwhile, or the loss is not on disk yet; nor where
+    // this node may own other keys by now.
+    const { gossip, clock, log, onStatus, topology } = this.#options;
+    const isDone = saved === this.#saved && this.#isNoted && saved.ring === topology().fingerprint;
+    if (status === "normal" && !isDone) return;
     // If it was started once more since, nobody tells of its former life any more; `settled` still does.
     const isLost = gossip.rejoined || gossip.settled.has(gossip.self.name);
     if (status === "refilling" && isLost) await this.#options.onRejoined();
@@ -234,14 +240,20 @@ export class Refill {
 
   /** Resolves once no write is under way that began before others knew of this node. */
   async #writesOfBefore(): Promise<void> {
-    const { gossip, clock, lamport, quorums, requestTimeoutMs, topology } = this.#options;
+    const { gossip, clock, lamport, quorums, topology } = this.#options;
     // Such a write may reach owners of before only, unless these are the owners of now.
     if (gossip.rejoined || quorumsMeet(topology().members.length, quorums)) return;
     // Who knows this node said so together with its counter: nobody has written anything before.
     if (lamport.current === 0) return;
-    const endMs = this.#knownSinceMs + requestTimeoutMs;
-    const restMs = endMs - clock.monotonicMs();
+    const restMs = this.#knownSinceMs + this.#requestMsMax - clock.monotonicMs();
     if (restMs > 0) await delay(clock, restMs);
+  }
+
+  /** No request that a member has begun takes longer. */
+  get #requestMsMax(): number {
+    const { gossip, requestTimeoutMs } = this.#options;
+    const members = [...gossip.members, ...gossip.leaving];
+    return Math.max(...members.map(({ requestMs = requestTimeoutMs }) => requestMs));
   }
 
   async #refillFromOne(name: string): Promise<void> {
@@ -266,7 +278,7 @@ export class Refill {
       after,
       values: isFirst,
       settled: topology.settled,
-      leftovers: saved.loss > 0 || saved.isOldCopy === true,
+      leftovers: hasLeftovers(saved),
       onPage: async (through, counts) => {
         await this.#options.onBeforeRefill();
         this.#pulled += counts.pulled - pulled;
@@ -329,6 +341,11 @@ function readSaved(state: LocalState): Saved | undefined {
     if (isConvergeError(error, "corrupt_file")) return undefined;
     throw error;
   }
+}
+
+/** Whether this node may have copies from before deletions that others have forgotten. */
+function hasLeftovers({ loss, isOldCopy }: Saved): boolean {
+  return loss > 0 || isOldCopy === true;
 }
 
 function nothingDone(ring: string, loss: number): Saved {
