@@ -6,7 +6,7 @@ import type { ClusterView } from "../http/cluster_routes.ts";
 import type { RemovalProgress } from "../http/removal_routes.ts";
 import type { Receipt } from "../replication/receipt.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
-import { ClientError, NOT_FOUND, refusal } from "./client_error.ts";
+import { ClientError, noNode, NOT_FOUND, refusal } from "./client_error.ts";
 import { isFolded, keyPath, wellFormed } from "./key_path.ts";
 import { rawRequest } from "./raw_request.ts";
 
@@ -64,8 +64,9 @@ export interface PutOptions extends Quorum {
 }
 
 /**
- * Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}, and none
- * tries again: `passing` says whether that may help, and to put or delete once more does no harm.
+ * Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}, also where
+ * somebody answers and not as a node does, and none tries again: `passing` says whether that may help,
+ * and to put or delete once more does no harm.
  */
 export class ConvergeClient {
   readonly url: string;
@@ -94,7 +95,7 @@ export class ConvergeClient {
     return {
       bytes: new Uint8Array(await response.arrayBuffer()),
       contentType: response.headers.get("content-type") ?? "application/octet-stream",
-      version: versionOf(response),
+      version: this.#versionOf(response),
     };
   }
 
@@ -112,7 +113,7 @@ export class ConvergeClient {
     const sent = await this.#send("PUT", path, bodyOf({ bytes, contentType }));
     const response = await this.#check(sent);
     await response.body?.cancel();
-    return versionOf(response);
+    return this.#versionOf(response);
   }
 
   /** Removes a key; one that is absent is no error. */
@@ -120,6 +121,7 @@ export class ConvergeClient {
     const path = keyPath(key) + queryOf(quorum);
     const response = await this.#check(await this.#send("DELETE", path));
     await response.body?.cancel();
+    this.#versionOf(response); // of the tombstone
   }
 
   /** The receipt of a request: owners, their answers, versions, who won and why. */
@@ -130,7 +132,7 @@ export class ConvergeClient {
   ): Promise<Receipt> {
     const path = `${keyPath(key)}?explain=1`;
     const response = await this.#send(method, path, bodyOf(options));
-    return await this.#json(response);
+    return await this.#json(response, "token", "owners");
   }
 
   /** One page of the keys that begin with `prefix`, in byte order. */
@@ -140,11 +142,14 @@ export class ConvergeClient {
       ...keyParameter("after", after),
       limit,
     });
-    const page: { keys: KeyJson[]; next?: string; nextb?: string } = await this.#json(
-      await this.#send("GET", `/kv${query}`),
-    );
-    const next = page.nextb === undefined ? page.next : fromBase64(page.nextb);
-    return { keys: page.keys.map(keyOf), next };
+    const response = await this.#send("GET", `/kv${query}`);
+    const { keys, next, nextb } = await this.#json<PageJson>(response, "keys");
+    try {
+      const isLast = next === undefined && nextb === undefined;
+      return { keys: keys.map(keyOf), next: isLast ? undefined : keyOf({ k: next, kb: nextb }) };
+    } catch (cause) {
+      throw noNode(this.url, "its keys are none", { status: response.status, cause });
+    }
   }
 
   /** All keys that begin with `prefix`, page by page. */
@@ -159,7 +164,8 @@ export class ConvergeClient {
 
   /** Members, states, ring ownership, quorums. */
   async cluster(): Promise<ClusterView> {
-    return await this.#json(await this.#send("GET", "/cluster"));
+    const response = await this.#send("GET", "/cluster");
+    return await this.#json(response, "self", "members", "quorums", "storage");
   }
 
   /**
@@ -170,14 +176,15 @@ export class ConvergeClient {
   async remove(name: string, options: { dead?: boolean } = {}): Promise<RemovalProgress> {
     const body = new TextEncoder().encode(JSON.stringify({ name, ...options }));
     const headers = { "content-type": "application/json" };
-    return await this.#json(await this.#send("POST", "/cluster/removals", { body, headers }));
+    const response = await this.#send("POST", "/cluster/removals", { body, headers });
+    return await this.#json(response, "name", "stages");
   }
 
   /** Whether the node lives (`healthz`) or can serve (`readyz`). */
   async probe(path: "/healthz" | "/readyz"): Promise<boolean> {
     const response = await this.#send("GET", path);
     if (response.status === 404) throw await refusal(this.url, response);
-    await response.body?.cancel();
+    if (response.ok) await this.#json(response, "status");
     return response.ok;
   }
 
@@ -225,14 +232,27 @@ export class ConvergeClient {
     throw await refusal(this.url, response);
   }
 
-  async #json<T>(response: Response): Promise<T> {
+  /** The JSON of an answer, an object with these members where a node gives it. */
+  async #json<T>(response: Response, ...members: string[]): Promise<T> {
     await this.#check(response);
+    const { status } = response;
+    let json: object;
     try {
-      return await response.json();
+      json = Object(await response.json());
     } catch (cause) {
-      const why = `Cannot use ${this.url}: it is no node of Converge: its answer is no JSON`;
-      throw new ClientError(why, { status: response.status, cause });
+      throw noNode(this.url, "its answer is no JSON", { status, cause });
     }
+    const lacking = members.find((name) => !Object.hasOwn(json, name));
+    if (lacking === undefined) return json as T;
+    throw noNode(this.url, `its answer has no ${lacking}`, { status });
+  }
+
+  /** What is stored, or deleted, has one: without it nobody has said that it is. */
+  #versionOf(response: Response): string {
+    const etag = response.headers.get("etag") ?? "";
+    const version = /^(?:W\/)?"(\d+-.+)"$/.exec(etag)?.[1];
+    if (version !== undefined) return version;
+    throw noNode(this.url, "its answer has no version", { status: response.status });
   }
 }
 
@@ -269,10 +289,21 @@ function checkContentType(contentType: string): void {
 }
 
 /** A key in a list: base64 where its bytes are not UTF-8. */
-type KeyJson = { k: string } | { kb: string };
+interface KeyJson {
+  k?: string | undefined;
+  kb?: string | undefined;
+}
 
-function keyOf(json: KeyJson): ClientKey {
-  return "k" in json ? json.k : fromBase64(json.kb);
+/** A page of a list; the cursor is a key. */
+interface PageJson {
+  keys: KeyJson[];
+  next?: string;
+  nextb?: string;
+}
+
+/** @throws {Error} For what is no key. */
+function keyOf({ k, kb }: KeyJson): ClientKey {
+  return typeof k === "string" ? k : fromBase64(kb!);
 }
 
 /** Text as it is, bytes in base64 under the name with a `b` behind it. */
@@ -289,14 +320,10 @@ function queryOf(parameters: object): string {
   return query.size === 0 ? "" : `?${query}`;
 }
 
-function versionOf(response: Response): string {
-  return (response.headers.get("etag") ?? "").replace(/^W\//, "").replaceAll('"', "");
-}
-
 /** The innermost words of a failed fetch, which are the ones that help. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause !== undefined) return reasonOf(error.cause);
-  return /tcp connect error: (.*?)( \(os error \d+\))?$/.exec(error.message)?.[1] ??
-    /dns error: (.*)$/.exec(error.message)?.[1] ?? error.message;
+  const words = /.*(?:connect error|dns error|client error \(\w+\)): (.*?)(?: \(os error \d+\))?$/;
+  return words.exec(error.message)?.[1] ?? error.message;
 }

@@ -115,7 +115,8 @@ Deno.test({
   async fn() {
     await using node = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
       const isPage = new URL(request.url).pathname === "/kv";
-      return isPage ? Response.json({ keys: [{ k: "k" }] }) : new Response("value");
+      const value = new Response("value", { headers: { etag: '"1-node1.a"' } });
+      return isPage ? Response.json({ keys: [{ k: "k" }] }) : value;
     });
     const url = `http://127.0.0.1:${node.addr.port}`;
     for (const args of [["get", "k"], ["list"], ["export"], ["put", "k", "v"], ["--help"]]) {

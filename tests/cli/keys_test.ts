@@ -50,7 +50,7 @@ Deno.test("converge put --explain: stores the same content type as without", asy
   const types: (string | null)[] = [];
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
     types.push(request.headers.get("content-type"));
-    return Response.json({});
+    return Response.json({}, { headers: { etag: '"1-n1"' } });
   });
   const put = (args: string[], input?: string) =>
     runConverge(["put", "k", ...args, "--url", `http://127.0.0.1:${server.addr.port}`], {
