@@ -109,6 +109,14 @@ Deno.test("converge: what is not below ./data is refused in one line that says s
   }
 });
 
+Deno.test("converge: a failure that nobody listens to is one by its exit code", async () => {
+  const [port] = freePorts(1);
+  const [command, args] = convergeCommand(["get", "k", "--url", `http://127.0.0.1:${port}`]);
+  const process = new Deno.Command(command, { args, stdout: "null", stderr: "piped" }).spawn();
+  await process.stderr.cancel(); // long before there is anything to write
+  assertEquals((await process.status).code, 1);
+});
+
 Deno.test({
   name: "converge: standard output that is full is told in one line",
   ignore: Deno.build.os !== "linux", // the only one with a /dev/full
@@ -161,6 +169,31 @@ Deno.test("deno task sim: reads below ./data and writes the history there, as it
   }
   assertEquals(allowed("write"), ["./data"]);
 });
+
+Deno.test({
+  name: "converge: a progress bar changes no mode of the terminal, which a signal would leave so",
+  ignore: Deno.build.os !== "linux", // where `script` runs a command on a terminal of its own
+  async fn() {
+    const [command, args] = convergeCommand(["sim", "--seeds", "2"]);
+    const words = [command, ...args].map((word) => `'${word}'`).join(" ");
+    const shown = await outputOf("script", ["-qec", words, "/dev/null"]);
+    if (shown === undefined) return;
+    assert(shown.includes("░") && shown.includes("violations"), shown);
+    assert(!shown.includes("\x1b[?"), JSON.stringify(shown));
+  },
+});
+
+/** What a program prints; undefined, with a word about it, where it is not there. */
+async function outputOf(program: string, args: string[]): Promise<string | undefined> {
+  try {
+    const { stdout } = await new Deno.Command(program, { args }).output();
+    return new TextDecoder().decode(stdout);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log(`${program} is not installed: what needs it was not run.`);
+    return undefined;
+  }
+}
 
 Deno.test("converge sim --json: one line per seed, the plan with a single one", async () => {
   const one = await runConverge(["sim", "--seed", "3", "--json"]);
