@@ -1,9 +1,14 @@
 /** `converge import`: a file of records into a running cluster, one key per record. */
-import { ConvergeClient } from "../client/client.ts";
+import { type ClientKey, ConvergeClient } from "../client/client.ts";
+import { ClientError } from "../client/client_error.ts";
+import { keyPath } from "../client/key_path.ts";
 import { forEachBounded } from "./bounded_work.ts";
+import { CommandError } from "./command_error.ts";
 import { counted } from "./counted.ts";
 import type { ImportEntry } from "./import_entries.ts";
 import { type ImportFormat, openImport } from "./import_source.ts";
+import { keyText } from "./keys.ts";
+import { nextStep } from "./next_step.ts";
 import { startProgress } from "./progress.ts";
 import { withRetries } from "./retry.ts";
 import { printError, printLine } from "./terminal.ts";
@@ -33,13 +38,15 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   let puts = 0;
 
   const put = async ({ key, bytes, contentType }: ImportEntry) => {
-    await withRetries(() => client.put(key, bytes, { contentType }));
+    await withRetries(() => client.put(key, bytes, { contentType })).catch((error) => {
+      throw failureOf(key, error);
+    });
     puts += 1;
     progress.update(source.readBytes(), counted(puts, "record"));
   };
   // Of two records with one key the later in the file must win, as if they had been put in turn.
   const putInTurn = async (entry: ImportEntry) => {
-    const name = String(entry.key);
+    const name = keyPath(entry.key); // the same for text and its bytes
     const turn = (lastOfKey.get(name) ?? Promise.resolve()).then(() => put(entry));
     const settled = turn.catch(() => {});
     lastOfKey.set(name, settled);
@@ -54,4 +61,13 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   }
   if (settings.json) printLine(JSON.stringify({ url: settings.url, imported: puts }));
   else printError(`Imported ${counted(puts, "record")} into ${settings.url}`);
+}
+
+/** Names the record, which may be one of a million, unless it is the node that is not there. */
+function failureOf(key: ClientKey, error: unknown): unknown {
+  if (!(error instanceof ClientError) || (error.status === undefined && error.passing)) {
+    return error;
+  }
+  const why = `Cannot import ${JSON.stringify(keyText(key))}: ${error.message}${nextStep(error)}`;
+  return new CommandError(why, { cause: error });
 }
