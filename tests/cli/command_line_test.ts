@@ -43,6 +43,7 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     [["cluster", "--nodes", "0"], "--nodes"],
     [["cluster", "--port", "5999"], "6000"],
     [["cluster", "--id", "x"], "--id"],
+    [["cluster", "--data", ""], '--data ""'],
     [["import"], "file"],
     [["import", "x", "--format", "xml"], "xml"],
     [["health", "--url", "nonsense"], "--url"],
@@ -52,6 +53,7 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     [["sim", "--plan", "./data/absent.json"], "./data/absent.json"],
     [["sim", "--seeds", "2", "--trace", "./data/trace.jsonl"], "--trace"],
     [["sim", "--seeds", "2", "--plan", "./data/plan.json"], "--plan"],
+    [["sim", "--seed", "4294967295", "--seeds", "2"], "4294967295"],
     [["doctor"], "--data"],
   ];
   for (const [args, named] of cases) {
@@ -77,9 +79,18 @@ Deno.test("converge doctor: a directory without data is no healthy one", async (
 });
 
 Deno.test("converge: a bad variable is named like a bad option", async () => {
-  const { code, stderr } = await runConverge(["serve"], { env: { CONVERGE_MAX_VALUE: "much" } });
-  assertEquals(code, 2);
-  assert(stderr.includes('CONVERGE_MAX_VALUE "much"'), stderr);
+  for (
+    const [command, name, text] of [
+      ["serve", "CONVERGE_MAX_VALUE", "much"],
+      ["cluster", "CONVERGE_NODES", "0"],
+      ["status", "CONVERGE_URL", "nonsense"],
+      ["status", "CONVERGE_PORT", "many"],
+    ] as const
+  ) {
+    const { code, stderr } = await runConverge([command], { env: { [name]: text } });
+    assertEquals(code, 2, stderr);
+    assert(stderr.includes(`${name} "${text}"`), stderr);
+  }
 });
 
 Deno.test("converge: where no node listens, errors name the next step", async () => {
