@@ -78,7 +78,7 @@ export class ConvergeClient {
    * @throws {ClientError} When it is none.
    */
   constructor(url: string, { timeoutMs = TIMEOUT_MS, signal }: ClientOptions = {}) {
-    this.url = checkedUrl(url).replace(/\/+$/, "");
+    this.url = originOf(url);
     this.#timeoutMs = timeoutMs;
     this.#signal = signal;
   }
@@ -272,9 +272,11 @@ function bodyOf(
   };
 }
 
-function checkedUrl(url: string): string {
-  if (/^https?:/i.test(url) && URL.canParse(url)) return url;
-  const why = `Cannot use ${JSON.stringify(url)}: it is no URL like http://127.0.0.1:8081`;
+/** With a path, say, a node would answer that it knows none of the keys. */
+function originOf(text: string): string {
+  const url = /^https?:/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && url.href === `${url.origin}/`) return url.origin;
+  const why = `Cannot use ${JSON.stringify(text)}: it is no origin like http://127.0.0.1:8081`;
   throw new ClientError(why, { passing: false });
 }
 

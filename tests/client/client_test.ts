@@ -119,11 +119,15 @@ Deno.test("ConvergeClient: what cannot be sent as it is is refused, and nobody i
   });
 });
 
-Deno.test("ConvergeClient: what is no URL of a node is told at once, and that it never will be", () => {
-  for (const url of ["nonsense", "127.0.0.1:8081", "file:///kv", ""]) {
+Deno.test("ConvergeClient: what is no origin of a node is told at once, and that it never will be", () => {
+  const none = ["nonsense", "127.0.0.1:8081", "file:///kv", ""];
+  // There a node finds nothing, which would look like keys that are absent.
+  const more = ["/path", "?a=1", "/#a"].map((rest) => `http://127.0.0.1:8081${rest}`);
+  for (const url of [...none, ...more, "http://me@127.0.0.1:8081"]) {
     const error = assertThrows(() => new ConvergeClient(url), ClientError, JSON.stringify(url));
     assertEquals([error.passing, nextStep(error)], [false, ""]);
   }
+  assertEquals(new ConvergeClient("HTTP://LocalHost:80/").url, "http://localhost");
 });
 
 Deno.test("ConvergeClient: keys of bytes need nothing that Node lacks", async () => {
