@@ -6,7 +6,8 @@
  *     {"op":"get","k"|"kb":…,"r"?:n}     -> {"status":200,"k","v"|"b","t"?,"etag"} | {"status":404}
  *     {"op":"delete","k"|"kb":…,"w"?:n}  -> {"status":204,"etag":…}
  *
- * Operations on one key are carried out in order, others side by side.
+ * Operations on one key are carried out in order, others side by side. The values that are got lie in
+ * memory until all is answered: beyond a bound gets are answered 503, and can be sent in another batch.
  */
 import { Buffer } from "node:buffer";
 import type { Hono } from "hono";
@@ -14,9 +15,11 @@ import { ConvergeError } from "../errors.ts";
 import { type Key, KEY_BYTES_MAX, keyFromJson, keyToJson } from "../record/key.ts";
 import { isLive } from "../record/record.ts";
 import { lineOf } from "../record/frame.ts";
+import { sizeOf } from "../record/record_line.ts";
 import { formatVersion } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
+import { ByteRoom } from "./byte_room.ts";
 import { checkedContentType } from "./content_type.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
 import { checkedTtl, expiryOf } from "./expiry.ts";
@@ -30,6 +33,11 @@ export interface BatchRoutesOptions extends BodyReaderOptions {
 }
 
 const OPERATIONS_MAX = 1_000;
+/** Blank ones included, which are passed over. */
+const LINES_MAX = 100_000;
+/** Bytes of values that one batch gets, and that all batches under way do together. */
+const GOT_BYTES_MAX = 8 * 1024 * 1024;
+const ALL_GOT_BYTES_MAX = 64 * 1024 * 1024;
 const MEMBERS = ["op", "k", "kb", "r", "w"];
 const PUT_MEMBERS = [...MEMBERS, "v", "b", "t", "ttl"];
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -40,17 +48,64 @@ type Line = Record<string, unknown>;
 /** Adds the route. */
 export function batchRoutes(app: Hono, options: BatchRoutesOptions): void {
   const bodies = new BodyReader(options, options.maxValueBytes * 6 + 1024 * 1024);
+  const all = new ByteRoom(
+    ALL_GOT_BYTES_MAX,
+    (bytes) => `Cannot get it now: batches under way have values of ${bytes} bytes`,
+  );
   app.post("/batch", async ({ req }) => {
     refuseCrossOrigin(req.raw);
     refuseParameters(req.raw.url);
     const body = await bodies.read(req.raw);
-    const answers = await runAll(linesOf(body), options);
-    const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");
-    return new Response(text, { headers: { "content-type": "application/x-ndjson" } });
+    const lines = linesOf(body);
+    const got = new GotValues(all);
+    try {
+      const answers = await runAll(lines, got, options);
+      const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");
+      return new Response(text, { headers: { "content-type": "application/x-ndjson" } });
+    } finally {
+      got.forget();
+    }
   });
   app.all("/batch", ({ req }) => methodNotAllowed(req.method, "POST"));
 }
 
+/** What a batch has got and not answered yet. Invariant: `#bytes` are taken of the room of all. */
+class GotValues {
+  readonly #own = new ByteRoom(
+    GOT_BYTES_MAX,
+    (bytes) => `Cannot get it in this batch: it has values of ${bytes} bytes; send it in another`,
+  );
+  readonly #all: ByteRoom;
+  #bytes = 0;
+  #refused: unknown;
+
+  constructor(all: ByteRoom) {
+    this.#all = all;
+  }
+
+  /** Once one was refused nothing more is read. @throws {ConvergeError} `overloaded`. */
+  requireRoom(): void {
+    if (this.#refused !== undefined) throw this.#refused;
+  }
+
+  /** @throws {ConvergeError} `overloaded`. */
+  add(bytes: number): void {
+    try {
+      this.#own.take(bytes);
+      this.#all.take(bytes);
+    } catch (error) {
+      this.#refused = error;
+      throw error;
+    }
+    this.#bytes += bytes;
+  }
+
+  forget(): void {
+    this.#all.giveBack(this.#bytes);
+  }
+}
+
+/** @throws {ConvergeError} `bad_request`. */
 function linesOf(body: Uint8Array): string[] {
   let text: string;
   try {
@@ -58,7 +113,12 @@ function linesOf(body: Uint8Array): string[] {
   } catch (cause) {
     throw new ConvergeError("bad_request", "Cannot read the batch: not UTF-8", { cause });
   }
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  // Bounded before they are counted: of line feeds alone there can be more than an array may hold.
+  const all = text.split("\n", LINES_MAX + 1);
+  if (all.length > LINES_MAX) {
+    throw new ConvergeError("bad_request", `Cannot take over ${LINES_MAX} lines`);
+  }
+  const lines = all.filter((line) => line.trim() !== "");
   if (lines.length <= OPERATIONS_MAX) return lines;
   throw new ConvergeError(
     "bad_request",
@@ -66,7 +126,11 @@ function linesOf(body: Uint8Array): string[] {
   );
 }
 
-async function runAll(lines: string[], options: BatchRoutesOptions): Promise<Line[]> {
+async function runAll(
+  lines: string[],
+  got: GotValues,
+  options: BatchRoutesOptions,
+): Promise<Line[]> {
   const lastOfKey = new Map<Key, Promise<Line>>();
   const answers = lines.map((line): Promise<Line> => {
     let operation: Operation;
@@ -76,7 +140,7 @@ async function runAll(lines: string[], options: BatchRoutesOptions): Promise<Lin
       return Promise.resolve(problemLine(error));
     }
     const before = lastOfKey.get(operation.key);
-    const answer = run(operation, before, options).catch(problemLine);
+    const answer = run(operation, { before, got }, options).catch(problemLine);
     lastOfKey.set(operation.key, answer);
     return answer;
   });
@@ -134,13 +198,15 @@ function operationOf(
 
 async function run(
   { op, key, value, contentType, ttlSeconds, w, r }: Operation,
-  before: Promise<Line> | undefined,
+  { before, got }: { before: Promise<Line> | undefined; got: GotValues },
   { coordinator, clock }: BatchRoutesOptions,
 ): Promise<Line> {
   await before;
   if (op === "get") {
+    got.requireRoom();
     const { record } = await coordinator.read(key, { r });
     if (!isLive(record, clock.wallMs())) return { status: 404, ...keyToJson(key) };
+    got.add(sizeOf(record));
     const { c: _c, n: _n, ...members } = JSON.parse(decoder.decode(lineOf(record.frame)));
     return { status: 200, ...members, etag: `"${formatVersion(record)}"` };
   }

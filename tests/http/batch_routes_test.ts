@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Hono } from "hono";
 import { batchRoutes } from "../../src/http/batch_routes.ts";
 import { DenoClock } from "../../src/platform/deno/deno_clock.ts";
@@ -120,9 +120,40 @@ Deno.test("POST /batch: a value lives from the turn of its line on, however long
     assertEquals(answers.map(({ status }) => status), [503, 204, 200]);
   }));
 
+Deno.test("POST /batch: what a batch gets has a bound, and nothing is read beyond it", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "large", "x".repeat(1024 * 1024));
+    const gets = Array.from({ length: 20 }, () => ({ op: "get", k: "large" }));
+    const reads = async () => (await cluster.view(1)).requests.reads;
+    for (let round = 1; round <= 12; round++) {
+      const before = await reads();
+      const answers = await batch(cluster, 1, gets);
+      const statuses = answers.map(({ status }) => status);
+      assertEquals(statuses, gets.map((_, i) => i < 7 ? 200 : 503), `in round ${round}`);
+      assertEquals(answers[7]!.title, "overloaded");
+      assertEquals(await reads() - before, 8);
+    }
+    const [one] = await batch(cluster, 1, gets.slice(0, 1));
+    assertEquals(one!.status, 200);
+  }));
+
+Deno.test("POST /batch: what all batches under way get together has a bound", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "large", "x".repeat(1024 * 1024));
+    const gets = Array.from({ length: 7 }, () => ({ op: "get", k: "large" }));
+    const rounds = await Promise.all(Array.from({ length: 12 }, () => batch(cluster, 1, gets)));
+    const refused = rounds.flat().filter(({ status }) => status === 503);
+    assert(refused.length > 0 && refused.length <= 84 - 63, `${refused.length}`);
+    assert(String(refused[0]!.detail).includes("batches under way"), `${refused[0]!.detail}`);
+    const later = await batch(cluster, 1, gets);
+    assertEquals(later.map(({ status }) => status), gets.map(() => 200));
+  }));
+
 Deno.test("POST /batch refuses more operations than its bound", () =>
   InProcessCluster.run({}, async (cluster) => {
     const body = `{"op":"get","k":"a"}\n`.repeat(1_001);
     assertEquals((await cluster.call(1, "POST", "/batch", { body })).status, 400);
+    const blank = "\n".repeat(100_000);
+    assertEquals((await cluster.call(1, "POST", "/batch", { body: blank })).status, 400);
     assertEquals((await cluster.call(1, "GET", "/batch")).status, 405);
   }));
