@@ -31,6 +31,7 @@ export interface Answer {
 }
 
 const SHOWN_BYTES_MAX = 4_096;
+const HEX_BYTES_MAX = 512;
 
 /** The percent-encoded path of a key, slashes encoded too: browsers would fold `a/../b`. */
 export function pathOf(key: JsonKey): string {
@@ -129,13 +130,19 @@ export async function tombstoneOf(key: JsonKey): Promise<TombstoneReport | undef
   return response?.ok ? await response.json() : undefined;
 }
 
-function textOf(bytes: Uint8Array): string {
+/** What is shown of a value: its text, or its bytes in hex where it is none; cut where it is long. */
+export function textOf(bytes: Uint8Array): string {
   const shown = bytes.subarray(0, SHOWN_BYTES_MAX);
-  const cut = bytes.byteLength > SHOWN_BYTES_MAX ? "…" : "";
+  const isCut = bytes.byteLength > SHOWN_BYTES_MAX;
   try {
-    return new TextDecoder("utf-8", { fatal: cut === "" }).decode(shown) + cut;
+    // The cut may go through a character.
+    return new TextDecoder("utf-8", { fatal: true }).decode(shown, { stream: isCut }) +
+      (isCut ? "…" : "");
   } catch {
-    return Array.from(shown.subarray(0, 512), (byte) => byte.toString(16).padStart(2, "0"))
-      .join(" ");
+    const hex = Array.from(
+      bytes.subarray(0, HEX_BYTES_MAX),
+      (byte) => byte.toString(16).padStart(2, "0"),
+    );
+    return hex.join(" ") + (bytes.byteLength > HEX_BYTES_MAX ? " …" : "");
   }
 }
