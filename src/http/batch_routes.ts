@@ -6,14 +6,17 @@
  *     {"op":"get","k"|"kb":…,"r"?:n}     -> {"status":200,"k","v"|"b","t"?,"etag"} | {"status":404}
  *     {"op":"delete","k"|"kb":…,"w"?:n}  -> {"status":204,"etag":…}
  *
- * Operations on one key are carried out in order, others side by side.
+ * Operations on one key are carried out in order, others side by side. A batch has a time in which the
+ * turn of its last operation must come, and its answer a bound: what is over them is told 503.
  */
 import { Buffer } from "node:buffer";
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
 import { type Key, KEY_BYTES_MAX, keyFromJson, keyToJson } from "../record/key.ts";
 import { isLive } from "../record/record.ts";
+import type { StoredRecord } from "../record/record.ts";
 import { lineOf } from "../record/frame.ts";
+import { sizeOf } from "../record/record_line.ts";
 import { formatVersion } from "../record/version.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
@@ -30,6 +33,17 @@ export interface BatchRoutesOptions extends BodyReaderOptions {
 }
 
 const OPERATIONS_MAX = 1_000;
+
+/** Milliseconds after which none is begun: of a thousand on one key each may wait for its deadline. */
+const BATCH_MS_MAX = 30_000;
+
+/** Bytes of values in one answer, which is made in memory; a single value is always given. */
+export const BATCH_VALUE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Bytes that values may take that are being read for one batch, and how many there may be. */
+const READING_BYTES_MAX = 256 * 1024 * 1024;
+const READING_MAX = 256;
+
 const MEMBERS = ["op", "k", "kb", "r", "w"];
 const PUT_MEMBERS = [...MEMBERS, "v", "b", "t", "ttl"];
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -67,6 +81,7 @@ function linesOf(body: Uint8Array): string[] {
 }
 
 async function runAll(lines: string[], options: BatchRoutesOptions): Promise<Line[]> {
+  const batch = new BatchUnderWay(options);
   const lastOfKey = new Map<Key, Promise<Line>>();
   const answers = lines.map((line): Promise<Line> => {
     let operation: Operation;
@@ -76,7 +91,7 @@ async function runAll(lines: string[], options: BatchRoutesOptions): Promise<Lin
       return Promise.resolve(problemLine(error));
     }
     const before = lastOfKey.get(operation.key);
-    const answer = run(operation, before, options).catch(problemLine);
+    const answer = batch.run(operation, before).catch(problemLine);
     lastOfKey.set(operation.key, answer);
     return answer;
   });
@@ -132,21 +147,72 @@ function operationOf(
   };
 }
 
-async function run(
-  { op, key, value, contentType, ttlSeconds, w, r }: Operation,
-  before: Promise<Line> | undefined,
-  { coordinator, clock }: BatchRoutesOptions,
-): Promise<Line> {
-  await before;
-  if (op === "get") {
-    const { record } = await coordinator.read(key, { r });
-    if (!isLive(record, clock.wallMs())) return { status: 404, ...keyToJson(key) };
-    const { c: _c, n: _n, ...members } = JSON.parse(decoder.decode(lineOf(record.frame)));
-    return { status: 200, ...members, etag: `"${formatVersion(record)}"` };
+/** What the operations of one batch share. Invariant: no more than `#readingMax` read at once. */
+class BatchUnderWay {
+  readonly #options: BatchRoutesOptions;
+  readonly #endMs: number;
+  readonly #readingMax: number;
+  #reading = 0;
+  readonly #waitingToRead: (() => void)[] = [];
+  #valueBytes = 0;
+  /** A value did not fit: none is read any more. */
+  #isFull = false;
+
+  constructor(options: BatchRoutesOptions) {
+    this.#options = options;
+    this.#endMs = options.clock.monotonicMs() + BATCH_MS_MAX;
+    const fitting = Math.floor(READING_BYTES_MAX / options.maxValueBytes);
+    this.#readingMax = Math.max(1, Math.min(READING_MAX, fitting));
   }
-  const expiresAtMs = expiryOf(ttlSeconds, clock);
-  const { record } = await coordinator.write(key, value, { w, contentType, expiresAtMs });
-  return { status: 204, etag: `"${formatVersion(record)}"` };
+
+  /** @throws {ConvergeError} as the coordinator; `overloaded`: nothing was begun. */
+  async run(operation: Operation, before: Promise<Line> | undefined): Promise<Line> {
+    const { coordinator, clock } = this.#options;
+    const { op, key, value, contentType, ttlSeconds, w } = operation;
+    await before;
+    if (clock.monotonicMs() > this.#endMs) {
+      throw new ConvergeError("overloaded", `Cannot begin ${BATCH_MS_MAX} ms after the batch`);
+    }
+    if (op === "get") {
+      const record = await this.#read(operation);
+      if (!isLive(record, clock.wallMs())) return { status: 404, ...keyToJson(key) };
+      const { c: _c, n: _n, ...members } = JSON.parse(decoder.decode(lineOf(record.frame)));
+      return { status: 200, ...members, etag: `"${formatVersion(record)}"` };
+    }
+    const expiresAtMs = expiryOf(ttlSeconds, clock);
+    const { record } = await coordinator.write(key, value, { w, contentType, expiresAtMs });
+    return { status: 204, etag: `"${formatVersion(record)}"` };
+  }
+
+  async #read({ key, r }: Operation): Promise<StoredRecord | undefined> {
+    while (this.#reading >= this.#readingMax) {
+      await new Promise<void>((resolve) => this.#waitingToRead.push(resolve));
+    }
+    this.#reading++;
+    try {
+      if (this.#isFull) throw tooMuch();
+      const { record } = await this.#options.coordinator.read(key, { r });
+      if (record !== undefined) this.#takeRoom(sizeOf(record));
+      return record;
+    } finally {
+      this.#reading--;
+      this.#waitingToRead.shift()?.();
+    }
+  }
+
+  /** @throws {ConvergeError} `overloaded`. */
+  #takeRoom(bytes: number): void {
+    this.#isFull ||= this.#valueBytes > 0 && this.#valueBytes + bytes > BATCH_VALUE_BYTES_MAX;
+    if (this.#isFull) throw tooMuch();
+    this.#valueBytes += bytes;
+  }
+}
+
+function tooMuch(): ConvergeError {
+  return new ConvergeError(
+    "overloaded",
+    `Cannot answer with over ${BATCH_VALUE_BYTES_MAX} bytes of values: ask for this one again`,
+  );
 }
 
 function integerMember(json: Line, name: string): number | undefined {

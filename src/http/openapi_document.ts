@@ -203,7 +203,11 @@ export const ROUTES: readonly RouteConfig[] = [
       },
     },
     responses: {
-      200: json(BatchLineSchema, "One such line per operation.", "application/x-ndjson"),
+      200: json(
+        BatchLineSchema,
+        "One such line per operation. Its status is 503, and nothing was begun, for gets beyond 16 MiB of values and for what had no turn within 30 s.",
+        "application/x-ndjson",
+      ),
       ...problems(400, 403, 408, 413, 503),
     },
   }),
