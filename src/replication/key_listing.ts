@@ -127,6 +127,26 @@ export function encodeListPage(page: ListPage, values: boolean): Uint8Array<Arra
   );
 }
 
+/**
+ * Whether an answer can be the page that was asked for: in order, with nothing else in it, and going on.
+ *
+ * @param through The last key that it covers; undefined: the prefix is exhausted.
+ */
+export function isPageOf(
+  { prefix, after }: ListRequest,
+  keys: readonly ListedKey[],
+  through: Key | undefined,
+): boolean {
+  let last = after;
+  for (const { key } of keys) {
+    if (!key.startsWith(prefix) || (last !== undefined && key <= last)) return false;
+    last = key;
+  }
+  if (through === undefined) return true;
+  const isEnd = through.startsWith(prefix) && (last === undefined || through >= last);
+  return isEnd && through !== after;
+}
+
 /** @throws {ConvergeError} `corrupt_message`. */
 export function decodeListPage(body: Uint8Array, values: boolean): ListedKey[] {
   if (values) return decodeFrames(body).map((record) => listedRecord(record, true));

@@ -16,6 +16,7 @@ import { THROUGH_HEADER } from "./key_exchange.ts";
 import {
   decodeListPage,
   encodeListRequest,
+  isPageOf,
   LIST_LIMIT_MAX,
   type ListedKey,
   listedRecord,
@@ -186,11 +187,9 @@ export class Lister {
           body: encodeListRequest(request),
         });
         const header = response.headers.get(THROUGH_HEADER);
-        return {
-          name,
-          keys: decodeListPage(response.body, request.values),
-          through: header === null ? undefined : keyFromPath(header),
-        };
+        const keys = decodeListPage(response.body, request.values);
+        const through = header === null ? undefined : keyFromPath(header);
+        return isPageOf(request, keys, through) ? { name, keys, through } : undefined;
       } catch {
         return undefined;
       }
