@@ -172,6 +172,9 @@ export const ROUTES: readonly RouteConfig[] = [
     request: {
       query: z.object({
         ...prefix,
+        all: z.enum(["0", "1"]).optional().openapi({
+          description: "1, in place of a prefix: every key. An empty prefix is refused.",
+        }),
         "dry-run": z.enum(["0", "1"]).optional().openapi({
           description: "1: count them, and leave them.",
         }),

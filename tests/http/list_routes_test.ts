@@ -198,6 +198,19 @@ Deno.test("DELETE /kv?prefix= counts first with dry-run, then deletes these keys
     assertEquals((await cluster.call(2, "DELETE", "/kv")).status, 400);
   }));
 
+Deno.test("DELETE /kv?prefix= deletes every key only for who says so: an empty prefix is an accident", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const key of ["x/1", "y/1"]) await cluster.put(1, key, key);
+    for (const query of ["prefix=", "prefixb=", "prefix=&all=0", "prefix=x&all=1", "all=2", ""]) {
+      assertEquals((await cluster.call(2, "DELETE", `/kv?${query}`)).status, 400, query);
+    }
+    const dry = await cluster.call(2, "DELETE", "/kv?prefix=&dry-run=1");
+    assertEquals(await dry.json(), { dryRun: true, matched: 2 });
+    assertEquals((await list(cluster, 3, "")).keys.length, 2);
+    const wet = await cluster.call(2, "DELETE", "/kv?all=1");
+    assertEquals(await wet.json(), { dryRun: false, matched: 2, deleted: 2 });
+  }));
+
 Deno.test("DELETE /kv?prefix= deletes what has expired here, too: by the clocks of others it may not have", () =>
   InProcessCluster.run({}, async (cluster) => {
     await cluster.call(1, "PUT", "/kv/x/1?ttl=1", { body: "v" });
