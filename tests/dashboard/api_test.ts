@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { textOf } from "../../src/dashboard/page/api.ts";
+import { keyOfLabel, labelOf, operate, textOf } from "../../src/dashboard/page/api.ts";
 
 const encoder = new TextEncoder();
 
@@ -14,4 +14,27 @@ Deno.test("textOf(): a long value of bytes is shown as bytes, like a short one, 
 Deno.test("textOf(): a long text is cut, through a character too", () => {
   assertEquals(textOf(encoder.encode("hällo")), "hällo");
   assertEquals(textOf(encoder.encode("a" + "ä".repeat(4_000))), "a" + "ä".repeat(2_047) + "…");
+});
+
+Deno.test("labelOf(): nothing of a key is unseen, and keyOfLabel() reads it back", () => {
+  for (const k of ["greeting", "a b", "é/😀", "base64", "👨‍👩‍👧"]) {
+    assertEquals(labelOf({ k }), k);
+    assertEquals(keyOfLabel(k), { k });
+  }
+  for (const k of [" ", " a", "a ", "a\nb", "\u202Ertl", "\u200B", "base64:/wAB", "\uFEFF"]) {
+    const label = labelOf({ k });
+    assertEquals([label.startsWith("base64:"), keyOfLabel(label)], [true, { k }], label);
+  }
+  assertEquals(labelOf({ kb: "/wAB" }), "base64:/wAB");
+  assertEquals(keyOfLabel("base64:/wAB"), { kb: "/wAB" });
+  assertEquals(keyOfLabel("base64:!"), undefined);
+});
+
+Deno.test("operate(): a key that a browser would fold into another path is not asked for", async () => {
+  for (const k of [".", ".."]) {
+    assertEquals(await operate("GET", { k }), {
+      ok: false,
+      problem: "No browser can ask for this key; the command line can",
+    });
+  }
 });
