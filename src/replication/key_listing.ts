@@ -92,7 +92,9 @@ export function encodeListRequest({ prefix, after, limit, values }: ListRequest)
 
 /** @throws {ConvergeError} `corrupt_message`. */
 export function decodeListRequest(body: Uint8Array): ListRequest {
-  let json: { prefix?: object; after?: object; limit?: unknown; values?: unknown } | null;
+  let json:
+    | { prefix?: object | null; after?: object | null; limit?: unknown; values?: unknown }
+    | null;
   try {
     json = JSON.parse(decoder.decode(body));
   } catch (cause) {
@@ -100,7 +102,7 @@ export function decodeListRequest(body: Uint8Array): ListRequest {
   }
   const { limit, values } = json ?? {};
   const prefix = keyFromJson(json?.prefix ?? {});
-  const after = json?.after === undefined ? undefined : keyFromJson(json.after);
+  const after = json?.after === undefined ? undefined : keyFromJson(json.after ?? {});
   if (
     prefix === undefined || !Number.isInteger(limit) || (limit as number) < 1 ||
     (limit as number) > LIST_LIMIT_MAX || typeof values !== "boolean" ||
