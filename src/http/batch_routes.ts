@@ -7,22 +7,19 @@
  *     {"op":"delete","k"|"kb":…,"w"?:n}  -> {"status":204,"etag":…}
  *
  * Operations on one key are carried out in order, others side by side. The values that are got lie in
- * memory until all is answered: beyond a bound gets are answered 503, and can be sent in another batch.
+ * memory until all is answered, so they have a bound; and a batch has a time, in which the turn of its
+ * last operation must come. What is beyond is answered 503, and can be sent in another batch.
  */
 import { Buffer } from "node:buffer";
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
-import { type Key, KEY_BYTES_MAX, keyFromJson, keyToJson } from "../record/key.ts";
-import { isLive } from "../record/record.ts";
-import { lineOf } from "../record/frame.ts";
-import { sizeOf } from "../record/record_line.ts";
-import { formatVersion } from "../record/version.ts";
+import { type Key, KEY_BYTES_MAX, keyFromJson } from "../record/key.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
+import { BatchUnderWay, type Line, type Operation, roomOfBatches } from "./batch_under_way.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
-import { ByteRoom } from "./byte_room.ts";
 import { checkedContentType } from "./content_type.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
-import { checkedTtl, expiryOf } from "./expiry.ts";
+import { checkedTtl } from "./expiry.ts";
 import { methodNotAllowed, problemOf } from "./problem.ts";
 import { refuseParameters } from "./raw_url.ts";
 
@@ -35,74 +32,31 @@ export interface BatchRoutesOptions extends BodyReaderOptions {
 const OPERATIONS_MAX = 1_000;
 /** Blank ones included, which are passed over. */
 const LINES_MAX = 100_000;
-/** Bytes of values that one batch gets, and that all batches under way do together. */
-const GOT_BYTES_MAX = 8 * 1024 * 1024;
-const ALL_GOT_BYTES_MAX = 64 * 1024 * 1024;
+
 const MEMBERS = ["op", "k", "kb", "r", "w"];
 const PUT_MEMBERS = [...MEMBERS, "v", "b", "t", "ttl"];
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
-type Line = Record<string, unknown>;
-
 /** Adds the route. */
 export function batchRoutes(app: Hono, options: BatchRoutesOptions): void {
   const bodies = new BodyReader(options, options.maxValueBytes * 6 + 1024 * 1024);
-  const all = new ByteRoom(
-    ALL_GOT_BYTES_MAX,
-    (bytes) => `Cannot get it now: batches under way have values of ${bytes} bytes`,
-  );
+  const roomOfAll = roomOfBatches();
   app.post("/batch", async ({ req }) => {
     refuseCrossOrigin(req.raw);
     refuseParameters(req.raw.url);
     const body = await bodies.read(req.raw);
     const lines = linesOf(body);
-    const got = new GotValues(all);
+    const batch = new BatchUnderWay(options, roomOfAll);
     try {
-      const answers = await runAll(lines, got, options);
+      const answers = await runAll(lines, batch, options);
       const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");
       return new Response(text, { headers: { "content-type": "application/x-ndjson" } });
     } finally {
-      got.forget();
+      batch.end();
     }
   });
   app.all("/batch", ({ req }) => methodNotAllowed(req.method, "POST"));
-}
-
-/** What a batch has got and not answered yet. Invariant: `#bytes` are taken of the room of all. */
-class GotValues {
-  readonly #own = new ByteRoom(
-    GOT_BYTES_MAX,
-    (bytes) => `Cannot get it in this batch: it has values of ${bytes} bytes; send it in another`,
-  );
-  readonly #all: ByteRoom;
-  #bytes = 0;
-  #refused: unknown;
-
-  constructor(all: ByteRoom) {
-    this.#all = all;
-  }
-
-  /** Once one was refused nothing more is read. @throws {ConvergeError} `overloaded`. */
-  requireRoom(): void {
-    if (this.#refused !== undefined) throw this.#refused;
-  }
-
-  /** @throws {ConvergeError} `overloaded`. */
-  add(bytes: number): void {
-    try {
-      this.#own.take(bytes);
-      this.#all.take(bytes);
-    } catch (error) {
-      this.#refused = error;
-      throw error;
-    }
-    this.#bytes += bytes;
-  }
-
-  forget(): void {
-    this.#all.giveBack(this.#bytes);
-  }
 }
 
 /** @throws {ConvergeError} `bad_request`. */
@@ -128,7 +82,7 @@ function linesOf(body: Uint8Array): string[] {
 
 async function runAll(
   lines: string[],
-  got: GotValues,
+  batch: BatchUnderWay,
   options: BatchRoutesOptions,
 ): Promise<Line[]> {
   const lastOfKey = new Map<Key, Promise<Line>>();
@@ -140,23 +94,11 @@ async function runAll(
       return Promise.resolve(problemLine(error));
     }
     const before = lastOfKey.get(operation.key);
-    const answer = run(operation, { before, got }, options).catch(problemLine);
+    const answer = batch.run(operation, before).catch(problemLine);
     lastOfKey.set(operation.key, answer);
     return answer;
   });
   return await Promise.all(answers);
-}
-
-/** One line, checked: whatever is refused for what it says is refused before it has a turn. */
-interface Operation {
-  readonly op: "put" | "get" | "delete";
-  readonly key: Key;
-  /** Undefined for what is no put. */
-  readonly value: Uint8Array | undefined;
-  readonly contentType: string | undefined;
-  readonly ttlSeconds: number | undefined;
-  readonly w: number | undefined;
-  readonly r: number | undefined;
 }
 
 function operationOf(
@@ -194,25 +136,6 @@ function operationOf(
     w: coordinator.checkedQuorum("w", integerMember(json, "w")),
     r: coordinator.checkedQuorum("r", integerMember(json, "r")),
   };
-}
-
-async function run(
-  { op, key, value, contentType, ttlSeconds, w, r }: Operation,
-  { before, got }: { before: Promise<Line> | undefined; got: GotValues },
-  { coordinator, clock }: BatchRoutesOptions,
-): Promise<Line> {
-  await before;
-  if (op === "get") {
-    got.requireRoom();
-    const { record } = await coordinator.read(key, { r });
-    if (!isLive(record, clock.wallMs())) return { status: 404, ...keyToJson(key) };
-    got.add(sizeOf(record));
-    const { c: _c, n: _n, ...members } = JSON.parse(decoder.decode(lineOf(record.frame)));
-    return { status: 200, ...members, etag: `"${formatVersion(record)}"` };
-  }
-  const expiresAtMs = expiryOf(ttlSeconds, clock);
-  const { record } = await coordinator.write(key, value, { w, contentType, expiresAtMs });
-  return { status: 204, etag: `"${formatVersion(record)}"` };
 }
 
 function integerMember(json: Line, name: string): number | undefined {

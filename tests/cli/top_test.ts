@@ -39,6 +39,7 @@ function event(atMs: number, samples: Record<string, NodeSample | null>): Cluste
       state: sample === null ? "down" : "up",
       silentMs: 0,
       ownership: 0.5,
+      leaving: false,
       sample,
     })),
   };
