@@ -6,7 +6,13 @@
  */
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import { filesOf, isUnbegunDirectory, namesOfNoFile, readWhole } from "./data_directory.ts";
+import {
+  filesOf,
+  FIRST_SEGMENT,
+  isUnbegunDirectory,
+  namesOfNoFile,
+  readWhole,
+} from "./data_directory.ts";
 import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { lineFacts, lineKey } from "./line_record.ts";
 import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
@@ -164,8 +170,9 @@ async function createManifest(disk: Disk, directory: string): Promise<Manifest> 
   if (!isUnbegunDirectory(disk, directory)) {
     throw damaged(directory, MANIFEST_NAME, "it is missing");
   }
-  const manifest: Manifest = { next: 2, log: 1, highestCounter: 0, lastLoss: 0, tables: [] };
-  const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
+  const number = FIRST_SEGMENT;
+  const manifest: Manifest = { next: 2, log: number, highestCounter: 0, lastLoss: 0, tables: [] };
+  const log = await LogWriter.create(disk, directory, { number, previousBytes: 0 });
   log.close();
   await writeManifest(disk, directory, manifest);
   return manifest;
