@@ -82,7 +82,12 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   const log = isFresh
     ? LogWriter.takeOver(disk, directory, { number, bytes })
     : LogWriter.resume(disk, directory, { number, bytes });
-  await disk.syncDirectory(directory);
+  try {
+    await disk.syncDirectory(directory);
+  } catch (error) {
+    log.close();
+    throw error;
+  }
   return {
     manifest,
     memtable,
