@@ -167,7 +167,11 @@ export async function copySegment(
   try {
     file.append(bytes);
     await file.sync();
-  } finally {
+  } catch (error) {
     file.close();
+    // On a full disk it would take all the room that is left, which others may share.
+    disk.remove(temporary);
+    throw error;
   }
+  file.close();
 }

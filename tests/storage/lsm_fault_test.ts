@@ -360,6 +360,22 @@ Deno.test("LsmStore.open(): waits for nobody who waits for its end before values
   await store.close();
 });
 
+Deno.test("LsmStore.open(): a full disk gets no copy of a log for which there is no room", async () => {
+  const subject = new VirtualStore();
+  const written = await subject.open();
+  await applyAll(written, 1);
+  subject.device.crash({ power: false });
+  const files = subject.device.files();
+  const used = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  subject.device.faults.capacityBytes = used + 100;
+  const error = await assertRejects(() => subject.open(), ConvergeError);
+  assertEquals([error.code, subject.device.files()], ["disk_full", files]);
+  subject.device.faults.capacityBytes = Infinity;
+  const store = await subject.open();
+  assertEquals(scanAll(store).length, KEYS.length);
+  await store.close();
+});
+
 Deno.test("LsmStore.open(): says so where there is no room to mend what a node begins with", async () => {
   const subject = await withDamagedDocuments((size) => size - FOOTER_BYTES - 5);
   subject.device.faults.capacityBytes = 0;
