@@ -815,6 +815,29 @@ Deno.test("LsmStore.open(): a table whose footer cannot be read stops no start, 
   await store.close();
 });
 
+Deno.test("LsmStore: what cannot be read, for whatever reason, is not taken for damage", async () => {
+  for (const code of ["disk_failed", "disk_full"] as const) {
+    const subject = new VirtualStore();
+    const first = await subject.open();
+    await applyAll(first, 3);
+    await first.close();
+    const disk = subject.device.mount();
+    let isFailing = false;
+    const openRead: Disk["openRead"] = (path) => {
+      if (isFailing) throw new ConvergeError(code, "Cannot open: for some reason");
+      return disk.openRead(path);
+    };
+    const store = await subject.open({ disk: forwarding(disk, { openRead }) });
+    isFailing = true;
+    const error = assertThrows(() => store.get(DATA, "a"), ConvergeError, "for some reason");
+    isFailing = false;
+    await store.settled();
+    assertEquals([error.code, subject.damage, store.lastLoss()], [code, [], 0]);
+    assertEquals(textOf(store.get(DATA, "a")), "a@3");
+    await store.close();
+  }
+});
+
 Deno.test("LsmStore: an unknown format is refused", async () => {
   const subject = new VirtualStore();
   await (await subject.open()).close();
