@@ -369,7 +369,8 @@ export class Maintenance {
     if (run !== undefined) {
       const number = this.#catalog.allocate();
       const target = { disk, directory, number, keyspace };
-      const { lost, ...kept } = await salvageTable(disk, table.path, table, target);
+      const pause = () => this.#pause(false);
+      const { lost, ...kept } = await salvageTable(disk, table.path, table, target, pause);
       const add = kept.table === undefined ? [] : [kept.table];
       const aside = `${directory}/${DAMAGED_NAME}`;
       const file = `${aside}/${table.name}`;
