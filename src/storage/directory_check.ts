@@ -8,7 +8,8 @@ import { hashKey, mayContain } from "./bloom_filter.ts";
 import { filesOf, isUnbegunDirectory, namesOfNoFile } from "./data_directory.ts";
 import { readReadable } from "./file_bytes.ts";
 import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
-import { lineEnd, lineKey, type LineRecord, lineRecord } from "./line_record.ts";
+import { LineFeeds } from "./line_feeds.ts";
+import { lineKey, type LineRecord, lineRecord } from "./line_record.ts";
 import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
 import { isSameTable, parseTable, type TableIdentity } from "./sstable_format.ts";
@@ -106,6 +107,7 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TableIdentit
   const { index, properties } = parsed;
   const seen = { records: 0, tombstones: 0, erases: 0, maxCounter: 0 };
   let previous: Key | undefined;
+  const feeds = new LineFeeds(bytes);
   for (let block = 0; block < index.firstKeys.length; block++) {
     const from = index.offsets[block]!;
     const to = index.offsets[block + 1]!;
@@ -115,7 +117,7 @@ export function checkTable(bytes: Uint8Array, file: string, known?: TableIdentit
       continue;
     }
     for (let start = from; start < to;) {
-      const end = lineEnd(bytes, start);
+      const end = feeds.lineEnd(start);
       try {
         const { key, counter, tombstone, erase } = checkedRecord(bytes, start, end);
         if (previous !== undefined && key <= previous) damage("keys are out of order", start);
@@ -245,8 +247,9 @@ export function checkedRecord(bytes: Uint8Array, start: number, end: number): Li
 /** Start and end of every line of a segment whose own checksum holds. */
 export function goodLines(bytes: Uint8Array): { start: number; end: number }[] {
   const lines: { start: number; end: number }[] = [];
+  const feeds = new LineFeeds(bytes);
   for (let start = 0; start < bytes.byteLength;) {
-    const end = lineEnd(bytes, start);
+    const end = feeds.lineEnd(start);
     if (!isTagged(bytes, start) && isChecked(bytes, start, end)) lines.push({ start, end });
     start = end + 1;
   }
