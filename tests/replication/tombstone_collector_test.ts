@@ -47,7 +47,7 @@ Deno.test("TombstoneCollector: a tombstone stays while an owner has not confirme
     );
   }));
 
-Deno.test("TombstoneCollector: who knows of one more owner confirms nothing to who does not", () =>
+Deno.test("TombstoneCollector: a node that knows of one more owner confirms nothing to one that does not", () =>
   InProcessCluster.run({
     start: [1, 2],
     seedsOf: (i) => i === 3 ? [1] : [3 - i],
