@@ -47,7 +47,10 @@ export async function runExport({ url, prefix, concurrency }: ExportSettings): P
 }
 
 /** The line of one key; text where the bytes are UTF-8, else base64. */
-export function exportLine(key: ClientKey, { bytes, contentType }: ClientValue): string {
+export function exportLine(
+  key: ClientKey,
+  { bytes, contentType, expiresAtMs }: Omit<ClientValue, "version">,
+): string {
   const keyPart = typeof key === "string" ? { k: key } : { kb: key.toBase64() };
   let valuePart: { v: string } | { b: string };
   try {
@@ -56,5 +59,6 @@ export function exportLine(key: ClientKey, { bytes, contentType }: ClientValue):
     valuePart = { b: bytes.toBase64() };
   }
   const typePart = contentType === "application/octet-stream" ? {} : { t: contentType };
-  return JSON.stringify({ ...keyPart, ...valuePart, ...typePart }) + "\n";
+  const expiryPart = expiresAtMs === undefined ? {} : { x: expiresAtMs };
+  return JSON.stringify({ ...keyPart, ...valuePart, ...typePart, ...expiryPart }) + "\n";
 }

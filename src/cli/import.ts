@@ -1,6 +1,7 @@
 /** `converge import`: a file of records into a running cluster, one key per record. */
 import { ConvergeClient } from "../client/client.ts";
 import { forEachBounded } from "./bounded_work.ts";
+import { TTL_SECONDS_MAX } from "../http/expiry.ts";
 import { counted } from "./counted.ts";
 import type { ImportEntry } from "./import_entries.ts";
 import { type ImportFormat, openImport } from "./import_source.ts";
@@ -31,10 +32,17 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   const progress = startProgress(source.totalBytes);
   const lastOfKey = new Map<string, Promise<unknown>>();
   let puts = 0;
+  let expired = 0;
 
-  const put = async ({ key, bytes, contentType }: ImportEntry) => {
-    await withRetries(() => client.put(key, bytes, { contentType }));
-    puts += 1;
+  const put = async ({ key, bytes, contentType, expiresAtMs }: ImportEntry) => {
+    const isPut = await withRetries(async () => {
+      const ttlSeconds = secondsUntil(expiresAtMs);
+      if (ttlSeconds === 0) return false;
+      await client.put(key, bytes, { contentType, ttlSeconds });
+      return true;
+    });
+    if (isPut) puts += 1;
+    else expired += 1;
     progress.update(source.readBytes(), counted(puts, "record"));
   };
   // Of two records with one key the later in the file must win, as if they had been put in turn.
@@ -52,6 +60,16 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   } finally {
     progress.stop();
   }
-  if (settings.json) printLine(JSON.stringify({ url: settings.url, imported: puts }));
-  else printError(`Imported ${counted(puts, "record")} into ${settings.url}`);
+  if (settings.json) printLine(JSON.stringify({ url: settings.url, imported: puts, expired }));
+  else {
+    const left = expired === 0 ? "" : `; the time of ${counted(expired, "record")} is over`;
+    printError(`Imported ${counted(puts, "record")} into ${settings.url}${left}`);
+  }
+}
+
+/** Whole seconds that a value has left, 0 where its time is over; undefined where it stays. */
+function secondsUntil(expiresAtMs: number | undefined): number | undefined {
+  if (expiresAtMs === undefined) return undefined;
+  const seconds = Math.ceil((expiresAtMs - Date.now()) / 1_000);
+  return Math.max(0, Math.min(seconds, TTL_SECONDS_MAX));
 }

@@ -6,6 +6,8 @@ export interface ImportEntry {
   key: string | Uint8Array;
   bytes: Uint8Array;
   contentType?: string;
+  /** When the value is gone, in milliseconds since 1970; default: never. */
+  expiresAtMs?: number;
 }
 
 /** Where a record stands, and how its key is found. */
@@ -22,7 +24,8 @@ const encoder = new TextEncoder();
  * The put for a JSON line.
  *
  * With a key field the value is the line, byte for byte; without one the line must be what
- * `converge export` writes: `k` or `kb` (base64) the key, `v` or `b` (base64) the value, `t` its type.
+ * `converge export` writes: `k` or `kb` (base64) the key, `v` or `b` (base64) the value, `t` its type, `x`
+ * when it is gone.
  *
  * @throws {CommandError} When the line is no JSON or has no key.
  */
@@ -49,7 +52,7 @@ export function jsonEntry(key: string, value: unknown): ImportEntry {
 }
 
 function exportedEntry(record: unknown, { where }: EntryContext): ImportEntry {
-  const { k, kb, v, b, t } = (record ?? {}) as Record<string, unknown>;
+  const { k, kb, v, b, t, x } = (record ?? {}) as Record<string, unknown>;
   const key = typeof k === "string" ? k : bytesOf(kb, where);
   const bytes = typeof v === "string" ? encoder.encode(v) : bytesOf(b, where);
   if (key === undefined || bytes === undefined) {
@@ -58,7 +61,12 @@ function exportedEntry(record: unknown, { where }: EntryContext): ImportEntry {
         `--key-field`,
     );
   }
-  return { key, bytes, ...(typeof t === "string" ? { contentType: t } : {}) };
+  return {
+    key,
+    bytes,
+    ...(typeof t === "string" ? { contentType: t } : {}),
+    ...(typeof x === "number" ? { expiresAtMs: x } : {}),
+  };
 }
 
 function bytesOf(base64: unknown, where: string): Uint8Array | undefined {

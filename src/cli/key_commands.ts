@@ -1,7 +1,9 @@
 /** The commands about keys and values. */
 import { type Command, Option } from "commander";
 import { runExport } from "./export.ts";
+import { TTL_SECONDS_MAX } from "../http/expiry.ts";
 import {
+  duration,
   type Flags,
   integer,
   KEY_ARGUMENT,
@@ -13,6 +15,8 @@ import {
 import { runImport } from "./import.ts";
 import { IMPORT_FORMATS, type ImportFormat } from "./import_source.ts";
 import { runDelete, runGet, runList, runPut } from "./keys.ts";
+
+const TTL = { min: 1, max: TTL_SECONDS_MAX * 1_000 };
 
 /** Adds `get`, `put`, `delete` and `list`. */
 export function addKeys(program: Command): void {
@@ -35,11 +39,17 @@ export function addKeys(program: Command): void {
   withExamples(put, [
     "converge put greeting hello",
     "converge put photo --type image/jpeg < photo.jpg",
+    "converge put session/7 open --ttl 30m",
   ]);
   put.argument("<key>", KEY_ARGUMENT).argument("[value]").addOption(explain())
     .option("--type <type>", "content type")
+    .option("--ttl <time>", "how long it is to live, rounded up to seconds", duration(TTL))
     .action((key: string, value: string | undefined, flags: Flags) =>
-      runPut(key, value, { ...keySettings(flags), type: textsOf(flags)["type"] })
+      runPut(key, value, {
+        ...keySettings(flags),
+        type: textsOf(flags)["type"],
+        ttlSeconds: flags.ttl === undefined ? undefined : Math.ceil(Number(flags.ttl) / 1_000),
+      })
     );
 
   const remove = withUrl(program.command("delete").description("remove a key"));

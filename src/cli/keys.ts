@@ -33,9 +33,16 @@ export async function runGet(argument: string, settings: KeySettings): Promise<v
     );
   }
   if (settings.json) {
-    const { bytes, contentType, version } = value;
+    const { bytes, contentType, version, expiresAtMs } = value;
+    const expires = expiresAtMs === undefined ? {} : { expires: new Date(expiresAtMs) };
     return printLine(
-      JSON.stringify({ key: argument, version, contentType, value: textOrBase64(bytes) }),
+      JSON.stringify({
+        key: argument,
+        version,
+        contentType,
+        ...expires,
+        value: textOrBase64(bytes),
+      }),
     );
   }
   printBytes(value.bytes);
@@ -46,17 +53,18 @@ export async function runGet(argument: string, settings: KeySettings): Promise<v
 export async function runPut(
   argument: string,
   value: string | undefined,
-  settings: KeySettings & { type: string | undefined },
+  settings: KeySettings & { type: string | undefined; ttlSeconds: number | undefined },
 ): Promise<void> {
   const key = keyOfArgument(argument);
   const client = new ConvergeClient(settings.url);
+  const { ttlSeconds } = settings;
   const fromInput = value === undefined || value === "-";
   const bytes = fromInput ? await readInput() : new TextEncoder().encode(value);
   const contentType = settings.type ?? (fromInput ? undefined : "text/plain; charset=utf-8");
   if (settings.explain) {
-    return printJson(await client.explain("PUT", key, { bytes, contentType }));
+    return printJson(await client.explain("PUT", key, { bytes, contentType, ttlSeconds }));
   }
-  const version = await client.put(key, bytes, { contentType });
+  const version = await client.put(key, bytes, { contentType, ttlSeconds });
   printLine(settings.json ? JSON.stringify({ key: argument, version }) : `stored as ${version}`);
 }
 

@@ -19,6 +19,8 @@ export interface ClientValue {
   contentType: string;
   /** The version, `<counter>-<nodeID>`. */
   version: string;
+  /** When it is gone, in milliseconds since 1970 by the nodes' clocks; undefined for never. */
+  expiresAtMs: number | undefined;
 }
 
 /** One page of keys. */
@@ -95,6 +97,7 @@ export class ConvergeClient {
       bytes: new Uint8Array(await response.arrayBuffer()),
       contentType: response.headers.get("content-type") ?? "application/octet-stream",
       version: versionOf(response),
+      expiresAtMs: expiryOf(response),
     };
   }
 
@@ -126,9 +129,11 @@ export class ConvergeClient {
   async explain(
     method: "GET" | "PUT" | "DELETE",
     key: ClientKey,
-    options: { bytes?: Uint8Array; contentType?: string | undefined } = {},
+    { ttlSeconds, ...options }:
+      & { bytes?: Uint8Array }
+      & Pick<PutOptions, "contentType" | "ttlSeconds"> = {},
   ): Promise<Receipt> {
-    const path = `${keyPath(key)}?explain=1`;
+    const path = keyPath(key) + queryOf({ explain: 1, ttl: ttlSeconds });
     const response = await this.#send(method, path, bodyOf(options));
     return await this.#json(response);
   }
@@ -291,6 +296,11 @@ function queryOf(parameters: object): string {
 
 function versionOf(response: Response): string {
   return (response.headers.get("etag") ?? "").replace(/^W\//, "").replaceAll('"', "");
+}
+
+function expiryOf(response: Response): number | undefined {
+  const expires = response.headers.get("converge-expires");
+  return expires === null ? undefined : Number(expires);
 }
 
 /** The innermost words of a failed fetch, which are the ones that help. */

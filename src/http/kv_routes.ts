@@ -39,6 +39,8 @@ const CONFINED = [
   ["content-security-policy", "sandbox"],
   ["x-content-type-options", "nosniff"],
 ] as const;
+/** Milliseconds since 1970. Not `Expires`: caches would take the value for the same until then. */
+const EXPIRES_HEADER = "converge-expires";
 const READ_PARAMETERS = ["r", "w", "explain"];
 const WRITE_PARAMETERS = ["r", "w", "ttl", "explain"];
 const CONDITIONS = ["if-match", "if-none-match", "content-range"];
@@ -116,7 +118,7 @@ function found(request: Request, record: StoredRecord): Response {
   const etag = etagOf(record);
   const condition = request.headers.get("if-none-match");
   if (condition !== null && !ifNoneMatch(condition, etag)) {
-    return new Response(null, { status: 304, headers: { etag } });
+    return new Response(null, { status: 304, headers: { etag, ...expiryHeader(record) } });
   }
   const { body, lengthBytes, contentType } = answerBodyOf(record);
   const isHead = request.method === "HEAD";
@@ -128,9 +130,14 @@ function found(request: Request, record: StoredRecord): Response {
   if (contentType !== undefined && !PASSIVE_CONTENT.test(contentType)) {
     for (const [name, value] of CONFINED) headers.set(name, value);
   }
+  if (record.expiresAtMs !== 0) headers.set(EXPIRES_HEADER, String(record.expiresAtMs));
   // Where there is a body, the server says its length.
   if (isHead) headers.set("content-length", String(lengthBytes));
   return response;
+}
+
+function expiryHeader(record: StoredRecord): Record<string, string> {
+  return record.expiresAtMs === 0 ? {} : { [EXPIRES_HEADER]: String(record.expiresAtMs) };
 }
 
 function stored(version: Version): Response {

@@ -34,6 +34,14 @@ const etag = {
   },
 };
 
+const foundHeaders = {
+  ...etag,
+  "converge-expires": {
+    description: "When the value is gone, in milliseconds since 1970; only with a time to live.",
+    schema: { type: "integer" as const },
+  },
+};
+
 const retryAfter = {
   "retry-after": {
     description: "Seconds, where the same request may well succeed soon: a full queue, a start.",
@@ -119,13 +127,13 @@ export const ROUTES: readonly RouteConfig[] = [
   get("get", "/kv/{key}", "Read a value", {
     200: {
       description: "The bytes, with the Content-Type they came with; or the receipt.",
-      headers: etag,
+      headers: foundHeaders,
       content: {
         "application/octet-stream": { schema: bytes },
         "application/json": { schema: ReceiptSchema },
       },
     },
-    304: { description: "`If-None-Match` names the version that is there.", headers: etag },
+    304: { description: "`If-None-Match` names the version that is there.", headers: foundHeaders },
     ...problems(400, 404, 503),
   }, {
     params: keyPath,

@@ -138,6 +138,10 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
       heartbeat: count,
       status,
       removals: z.record(text, removalStage).exactOptional(),
+      replaces: z.array(
+        z.object({ nodeID: text, starts: count, startTag: text.exactOptional() }).strict(),
+      ).exactOptional(),
+      requestMs: ms.exactOptional(),
       state: liveness,
       silentMs: ms.nullable(),
       ownership: z.number().min(0).max(1),

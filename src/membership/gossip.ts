@@ -22,6 +22,7 @@ import type { Removal } from "./removal.ts";
 import { isSameStages, type RemovalStages } from "./removal_stage.ts";
 import type { RemovalView } from "./removal_step.ts";
 import { RemovalSet } from "./removal_set.ts";
+import { isSameReplaced, isStartedAfter, withReplaced } from "./replaced_lives.ts";
 import { Seeds } from "./seeds.ts";
 
 /** Peers that a tick sends to. */
@@ -362,8 +363,10 @@ export class Gossip {
     if (!this.#removals.admits(member)) return;
     const current = this.#members.get(member.name);
     if (!isNewerStatement(member, current)) return;
-    // Of two starts of one number the first stays, so that the other hears of it.
+    // Of two starts of one number the first stays, so that the other hears of it; and so does who has
+    // taken the place of a life that is started once more.
     if (current !== undefined && isOtherStart(member, current)) return;
+    if (current !== undefined && isStartedAfter(member, current)) return;
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
     this.#set(member);
     this.#detector.heard(member.name, nowMs);
@@ -381,11 +384,20 @@ export class Gossip {
       this.#knownBy.add(from);
       this.#version++;
     }
+    this.#setReplaced(member);
     if (speaker === "this_life" && member.incarnation === incarnation) return;
     if (!isNewerStatement(member, { ...this.#self, heartbeat: -1 })) return;
     const change = this.#lives.outrank(member, this.#self);
     if (change === undefined) return;
     this.#setSelf(change);
+    this.#version++;
+  }
+
+  /** Takes note of another life of this node, and of those that it knows of; or of what this one said. */
+  #setReplaced(life: Member): void {
+    const self = withReplaced(this.#self, life.replaces ?? [], life);
+    if (isSameReplaced(self, this.#self)) return;
+    this.#setSelf({ ...self, heartbeat: self.heartbeat + 1 });
     this.#version++;
   }
 
@@ -408,5 +420,5 @@ export class Gossip {
 /** Whether two statements differ in nothing that who owns and who counts depends on. */
 function isSameButForHeartbeat(a: Member, b: Member): boolean {
   return a.nodeID === b.nodeID && a.origin === b.origin && a.status === b.status &&
-    a.incarnation === b.incarnation && isSameStages(a.removals, b.removals);
+    a.incarnation === b.incarnation && isSameStages(a.removals, b.removals) && isSameReplaced(a, b);
 }

@@ -15,6 +15,9 @@ export type MemberStatus = "joining" | "refilling" | "normal";
 /** The largest incarnation and heartbeat; a statement beyond it is refused. */
 export const STATEMENT_MAX = 2 ** 52;
 
+/** Earlier lives of a node that are taken note of. */
+export const LIVES_MAX = 16;
+
 /** What a node says of itself; others pass it on unchanged. */
 export interface Member {
   /** Identity on the ring. */
@@ -37,6 +40,10 @@ export interface Member {
   readonly status: MemberStatus;
   /** How far it is with removals that have not ended; absent where it knows of none. */
   readonly removals?: RemovalStages;
+  /** Lives of its name whose place it has taken, by their last start; absent where it knows of none. */
+  readonly replaces?: readonly Start[];
+  /** Milliseconds that it gives a client's request. Absent where an earlier version said it. */
+  readonly requestMs?: number;
 }
 
 /**
@@ -69,13 +76,13 @@ export function isOtherStart(a: Start, b: Start): boolean {
  * @throws {ConvergeError} `corrupt_message`.
  */
 export function parseMember(json: unknown): Member {
-  const { name, nodeID, origin, starts = 0, startTag, incarnation, heartbeat, status, removals } =
-    (json ??
-      {}) as Record<keyof Member, unknown>;
+  const { name, nodeID, origin, starts = 0, startTag, incarnation, heartbeat, status, ...more } =
+    (json ?? {}) as Record<keyof Member, unknown>;
+  const { removals, replaces, requestMs } = more;
   if (
     typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
     typeof origin !== "string" || !isCount(starts) || !isCount(incarnation) ||
-    !isCount(heartbeat) || !isTag(startTag) ||
+    !isCount(heartbeat) || !isTag(startTag) || !isCount(requestMs ?? 0) ||
     (status !== "joining" && status !== "refilling" && status !== "normal")
   ) {
     throw new ConvergeError("corrupt_message", "Cannot read a member: a field is missing or wrong");
@@ -88,8 +95,27 @@ export function parseMember(json: unknown): Member {
     });
   }
   const tag = startTag === undefined ? {} : { startTag };
-  const said = removals === undefined ? {} : { removals: parseStages(removals) };
+  const said = {
+    ...(removals === undefined ? {} : { removals: parseStages(removals) }),
+    ...(replaces === undefined ? {} : { replaces: parseReplaced(name, replaces) }),
+    ...(requestMs === undefined ? {} : { requestMs: requestMs as number }),
+  };
   return { name, nodeID, origin, starts, ...tag, incarnation, heartbeat, status, ...said };
+}
+
+function parseReplaced(name: string, json: unknown): Start[] {
+  const isOfName = (life: unknown) => isStart(life) && life.nodeID.startsWith(`${name}.`);
+  if (!Array.isArray(json) || json.length > LIVES_MAX || !json.every(isOfName)) {
+    throw new ConvergeError("corrupt_message", "Cannot read a member: its `replaces` is wrong");
+  }
+  return json.map(({ nodeID, starts, startTag }) => {
+    return { nodeID, starts, ...(startTag === undefined ? {} : { startTag }) };
+  });
+}
+
+function isStart(json: unknown): json is Start {
+  const { nodeID, starts, startTag } = (json ?? {}) as Record<keyof Start, unknown>;
+  return isNodeID(nodeID) && isCount(starts) && isTag(startTag);
 }
 
 function isTag(value: unknown): value is string | undefined {

@@ -3,22 +3,22 @@
  * it may also come from
  * - a former life of the name, which is dead: its data directory was lost, or was removed from the
  *   cluster. This life has to speak louder, so that others believe it;
- * - a later start of this node's own directory: then what this node was started on is an old copy;
+ * - a later start of this node's own directory, or a life that took its place: then what this node was
+ *   started on is an old copy;
  * - another node that runs under the same name (its twin): one of the two has to stop.
  */
 import {
   isNewerStatement,
   isOfUnknownStart,
   isOtherStart,
+  LIVES_MAX,
   type Member,
   STATEMENT_MAX,
 } from "./member.ts";
 import type { Removal } from "./removal.ts";
 import type { RemovalNews, RemovalSet } from "./removal_set.ts";
+import { isStartedAfter } from "./replaced_lives.ts";
 import { TwinDetector } from "./twin_detector.ts";
-
-/** Former lives that are taken note of. */
-const LIVES_MAX = 16;
 
 /** Whose words a statement under this node's name is. */
 export type Speaker = "this_life" | "later_start" | "removed_life" | "other_life";
@@ -52,8 +52,8 @@ export class OwnLives {
   }
 
   /**
-   * Whether others have heard of a later start of this node's directory, so that what this one was
-   * started on is an old copy of it.
+   * Whether others have heard of a later start of this node's directory, or of a life that took its
+   * place, so that what this one was started on is an old copy.
    */
   get isOldCopy(): boolean {
     return this.#isOldCopy;
@@ -135,11 +135,13 @@ export class OwnLives {
 }
 
 /**
- * Whether a statement was made after a later start of this node's directory. Of its own start a node
- * hears nothing newer than what it says itself, unless two nodes run on copies with that start.
+ * Whether a statement was made after a later start of this node's directory, or by a life that took its
+ * place before. Of its own start a node hears nothing newer than what it says itself, unless two nodes
+ * run on copies with that start.
  */
 function isOfLaterStart(member: Member, from: string, self: Member): boolean {
-  if (member.nodeID !== self.nodeID || self.starts === 0) return false;
+  if (member.nodeID !== self.nodeID) return isStartedAfter(self, member);
+  if (self.starts === 0) return false;
   // Of two that run on copies and hear each other one has to stop, and not both.
   const isSameStart = member.starts === self.starts &&
     (from === self.name || !isOtherStart(member, self));

@@ -7,6 +7,7 @@ import { ConvergeError } from "../errors.ts";
 import { isOfUnknownStart, type Member } from "../membership/member.ts";
 import type { Removal } from "../membership/removal.ts";
 import type { RemovalStages } from "../membership/removal_stage.ts";
+import { isReplaced } from "../membership/replaced_lives.ts";
 import { type Random, randomHex } from "../platform/random.ts";
 import type { LocalState } from "./local_state.ts";
 import { requireLayout, type RingLayout } from "./ring_layout.ts";
@@ -78,11 +79,16 @@ export async function openIdentity({ state, config, random, isAnotherLife, membe
   return identity;
 }
 
-/** Whether members, as others know them, tell of a start that the directory knows nothing of. */
+/**
+ * Whether members, as others know them, tell of a start that the directory knows nothing of, or of
+ * another life that took its place.
+ */
 export function isOldCopy(state: LocalState, members: readonly Member[]): boolean {
   const identity = savedIdentity(state);
-  return identity !== undefined &&
-    members.some((member) => member.name === identity.name && isOfUnknownStart(member, identity));
+  if (identity === undefined) return false;
+  return members.filter(({ name }) => name === identity.name).some((member) =>
+    isOfUnknownStart(member, identity) || isReplaced(identity, member)
+  );
 }
 
 /** @throws {ConvergeError} `removed` where the directory is that of a node that was removed. */
@@ -106,13 +112,14 @@ export function requireMember(
  * @param before What this life said last, and how far it was with removals; undefined of a new one.
  */
 export function selfMember(
-  { name, advertise }: NodeConfig,
+  { name, advertise, requestTimeoutMs }: NodeConfig,
   { nodeID, starts, startTag }: Identity,
   before: { self: Member | undefined; stages: RemovalStages },
 ): Member {
   const { self, stages } = before;
   return {
     ...(Object.keys(stages).length === 0 ? {} : { removals: stages }),
+    ...(self?.replaces === undefined ? {} : { replaces: self.replaces }),
     name,
     nodeID,
     origin: advertise,
@@ -121,5 +128,6 @@ export function selfMember(
     incarnation: Math.max(starts, (self?.incarnation ?? 0) + 1),
     heartbeat: 0,
     status: self?.status ?? "joining",
+    requestMs: requestTimeoutMs,
   };
 }

@@ -12,6 +12,7 @@ import { isKnownByAll, sourcesOf } from "../membership/removal_step.ts";
 import { type Key, keyFromPath, keyToPath } from "../record/key.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
+import type { LamportClock } from "./lamport_clock.ts";
 import { LocalState } from "./local_state.ts";
 import type { LeafSet } from "./merkle_tree.ts";
 import type { PeerLink } from "./peer_link.ts";
@@ -27,8 +28,9 @@ export interface RefillOptions {
   clock: Clock;
   log: Log;
   quorums: QuorumOptions;
-  /** Milliseconds; no client's request takes longer. Former owners may be written to for so long. */
+  /** Milliseconds that a client's request may take on members that do not say how long. */
   requestTimeoutMs: number;
+  lamport: Pick<LamportClock, "current">;
   topology(): Topology;
   linkTo(name: string): PeerLink | undefined;
   /** Seeds where certainly nobody listens now. */
@@ -38,6 +40,8 @@ export interface RefillOptions {
    * all that was collected while this node had no data lies below it.
    */
   onBeforeRefill(): Promise<void>;
+  /** Erases what this node has of keys that it does not own. */
+  eraseForeign(): Promise<void>;
   /** Called before this node, whose disk was lost, counts for writes again. */
   onRejoined(): Promise<void>;
   /** Makes this node's new status known and durable. */
@@ -93,6 +97,8 @@ export class Refill {
   #known: Saved | undefined;
   /** The last loss that is on disk, and with it all that the node knew when it came. */
   #notedLoss = 0;
+  /** By when all who must know this node did, for certain. */
+  #knownSinceMs = 0;
   #pulled = 0;
   #stopped = false;
   #running = false;
@@ -109,6 +115,7 @@ export class Refill {
   start(): void {
     if (this.#running) return;
     this.#running = true;
+    this.#knownSinceMs = this.#options.clock.monotonicMs();
     if (this.#known === undefined) {
       this.#known = readSaved(this.#options.state);
       this.#notedLoss = this.#saved.loss;
@@ -210,24 +217,43 @@ export class Refill {
   async #become(status: "refilling" | "normal"): Promise<void> {
     const saved = this.#saved;
     await this.#options.onBeforeRefill();
-    // Data was lost meanwhile, or the loss is not on disk yet: nothing counts as done.
-    if (status === "normal" && (saved !== this.#saved || !this.#isNoted)) return;
-    const { gossip, log, onStatus } = this.#options;
+    // No owner was asked about those, and one that joins would take them: see `key_range.ts`.
+    if (status === "normal" && hasLeftovers(saved)) await this.#options.eraseForeign();
+    // Nothing counts as done where data was lost meanwhile, or the loss is not on disk yet; nor where
+    // this node may own other keys by now.
+    const { gossip, clock, log, onStatus, topology } = this.#options;
+    const isDone = saved === this.#saved && this.#isNoted && saved.ring === topology().fingerprint;
+    if (status === "normal" && !isDone) return;
     // If it was started once more since, nobody tells of its former life any more; `settled` still does.
     const isLost = gossip.rejoined || gossip.settled.has(gossip.self.name);
     if (status === "refilling" && isLost) await this.#options.onRejoined();
     gossip.setStatus(status);
+    this.#knownSinceMs = clock.monotonicMs();
     log.info("member.status", { name: gossip.self.name, status });
     await onStatus();
   }
 
   async #refillFrom(names: readonly string[]): Promise<void> {
-    // Writes that began before others knew of this node may still reach only the former owners.
-    const total = this.#options.topology().members.length;
-    if (!this.#options.gossip.rejoined && !quorumsMeet(total, this.#options.quorums)) {
-      await delay(this.#options.clock, this.#options.requestTimeoutMs);
-    }
+    await this.#writesOfBefore();
     await withEach(names, (name) => this.#refillFromOne(name));
+  }
+
+  /** Resolves once no write is under way that began before others knew of this node. */
+  async #writesOfBefore(): Promise<void> {
+    const { gossip, clock, lamport, quorums, topology } = this.#options;
+    // Such a write may reach owners of before only, unless these are the owners of now.
+    if (gossip.rejoined || quorumsMeet(topology().members.length, quorums)) return;
+    // Who knows this node said so together with its counter: nobody has written anything before.
+    if (lamport.current === 0) return;
+    const restMs = this.#knownSinceMs + this.#requestMsMax - clock.monotonicMs();
+    if (restMs > 0) await delay(clock, restMs);
+  }
+
+  /** No request that a member has begun takes longer. */
+  get #requestMsMax(): number {
+    const { gossip, requestTimeoutMs } = this.#options;
+    const members = [...gossip.members, ...gossip.leaving];
+    return Math.max(...members.map(({ requestMs = requestTimeoutMs }) => requestMs));
   }
 
   async #refillFromOne(name: string): Promise<void> {
@@ -252,7 +278,7 @@ export class Refill {
       after,
       values: isFirst,
       settled: topology.settled,
-      leftovers: saved.loss > 0 || saved.isOldCopy === true,
+      leftovers: hasLeftovers(saved),
       onPage: async (through, counts) => {
         await this.#options.onBeforeRefill();
         this.#pulled += counts.pulled - pulled;
@@ -315,6 +341,11 @@ function readSaved(state: LocalState): Saved | undefined {
     if (isConvergeError(error, "corrupt_file")) return undefined;
     throw error;
   }
+}
+
+/** Whether this node may have copies from before deletions that others have forgotten. */
+function hasLeftovers({ loss, isOldCopy }: Saved): boolean {
+  return loss > 0 || isOldCopy === true;
 }
 
 function nothingDone(ring: string, loss: number): Saved {

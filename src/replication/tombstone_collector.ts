@@ -60,7 +60,7 @@ export interface TombstoneReport {
   owners: { name: string; confirmed: boolean; has: string }[];
 }
 
-/** A round may take 1 / (1 + this) of the time. */
+/** Of the time of this node's thread, rounds may take 1 / (1 + this); waits for owners, a half. */
 const REST_SHARE = 50;
 const SCAN_SLICE = 250;
 const BATCH = 256;
@@ -98,6 +98,8 @@ export class TombstoneCollector {
   #stopped = false;
   /** Milliseconds of a round that others had the thread. */
   #givenMs = 0;
+  /** Milliseconds of a round that owners were waited for. */
+  #waitedMs = 0;
 
   constructor(options: TombstoneCollectorOptions) {
     this.#options = options;
@@ -161,7 +163,9 @@ export class TombstoneCollector {
           if (record.counter <= this.#counterBefore) due.push(withoutValue(record));
         }
         if (due.length >= BATCH || page.length === 0) {
+          const startMs = clock.monotonicMs();
           await this.#collect(due);
+          this.#waitedMs += clock.monotonicMs() - startMs;
           due = [];
         }
         if (page.length === 0) break;
@@ -181,16 +185,18 @@ export class TombstoneCollector {
 
   async #loop(): Promise<void> {
     const { clock, log, intervalMs } = this.#options;
-    let tookMs = 0;
+    let restMs = intervalMs;
     while (!this.#stopped) {
-      await delay(clock, Math.max(intervalMs, REST_SHARE * tookMs));
+      await delay(clock, restMs);
       if (this.#stopped) return;
       if (!this.#worthLooking) continue;
       const startMs = clock.monotonicMs();
       this.#givenMs = 0;
+      this.#waitedMs = 0;
       try {
         await this.round();
-        tookMs = clock.monotonicMs() - startMs - this.#givenMs;
+        const tookMs = clock.monotonicMs() - startMs - this.#givenMs - this.#waitedMs;
+        restMs = Math.max(intervalMs, REST_SHARE * tookMs, this.#waitedMs);
       } catch (error) {
         if (this.#stopped) return;
         if (!isTransient(error)) log.warn("tombstones.failed", { why: String(error) });

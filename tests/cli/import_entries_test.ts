@@ -46,17 +46,19 @@ Deno.test("entryOfRecord() stores a record of a JSON file as compact JSON", () =
 });
 
 Deno.test("exportLine() writes what entryOfLine() reads, for any bytes", () => {
-  const cases: [string | Uint8Array, Uint8Array<ArrayBuffer>, string][] = [
+  const cases: [string | Uint8Array, Uint8Array<ArrayBuffer>, string, number?][] = [
     ["plain", bytes("text"), "text/plain"],
+    ["passing", bytes("text"), "text/plain", 1_796_000_000_123],
     ['\n"&%/ 𝒳', bytes("\u0000\r\n\ufeff"), "application/octet-stream"],
     [new Uint8Array([255, 0]), new Uint8Array([0, 159, 255]), "application/octet-stream"],
     ["empty", new Uint8Array(), "application/octet-stream"],
   ];
-  for (const [key, value, contentType] of cases) {
-    const line = exportLine(key, { bytes: value, contentType, version: "1-a" }).trimEnd();
+  for (const [key, value, contentType, expiresAtMs] of cases) {
+    const line = exportLine(key, { bytes: value, contentType, expiresAtMs }).trimEnd();
     const entry = entryOfLine(bytes(line), { where, keyField: undefined });
     assertEquals(entry.key, key);
     assertEquals(entry.bytes, value);
     assertEquals(entry.contentType ?? "application/octet-stream", contentType);
+    assertEquals(entry.expiresAtMs, expiresAtMs);
   }
 });

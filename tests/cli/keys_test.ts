@@ -46,10 +46,37 @@ Deno.test("converge get: base64 that is none is a command line that cannot be un
   assertEquals(stderr.trimEnd().split("\n").length, 1, stderr);
 });
 
-Deno.test("converge put --explain: stores the same content type as without", async () => {
+Deno.test("converge export, import: times to live go along, and what has expired is left out", async () => {
+  await using cluster = await TestCluster.start(1, { args: ["--replication", "1"] });
+  const url = ["--url", cluster.nodes[0]!.url];
+  const expiryOf = async (key: string) => {
+    const { stdout } = await runConverge(["get", key, "--json", ...url]);
+    const { expires } = JSON.parse(stdout);
+    return expires === undefined ? undefined : Date.parse(expires);
+  };
+  await runConverge(["put", "passing", "v", "--ttl", "1h", ...url]);
+  await runConverge(["put", "staying", "v", ...url]);
+  const expiresAtMs = (await expiryOf("passing"))!;
+  assert(Math.abs(expiresAtMs - Date.now() - 3_600_000) < 60_000, String(expiresAtMs));
+
+  const { stdout } = await runConverge(["export", ...url]);
+  for (const key of ["passing", "staying"]) await runConverge(["delete", key, ...url]);
+  const gone = JSON.stringify({ k: "gone", v: "v", x: Date.now() - 1 });
+  const input = new TextEncoder().encode(stdout + gone);
+  const imported = await runConverge(["import", "-", "--json", ...url], { input });
+  const { imported: puts, expired } = JSON.parse(imported.stdout);
+  assertEquals([puts, expired], [2, 1], imported.stderr);
+  assertEquals(await expiryOf("staying"), undefined);
+  assert(Math.abs((await expiryOf("passing"))! - expiresAtMs) <= 1_000);
+  assertEquals((await runConverge(["list", ...url])).stdout, "passing\nstaying\n");
+});
+
+Deno.test("converge put --explain: stores the same content type and time to live as without", async () => {
   const types: (string | null)[] = [];
+  const times: (string | null)[] = [];
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
     types.push(request.headers.get("content-type"));
+    times.push(new URL(request.url).searchParams.get("ttl"));
     return Response.json({});
   });
   const put = (args: string[], input?: string) =>
@@ -58,9 +85,10 @@ Deno.test("converge put --explain: stores the same content type as without", asy
     });
   for (const explain of [[], ["--explain"]]) {
     await put(["v", ...explain]);
-    await put(["v", "--type", "image/png", ...explain]);
+    await put(["v", "--type", "image/png", "--ttl", "1500ms", ...explain]);
     await put(explain, "from standard input");
   }
   assertEquals(types.slice(0, 3), ["text/plain; charset=utf-8", "image/png", null]);
   assertEquals(types.slice(3), types.slice(0, 3));
+  assertEquals(times, [null, "2", null, null, "2", null]);
 });

@@ -23,6 +23,18 @@ Deno.test("ConvergeClient.get(): absent is what a node does not find", async () 
   });
 });
 
+Deno.test("ConvergeClient.get(): a value comes with its type, its version and its time", async () => {
+  const expires = { "converge-expires": "1795953600500" };
+  for (const [more, expiresAtMs] of [[expires, 1_795_953_600_500], [{}, undefined]] as const) {
+    const headers = { "content-type": "text/css", etag: '"7-node1.a"', ...more };
+    await withServer(() => new Response("v", { headers }), async (client) => {
+      const bytes = new TextEncoder().encode("v");
+      const value = { bytes, contentType: "text/css", version: "7-node1.a", expiresAtMs };
+      for (const key of ["k", "."]) assertEquals(await client.get(key), value);
+    });
+  }
+});
+
 Deno.test("ConvergeClient: another server's 404 is no absent key", async () => {
   await withServer(() => new Response("nothing here", { status: 404 }), async (client) => {
     const calls = [

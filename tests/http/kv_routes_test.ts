@@ -74,6 +74,21 @@ Deno.test("kv: If-None-Match answers 304 for the version there, 200 for any othe
   });
 });
 
+Deno.test("kv: an answer says when its value is gone, and nothing where it stays", async () => {
+  await InProcessCluster.run({}, async (cluster) => {
+    const timeOf = async (method: string, headers: Record<string, string> = {}) =>
+      (await cluster.call(2, method, "/kv/k", { headers })).headers.get("converge-expires");
+    await cluster.call(1, "PUT", "/kv/k?ttl=60", { body: "v" });
+    const { x } = await (await cluster.call(1, "GET", "/internal/kv/k")).json();
+    const expires = String(x);
+    for (const headers of [{}, { "if-none-match": "*" }]) {
+      for (const method of ["GET", "HEAD"]) assertEquals(await timeOf(method, headers), expires);
+    }
+    await cluster.put(1, "k", "stays");
+    assertEquals(await timeOf("GET"), null);
+  });
+});
+
 Deno.test("kv: a write on a condition, or of a part, is 400 and not done as if it was none", async () => {
   await InProcessCluster.run({}, async (cluster) => {
     await cluster.put(1, "k", "old");

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { MEMBERS_MAX, parseGossipMessage } from "../../src/membership/gossip_message.ts";
-import { type MemberStatus, STATEMENT_MAX } from "../../src/membership/member.ts";
+import type { Gossip } from "../../src/membership/gossip.ts";
+import { type Member, type MemberStatus, STATEMENT_MAX } from "../../src/membership/member.ts";
 import { gossipOf, member, originOf } from "../support/members.ts";
 
 Deno.test("Gossip.receive: entries merge one by one, never a whole view by one timestamp", () => {
@@ -132,6 +133,67 @@ Deno.test("Gossip.isOldCopy: of two that run on copies of one directory and hear
   one!.receive(two!.message(), 0);
   two!.receive(one!.message(), 0);
   assertEquals([one!.isOldCopy, two!.isOldCopy], [false, true]);
+});
+
+/** Life `a.2` of node `a`, which has heard of life `a.1` from `b`, who knows it since. */
+function replacement(lost: Partial<Member> = {}): { replacing: Gossip; other: Gossip } {
+  const other = gossipOf(member("b"), { known: [member("a", { starts: 3, ...lost })] });
+  const replacing = gossipOf(member("a", { nodeID: "a.2", status: "joining" }));
+  replacing.receive(other.message(), 0);
+  other.receive(replacing.message(), 0);
+  assertEquals(other.member("a")!.nodeID, "a.2");
+  return { replacing, other };
+}
+
+Deno.test("Gossip.isOldCopy: a life is started again whose place another one has taken", () => {
+  // It had been started, or had outranked others, more often than anybody heard.
+  for (const incarnation of [4, 99]) {
+    const { other } = replacement();
+    const found = gossipOf(member("a", { starts: 4, incarnation }));
+    other.receive(found.message(), 0);
+    assertEquals(other.member("a")!.nodeID, "a.2");
+    found.receive(other.message(), 0);
+    assert(found.isOldCopy);
+  }
+});
+
+Deno.test("Gossip.isOldCopy: so is one that is older than what others had heard of it", () => {
+  const { other } = replacement();
+  const found = gossipOf(member("a", { starts: 2, incarnation: 2 }));
+  found.receive(other.message(), 0);
+  assert(found.isOldCopy);
+});
+
+Deno.test("Gossip.isOldCopy: not one that has been running all the time: see Gossip.twin", () => {
+  const { other } = replacement({ startTag: "11111111" });
+  const running = gossipOf(member("a", { starts: 3, startTag: "11111111" }));
+  running.receive(other.message(), 0);
+  assert(!running.isOldCopy);
+  other.receive(running.message(), 0);
+  assertEquals(other.member("a")!.nodeID, "a.1");
+});
+
+Deno.test("Gossip: who takes the place of a life tells of those whose place that one had taken", () => {
+  const { other } = replacement();
+  const third = gossipOf(member("a", { nodeID: "a.3", status: "joining" }));
+  third.receive(other.message(), 0);
+  assertEquals(third.self.replaces?.map(({ nodeID }) => nodeID), ["a.1", "a.2"]);
+});
+
+Deno.test("Gossip: of many lives the last are told of, and hearing of all again is no news", () => {
+  const nodeIDs = Array.from({ length: 20 }, (_, i) => `a.${i}`);
+  const replaces = nodeIDs.slice(0, 16).map((nodeID) => ({ nodeID, starts: 1 }));
+  const gossip = gossipOf(member("a", { nodeID: "a.new", replaces: [] }));
+  for (const nodeID of nodeIDs) {
+    gossip.receive({ from: "b", members: [member("a", { nodeID })] }, 0);
+  }
+  assertEquals(gossip.self.replaces?.map(({ nodeID }) => nodeID), nodeIDs.slice(-16));
+  const { version } = gossip;
+  const passedOn = member("a", { nodeID: "a.new", replaces });
+  gossip.receive({ from: "b", members: [passedOn, member("b")] }, 0);
+  gossip.receive({ from: "b", members: [passedOn, member("b")] }, 0);
+  assertEquals(gossip.self.replaces?.map(({ nodeID }) => nodeID), nodeIDs.slice(-16));
+  assert(gossip.version <= version + 2, "to hear that b knows it is news");
 });
 
 Deno.test("Gossip.twin: another life that answers is alive, and only one of the two ends", () => {

@@ -15,6 +15,10 @@ Deno.test("isNewerStatement: incarnation first, then heartbeat; the same is not 
 Deno.test("parseMember: gives back what was sent, and nothing more", () => {
   const sent = member("a");
   assertEquals(parseMember({ ...JSON.parse(JSON.stringify(sent)), more: 1 }), sent);
+  const lives = [{ nodeID: "a.0", starts: 1 }, { nodeID: "a.7", starts: 2, startTag: "11111111" }];
+  const replacing = member("a", { replaces: lives, requestMs: 2_000 });
+  const json = { ...replacing, replaces: lives.map((life) => ({ ...life, more: 1 })) };
+  assertEquals(parseMember(json), replacing);
 });
 
 Deno.test("parseMember: an earlier version says nothing of its starts", () => {
@@ -43,6 +47,14 @@ Deno.test("parseMember: refuses what no node says of itself", () => {
     { ...good, incarnation: 2 ** 52 + 1 },
     { ...good, heartbeat: "1" },
     { ...good, status: "dead" },
+    { ...good, requestMs: "1" },
+    { ...good, replaces: {} },
+    { ...good, replaces: [null] },
+    { ...good, replaces: [{ nodeID: "a", starts: 1 }] },
+    { ...good, replaces: [{ nodeID: "b.0", starts: 1 }] },
+    { ...good, replaces: [{ nodeID: "a.0", starts: -1 }] },
+    { ...good, replaces: [{ nodeID: "a.0", starts: 1, startTag: "x" }] },
+    { ...good, replaces: Array.from({ length: 17 }, (_, i) => ({ nodeID: `a.${i}`, starts: 1 })) },
     { ...good, origin: 1 },
     { ...good, origin: "file:///etc/passwd" },
     { ...good, origin: "http://a:1/path" },

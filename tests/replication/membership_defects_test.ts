@@ -155,6 +155,44 @@ Deno.test("the ring does not split during a join: writes before, during and afte
     }
   }));
 
+Deno.test("one that joins waits for writes by the owners of before as long as members give them time", () =>
+  InProcessCluster.run({
+    nodes: 5,
+    start: [1, 2, 3, 4],
+    seedsOf: () => [1],
+    config: { requestTimeoutMs: 10_000, hintBytesMax: 0, antiEntropyIntervalMs: 600_000 },
+  }, async (cluster) => {
+    await cluster.ready();
+    cluster.node(5).config.requestTimeoutMs = 500;
+    const isWanted = (key: string) => {
+      const now = cluster.ownersOf(key);
+      const before = cluster.ownersOf(key, [1, 2, 3, 4]);
+      return now.includes(5) && !before.includes(4) && !now.includes(4);
+    };
+    const key = Array.from({ length: 500 }, (_, i) => `k${i}`).find(isWanted)!;
+    const before = cluster.ownersOf(key, [1, 2, 3, 4]);
+    const [slow, cut] = cluster.ownersOf(key).filter((i) => i !== 5) as [number, number];
+    const dropped = before.find((i) => i !== slow && i !== cut)!;
+    const { network } = cluster.world;
+    for (const i of [slow, dropped]) {
+      const faults = { ...network.weather, delayMs: [5_000, 5_000] as const };
+      network.setLink(originOf(4), originOf(i), faults);
+    }
+    network.cut(originOf(4), originOf(cut));
+    const writing = cluster.put(4, key, "v");
+    await cluster.start(5);
+    await writing; // on an owner that stays, and on one that does not
+    await cluster.until(
+      "it counts",
+      async () =>
+        (await cluster.view(cut)).members.some(({ name, status }) =>
+          name === "node5" && status === "normal"
+        ),
+    );
+    cluster.cutOff(slow);
+    assertEquals(await cluster.get(cut, key), "v");
+  }));
+
 Deno.test("one that joins does not count before all will know of it after a restart, too", () =>
   InProcessCluster.run({
     nodes: 4,

@@ -3,7 +3,7 @@ import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert
 import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "../../src/replication/gossip_loop.ts";
 import { LocalState } from "../../src/replication/local_state.ts";
 import type { MemoryStore } from "../../src/storage/memory_store.ts";
-import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 
 const QUICK = { config: { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000 } };
 
@@ -27,21 +27,28 @@ async function startOn(cluster: InProcessCluster, copy: MemoryStore): Promise<vo
   await cluster.start(3);
 }
 
+async function isForgotten(cluster: InProcessCluster, key: string): Promise<boolean> {
+  const copies = await Promise.all([1, 2, 3].map((i) => cluster.copy(i, key)));
+  return copies.every((line) => line === undefined);
+}
+
+/** Deletes a key, and waits until its tombstone is collected. */
+async function deleteForGood(cluster: InProcessCluster, key: string): Promise<void> {
+  await cluster.call(1, "DELETE", `/kv/${key}`);
+  await cluster.until("the tombstone is collected", () => isForgotten(cluster, key));
+}
+
 Deno.test("old copy: a deleted key whose tombstone was collected meanwhile stays deleted", () =>
   InProcessCluster.run(QUICK, async (cluster) => {
     await cluster.put(1, "k", "old");
     await cluster.until("node 3 has it", async () => await cluster.copy(3, "k") !== undefined);
     const copy = await copied(cluster);
-    await cluster.call(1, "DELETE", "/kv/k");
-    const isForgotten = async () =>
-      (await Promise.all([1, 2, 3].map((i) => cluster.copy(i, "k"))))
-        .every((line) => line === undefined);
-    await cluster.until("the tombstone is collected", isForgotten);
+    await deleteForGood(cluster, "k");
     await startOn(cluster, copy);
     await cluster.ready();
     await cluster.wait(10_000);
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
-    assertEquals(await isForgotten(), true);
+    assertEquals(await isForgotten(cluster, "k"), true);
   }));
 
 Deno.test("old copy: it counts in no read before it has what was acknowledged meanwhile", () =>
@@ -87,6 +94,47 @@ Deno.test("old copy: where nobody could tell at the start it stops when it hears
     assertStringIncludes(await cluster.copy(3, "k") ?? "nothing", `"v":"v"`);
   }));
 
+Deno.test("old copy: one that joins takes nothing from it that was deleted", () =>
+  InProcessCluster.run({ ...QUICK, nodes: 4, start: [1, 2, 3] }, async (cluster) => {
+    const isLost = (key: string) => !cluster.ownersOf(key).includes(3);
+    const key = Array.from({ length: 100 }, (_, i) => `k${i}`).find(isLost)!;
+    for (const i of [1, 2, 3]) cluster.node(i).config.peers = [1, 2, 3].map(originOf);
+    for (const i of [1, 2, 3]) cluster.kill(i);
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready();
+    await cluster.put(1, key, "old");
+    await cluster.until("node 3 has it", async () => await cluster.copy(3, key) !== undefined);
+    const copy = await copied(cluster);
+    await deleteForGood(cluster, key);
+    cluster.kill(3);
+    cluster.restore(3, copy);
+    cluster.slow(4, 400);
+    await cluster.start(4);
+    await cluster.until(
+      "the others know of it",
+      async () =>
+        (await Promise.all([1, 2].map((i) => cluster.view(i))))
+          .every(({ members }) => members.length === 4),
+    );
+    await cluster.start(3);
+    await cluster.until("it counts", async () => (await cluster.view(3)).ready);
+    assertEquals(await cluster.copy(3, key), undefined);
+    cluster.heal();
+    await cluster.ready();
+    for (const i of [1, 2, 3, 4]) assertEquals(await cluster.get(i, key), undefined);
+  }));
+
+/** Why node 3 stops by itself: from there on nothing of it runs. */
+async function codeOfStop(cluster: InProcessCluster): Promise<string | undefined> {
+  let code: string | undefined;
+  void cluster.node(3).process!.failed.then((error) => {
+    code = error.code;
+    cluster.kill(3);
+  });
+  await cluster.until("it stops", () => code !== undefined);
+  return code;
+}
+
 Deno.test("old copy: one that is put back while all are down is found out when they are back", () =>
   InProcessCluster.run(QUICK, async (cluster) => {
     const copy = await copied(cluster);
@@ -96,11 +144,7 @@ Deno.test("old copy: one that is put back while all are down is found out when t
     await cluster.start(3); // nobody is there to be asked, and its count of starts is right again
     await cluster.wait(3_000);
     for (const i of [1, 2]) await cluster.start(i);
-    let code: string | undefined;
-    void cluster.node(3).process!.failed.then((error) => code = error.code);
-    await cluster.until("it stops", () => code !== undefined);
-    assertEquals(code, "old_copy");
-    cluster.kill(3);
+    assertEquals(await codeOfStop(cluster), "old_copy");
     await cluster.start(3);
     await cluster.ready();
     assertEquals(await cluster.get(3, "k"), "v");
@@ -153,4 +197,61 @@ Deno.test("old copy: one from before the others moved to other addresses asks th
     await startOn(cluster, copy);
     assertNotEquals(cluster.node(3).process!.nodeID, nodeID);
     await cluster.ready();
+  }));
+
+/** Node 3 loses its disk, and is filled anew: the disk that it lost. */
+async function lostDisk(cluster: InProcessCluster): Promise<MemoryStore> {
+  cluster.kill(3);
+  const lost = await cluster.backup(3);
+  cluster.wipe(3);
+  await cluster.start(3);
+  await cluster.ready();
+  return lost;
+}
+
+Deno.test("old copy: a disk that was lost and is found again brings back nothing that was deleted", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "old");
+    await cluster.until("node 3 has it", async () => await cluster.copy(3, "k") !== undefined);
+    const lost = await lostDisk(cluster);
+    await deleteForGood(cluster, "k");
+    await startOn(cluster, lost);
+    await cluster.ready();
+    await cluster.wait(10_000);
+    for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
+    assertEquals(await isForgotten(cluster, "k"), true);
+  }));
+
+Deno.test("old copy: a disk that is found again counts in no read before it is filled", () =>
+  InProcessCluster.run({ config: { hintBytesMax: 0 } }, async (cluster) => {
+    const lost = await lostDisk(cluster);
+    cluster.kill(2);
+    await cluster.put(1, "k", "v"); // on nodes 1 and 3
+    await cluster.start(2);
+    cluster.kill(1);
+    await startOn(cluster, lost);
+    await cluster.wait(5_000); // until node 2 knows who it is now
+    assertEquals((await cluster.call(2, "GET", "/kv/k")).status, 503);
+  }));
+
+Deno.test("old copy: a disk that is found again while all are down stops when they are back", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "old");
+    await cluster.until("node 3 has it", async () => await cluster.copy(3, "k") !== undefined);
+    const lost = await lostDisk(cluster);
+    await deleteForGood(cluster, "k");
+    for (const i of [1, 2, 3]) cluster.kill(i);
+    cluster.restore(3, lost);
+    // Often enough to outrank the one that took its place.
+    for (let starts = 0; starts < 5; starts++) {
+      await cluster.start(3);
+      await cluster.wait(1_000);
+      if (starts < 4) cluster.kill(3);
+    }
+    for (const i of [1, 2]) await cluster.start(i);
+    assertEquals(await codeOfStop(cluster), "old_copy");
+    await cluster.start(3);
+    await cluster.ready();
+    await cluster.wait(10_000);
+    assertEquals(await isForgotten(cluster, "k"), true);
   }));

@@ -23,6 +23,7 @@ function refillOf(clock: Clock, store: MemoryStore, exchange: Exchange) {
     log: { info() {}, warn() {}, error() {} },
     quorums: { replication: 3, readQuorum: 2, writeQuorum: 2 },
     requestTimeoutMs: 1_000,
+    lamport: { current: 1 },
     exchange: {
       run: async (request: ExchangeRequest) => {
         const counts = { pulled: 1, pushed: 0, compared: 1 };
@@ -32,11 +33,13 @@ function refillOf(clock: Clock, store: MemoryStore, exchange: Exchange) {
         return { ...counts, complete: true };
       },
     },
+    antiEntropy: { differing: () => Promise.resolve(new Set()) },
     topology: () => topologyOf(2),
     linkTo: () => ({}),
     refusedSeeds: () => 0,
     onStatus: () => Promise.resolve(),
     onBeforeRefill: () => Promise.resolve(),
+    eraseForeign: () => Promise.resolve(),
     onRejoined: () => Promise.resolve(),
   } as unknown as RefillOptions;
   return { refill: new Refill(options), state, gossip, options };
@@ -138,19 +141,62 @@ Deno.test("Refill: a disk that fails for good while a loss is to be written down
 });
 
 Deno.test("Refill: a new node among more than N waits for writes that began before it was known", async () => {
-  for (const [members, isWaited] of [[5, true], [3, false]] as const) {
+  for (
+    const [members, counter, isWaited] of [[5, 1, true], [5, 0, false], [3, 1, false]] as const
+  ) {
     await inWorld(async ({ clock, wait }) => {
       let begunMs: number | undefined;
       const { refill, gossip, options } = refillOf(clock, new MemoryStore(), () => {
         begunMs ??= clock.monotonicMs();
       });
       options.topology = () => topologyOf(members);
+      options.lamport = { current: counter };
+      await wait(5_000); // of an earlier run, say
       const startMs = clock.monotonicMs();
       refill.start();
       while (gossip.self.status !== "normal") await wait(10);
-      assertEquals(begunMs! - startMs >= options.requestTimeoutMs, isWaited, `${members} members`);
+      const isLate = begunMs! - startMs >= options.requestTimeoutMs;
+      assertEquals(isLate, isWaited, `${members} members, counter ${counter}`);
     });
   }
+});
+
+Deno.test("Refill: it waits from when all know it, not from its start", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    let begunMs: number | undefined;
+    const { options } = refillOf(clock, new MemoryStore(), () => {
+      begunMs ??= clock.monotonicMs();
+    });
+    const self = member("node1", { status: "joining" });
+    const gossip = gossipOf(self, { known: [member("node2"), member("node3"), member("node4")] });
+    const others = gossip.members;
+    new Refill({ ...options, gossip, topology: () => topologyOf(4) }).start();
+    await wait(5_000);
+    assertEquals(gossip.self.status, "joining");
+    for (const from of ["node2", "node3", "node4"]) {
+      gossip.receive({ from, members: others }, 5_000);
+    }
+    while (gossip.self.status !== "normal") await wait(10);
+    assertEquals(begunMs! >= 5_000 + options.requestTimeoutMs, true);
+  });
+});
+
+Deno.test("Refill: it waits once, however many members turn out to have data one after another", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const begunMs: number[] = [];
+    const { refill, gossip, options } = refillOf(clock, new MemoryStore(), ({ peerName }) => {
+      begunMs.push(clock.monotonicMs());
+      if (peerName !== "node2") return;
+      const members = [gossip.self, member("node2"), member("node3")];
+      gossip.receive({ from: "node3", members }, clock.monotonicMs());
+    });
+    options.topology = () => topologyOf(5);
+    const startMs = clock.monotonicMs();
+    refill.start();
+    while (gossip.self.status !== "normal") await wait(10);
+    assertEquals(begunMs.map((ms) => ms - startMs >= options.requestTimeoutMs), [true, true]);
+    assertEquals(begunMs.at(-1)! - begunMs[0]! < options.requestTimeoutMs / 2, true);
+  });
 });
 
 Deno.test("Refill: after each page the horizon is past what others collected; another ring ends it", async () => {

@@ -3,11 +3,12 @@ import v8 from "node:v8";
 import vm from "node:vm";
 import { ConvergeError } from "../../src/errors.ts";
 import { recordFromLine } from "../../src/record/record_line.ts";
+import type { PeerLink } from "../../src/replication/peer_link.ts";
 import type { Replica } from "../../src/replication/replica.ts";
 import { TombstoneCollector } from "../../src/replication/tombstone_collector.ts";
 import { DATA, type Store } from "../../src/storage/store.ts";
 import { inWorld } from "../support/in_world.ts";
-import { record } from "../support/records.ts";
+import { keyOf, record } from "../support/records.ts";
 import { topologyOf } from "../support/topologies.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 
@@ -265,6 +266,42 @@ Deno.test("TombstoneCollector: however many tombstones wait for an owner, it rem
     const growth = heapBytes() - before;
     assertEquals(collector.counts.tombstones, waiting);
     assert(growth < 2_000_000, `${growth} bytes`);
+  }));
+
+Deno.test("TombstoneCollector: owners that are slow put the next round off by no more than they took", () =>
+  inWorld(async ({ clock, wait }) => {
+    let rounds = 0;
+    const topology = topologyOf(3);
+    const key = Array.from({ length: 100 }, (_, i) => keyOf(`k${i}`))
+      .find((key) => topology.ownersOf(key)[0]!.isSelf)!;
+    const scan = () => {
+      rounds++;
+      const pages = [[record(key, 1, NOTHING)]];
+      return { next: () => pages.shift() ?? [], close() {} };
+    };
+    const slow = {
+      isOpen: false,
+      async request() {
+        await wait(10_000);
+        throw new ConvergeError("timeout", "no answer");
+      },
+    };
+    const collector = new TombstoneCollector({
+      store: { scan, sync: () => Promise.resolve() } as unknown as Store,
+      topology: () => topology,
+      lamport: { current: 1 },
+      linkTo: () => slow as unknown as PeerLink,
+      replica: { answer: () => ["same"] } as unknown as Replica,
+      log: { info() {}, warn() {}, error() {} },
+      intervalMs: 1_000,
+      clock,
+    });
+    collector.onStored({ tombstone: true });
+    collector.start();
+    await wait(120_000);
+    collector.stop();
+    assert(rounds > 5, `${rounds} rounds, each of which waits 10 s`);
+    assert(rounds < 9, `${rounds} rounds: they should rest as long as they waited`);
   }));
 
 Deno.test("TombstoneCollector: looks again where what is stored could not be read", () =>
