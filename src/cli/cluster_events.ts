@@ -3,7 +3,7 @@
  * asks the others: so this works, too, where peers know each other by names that mean nothing here,
  * as in containers.
  */
-import { ClientError, refusal } from "../client/client_error.ts";
+import { ClientError, noNode, refusal } from "../client/client_error.ts";
 import type { ClusterEvent } from "../http/cluster_watch.ts";
 
 /** Events come every second; a node that is silent for so long does not answer. */
@@ -33,7 +33,7 @@ export async function* clusterEvents(
       const blocks = buffered.split("\n\n");
       buffered = blocks.pop() ?? "";
       for (const block of blocks) {
-        if (block.startsWith(DATA)) yield JSON.parse(block.slice(DATA.length));
+        if (block.startsWith(DATA)) yield eventOf(url, block.slice(DATA.length));
       }
       if (buffered.length > EVENT_CHARS_MAX) {
         throw new ClientError(`Cannot watch ${url}: an event has no end`);
@@ -74,6 +74,12 @@ class Silence {
   end(): void {
     clearTimeout(this.#timer);
   }
+}
+
+function eventOf(url: string, json: string): ClusterEvent {
+  const event = JSON.parse(json);
+  if (Array.isArray(event?.members) && Object.hasOwn(event, "quorums")) return event;
+  throw noNode(url, "it tells of no members", { status: 200 });
 }
 
 async function connect(url: string, signal: AbortSignal): Promise<Response> {

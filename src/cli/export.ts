@@ -14,6 +14,7 @@ export interface ExportSettings {
   concurrency: number;
 }
 
+const PAGE_KEYS = 1_000;
 const encoder = new TextEncoder();
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -34,7 +35,7 @@ export async function runExport({ url, prefix, concurrency }: ExportSettings): P
     printBytes(encoder.encode(line));
     exported += 1;
   };
-  for await (const key of client.keys({ prefix: keyOfArgument(prefix) })) {
+  for await (const key of keysOf(client, keyOfArgument(prefix))) {
     const line = withRetries(() => client.get(key)).then((value) =>
       value === undefined ? undefined : exportLine(key, value)
     );
@@ -44,6 +45,17 @@ export async function runExport({ url, prefix, concurrency }: ExportSettings): P
   }
   while (running.length > 0) await flushOldest();
   printError(`Exported ${counted(exported, "record")} from ${url}`);
+}
+
+/** All keys, in pages; only the first one tells whether there is a node, and is not asked for again. */
+async function* keysOf(client: ConvergeClient, prefix: ClientKey): AsyncGenerator<ClientKey> {
+  let page = await client.list({ prefix, limit: PAGE_KEYS });
+  while (true) {
+    yield* page.keys;
+    const after = page.next;
+    if (after === undefined) return;
+    page = await withRetries(() => client.list({ prefix, after, limit: PAGE_KEYS }));
+  }
 }
 
 /** The line of one key; text where the bytes are UTF-8, else base64. */

@@ -5,10 +5,8 @@ import { ALL_DEFECTS } from "../simulation/defects/all_defects.ts";
 import { runDoctor } from "./doctor.ts";
 import { type Flags, integer, withExamples } from "./flags.ts";
 import { runInspect } from "./inspect.ts";
-import { runSim } from "./sim.ts";
+import { runSim, SEED_MAX } from "./sim.ts";
 import { printLine } from "./terminal.ts";
-
-const SEED_MAX = 2 ** 32 - 1;
 
 /** Where a command that did its work and found a fault leaves its exit code. */
 export interface Outcome {

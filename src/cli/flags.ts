@@ -44,7 +44,8 @@ export function urlOf(flags: Flags): string {
   const url = environment("CONVERGE_URL");
   if (url) return parseOrigin("CONVERGE_URL", url);
   // In the container of a node its port is known: `converge health` needs no options there.
-  return parseOrigin("--url", `http://127.0.0.1:${environment("CONVERGE_PORT") || 8080}`);
+  const port = environment("CONVERGE_PORT") || "8080";
+  return `http://127.0.0.1:${parseInteger("CONVERGE_PORT", port, { min: 0, max: 65_535 })}`;
 }
 
 /** `{ maxValue: "1MiB" }` -> `{ "max-value": "1MiB" }`. */

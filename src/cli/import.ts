@@ -1,10 +1,15 @@
 /** `converge import`: a file of records into a running cluster, one key per record. */
-import { ConvergeClient } from "../client/client.ts";
+import { type ClientKey, ConvergeClient } from "../client/client.ts";
+import { ClientError } from "../client/client_error.ts";
+import { keyPath } from "../client/key_path.ts";
 import { forEachBounded } from "./bounded_work.ts";
 import { TTL_SECONDS_MAX } from "../http/expiry.ts";
+import { CommandError } from "./command_error.ts";
 import { counted } from "./counted.ts";
 import type { ImportEntry } from "./import_entries.ts";
 import { type ImportFormat, openImport } from "./import_source.ts";
+import { keyText } from "./keys.ts";
+import { nextStep } from "./next_step.ts";
 import { startProgress } from "./progress.ts";
 import { withRetries } from "./retry.ts";
 import { printError, printLine } from "./terminal.ts";
@@ -34,12 +39,15 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   let puts = 0;
   let expired = 0;
 
-  const put = async ({ key, bytes, contentType, expiresAtMs }: ImportEntry) => {
-    const isPut = await withRetries(async () => {
-      const ttlSeconds = secondsUntil(expiresAtMs);
-      if (ttlSeconds === 0) return false;
-      await client.put(key, bytes, { contentType, ttlSeconds });
-      return true;
+  const putOnce = async ({ key, bytes, contentType, expiresAtMs }: ImportEntry) => {
+    const ttlSeconds = secondsUntil(expiresAtMs);
+    if (ttlSeconds === 0) return false;
+    await client.put(key, bytes, { contentType, ttlSeconds });
+    return true;
+  };
+  const put = async (entry: ImportEntry) => {
+    const isPut = await withRetries(() => putOnce(entry)).catch((error) => {
+      throw failureOf(entry.key, error);
     });
     if (isPut) puts += 1;
     else expired += 1;
@@ -47,7 +55,7 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   };
   // Of two records with one key the later in the file must win, as if they had been put in turn.
   const putInTurn = async (entry: ImportEntry) => {
-    const name = String(entry.key);
+    const name = keyPath(entry.key); // the same for text and its bytes
     const turn = (lastOfKey.get(name) ?? Promise.resolve()).then(() => put(entry));
     const settled = turn.catch(() => {});
     lastOfKey.set(name, settled);
@@ -72,4 +80,13 @@ function secondsUntil(expiresAtMs: number | undefined): number | undefined {
   if (expiresAtMs === undefined) return undefined;
   const seconds = Math.ceil((expiresAtMs - Date.now()) / 1_000);
   return Math.max(0, Math.min(seconds, TTL_SECONDS_MAX));
+}
+
+/** Names the record, which may be one of a million, unless it is the node that is not there. */
+function failureOf(key: ClientKey, error: unknown): unknown {
+  if (!(error instanceof ClientError) || (error.status === undefined && error.passing)) {
+    return error;
+  }
+  const why = `Cannot import ${JSON.stringify(keyText(key))}: ${error.message}${nextStep(error)}`;
+  return new CommandError(why, { cause: error });
 }

@@ -53,6 +53,9 @@ export function jsonEntry(key: string, value: unknown): ImportEntry {
 
 function exportedEntry(record: unknown, { where }: EntryContext): ImportEntry {
   const { k, kb, v, b, t, x } = (record ?? {}) as Record<string, unknown>;
+  if (typeof v === "string" && !v.isWellFormed()) {
+    throw new CommandError(`Cannot import ${where}: half of a surrogate pair in "v" has no UTF-8`);
+  }
   const key = typeof k === "string" ? k : bytesOf(kb, where);
   const bytes = typeof v === "string" ? encoder.encode(v) : bytesOf(b, where);
   if (key === undefined || bytes === undefined) {
@@ -83,11 +86,21 @@ function keyOf(record: unknown, { where, keyField = "" }: EntryContext): string 
   let value = memberOf(record, keyField);
   if (value === undefined) value = keyField.split(".").reduce<unknown>(memberOf, record);
   if (typeof value === "string" && value !== "") return value;
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof value === "number") return digitsOf(value, where);
+  if (typeof value === "boolean") return String(value);
   throw new CommandError(
     `Cannot import ${where}: its ${JSON.stringify(keyField)} is ${
       JSON.stringify(value) ?? "absent"
     }`,
+  );
+}
+
+/** Several large numbers are read as one: the records of the others would be lost. */
+function digitsOf(value: number, where: string): string {
+  if (Math.abs(value) <= Number.MAX_SAFE_INTEGER) return String(value);
+  throw new CommandError(
+    `Cannot import ${where}: its key is a number over ${Number.MAX_SAFE_INTEGER}, which is not exact; ` +
+      `write it as text`,
   );
 }
 

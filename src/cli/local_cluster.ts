@@ -200,6 +200,7 @@ export class LocalCluster {
   }
 
   #pause(member: Member): void {
+    if (member.state === "paused") return;
     if (member.state !== "running") {
       throw new ConvergeError("bad_request", `Cannot pause ${member.name}: it is ${member.state}`);
     }

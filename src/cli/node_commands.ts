@@ -4,12 +4,13 @@ import { runCluster } from "./cluster.ts";
 import { environment } from "./environment.ts";
 import { type Flags, plainFlag, textsOf, withExamples } from "./flags.ts";
 import {
-  environmentName,
+  type GivenText,
+  givenText,
   NODE_OPTIONS,
   type NodeOption,
   readNodeSettings,
 } from "./node_options.ts";
-import { parseInteger } from "./parse_value.ts";
+import { badValue, parseInteger, type Range } from "./parse_value.ts";
 import { runServe } from "./serve.ts";
 
 const CLUSTER_OPTIONS = NODE_OPTIONS.filter((option) => !option.perNode);
@@ -45,20 +46,26 @@ While it runs, type "help": nodes can be stopped, killed, paused and cut off fro
   ]);
   cluster.action((flags: Flags) => {
     const texts = textsOf(flags);
-    const given = (name: string) =>
-      texts[name] ?? (environment(environmentName(name)) || undefined);
-    const controlPort = given("control-port");
+    const given = (name: string) => givenText(name, texts, environment);
+    const number = (name: string, range: Range): number | undefined => {
+      const found = given(name);
+      return found && parseInteger(found.source, found.text, range);
+    };
     return runCluster({
       entry,
-      data: given("data") ?? "./data",
-      nodes: parseInteger("--nodes", given("nodes") ?? "3", { min: 1, max: 15 }),
-      port: parseInteger("--port", given("port") ?? "8081", { min: 1, max: 65_535 }),
-      controlPort: controlPort === undefined
-        ? undefined
-        : parseInteger("--control-port", controlPort, { min: 0, max: 65_535 }),
+      data: directoryOf(given("data")) ?? "./data",
+      nodes: number("nodes", { min: 1, max: 15 }) ?? 3,
+      port: number("port", { min: 1, max: 65_535 }) ?? 8081,
+      controlPort: number("control-port", { min: 0, max: 65_535 }),
       node: readNodeSettings(texts, environment, CLUSTER_OPTIONS),
     });
   });
+}
+
+/** An empty one would be the root of the file system. @throws {ConvergeError} `bad_config`. */
+function directoryOf(given: GivenText | undefined): string | undefined {
+  if (given?.text === "") throw badValue(given.source, given.text, "a directory");
+  return given?.text;
 }
 
 /** The flag of a row of the table. */

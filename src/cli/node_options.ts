@@ -302,11 +302,34 @@ export function environmentName(name: string): string {
   return `CONVERGE_${name.toUpperCase().replaceAll("-", "_")}`;
 }
 
+/** What an option was given as, and by which flag or variable. */
+export interface GivenText {
+  text: string;
+  source: string;
+}
+
 /**
- * Reads settings from flags, then the environment, then the defaults.
+ * What the flag of an option says, else its variable; undefined where neither was given.
  *
  * @param flags Texts given on the command line, by option name.
  * @param environment Looks a variable up.
+ */
+export function givenText(
+  name: string,
+  flags: Readonly<Record<string, string | undefined>>,
+  environment: (name: string) => string | undefined,
+): GivenText | undefined {
+  const flag = flags[name];
+  if (flag !== undefined) return { text: flag, source: `--${name}` };
+  const source = environmentName(name);
+  const text = environment(source);
+  // An empty variable is how a shell or a compose file says "not set".
+  return text ? { text, source } : undefined;
+}
+
+/**
+ * Reads settings from flags, then the environment, then the defaults.
+ *
  * @throws {ConvergeError} `bad_config` naming the flag or variable.
  */
 export function readNodeSettings(
@@ -323,12 +346,9 @@ export function readNodeSettings(
   };
   const given = new Set<string>();
   for (const option of options) {
-    const variable = environmentName(option.name);
-    const flag = flags[option.name];
-    const text = flag ?? environment(variable);
-    // An empty variable is how a shell or a compose file says "not set".
-    if (text === undefined || (text === "" && flag === undefined)) continue;
-    option.read(settings, text, flag === undefined ? variable : `--${option.name}`);
+    const found = givenText(option.name, flags, environment);
+    if (found === undefined) continue;
+    option.read(settings, found.text, found.source);
     given.add(option.name);
   }
   const majority = majorityOf(settings.replication);

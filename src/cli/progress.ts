@@ -17,7 +17,9 @@ export function startProgress(total: number | undefined): Progress {
     format: "{bar} {percentage} %  {note}",
     barCompleteChar: "█",
     barIncompleteChar: "░",
-    hideCursor: true,
+    // The terminal stays as it is: a signal ends the program without a word to it.
+    hideCursor: false,
+    linewrap: true,
     clearOnComplete: true,
   });
   bar.start(total, 0, { note: "" });

@@ -63,15 +63,13 @@ async function progressOf(
 export function waitsOf({ name, dead, stages, leaving }: RemovalProgress): string {
   const members = Object.entries(stages);
   const unaware = members.filter(([, stage]) => stage === null).map(([member]) => member);
-  if (unaware.length > 0) return `${name}: waiting until it is known to ${list(unaware)}`;
+  if (unaware.length > 0) return `${name}: waiting until it is known to ${unaware.join(", ")}`;
   if (!dead && leaving === null) {
     return `${name}: waiting until it knows itself; if it will not come back: ` +
       `converge remove --dead ${name}`;
   }
   const late = members.filter(([, stage]) => stage !== "done").map(([member]) => member);
-  return `${name}: what it had is taken over by ${list(late)}`;
-}
-
-function list(names: readonly string[]): string {
-  return names.length === 0 ? "nobody" : names.join(", ");
+  return late.length === 0
+    ? `${name}: what it had has been taken over`
+    : `${name}: what it had is taken over by ${late.join(", ")}`;
 }

@@ -9,14 +9,17 @@ const FIRST_PAUSE_MS = 100;
  *
  * @throws The last failure, or the first that will not pass.
  */
-export async function withRetries<T>(attempt: () => Promise<T>): Promise<T> {
+export async function withRetries<T>(
+  attempt: () => Promise<T>,
+  pause: (ms: number) => Promise<unknown> = (ms) =>
+    new Promise((resolve) => setTimeout(resolve, ms)),
+): Promise<T> {
   for (let tried = 1;; tried++) {
     try {
       return await attempt();
     } catch (error) {
       if (!(error instanceof ClientError) || !error.passing || tried === ATTEMPTS) throw error;
-      const pauseMs = FIRST_PAUSE_MS * 2 ** (tried - 1) * (0.5 + Math.random() / 2);
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      await pause(FIRST_PAUSE_MS * 2 ** (tried - 1) * (0.5 + Math.random() / 2));
     }
   }
 }

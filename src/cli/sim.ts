@@ -14,6 +14,9 @@ import { runSeeds } from "./seed_pool.ts";
 import { shrinkPlan } from "../simulation/shrink.ts";
 import { Totals } from "../simulation/totals.ts";
 
+/** The largest seed: it has 32 bits. */
+export const SEED_MAX = 2 ** 32 - 1;
+
 /** What `converge sim` is told. */
 export interface SimOptions {
   /** The seed to run, or the first of `seeds`. */
@@ -49,6 +52,12 @@ export async function runSim(options: SimOptions): Promise<number> {
   for (const name of ["trace", "plan"] as const) {
     if (options.seeds === 1 || options[name] === undefined) continue;
     const why = `Cannot use --${name} with --seeds ${options.seeds}: it is for a single run`;
+    throw new CommandError(why, { exitCode: 2 });
+  }
+  if (options.seed + options.seeds - 1 > SEED_MAX) {
+    // One that cannot be named with --seed could not be run again.
+    const why =
+      `Cannot run ${options.seeds} seeds from ${options.seed} on: the last is ${SEED_MAX}`;
     throw new CommandError(why, { exitCode: 2 });
   }
   return options.seeds > 1 ? runMany(options) : runOne(options, planToRun(options));

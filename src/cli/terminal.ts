@@ -22,6 +22,8 @@ export function printBytes(bytes: Uint8Array): void {
   try {
     writeAll(Deno.stdout, bytes);
   } catch (cause) {
+    // `converge export | head`: the reader has enough, which is no failure of ours.
+    if (cause instanceof Deno.errors.BrokenPipe) Deno.exit(0);
     const reason = cause instanceof Error ? cause.message : String(cause);
     const words = reason.replace(/ \(os error \d+\)$/, "");
     throw new CommandError(`Cannot write to standard output: ${words}`, { cause });
@@ -34,12 +36,6 @@ export async function readInput(): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
-  try {
-    let written = 0;
-    while (written < bytes.byteLength) written += stream.writeSync(bytes.subarray(written));
-  } catch (error) {
-    // `converge export | head`: the reader has enough, which is no failure of ours.
-    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0);
-    throw error;
-  }
+  let written = 0;
+  while (written < bytes.byteLength) written += stream.writeSync(bytes.subarray(written));
 }

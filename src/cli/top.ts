@@ -28,19 +28,24 @@ export async function runTop({ url, json, once }: TopSettings): Promise<void> {
   const signal = untilSignal();
   void signal.received.then(() => abort.abort());
   try {
-    await showEvents(clusterEvents(url, abort.signal), { json, once, print: printLine });
-    if (!once && !abort.signal.aborted) throw new ClientError(`${url} has ended the stream`);
+    const events = clusterEvents(url, abort.signal);
+    const isShown = await showEvents(events, { json, once, print: printLine });
+    if (!isShown && !abort.signal.aborted) throw new ClientError(`${url} has ended the stream`);
   } finally {
     abort.abort();
     signal.forget();
   }
 }
 
-/** Prints a view of each event; with `once` only the first that has rates: that of the second. */
+/**
+ * Prints a view of each event; with `once` only the first that has rates: that of the second.
+ *
+ * @returns Whether that one was printed, rather than that there are no more events.
+ */
 export async function showEvents(
   events: AsyncIterable<ClusterEvent>,
   options: { json: boolean; once: boolean; print(line: string): void; isTerminal?: boolean },
-): Promise<void> {
+): Promise<boolean> {
   const { json, once, print, isTerminal = Deno.stdout.isTerminal() } = options;
   let before: ClusterEvent | undefined;
   for await (const event of events) {
@@ -52,8 +57,9 @@ export async function showEvents(
     else {print(
         (isTerminal && !once ? HOME_AND_CLEAR : "") + viewLines(view, isTerminal).join("\n"),
       );}
-    if (once) return;
+    if (once) return true;
   }
+  return false;
 }
 
 /** A view as text. */

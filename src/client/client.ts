@@ -6,7 +6,7 @@ import type { ClusterView } from "../http/cluster_routes.ts";
 import type { RemovalProgress } from "../http/removal_routes.ts";
 import type { Receipt } from "../replication/receipt.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
-import { ClientError, NOT_FOUND, refusal } from "./client_error.ts";
+import { ClientError, noNode, NOT_FOUND, refusal } from "./client_error.ts";
 import { isFolded, keyPath, wellFormed } from "./key_path.ts";
 import { rawRequest } from "./raw_request.ts";
 
@@ -66,8 +66,9 @@ export interface PutOptions extends Quorum {
 }
 
 /**
- * Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}, and none
- * tries again: `passing` says whether that may help, and to put or delete once more does no harm.
+ * Talks to one node; any node takes any request. All methods throw {@linkcode ClientError}, also where
+ * somebody answers and not as a node does, and none tries again: `passing` says whether that may help,
+ * and to put or delete once more does no harm.
  */
 export class ConvergeClient {
   readonly url: string;
@@ -79,7 +80,7 @@ export class ConvergeClient {
    * @throws {ClientError} When it is none.
    */
   constructor(url: string, { timeoutMs = TIMEOUT_MS, signal }: ClientOptions = {}) {
-    this.url = checkedUrl(url).replace(/\/+$/, "");
+    this.url = originOf(url);
     this.#timeoutMs = timeoutMs;
     this.#signal = signal;
   }
@@ -96,7 +97,7 @@ export class ConvergeClient {
     return {
       bytes: new Uint8Array(await response.arrayBuffer()),
       contentType: response.headers.get("content-type") ?? "application/octet-stream",
-      version: versionOf(response),
+      version: this.#versionOf(response),
       expiresAtMs: expiryOf(response),
     };
   }
@@ -115,7 +116,7 @@ export class ConvergeClient {
     const sent = await this.#send("PUT", path, bodyOf({ bytes, contentType }));
     const response = await this.#check(sent);
     await response.body?.cancel();
-    return versionOf(response);
+    return this.#versionOf(response);
   }
 
   /** Removes a key; one that is absent is no error. */
@@ -123,6 +124,7 @@ export class ConvergeClient {
     const path = keyPath(key) + queryOf(quorum);
     const response = await this.#check(await this.#send("DELETE", path));
     await response.body?.cancel();
+    this.#versionOf(response); // of the tombstone
   }
 
   /** The receipt of a request: owners, their answers, versions, who won and why. */
@@ -135,7 +137,7 @@ export class ConvergeClient {
   ): Promise<Receipt> {
     const path = keyPath(key) + queryOf({ explain: 1, ttl: ttlSeconds });
     const response = await this.#send(method, path, bodyOf(options));
-    return await this.#json(response);
+    return await this.#json(response, "token", "owners");
   }
 
   /** One page of the keys that begin with `prefix`, in byte order. */
@@ -145,11 +147,14 @@ export class ConvergeClient {
       ...keyParameter("after", after),
       limit,
     });
-    const page: { keys: KeyJson[]; next?: string; nextb?: string } = await this.#json(
-      await this.#send("GET", `/kv${query}`),
-    );
-    const next = page.nextb === undefined ? page.next : fromBase64(page.nextb);
-    return { keys: page.keys.map(keyOf), next };
+    const response = await this.#send("GET", `/kv${query}`);
+    const { keys, next, nextb } = await this.#json<PageJson>(response, "keys");
+    try {
+      const isLast = next === undefined && nextb === undefined;
+      return { keys: keys.map(keyOf), next: isLast ? undefined : keyOf({ k: next, kb: nextb }) };
+    } catch (cause) {
+      throw noNode(this.url, "its keys are none", { status: response.status, cause });
+    }
   }
 
   /** All keys that begin with `prefix`, page by page. */
@@ -164,7 +169,8 @@ export class ConvergeClient {
 
   /** Members, states, ring ownership, quorums. */
   async cluster(): Promise<ClusterView> {
-    return await this.#json(await this.#send("GET", "/cluster"));
+    const response = await this.#send("GET", "/cluster");
+    return await this.#json(response, "self", "members", "quorums", "storage");
   }
 
   /**
@@ -175,14 +181,15 @@ export class ConvergeClient {
   async remove(name: string, options: { dead?: boolean } = {}): Promise<RemovalProgress> {
     const body = new TextEncoder().encode(JSON.stringify({ name, ...options }));
     const headers = { "content-type": "application/json" };
-    return await this.#json(await this.#send("POST", "/cluster/removals", { body, headers }));
+    const response = await this.#send("POST", "/cluster/removals", { body, headers });
+    return await this.#json(response, "name", "stages");
   }
 
   /** Whether the node lives (`healthz`) or can serve (`readyz`). */
   async probe(path: "/healthz" | "/readyz"): Promise<boolean> {
     const response = await this.#send("GET", path);
     if (response.status === 404) throw await refusal(this.url, response);
-    await response.body?.cancel();
+    if (response.ok) await this.#json(response, "status");
     return response.ok;
   }
 
@@ -230,14 +237,27 @@ export class ConvergeClient {
     throw await refusal(this.url, response);
   }
 
-  async #json<T>(response: Response): Promise<T> {
+  /** The JSON of an answer, an object with these members where a node gives it. */
+  async #json<T>(response: Response, ...members: string[]): Promise<T> {
     await this.#check(response);
+    const { status } = response;
+    let json: object;
     try {
-      return await response.json();
+      json = Object(await response.json());
     } catch (cause) {
-      const why = `Cannot use ${this.url}: it is no node of Converge: its answer is no JSON`;
-      throw new ClientError(why, { status: response.status, cause });
+      throw noNode(this.url, "its answer is no JSON", { status, cause });
     }
+    const lacking = members.find((name) => !Object.hasOwn(json, name));
+    if (lacking === undefined) return json as T;
+    throw noNode(this.url, `its answer has no ${lacking}`, { status });
+  }
+
+  /** What is stored, or deleted, has one: without it nobody has said that it is. */
+  #versionOf(response: Response): string {
+    const etag = response.headers.get("etag") ?? "";
+    const version = /^(?:W\/)?"(\d+-.+)"$/.exec(etag)?.[1];
+    if (version !== undefined) return version;
+    throw noNode(this.url, "its answer has no version", { status: response.status });
   }
 }
 
@@ -257,9 +277,11 @@ function bodyOf(
   };
 }
 
-function checkedUrl(url: string): string {
-  if (/^https?:/i.test(url) && URL.canParse(url)) return url;
-  const why = `Cannot use ${JSON.stringify(url)}: it is no URL like http://127.0.0.1:8081`;
+/** With a path, say, a node would answer that it knows none of the keys. */
+function originOf(text: string): string {
+  const url = /^https?:/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && url.href === `${url.origin}/`) return url.origin;
+  const why = `Cannot use ${JSON.stringify(text)}: it is no origin like http://127.0.0.1:8081`;
   throw new ClientError(why, { passing: false });
 }
 
@@ -274,10 +296,21 @@ function checkContentType(contentType: string): void {
 }
 
 /** A key in a list: base64 where its bytes are not UTF-8. */
-type KeyJson = { k: string } | { kb: string };
+interface KeyJson {
+  k?: string | undefined;
+  kb?: string | undefined;
+}
 
-function keyOf(json: KeyJson): ClientKey {
-  return "k" in json ? json.k : fromBase64(json.kb);
+/** A page of a list; the cursor is a key. */
+interface PageJson {
+  keys: KeyJson[];
+  next?: string;
+  nextb?: string;
+}
+
+/** @throws {Error} For what is no key. */
+function keyOf({ k, kb }: KeyJson): ClientKey {
+  return typeof k === "string" ? k : fromBase64(kb!);
 }
 
 /** Text as it is, bytes in base64 under the name with a `b` behind it. */
@@ -294,10 +327,6 @@ function queryOf(parameters: object): string {
   return query.size === 0 ? "" : `?${query}`;
 }
 
-function versionOf(response: Response): string {
-  return (response.headers.get("etag") ?? "").replace(/^W\//, "").replaceAll('"', "");
-}
-
 function expiryOf(response: Response): number | undefined {
   const expires = response.headers.get("converge-expires");
   return expires === null ? undefined : Number(expires);
@@ -307,6 +336,6 @@ function expiryOf(response: Response): number | undefined {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause !== undefined) return reasonOf(error.cause);
-  return /tcp connect error: (.*?)( \(os error \d+\))?$/.exec(error.message)?.[1] ??
-    /dns error: (.*)$/.exec(error.message)?.[1] ?? error.message;
+  const words = /.*(?:connect error|dns error|client error \(\w+\)): (.*?)(?: \(os error \d+\))?$/;
+  return words.exec(error.message)?.[1] ?? error.message;
 }

@@ -38,24 +38,42 @@ export class ClientError extends Error {
 /** The `type` by which a node says that there is nothing; any server may answer 404. */
 export const NOT_FOUND = "urn:converge:problem:not-found";
 
+/** Text of a server as words on one line, which no terminal obeys. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu;
+const WORDS_MAX = 1_000;
+
 /** What an answer that is no success tells of, in words for a person. */
 export async function refusal(url: string, response: Response): Promise<ClientError> {
   const { status } = response;
   const text = await response.text();
   const problem = problemOf(text);
-  const said = problem?.detail ?? problem?.title ?? text.slice(0, 200);
-  let words = said === "" ? `${url} answers ${status}` : said;
+  const said = wordsOf(problem?.detail ?? problem?.title ?? text.slice(0, 200));
   if (status === 404 && problem?.type !== NOT_FOUND) {
-    const answer = problem === undefined ? "it answers 404" : said;
-    words = `Cannot use ${url}: it is no node of Converge: ${answer}`;
+    return noNode(url, problem === undefined ? "it answers 404" : said, { status, problem });
   }
-  return new ClientError(words, { status, problem });
+  return new ClientError(said === "" ? `${url} answers ${status}` : said, { status, problem });
+}
+
+/** Somebody answers there, and not as a node does. @param why A clause that says how. */
+export function noNode(
+  url: string,
+  why: string,
+  options: { status: number; problem?: Problem | undefined; cause?: unknown },
+): ClientError {
+  return new ClientError(`Cannot use ${url}: it is no node of Converge: ${why}`, options);
+}
+
+function wordsOf(text: string): string {
+  return text.slice(0, WORDS_MAX).replaceAll(UNPRINTABLE, " ").trim();
 }
 
 function problemOf(text: string): Problem | undefined {
   try {
     const problem = JSON.parse(text);
-    return typeof problem === "object" && typeof problem?.title === "string" ? problem : undefined;
+    const isProblem = [problem.title, problem.detail ?? ""].every((part) =>
+      typeof part === "string"
+    );
+    return isProblem ? problem : undefined;
   } catch {
     return undefined;
   }

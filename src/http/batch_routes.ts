@@ -6,20 +6,20 @@
  *     {"op":"get","k"|"kb":…,"r"?:n}     -> {"status":200,"k","v"|"b","t"?,"etag"} | {"status":404}
  *     {"op":"delete","k"|"kb":…,"w"?:n}  -> {"status":204,"etag":…}
  *
- * Operations on one key are carried out in order, others side by side.
+ * Operations on one key are carried out in order, others side by side. The values that are got lie in
+ * memory until all is answered, so they have a bound; and a batch has a time, in which the turn of its
+ * last operation must come. What is beyond is answered 503, and can be sent in another batch.
  */
 import { Buffer } from "node:buffer";
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
-import { type Key, KEY_BYTES_MAX, keyFromJson, keyToJson } from "../record/key.ts";
-import { isLive } from "../record/record.ts";
-import { lineOf } from "../record/frame.ts";
-import { formatVersion } from "../record/version.ts";
+import { type Key, KEY_BYTES_MAX, keyFromJson } from "../record/key.ts";
 import type { Coordinator } from "../replication/coordinator.ts";
+import { BatchUnderWay, type Line, type Operation, roomOfBatches } from "./batch_under_way.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
-import { checkedTtl, expiryOf } from "./expiry.ts";
+import { checkedTtl } from "./expiry.ts";
 import { methodNotAllowed, problemOf } from "./problem.ts";
 import { refuseParameters } from "./raw_url.ts";
 
@@ -30,27 +30,36 @@ export interface BatchRoutesOptions extends BodyReaderOptions {
 }
 
 const OPERATIONS_MAX = 1_000;
+/** Blank ones included, which are passed over. */
+const LINES_MAX = 100_000;
+
 const MEMBERS = ["op", "k", "kb", "r", "w"];
 const PUT_MEMBERS = [...MEMBERS, "v", "b", "t", "ttl"];
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
-type Line = Record<string, unknown>;
-
 /** Adds the route. */
 export function batchRoutes(app: Hono, options: BatchRoutesOptions): void {
   const bodies = new BodyReader(options, options.maxValueBytes * 6 + 1024 * 1024);
+  const roomOfAll = roomOfBatches();
   app.post("/batch", async ({ req }) => {
     refuseCrossOrigin(req.raw);
     refuseParameters(req.raw.url);
     const body = await bodies.read(req.raw);
-    const answers = await runAll(linesOf(body), options);
-    const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");
-    return new Response(text, { headers: { "content-type": "application/x-ndjson" } });
+    const lines = linesOf(body);
+    const batch = new BatchUnderWay(options, roomOfAll);
+    try {
+      const answers = await runAll(lines, batch, options);
+      const text = answers.map((answer) => JSON.stringify(answer) + "\n").join("");
+      return new Response(text, { headers: { "content-type": "application/x-ndjson" } });
+    } finally {
+      batch.end();
+    }
   });
   app.all("/batch", ({ req }) => methodNotAllowed(req.method, "POST"));
 }
 
+/** @throws {ConvergeError} `bad_request`. */
 function linesOf(body: Uint8Array): string[] {
   let text: string;
   try {
@@ -58,7 +67,12 @@ function linesOf(body: Uint8Array): string[] {
   } catch (cause) {
     throw new ConvergeError("bad_request", "Cannot read the batch: not UTF-8", { cause });
   }
-  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  // Bounded before they are counted: of line feeds alone there can be more than an array may hold.
+  const all = text.split("\n", LINES_MAX + 1);
+  if (all.length > LINES_MAX) {
+    throw new ConvergeError("bad_request", `Cannot take over ${LINES_MAX} lines`);
+  }
+  const lines = all.filter((line) => line.trim() !== "");
   if (lines.length <= OPERATIONS_MAX) return lines;
   throw new ConvergeError(
     "bad_request",
@@ -66,7 +80,11 @@ function linesOf(body: Uint8Array): string[] {
   );
 }
 
-async function runAll(lines: string[], options: BatchRoutesOptions): Promise<Line[]> {
+async function runAll(
+  lines: string[],
+  batch: BatchUnderWay,
+  options: BatchRoutesOptions,
+): Promise<Line[]> {
   const lastOfKey = new Map<Key, Promise<Line>>();
   const answers = lines.map((line): Promise<Line> => {
     let operation: Operation;
@@ -76,23 +94,11 @@ async function runAll(lines: string[], options: BatchRoutesOptions): Promise<Lin
       return Promise.resolve(problemLine(error));
     }
     const before = lastOfKey.get(operation.key);
-    const answer = run(operation, before, options).catch(problemLine);
+    const answer = batch.run(operation, before).catch(problemLine);
     lastOfKey.set(operation.key, answer);
     return answer;
   });
   return await Promise.all(answers);
-}
-
-/** One line, checked: whatever is refused for what it says is refused before it has a turn. */
-interface Operation {
-  readonly op: "put" | "get" | "delete";
-  readonly key: Key;
-  /** Undefined for what is no put. */
-  readonly value: Uint8Array | undefined;
-  readonly contentType: string | undefined;
-  readonly ttlSeconds: number | undefined;
-  readonly w: number | undefined;
-  readonly r: number | undefined;
 }
 
 function operationOf(
@@ -130,23 +136,6 @@ function operationOf(
     w: coordinator.checkedQuorum("w", integerMember(json, "w")),
     r: coordinator.checkedQuorum("r", integerMember(json, "r")),
   };
-}
-
-async function run(
-  { op, key, value, contentType, ttlSeconds, w, r }: Operation,
-  before: Promise<Line> | undefined,
-  { coordinator, clock }: BatchRoutesOptions,
-): Promise<Line> {
-  await before;
-  if (op === "get") {
-    const { record } = await coordinator.read(key, { r });
-    if (!isLive(record, clock.wallMs())) return { status: 404, ...keyToJson(key) };
-    const { c: _c, n: _n, ...members } = JSON.parse(decoder.decode(lineOf(record.frame)));
-    return { status: 200, ...members, etag: `"${formatVersion(record)}"` };
-  }
-  const expiresAtMs = expiryOf(ttlSeconds, clock);
-  const { record } = await coordinator.write(key, value, { w, contentType, expiresAtMs });
-  return { status: 204, etag: `"${formatVersion(record)}"` };
 }
 
 function integerMember(json: Line, name: string): number | undefined {

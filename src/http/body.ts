@@ -3,6 +3,7 @@ import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { joinBytes } from "../record/join_bytes.ts";
 import { type Deadlined, DeadlineQueue } from "../replication/deadline_queue.ts";
+import { ByteRoom } from "./byte_room.ts";
 
 /** Milliseconds in which a whole body must come: a megabyte of one over a slow line does. */
 export const BODY_TIMEOUT_MS = 30_000;
@@ -29,7 +30,12 @@ export class BodyReader {
   constructor({ clock, isStopping }: BodyReaderOptions, bytesMax: number) {
     this.#clock = clock;
     const deadlines = new DeadlineQueue(clock, BODY_TIMEOUT_MS);
-    this.#shared = { bytesMax, deadlines, room: new Room(), isStopping };
+    // What bodies under way take of memory, or will.
+    const room = new ByteRoom(
+      UNDER_WAY_BYTES_MAX,
+      (bytes) => `Cannot take a body: bodies of ${bytes} bytes are under way`,
+    );
+    this.#shared = { bytesMax, deadlines, room, isStopping };
   }
 
   /**
@@ -46,29 +52,9 @@ export class BodyReader {
 /** What the bodies of a reader have in common. */
 interface Shared {
   readonly bytesMax: number;
-  readonly room: Room;
+  readonly room: ByteRoom;
   readonly deadlines: DeadlineQueue;
   isStopping(): boolean;
-}
-
-/** What bodies under way take of memory, or will. */
-class Room {
-  #takenBytes = 0;
-
-  /** @throws {ConvergeError} `overloaded`. */
-  take(bytes: number): void {
-    if (this.#takenBytes > 0 && this.#takenBytes + bytes > UNDER_WAY_BYTES_MAX) {
-      throw new ConvergeError(
-        "overloaded",
-        `Cannot take a body: bodies of ${this.#takenBytes} bytes are under way`,
-      );
-    }
-    this.#takenBytes += bytes;
-  }
-
-  giveBack(bytes: number): void {
-    this.#takenBytes -= bytes;
-  }
 }
 
 /** A body that somebody waits for. */

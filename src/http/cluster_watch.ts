@@ -42,6 +42,8 @@ export interface WatchedMember {
   state: Liveness;
   silentMs: number | null;
   ownership: number;
+  /** Whether it is being removed. */
+  leaving: boolean;
   /** Null when it did not answer within a second. */
   sample: NodeSample | null;
 }
@@ -159,11 +161,16 @@ export class ClusterWatch {
 
   async #event(): Promise<ClusterEvent> {
     const options = this.#options;
-    const { self, ready, quorums, members, unresolvedSeeds } = clusterView(options);
+    const { self, ready, quorums, members, unresolvedSeeds, removals } = clusterView(options);
+    const leaving = new Set(removals.map(({ name }) => name));
     const watched = members.map(async (member, i): Promise<WatchedMember> => {
       const { name, origin, status, state, silentMs, ownership } = member;
       const asked = name === self ? nodeSample(options) : i < ASKED_MAX ? this.#ask(origin) : null;
-      return { name, origin, status, state, silentMs, ownership, sample: await asked };
+      return {
+        ...{ name, origin, status, state, silentMs, ownership },
+        leaving: leaving.has(name),
+        sample: await asked,
+      };
     });
     return {
       atMs: options.clock.monotonicMs(),

@@ -62,12 +62,12 @@ async function copyOf(owner: Owner, key: Key, options: CopiesRoutesOptions): Pro
     const link = options.linkTo(name);
     if (link === undefined) return { name, holds: "unreachable" };
     // Not a path with the key: whoever parses a URL folds keys such as `a/../b`.
-    const question = encoder.encode(encodeReadQuestion({ key, have: undefined }));
+    const question = { key, have: undefined };
     const { body } = await link.request("POST", "/internal/read", {
-      body: question,
+      body: encoder.encode(encodeReadQuestion(question)),
       timeoutMs: ANSWER_MS,
     });
-    const [reply] = decodeReadReplies(body, 1);
+    const [reply] = decodeReadReplies(body, [question]);
     return describe(name, typeof reply === "object" ? reply : undefined);
   } catch {
     return { name, holds: "unreachable" };

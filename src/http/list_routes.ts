@@ -52,12 +52,9 @@ async function removeAll(
   url: string,
   { lister, coordinator }: ListRoutesOptions,
 ): Promise<Response> {
-  const query = queryOf(url, ["prefix", "prefixb", "dry-run"]);
-  const prefix = keyParameter(query, "prefix");
-  if (prefix === undefined) {
-    throw new ConvergeError("bad_request", "Cannot delete without a prefix: name one");
-  }
+  const query = queryOf(url, ["prefix", "prefixb", "all", "dry-run"]);
   const dryRun = flagParameter(query, "dry-run");
+  const prefix = prefixToDelete(query, dryRun);
   let matched = 0;
   let deleted = 0;
   let after: Key | undefined;
@@ -83,6 +80,27 @@ async function removeAll(
     after = page.next;
   } while (after !== undefined);
   return Response.json(dryRun ? { dryRun, matched } : { dryRun, matched, deleted });
+}
+
+/**
+ * An empty prefix is that of every key: seldom what is meant, and often what a script is left with.
+ *
+ * @throws {ConvergeError} `bad_request`.
+ */
+function prefixToDelete(query: Map<string, string>, dryRun: boolean): Key {
+  const prefix = keyParameter(query, "prefix");
+  const all = flagParameter(query, "all");
+  if (all) {
+    if (prefix === undefined || prefix === "") return "";
+    throw new ConvergeError("bad_request", "Cannot delete all keys, and those with a prefix");
+  }
+  if (prefix === undefined || (prefix === "" && !dryRun)) {
+    throw new ConvergeError(
+      "bad_request",
+      "Cannot delete without a prefix: name one, or say all=1 to delete every key",
+    );
+  }
+  return prefix;
 }
 
 function partlyDeleted(cause: unknown, matched: number, deleted: number): ConvergeError {

@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import { isKeyRoute, routeNumberOf } from "../metrics/request_meter.ts";
 import type { Telemetry } from "../metrics/telemetry.ts";
 import type { Clock } from "../platform/clock.ts";
-import { KEY_PATH_MAX } from "../record/key.ts";
+import { KEY_PATH_MAX, keyFromPath, keyToPath } from "../record/key.ts";
 import type { KeyHandler } from "./kv_routes.ts";
 
 /** Room for `http://` before the slash of the path is looked for. */
@@ -43,7 +43,7 @@ export function meter(app: Hono, { telemetry, clock, handleKey, onError }: Meter
     const weight = hotKeys.nextWeight();
     if (weight > 0) {
       const path = keyPathOf(url, pathStart);
-      if (path.length <= KEY_PATH_MAX) hotKeys.add(path, weight);
+      if (path !== undefined) hotKeys.add(path, weight);
     }
     try {
       const answered = handleKey(request);
@@ -78,7 +78,14 @@ async function withoutBody(response: Response): Promise<Response> {
   return new Response(null, { status, headers });
 }
 
-function keyPathOf(url: string, pathStart: number): string {
+/** One path for each key, however a client escapes it; undefined where a request names none. */
+function keyPathOf(url: string, pathStart: number): string | undefined {
   const queryStart = url.indexOf("?", pathStart);
-  return url.slice(pathStart + "/kv/".length, queryStart < 0 ? undefined : queryStart);
+  const path = url.slice(pathStart + "/kv/".length, queryStart < 0 ? undefined : queryStart);
+  if (path.length > KEY_PATH_MAX) return undefined;
+  try {
+    return keyToPath(keyFromPath(path));
+  } catch {
+    return undefined;
+  }
 }

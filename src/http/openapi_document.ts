@@ -180,6 +180,9 @@ export const ROUTES: readonly RouteConfig[] = [
     request: {
       query: z.object({
         ...prefix,
+        all: z.enum(["0", "1"]).optional().openapi({
+          description: "1, in place of a prefix: every key. An empty prefix is refused.",
+        }),
         "dry-run": z.enum(["0", "1"]).optional().openapi({
           description: "1: count them, and leave them.",
         }),
@@ -211,7 +214,11 @@ export const ROUTES: readonly RouteConfig[] = [
       },
     },
     responses: {
-      200: json(BatchLineSchema, "One such line per operation.", "application/x-ndjson"),
+      200: json(
+        BatchLineSchema,
+        "One such line per operation. Its status is 503, and nothing was begun, for gets beyond 16 MiB of values and for what had no turn within 30 s.",
+        "application/x-ndjson",
+      ),
       ...problems(400, 403, 408, 413, 503),
     },
   }),

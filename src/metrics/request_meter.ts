@@ -89,14 +89,21 @@ export class RequestMeter {
   }
 }
 
-/** The number of a request's route in {@linkcode METERED_ROUTES}; `path` begins with its slash. */
+/**
+ * The number of a request's route in {@linkcode METERED_ROUTES}; `path` begins with its slash. What a
+ * path does not take is no request of its route.
+ */
 export function routeNumberOf(method: string, url: string, pathStart: number): number {
   if (url.startsWith("/kv/", pathStart)) {
-    return method === "PUT" ? KV_PUT : method === "DELETE" ? KV_DELETE : KV_GET;
+    if (method === "GET" || method === "HEAD") return KV_GET;
+    return method === "PUT" ? KV_PUT : method === "DELETE" ? KV_DELETE : OTHER;
   }
   if (url.startsWith("/internal/", pathStart)) return internalNumber(method, url, pathStart + 10);
-  if (isPath("/kv", url, pathStart)) return method === "DELETE" ? KV_DELETE_ALL : KV_LIST;
-  return isPath("/batch", url, pathStart) ? BATCH : OTHER;
+  if (isPath("/kv", url, pathStart)) {
+    if (method === "GET" || method === "HEAD") return KV_LIST;
+    return method === "DELETE" ? KV_DELETE_ALL : OTHER;
+  }
+  return method === "POST" && isPath("/batch", url, pathStart) ? BATCH : OTHER;
 }
 
 /** Whether this is the whole path of a URL. */

@@ -68,7 +68,7 @@ export function batchBytesMax(maxValueBytes: number): number {
 export interface ReadQuestion {
   readonly key: Key;
   /** The version that the asker has; the same one is answered `same`. */
-  readonly have: Version | undefined;
+  readonly have?: Version | undefined;
 }
 
 /** A peer's answer for a key. */
@@ -134,8 +134,15 @@ export function encodeReadReplies(replies: readonly ReadReply[]): Uint8Array<Arr
   );
 }
 
-/** @throws {ConvergeError} `corrupt_message` unless there are exactly `count` answers. */
-export function decodeReadReplies(body: Uint8Array, count: number): ReadReply[] {
+/**
+ * Reads the answers to questions.
+ *
+ * @throws {ConvergeError} `corrupt_message` unless there is one for each, and it is one to that question.
+ */
+export function decodeReadReplies(
+  body: Uint8Array,
+  questions: readonly ReadQuestion[],
+): ReadReply[] {
   const replies: ReadReply[] = [];
   let start = 0;
   while (start < body.byteLength) {
@@ -144,8 +151,19 @@ export function decodeReadReplies(body: Uint8Array, count: number): ReadReply[] 
     else replies.push(decodeWord(body, start, end));
     start = end;
   }
-  if (replies.length !== count) throw wrongCount(replies.length, count);
+  if (replies.length !== questions.length) throw wrongCount(replies.length, questions.length);
+  for (let i = 0; i < replies.length; i++) {
+    if (!isAnswer(replies[i]!, questions[i]!, i)) {
+      throw new ConvergeError("corrupt_message", "Cannot use an answer to another question");
+    }
+  }
   return replies;
+}
+
+/** Whether `reply` can be the one to question `i` of several. The first is never asked for again. */
+function isAnswer(reply: ReadReply, { key, have }: ReadQuestion, i: number): boolean {
+  if (typeof reply === "object") return reply.key === key;
+  return reply === "same" ? have !== undefined : reply !== "again" || i > 0;
 }
 
 /**

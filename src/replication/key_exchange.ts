@@ -168,10 +168,17 @@ export class KeyExchange {
     const { headers, body } = await link.request("POST", "/internal/range", {
       body: new TextEncoder().encode(question),
     });
-    const through = headers.get(THROUGH_HEADER);
+    const header = headers.get(THROUGH_HEADER);
+    const through = header === null ? undefined : keyFromPath(header);
+    if (through !== undefined && after !== undefined && through <= after) {
+      throw new ConvergeError(
+        "corrupt_message",
+        `Cannot go on with ${peerName}: its page ends before`,
+      );
+    }
     return {
       records: values ? decodeFrames(body) : versionsIn(body),
-      through: through === null ? undefined : keyFromPath(through),
+      through,
       horizon: Number(headers.get(HORIZON_HEADER) ?? "0"),
       busy: headers.has(BUSY_HEADER),
     };
@@ -261,7 +268,7 @@ async function askAbout(
     body: new TextEncoder().encode(body),
     headers,
   });
-  return decodeReadReplies(response.body, keys.length);
+  return decodeReadReplies(response.body, keys);
 }
 
 /** Merges two sorted lists: what the other side has newer, and what this side has newer. */

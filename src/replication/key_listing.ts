@@ -92,7 +92,9 @@ export function encodeListRequest({ prefix, after, limit, values }: ListRequest)
 
 /** @throws {ConvergeError} `corrupt_message`. */
 export function decodeListRequest(body: Uint8Array): ListRequest {
-  let json: { prefix?: object; after?: object; limit?: unknown; values?: unknown } | null;
+  let json:
+    | { prefix?: object | null; after?: object | null; limit?: unknown; values?: unknown }
+    | null;
   try {
     json = JSON.parse(decoder.decode(body));
   } catch (cause) {
@@ -100,7 +102,7 @@ export function decodeListRequest(body: Uint8Array): ListRequest {
   }
   const { limit, values } = json ?? {};
   const prefix = keyFromJson(json?.prefix ?? {});
-  const after = json?.after === undefined ? undefined : keyFromJson(json.after);
+  const after = json?.after === undefined ? undefined : keyFromJson(json.after ?? {});
   if (
     prefix === undefined || !Number.isInteger(limit) || (limit as number) < 1 ||
     (limit as number) > LIST_LIMIT_MAX || typeof values !== "boolean" ||
@@ -125,6 +127,26 @@ export function encodeListPage(page: ListPage, values: boolean): Uint8Array<Arra
       }) + "\n"
     ).join(""),
   );
+}
+
+/**
+ * Whether an answer can be the page that was asked for: in order, with nothing else in it, and going on.
+ *
+ * @param through The last key that it covers; undefined: the prefix is exhausted.
+ */
+export function isPageOf(
+  { prefix, after }: ListRequest,
+  keys: readonly ListedKey[],
+  through: Key | undefined,
+): boolean {
+  let last = after;
+  for (const { key } of keys) {
+    if (!key.startsWith(prefix) || (last !== undefined && key <= last)) return false;
+    last = key;
+  }
+  if (through === undefined) return true;
+  const isEnd = through.startsWith(prefix) && (last === undefined || through >= last);
+  return isEnd && through !== after;
 }
 
 /** @throws {ConvergeError} `corrupt_message`. */

@@ -5,7 +5,7 @@
  * is listed.
  */
 import { ConvergeError, isConvergeError } from "../errors.ts";
-import type { Clock } from "../platform/clock.ts";
+import type { Clock, TimerID } from "../platform/clock.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
 import { isLive } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
@@ -16,6 +16,7 @@ import { THROUGH_HEADER } from "./key_exchange.ts";
 import {
   decodeListPage,
   encodeListRequest,
+  isPageOf,
   LIST_LIMIT_MAX,
   type ListedKey,
   listedRecord,
@@ -51,6 +52,9 @@ interface Answer {
 
 /** Listings under way at most: each holds a page of every member in memory. */
 const LISTINGS_MAX = 32;
+
+/** Milliseconds that members are waited for without whom there are enough. */
+const LATE_MS = 100;
 
 /**
  * Bytes of values after which a listing ends, whatever its limit: it lies in memory, as records and as
@@ -124,7 +128,8 @@ export class Lister {
   async #mergedPage(request: ListRequest, wanted: number): Promise<Listing> {
     const topology = this.#options.topology();
     const answers = await this.#askAll(request, topology);
-    this.#requireQuorums(topology, new Set(answers.map(({ name }) => name)));
+    const lack = lackOf(topology, answers);
+    if (lack !== undefined) throw lack;
     const through = answers.reduce<Key | undefined>(
       (least, answer) => leastOf(least, answer.through),
       undefined,
@@ -175,27 +180,47 @@ export class Lister {
     return isLive(record, nowMs) ? listedRecord(record, values) : undefined;
   }
 
+  /** The answers of all members, or of those that are not late where they are enough. */
   async #askAll(request: ListRequest, topology: Topology): Promise<Answer[]> {
+    const { clock } = this.#options;
+    const { n, r } = topology.quorums;
+    const answers: Answer[] = [];
+    const { promise: enough, resolve, reject } = Promise.withResolvers<void>();
+    let left = topology.members.length;
+    let late: TimerID | undefined;
+    const take = (answer: Answer | undefined) => {
+      if (answer !== undefined) answers.push(answer);
+      if (--left === 0) return resolve();
+      // To look at all arcs is dear: not before so few lack that it is likely.
+      if (late !== undefined || topology.members.length - answers.length > n - r) return;
+      if (lackOf(topology, answers) === undefined) late = clock.setTimer(LATE_MS, resolve);
+    };
+    for (const { name } of topology.members) this.#ask(name, request).then(take).catch(reject);
+    try {
+      await enough;
+    } finally {
+      if (late !== undefined) clock.clearTimer(late);
+    }
+    return [...answers];
+  }
+
+  /** A member's page; undefined where there is none that can be used. */
+  async #ask(name: string, request: ListRequest): Promise<Answer | undefined> {
     const { selfName, linkTo } = this.#options;
-    const asked = topology.members.map(async ({ name }): Promise<Answer | undefined> => {
-      if (name === selfName) return this.#ownAnswer(request);
-      const link = linkTo(name);
-      if (link === undefined || link.isOpen) return undefined;
-      try {
-        const response = await link.request("POST", "/internal/list", {
-          body: encodeListRequest(request),
-        });
-        const header = response.headers.get(THROUGH_HEADER);
-        return {
-          name,
-          keys: decodeListPage(response.body, request.values),
-          through: header === null ? undefined : keyFromPath(header),
-        };
-      } catch {
-        return undefined;
-      }
-    });
-    return (await Promise.all(asked)).filter((answer) => answer !== undefined);
+    if (name === selfName) return this.#ownAnswer(request);
+    const link = linkTo(name);
+    if (link === undefined || link.isOpen) return undefined;
+    try {
+      const response = await link.request("POST", "/internal/list", {
+        body: encodeListRequest(request),
+      });
+      const header = response.headers.get(THROUGH_HEADER);
+      const keys = decodeListPage(response.body, request.values);
+      const through = header === null ? undefined : keyFromPath(header);
+      return isPageOf(request, keys, through) ? { name, keys, through } : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Copies of this node that cannot be read are for its peers to make up for. */
@@ -212,32 +237,34 @@ export class Lister {
       throw error;
     }
   }
+}
 
-  /** Every arc must have R owners among those that answered. */
-  #requireQuorums(topology: Topology, answered: ReadonlySet<string>): void {
-    const { r } = topology.quorums;
-    for (const arc of topology.ring.arcs) {
-      const owners = topology.ownersOfToken(arc.end);
-      const counted = owners.filter(({ name, countsForReads }) =>
-        countsForReads && answered.has(name)
-      );
-      if (counted.length >= r) continue;
-      throw new ConvergeError(
-        "quorum_unreachable",
-        `Cannot list: ${counted.length} of the owners of a range answered, ${r} are required`,
-        {
-          details: {
-            required: r,
-            owners: owners.map(({ name, countsForReads }) => ({
-              name,
-              outcome: answered.has(name) ? "answered" : "no answer",
-              countsForQuorum: countsForReads,
-            })),
-          },
+/** What is wrong where an arc has fewer than R owners among those that answered. */
+function lackOf(topology: Topology, answers: readonly Answer[]): ConvergeError | undefined {
+  const answered = new Set(answers.map(({ name }) => name));
+  const { r } = topology.quorums;
+  for (const arc of topology.ring.arcs) {
+    const owners = topology.ownersOfToken(arc.end);
+    const counted = owners.filter(({ name, countsForReads }) =>
+      countsForReads && answered.has(name)
+    );
+    if (counted.length >= r) continue;
+    return new ConvergeError(
+      "quorum_unreachable",
+      `Cannot list: ${counted.length} of the owners of a range answered, ${r} are required`,
+      {
+        details: {
+          required: r,
+          owners: owners.map(({ name, countsForReads }) => ({
+            name,
+            outcome: answered.has(name) ? "answered" : "no answer",
+            countsForQuorum: countsForReads,
+          })),
         },
-      );
-    }
+      },
+    );
   }
+  return undefined;
 }
 
 function leastOf(a: Key | undefined, b: Key | undefined): Key | undefined {

@@ -148,7 +148,7 @@ export class PeerLink {
         body: encoder.encode(encodeReadQuestion(question)),
         headers: { [LOCATE_HEADER]: "1" },
       });
-      const [reply] = decodeReadReplies(body, 1);
+      const [reply] = decodeReadReplies(body, [question]);
       // A single question never fills an answer.
       const plain = reply === "again" ? "refused" : reply!;
       return { reply: plain, from: headers.get(LOCATED_HEADER) ?? undefined };
@@ -292,7 +292,7 @@ export class PeerLink {
         body: encoder.encode(questions),
         mayShare: true,
       });
-      replies = decodeReadReplies(response.body, batch.length);
+      replies = decodeReadReplies(response.body, batch);
     } catch (error) {
       failure = failureOf(error);
     }

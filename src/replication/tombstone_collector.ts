@@ -281,7 +281,7 @@ export class TombstoneCollector {
         ...(fingerprint === undefined ? {} : { [RING_HEADER]: fingerprint }),
       };
       const response = await link.request("POST", "/internal/read", { body, headers });
-      return decodeReadReplies(response.body, questions.length);
+      return decodeReadReplies(response.body, questions);
     } catch {
       return undefined;
     }

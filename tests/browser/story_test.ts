@@ -162,6 +162,18 @@ browserTest(
   },
 );
 
+browserTest("page: a member that was removed is gone from it", async (browser) => {
+  await using cluster = await TestCluster.start(4);
+  const [node1] = cluster.nodes;
+  const page = await WatchedPage.open(browser, node1!.url, DESK);
+  await page.untilText(badge("node4"), "up");
+  const body = JSON.stringify({ name: "node4" });
+  assertEquals((await node1!.fetch("/cluster/removals", { method: "POST", body })).status, 202);
+  await page.until(`document.querySelectorAll("#ring .node").length === 3`);
+  await page.until(`document.querySelectorAll(".member").length === 3`);
+  assertEquals(page.complaints, []);
+});
+
 browserTest("page: with the keyboard alone", async (browser) => {
   await using cluster = await ClusterProcess.start();
   const { page, complaints } = await WatchedPage.open(browser, cluster.url(1), DESK);

@@ -9,6 +9,9 @@ interface Asked {
   deletes: Set<string>;
 }
 
+/** What a node tells of its cluster, as far as a bench asks. */
+const VIEW = { self: "n1", members: [], quorums: {}, storage: {} };
+
 /** Listens as a node that takes every put, and refuses every delete where `keeps`. */
 async function withNode(keeps: boolean, use: (asked: Asked) => Promise<void>): Promise<void> {
   const asked: Asked = { url: "", puts: new Set(), deletes: new Set() };
@@ -19,7 +22,7 @@ async function withNode(keeps: boolean, use: (asked: Asked) => Promise<void>): P
       asked.deletes.add(key);
       if (keeps) return new Response("no", { status: 503 });
     }
-    return Response.json({}, { headers: { etag: '"1-n1"' } });
+    return Response.json(VIEW, { headers: { etag: '"1-n1"' } });
   });
   asked.url = `http://127.0.0.1:${server.addr.port}`;
   await use(asked);
@@ -71,7 +74,7 @@ Deno.test("converge bench: where not one get succeeded it did not work", async (
   const answer = ({ method, url }: Request): Response =>
     method === "GET" && url.includes("/kv/")
       ? new Response("no", { status: 503 })
-      : Response.json({}, { headers: { etag: '"1-n1"' } });
+      : Response.json(VIEW, { headers: { etag: '"1-n1"' } });
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
   const url = `http://127.0.0.1:${server.addr.port}`;
   const { code, stdout, stderr } = await runConverge(["bench", "--url", url, ...FEW]);

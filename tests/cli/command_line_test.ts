@@ -43,6 +43,7 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     [["cluster", "--nodes", "0"], "--nodes"],
     [["cluster", "--port", "5999"], "6000"],
     [["cluster", "--id", "x"], "--id"],
+    [["cluster", "--data", ""], '--data ""'],
     [["import"], "file"],
     [["import", "x", "--format", "xml"], "xml"],
     [["health", "--url", "nonsense"], "--url"],
@@ -52,6 +53,7 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     [["sim", "--plan", "./data/absent.json"], "./data/absent.json"],
     [["sim", "--seeds", "2", "--trace", "./data/trace.jsonl"], "--trace"],
     [["sim", "--seeds", "2", "--plan", "./data/plan.json"], "--plan"],
+    [["sim", "--seed", "4294967295", "--seeds", "2"], "4294967295"],
     [["doctor"], "--data"],
   ];
   for (const [args, named] of cases) {
@@ -77,9 +79,18 @@ Deno.test("converge doctor: a directory without data is no healthy one", async (
 });
 
 Deno.test("converge: a bad variable is named like a bad option", async () => {
-  const { code, stderr } = await runConverge(["serve"], { env: { CONVERGE_MAX_VALUE: "much" } });
-  assertEquals(code, 2);
-  assert(stderr.includes('CONVERGE_MAX_VALUE "much"'), stderr);
+  for (
+    const [command, name, text] of [
+      ["serve", "CONVERGE_MAX_VALUE", "much"],
+      ["cluster", "CONVERGE_NODES", "0"],
+      ["status", "CONVERGE_URL", "nonsense"],
+      ["status", "CONVERGE_PORT", "many"],
+    ] as const
+  ) {
+    const { code, stderr } = await runConverge([command], { env: { [name]: text } });
+    assertEquals(code, 2, stderr);
+    assert(stderr.includes(`${name} "${text}"`), stderr);
+  }
 });
 
 Deno.test("converge: where no node listens, errors name the next step", async () => {
@@ -109,13 +120,22 @@ Deno.test("converge: what is not below ./data is refused in one line that says s
   }
 });
 
+Deno.test("converge: a failure that nobody listens to is one by its exit code", async () => {
+  const [port] = freePorts(1);
+  const [command, args] = convergeCommand(["get", "k", "--url", `http://127.0.0.1:${port}`]);
+  const process = new Deno.Command(command, { args, stdout: "null", stderr: "piped" }).spawn();
+  await process.stderr.cancel(); // long before there is anything to write
+  assertEquals((await process.status).code, 1);
+});
+
 Deno.test({
   name: "converge: standard output that is full is told in one line",
   ignore: Deno.build.os !== "linux", // the only one with a /dev/full
   async fn() {
     await using node = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
       const isPage = new URL(request.url).pathname === "/kv";
-      return isPage ? Response.json({ keys: [{ k: "k" }] }) : new Response("value");
+      const value = new Response("value", { headers: { etag: '"1-node1.a"' } });
+      return isPage ? Response.json({ keys: [{ k: "k" }] }) : value;
     });
     const url = `http://127.0.0.1:${node.addr.port}`;
     for (const args of [["get", "k"], ["list"], ["export"], ["put", "k", "v"], ["--help"]]) {
@@ -160,6 +180,31 @@ Deno.test("deno task sim: reads below ./data and writes the history there, as it
   }
   assertEquals(allowed("write"), ["./data"]);
 });
+
+Deno.test({
+  name: "converge: a progress bar changes no mode of the terminal, which a signal would leave so",
+  ignore: Deno.build.os !== "linux", // where `script` runs a command on a terminal of its own
+  async fn() {
+    const [command, args] = convergeCommand(["sim", "--seeds", "2"]);
+    const words = [command, ...args].map((word) => `'${word}'`).join(" ");
+    const shown = await outputOf("script", ["-qec", words, "/dev/null"]);
+    if (shown === undefined) return;
+    assert(shown.includes("░") && shown.includes("violations"), shown);
+    assert(!shown.includes("\x1b[?"), JSON.stringify(shown));
+  },
+});
+
+/** What a program prints; undefined, with a word about it, where it is not there. */
+async function outputOf(program: string, args: string[]): Promise<string | undefined> {
+  try {
+    const { stdout } = await new Deno.Command(program, { args }).output();
+    return new TextDecoder().decode(stdout);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log(`${program} is not installed: what needs it was not run.`);
+    return undefined;
+  }
+}
 
 Deno.test("converge sim --json: one line per seed, the plan with a single one", async () => {
   const one = await runConverge(["sim", "--seed", "3", "--json"]);

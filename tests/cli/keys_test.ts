@@ -77,7 +77,7 @@ Deno.test("converge put --explain: stores the same content type and time to live
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
     types.push(request.headers.get("content-type"));
     times.push(new URL(request.url).searchParams.get("ttl"));
-    return Response.json({});
+    return Response.json({}, { headers: { etag: '"1-n1"' } });
   });
   const put = (args: string[], input?: string) =>
     runConverge(["put", "k", ...args, "--url", `http://127.0.0.1:${server.addr.port}`], {

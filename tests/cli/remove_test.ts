@@ -23,4 +23,6 @@ Deno.test("converge remove: says for whom it waits, and what to do where that ma
     waits({ node1: "done", node2: "refilling" }, { dead: true }),
     "node4: what it had is taken over by node2",
   );
+  const all = { node1: "done", node2: "done" } as const;
+  assertEquals(waits(all, { dead: true }), "node4: what it had has been taken over");
 });

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { showEvents, viewLines } from "../../src/cli/top.ts";
 import { topView } from "../../src/cli/top_view.ts";
+import { runConverge } from "../cluster/harness.ts";
 import type { ClusterEvent, NodeSample } from "../../src/http/cluster_watch.ts";
 
 function sample(totals: { reads: number; writes: number; failed?: number }): NodeSample {
@@ -38,6 +39,7 @@ function event(atMs: number, samples: Record<string, NodeSample | null>): Cluste
       state: sample === null ? "down" : "up",
       silentMs: 0,
       ownership: 0.5,
+      leaving: false,
       sample,
     })),
   };
@@ -83,6 +85,20 @@ Deno.test("showEvents() with once prints the first view that has rates, and ends
   const [line, ...more] = await shown({ json: true, once: true });
   assertEquals(more, []);
   assertEquals(JSON.parse(line!).members[0].readsPerSecond, 10);
+});
+
+Deno.test("converge top: a stream that ends is told of, with --once too", async () => {
+  const one = `data: ${JSON.stringify(event(1_000, { node1: null }))}\n\n`;
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response(one),
+  );
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  for (const more of [[], ["--once"]]) {
+    const { code, stderr } = await runConverge(["top", "--json", "--url", url, ...more]);
+    assertEquals(code, 1, stderr);
+    assert(stderr.includes("has ended the stream"), stderr);
+  }
 });
 
 Deno.test("showEvents() prints every view; only a terminal is cleared", async () => {

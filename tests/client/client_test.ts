@@ -55,11 +55,50 @@ Deno.test("ConvergeClient: another server's 404 is no absent key", async () => {
   });
 });
 
-Deno.test("ConvergeClient: what is no JSON is no answer of a node", async () => {
-  await withServer(() => new Response("<html>"), async (client) => {
-    for (const call of [() => client.cluster(), () => client.list()]) {
-      await assertRejects(call, ClientError, "no node of Converge", String(call));
-    }
+Deno.test("ConvergeClient: a success that no node tells of is none", async () => {
+  const foreign: [string, () => Response][] = [
+    ["a page", () => new Response("<html>", { headers: { etag: '"5f3a-61"' } })],
+    ["nothing", () => new Response(null, { status: 204 })],
+    ...[{}, null, [], "x", { keys: "x", members: 1 }, { keys: [{ kb: 5 }] }].map((
+      json,
+    ): [string, () => Response] => [JSON.stringify(json), () => Response.json(json)]),
+  ];
+  for (const [what, answer] of foreign) {
+    await withServer(answer, async (client) => {
+      const calls = [
+        () => client.get("k"),
+        () => client.put("k", new Uint8Array()),
+        () => client.delete("k"),
+        () => client.explain("GET", "k"),
+        () => client.list(),
+        () => client.cluster(),
+        () => client.remove("node1"),
+        () => client.probe("/readyz"),
+      ];
+      for (const call of calls) {
+        const error = await assertRejects(call, ClientError, "no node of Converge", what);
+        assert(nextStep(error).includes("--url"), nextStep(error));
+      }
+    });
+  }
+});
+
+Deno.test("ConvergeClient: what a server says about a failure becomes one line that no terminal obeys", async () => {
+  const said = "all\r\nis\x1b[31mlost\u202e!\n";
+  const answers = [
+    () => new Response(said, { status: 500 }),
+    () => Response.json({ title: "t", detail: said }, { status: 503 }),
+    () => Response.json({ title: said }, { status: 404 }),
+  ];
+  for (const answer of answers) {
+    await withServer(answer, async (client) => {
+      const { message } = await assertRejects(() => client.get("k"), ClientError);
+      assert(message.endsWith("all is [31mlost !"), JSON.stringify(message));
+    });
+  }
+  await withServer(() => Response.json({ title: 5 }, { status: 503 }), async (client) => {
+    const error = await assertRejects(() => client.get("k"), ClientError, '{"title":5}');
+    assertEquals([error.problem, error.passing], [undefined, true]);
   });
 });
 
@@ -67,7 +106,7 @@ Deno.test("ConvergeClient: what cannot be sent as it is is refused, and nobody i
   let requests = 0;
   const counting = () => {
     requests += 1;
-    return new Response(null, { status: 204 });
+    return new Response(null, { status: 204, headers: { etag: '"7-node1.a"' } });
   };
   await withServer(counting, async (client) => {
     const value = new Uint8Array();
@@ -92,11 +131,15 @@ Deno.test("ConvergeClient: what cannot be sent as it is is refused, and nobody i
   });
 });
 
-Deno.test("ConvergeClient: what is no URL of a node is told at once, and that it never will be", () => {
-  for (const url of ["nonsense", "127.0.0.1:8081", "file:///kv", ""]) {
+Deno.test("ConvergeClient: what is no origin of a node is told at once, and that it never will be", () => {
+  const none = ["nonsense", "127.0.0.1:8081", "file:///kv", ""];
+  // There a node finds nothing, which would look like keys that are absent.
+  const more = ["/path", "?a=1", "/#a"].map((rest) => `http://127.0.0.1:8081${rest}`);
+  for (const url of [...none, ...more, "http://me@127.0.0.1:8081"]) {
     const error = assertThrows(() => new ConvergeClient(url), ClientError, JSON.stringify(url));
     assertEquals([error.passing, nextStep(error)], [false, ""]);
   }
+  assertEquals(new ConvergeClient("HTTP://LocalHost:80/").url, "http://localhost");
 });
 
 Deno.test("ConvergeClient: keys of bytes need nothing that Node lacks", async () => {
@@ -198,7 +241,7 @@ Deno.test("clusterControl(): what it does not know is answered with where the no
 Deno.test("ConvergeClient: the keys . and .. go to the same place as all others, in the same way", async () => {
   await using server = Deno.serve(
     { hostname: "::1", port: 0, onListen() {} },
-    () => new Response(),
+    () => new Response(null, { headers: { etag: '"7-node1.a"' } }),
   );
   const byAddress = new ConvergeClient(`http://[::1]:${server.addr.port}`);
   assertEquals((await byAddress.get(".."))!.bytes.byteLength, 0);

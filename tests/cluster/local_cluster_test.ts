@@ -89,7 +89,9 @@ Deno.test("converge cluster: a killed node lets go of its lock and port, and com
 
 Deno.test("converge cluster: pause freezes a node whole, resume goes on", async () => {
   await using cluster = await ClusterProcess.start();
-  assertEquals((await cluster.order("/nodes/node3/pause")).states, "running running paused");
+  for (const _again of [false, true]) {
+    assertEquals((await cluster.order("/nodes/node3/pause")).states, "running running paused");
+  }
   await cluster.until("node3 does not answer", async () => !await cluster.answers(3));
   await cluster.put(1, "k", "without node3");
   assertEquals((await cluster.order("/nodes/node3/resume")).states, "running running running");

@@ -51,6 +51,6 @@ Deno.test("cluster with a secret: nodes share sockets, a stranger gets none", as
   });
   assertEquals(await first!.get("k"), "2");
   assertEquals(await statusFor(first!.port, SECRET), 101);
-  assertEquals(await statusFor(first!.port, "another"), 403);
-  assertEquals(await statusFor(first!.port, ""), 403);
+  assertEquals(await statusFor(first!.port, "another"), 401);
+  assertEquals(await statusFor(first!.port, ""), 401);
 });

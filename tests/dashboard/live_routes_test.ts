@@ -33,6 +33,18 @@ Deno.test("GET /events: samples of all nodes, once a second, and null for one th
   });
 });
 
+Deno.test("GET /events: a member that is being removed is told to be", async () => {
+  await InProcessCluster.run({ nodes: 4 }, async (cluster) => {
+    const body = JSON.stringify({ name: "node4" });
+    assertEquals((await cluster.call(1, "POST", "/cluster/removals", { body })).status, 202);
+    const reader = (await cluster.call(1, "GET", "/events")).body!.getReader();
+    const { members } = await nextEvent(reader);
+    await reader.cancel();
+    const leaving = members.filter((member) => member.leaving).map(({ name }) => name);
+    assertEquals([members.length, leaving], [4, ["node4"]]);
+  });
+});
+
 Deno.test("GET /events: the longest keys, asked for most, keep no node's sample away", async () => {
   await InProcessCluster.run({}, async (cluster) => {
     const longest = "%C3%A4".repeat(1_019);

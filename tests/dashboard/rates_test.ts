@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { percentile, Rates } from "../../src/dashboard/page/rates.ts";
+import {
+  percentile,
+  type Point,
+  POINTS_MAX,
+  Rates,
+  RecentPoints,
+} from "../../src/dashboard/page/rates.ts";
 import type { ClusterEvent, NodeSample } from "../../src/http/cluster_watch.ts";
 
 function sample(reads: number, latencyCounts: number[] = []): NodeSample {
@@ -35,6 +41,7 @@ function event(atMs: number, samples: (NodeSample | null)[], self = "node0"): Cl
       state: "up",
       silentMs: 0,
       ownership: 1,
+      leaving: false,
       sample: own,
     })),
   };
@@ -66,4 +73,24 @@ Deno.test("percentile: interpolates within a range, and knows no end of the last
   assertEquals(percentile([10, 0, 0], [1, 2], 0.5), 0.5);
   assertEquals(percentile([50, 49, 1], [1, 2], 0.99), 2);
   assertEquals(percentile([0, 0, 5], [1, 2], 0.99), 2);
+});
+
+const point = (atMs: number, p99Ms: number | null = null) => ({ atMs, p99Ms }) as Point;
+
+Deno.test("RecentPoints: of a node that was started anew, under a page that is long open, all are kept", () => {
+  const points = new RecentPoints();
+  for (const atMs of [900_000, 901_000, 1_000, 2_000, 3_000]) points.add(point(atMs));
+  assertEquals(points.all.map(({ atMs }) => atMs), [1_000, 2_000, 3_000]);
+  for (let i = 4; i < 2 * POINTS_MAX; i++) points.add(point(1_000 * i));
+  assertEquals(points.all.length, POINTS_MAX);
+});
+
+Deno.test("RecentPoints.worstP99Ms: of the time that is asked for, however few points it has", () => {
+  const points = new RecentPoints();
+  assertEquals(points.worstP99Ms(10_000), null);
+  points.add(point(1_000, 80));
+  points.add(point(30_000, 3));
+  points.add(point(31_000, 5));
+  points.add(point(32_000));
+  assertEquals(points.worstP99Ms(10_000), 5);
 });

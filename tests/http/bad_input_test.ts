@@ -191,10 +191,10 @@ Deno.test("bad input: garbage to /internal/kv is 400 and no ack, nothing is stor
 
 Deno.test("bad input: garbage to the other internal routes is 400", async () => {
   await InProcessCluster.run({}, async (cluster) => {
+    const half = '{"prefix":{"k":""},"limit":1,"values":true,"after":null}\n';
+    const ring = '{"arcs":[1.5],"ring":"x"}\n';
     for (const path of ["read", "gossip", "tree", "range", "list", "collect"]) {
-      for (
-        const body of ["garbage\n", "{", "null\n", "[]\n", '{"arcs":[1.5],"ring":"x"}\n', "1\n"]
-      ) {
+      for (const body of ["garbage\n", "{", "null\n", "[]\n", ring, half, "1\n"]) {
         const answer = await cluster.call(1, "POST", `/internal/${path}`, { body });
         await problemOf(answer, 400, "corrupt-message");
       }

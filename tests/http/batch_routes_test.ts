@@ -1,9 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Hono } from "hono";
 import { batchRoutes } from "../../src/http/batch_routes.ts";
+import { delay } from "../../src/platform/clock.ts";
 import { DenoClock } from "../../src/platform/deno/deno_clock.ts";
 import type { Coordinator } from "../../src/replication/coordinator.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
+import { inWorld } from "../support/in_world.ts";
 import { record } from "../support/records.ts";
 
 async function batch(
@@ -120,9 +122,84 @@ Deno.test("POST /batch: a value lives from the turn of its line on, however long
     assertEquals(answers.map(({ status }) => status), [503, 204, 200]);
   }));
 
+Deno.test("POST /batch: what a batch gets has a bound, and nothing is read beyond it", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "large", "x".repeat(1024 * 1024));
+    const gets = Array.from({ length: 20 }, () => ({ op: "get", k: "large" }));
+    const reads = async () => (await cluster.view(1)).requests.reads;
+    for (let round = 1; round <= 12; round++) {
+      const before = await reads();
+      const answers = await batch(cluster, 1, gets);
+      const statuses = answers.map(({ status }) => status);
+      assertEquals(statuses, gets.map((_, i) => i < 15 ? 200 : 503), `in round ${round}`);
+      assertEquals(answers[15]!.title, "overloaded");
+      assertEquals(await reads() - before, 16);
+    }
+    const [one] = await batch(cluster, 1, gets.slice(0, 1));
+    assertEquals(one!.status, 200);
+  }));
+
+Deno.test("POST /batch: what all batches under way get together has a bound", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "large", "x".repeat(1024 * 1024));
+    const gets = Array.from({ length: 7 }, () => ({ op: "get", k: "large" }));
+    const rounds = await Promise.all(Array.from({ length: 12 }, () => batch(cluster, 1, gets)));
+    const refused = rounds.flat().filter(({ status }) => status === 503);
+    assert(refused.length > 0 && refused.length <= 84 - 63, `${refused.length}`);
+    assert(String(refused[0]!.detail).includes("batches under way"), `${refused[0]!.detail}`);
+    const later = await batch(cluster, 1, gets);
+    assertEquals(later.map(({ status }) => status), gets.map(() => 200));
+  }));
+
+Deno.test("POST /batch answers with so many bytes of values at most, and says what is to be asked for again", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const value = "\u0001".repeat(2 ** 20); // each an escape of six
+    const keys = Array.from({ length: 5 }, (_, i) => `k${i}`);
+    for (const key of keys) await cluster.put(1, key, value);
+    const gets = [...keys.map((k) => ({ op: "get", k })), { op: "put", k: "small", v: "x" }];
+    const answers = await batch(cluster, 2, gets);
+    const given = answers.filter(({ status }) => status === 200);
+    assertEquals(given.map(({ v }) => v === value), [true, true]);
+    const refused = answers.filter(({ status }) => status === 503);
+    assertEquals([refused.length, refused[0]!.type], [3, "urn:converge:problem:overloaded"]);
+    assertEquals(answers.at(-1)!.status, 204);
+  }));
+
+Deno.test("POST /batch: a single value is given, however large", () =>
+  InProcessCluster.run({ config: { maxValueBytes: 2 ** 25 } }, async (cluster) => {
+    await cluster.put(1, "k", "v".repeat(2 ** 24 + 1));
+    const [answer] = await batch(cluster, 1, [{ op: "get", k: "k" }]);
+    assertEquals([answer!.status, String(answer!.v).length], [200, 2 ** 24 + 1]);
+  }));
+
+Deno.test("POST /batch begins no operation once its time is over, however many wait for each other", () =>
+  inWorld(async ({ clock }) => {
+    const coordinator = {
+      checkedQuorum: (_name: string, quorum: number | undefined) => quorum,
+      async write() {
+        await delay(clock, 2_000);
+        return { record: record("k", 1) };
+      },
+    };
+    const app = new Hono();
+    const options = { clock, maxValueBytes: 100, isStopping: () => false };
+    batchRoutes(app, { ...options, coordinator: coordinator as unknown as Coordinator });
+    const body = '{"op":"delete","k":"k"}\n'.repeat(1_000);
+    const startMs = clock.monotonicMs();
+    const answer = await app.fetch(new Request("http://n/batch", { method: "POST", body }));
+    const lines = (await answer.text()).trimEnd().split("\n").map((line) => JSON.parse(line));
+    assertEquals(clock.monotonicMs() - startMs, 32_000);
+    assertEquals(lines.map(({ status }) => status), [
+      ...Array(16).fill(204),
+      ...Array(984).fill(503),
+    ]);
+  }));
+
 Deno.test("POST /batch refuses more operations than its bound", () =>
   InProcessCluster.run({}, async (cluster) => {
     const body = `{"op":"get","k":"a"}\n`.repeat(1_001);
     assertEquals((await cluster.call(1, "POST", "/batch", { body })).status, 400);
+    const blank = "\n".repeat(100_000);
+    assertEquals((await cluster.call(1, "POST", "/batch", { body: blank })).status, 400);
     assertEquals((await cluster.call(1, "GET", "/batch")).status, 405);
   }));

@@ -127,6 +127,16 @@ Deno.test("GET /kv answers 503 when some range has no quorum", () =>
     assertEquals((await response.json()).type, "urn:converge:problem:quorum-unreachable");
   }));
 
+Deno.test("GET /kv waits for no member without whom there are enough", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const key of ["a", "b"]) await cluster.put(1, key, key);
+    cluster.cutOff(3);
+    const startMs = cluster.world.time.nowMs;
+    assertEquals((await list(cluster, 1, "")).keys.length, 2);
+    const tookMs = cluster.world.time.nowMs - startMs;
+    assert(tookMs < 200, `${tookMs} ms`);
+  }));
+
 Deno.test("GET /kv lists an acked key that one owner missed, and never goes back in time", () =>
   InProcessCluster.run({}, async (cluster) => {
     cluster.cutOff(3);
@@ -196,6 +206,19 @@ Deno.test("DELETE /kv?prefix= counts first with dry-run, then deletes these keys
     assertEquals(await wet.json(), { dryRun: false, matched: 2, deleted: 2 });
     assertEquals((await list(cluster, 3, "")).keys, [{ k: "y/1" }]);
     assertEquals((await cluster.call(2, "DELETE", "/kv")).status, 400);
+  }));
+
+Deno.test("DELETE /kv?prefix= deletes every key only for who says so: an empty prefix is an accident", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const key of ["x/1", "y/1"]) await cluster.put(1, key, key);
+    for (const query of ["prefix=", "prefixb=", "prefix=&all=0", "prefix=x&all=1", "all=2", ""]) {
+      assertEquals((await cluster.call(2, "DELETE", `/kv?${query}`)).status, 400, query);
+    }
+    const dry = await cluster.call(2, "DELETE", "/kv?prefix=&dry-run=1");
+    assertEquals(await dry.json(), { dryRun: true, matched: 2 });
+    assertEquals((await list(cluster, 3, "")).keys.length, 2);
+    const wet = await cluster.call(2, "DELETE", "/kv?all=1");
+    assertEquals(await wet.json(), { dryRun: false, matched: 2, deleted: 2 });
   }));
 
 Deno.test("DELETE /kv?prefix= deletes what has expired here, too: by the clocks of others it may not have", () =>

@@ -18,3 +18,19 @@ Deno.test("meter(): HEAD is answered as GET, with the length in place of the bod
     }
   });
 });
+
+Deno.test("meter(): a hot key is one key however it is escaped, and what names none is none", async () => {
+  await inWorld(async ({ clock }) => {
+    const app = new Hono();
+    const telemetry = createTelemetry(clock);
+    const found = () => new Response("a value");
+    meter(app, { telemetry, clock, handleKey: found, onError: found });
+    for (const path of ["a/b", "%61%2fb", "a%2Fb?r=1", "", "%zz", "%zz\u00e9", "\u00e9"]) {
+      await app.fetch({ method: "GET", url: `http://127.0.0.1:1/kv/${path}` } as Request);
+    }
+    assertEquals(telemetry.hotKeys.top(9), [
+      { path: "a/b", requests: 3 },
+      { path: "%C3%A9", requests: 1 },
+    ]);
+  });
+});

@@ -28,6 +28,12 @@ Deno.test("routeNumberOf: every kind of request has its route, strange ones too"
   assertEquals(named("BREW", "/coffee"), "any other");
 });
 
+Deno.test("routeNumberOf: what a path does not take is no request of its route", () => {
+  for (const [method, path] of [["POST", "/kv/a"], ["PUT", "/kv"], ["GET", "/batch"]] as const) {
+    assertEquals(named(method, path), "any other", `${method} ${path}`);
+  }
+});
+
 Deno.test("RequestMeter: keeps outcomes apart, and sums up requests for keys only", () => {
   const meter = new RequestMeter();
   const get = routeNumberOf("GET", "http://a/kv/b", 8);

@@ -181,7 +181,7 @@ Deno.test("HttpServer answers a handler that crashed over a socket with 500 and 
 
 Deno.test("HttpServer opens no socket for a page, and none elsewhere", async () => {
   await withSocket(() => new Response("plain"), async (_, origin) => {
-    const statusOf = async (path: string, headers: Record<string, string>) => {
+    const answerOf = async (path: string, headers: Record<string, string>) => {
       const { hostname, port } = new URL(origin);
       using connection = await Deno.connect({ hostname, port: Number(port) });
       const head = {
@@ -196,12 +196,19 @@ Deno.test("HttpServer opens no socket for a page, and none elsewhere", async () 
       await connection.write(bytes.encode(`GET ${path} HTTP/1.1\r\n${lines.join("")}\r\n`));
       const buffer = new Uint8Array(4096);
       const length = await connection.read(buffer) ?? 0;
-      return Number(text.decode(buffer.subarray(0, length)).split(" ")[1]);
+      const answer = text.decode(buffer.subarray(0, length));
+      const problem = /^content-type: application\/problem\+json[^]*:problem:([\w-]+)/m.exec(
+        answer,
+      );
+      return [Number(answer.split(" ")[1]), problem?.[1]];
     };
-    assertEquals(await statusOf(SOCKET_PATH, {}), 101);
-    assertEquals(await statusOf(SOCKET_PATH, { origin: "http://evil.example" }), 403);
-    assertEquals(await statusOf(`/kv${SOCKET_PATH}`, {}), 200);
-    assertEquals(await statusOf(SOCKET_PATH, { upgrade: "h2c" }), 200);
+    assertEquals(await answerOf(SOCKET_PATH, {}), [101, undefined]);
+    const page = { origin: "http://evil.example" };
+    assertEquals(await answerOf(SOCKET_PATH, page), [403, "cross-origin"]);
+    const half = { connection: "keep-alive" };
+    assertEquals(await answerOf(SOCKET_PATH, half), [400, "bad-request"]);
+    assertEquals(await answerOf(`/kv${SOCKET_PATH}`, {}), [200, undefined]);
+    assertEquals(await answerOf(SOCKET_PATH, { upgrade: "h2c" }), [200, undefined]);
   });
 });
 

@@ -9,11 +9,17 @@ import {
   encodeReadQuestion,
   encodeReadReplies,
   parseCounterHeader,
+  type ReadQuestion,
+  type ReadReply,
 } from "../../src/replication/internal_protocol.ts";
+import type { Key } from "../../src/record/key.ts";
 import { COUNTER_MAX } from "../../src/record/version.ts";
 import { encodeRecord } from "../../src/record/record_line.ts";
 import { key, recordFields, version } from "../support/arbitraries.ts";
 import { bytesOf, record } from "../support/records.ts";
+
+const K = { key: "k" as Key };
+const SAME = { key: "k" as Key, have: record("k", 1) };
 
 Deno.test("answers to writes: read back as they were, only in the right number", () => {
   const result = fc.oneof(
@@ -55,8 +61,11 @@ Deno.test("questions and replies: any key and record survives the wire", () => {
     fc.constantFrom("same" as const, "absent" as const, "again" as const),
     recordFields.map(encodeRecord),
   );
-  fc.assert(fc.property(fc.array(reply, { maxLength: 9 }), (replies) => {
-    assertEquals(decodeReadReplies(encodeReadReplies(replies), replies.length), replies);
+  fc.assert(fc.property(fc.array(reply, { maxLength: 9 }), (wanted) => {
+    const replies = wanted[0] === "again" ? wanted.slice(1) : wanted;
+    fc.pre(replies[0] !== "again");
+    const questions = replies.map((reply) => typeof reply === "object" ? { key: reply.key } : SAME);
+    assertEquals(decodeReadReplies(encodeReadReplies(replies), questions), replies);
   }));
 });
 
@@ -65,9 +74,24 @@ Deno.test("decodeReadReplies: damage is no answer", () => {
   const damaged = frame.slice();
   damaged[20]! ^= 1;
   for (const bad of [damaged, frame.subarray(0, -1), bytesOf("sane\n"), bytesOf("absent")]) {
-    assertThrows(() => decodeReadReplies(bad, 1), ConvergeError);
+    assertThrows(() => decodeReadReplies(bad, [K]), ConvergeError);
   }
-  assertThrows(() => decodeReadReplies(frame, 2), ConvergeError);
+  assertThrows(() => decodeReadReplies(frame, [K, K]), ConvergeError);
+});
+
+Deno.test("decodeReadReplies: what cannot be the answer to its question is none", () => {
+  const one = record("k", 1);
+  const refused: [ReadReply[], ReadQuestion[]][] = [
+    [[one], [{ key: "j" as Key }]],
+    [["absent", one], [K, { key: "kk" as Key }]],
+    [["same"], [K]],
+    [["again"], [SAME]], // for ever
+    [["again", "absent"], [K, K]],
+  ];
+  for (const [replies, questions] of refused) {
+    const body = encodeReadReplies(replies);
+    assertThrows(() => decodeReadReplies(body, questions), ConvergeError, "another question");
+  }
 });
 
 Deno.test("parseCounterHeader: a counter past 2^52 poisons nobody", () => {

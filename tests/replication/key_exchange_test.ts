@@ -1,5 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
+import { ConvergeError } from "../../src/errors.ts";
 import {
   BUSY_HEADER,
   difference,
@@ -122,7 +123,7 @@ Deno.test("KeyExchange: rests as long as it works where clients wait, and hardly
 Deno.test("KeyExchange: an owner that has no room to answer is asked again before anything is given up", async () => {
   await inWorld(async ({ clock }) => {
     const collected: string[] = [];
-    const answers: ReadReply[][] = [["again", "again"], ["same", "again"], ["absent"]];
+    const answers: ReadReply[][] = [[record("kept", 1), "again"], ["absent"]];
     const answered = (body: Uint8Array) => ({ status: 200, headers: new Headers(), body });
     const third = {
       request: () => answered(encodeReadReplies(answers.shift()!)),
@@ -233,6 +234,20 @@ async function pulledFromPeer(
   });
   return pulled;
 }
+
+Deno.test("KeyExchange: a peer whose pages do not go on is not asked for ever", () =>
+  inWorld(async ({ clock }) => {
+    let asked = 0;
+    const page = { status: 200, headers: new Headers({ [THROUGH_HEADER]: "k" }) };
+    const link = {
+      async request() {
+        if (++asked > 9) throw new Error("it is asked for ever");
+        return { ...page, body: new Uint8Array() };
+      },
+    };
+    await assertRejects(() => exchangeWith(link, { clock }), ConvergeError, "its page ends before");
+    assertEquals(asked, 2);
+  }));
 
 Deno.test("KeyExchange: what one answer has no room for is asked for again", async () => {
   const [a, b, c] = [record("a", 1), record("b", 2), record("c", 3)];

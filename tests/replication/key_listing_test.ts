@@ -1,9 +1,11 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import {
   decodeListRequest,
   encodeListRequest,
+  isPageOf,
   LIST_LIMIT_MAX,
+  listedRecord,
   listPage,
 } from "../../src/replication/key_listing.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
@@ -31,6 +33,26 @@ Deno.test("listPage: a page ends with the record that fills it, and the next one
     after = page.through;
   } while (after !== undefined);
   assertEquals(pages, ["012", "34", "5"]);
+});
+
+Deno.test("isPageOf: a page has keys of its prefix only, in order, and goes on", () => {
+  const page = (keys: string[], through?: string, after?: string) =>
+    isPageOf(
+      { prefix: "k", after, limit: 9, values: false },
+      keys.map((key) => listedRecord(record(key, 1), false)),
+      through,
+    );
+  assert(page([]) && page(["k"]) && page(["k1", "k2"], "k2") && page(["k3"], "k3", "k2"));
+  assert(page([], "k5", "k2"), "nothing of what it covers is there");
+  assert(page(["k"], undefined, "a"));
+  for (const keys of [["j"], ["k1", "l"], ["k2", "k1"], ["k1", "k1"]]) {
+    assertEquals(page(keys), false, `${keys}`);
+  }
+  assertEquals(page(["k2"], undefined, "k2"), false, "what was there before");
+  assertEquals(page([], "k2", "k2"), false, "the same page for ever");
+  assertEquals(page([], "k1", "k2"), false);
+  assertEquals(page([], "j"), false);
+  assertEquals(page(["k1", "k2"], "k1"), false);
 });
 
 Deno.test("decodeListRequest: a limit from 1 to the bound, and no other", () => {

@@ -30,13 +30,18 @@ export interface Answer {
   receipt?: Receipt;
 }
 
+const BASE64 = "base64:";
+/** What is not seen, or turns the direction of what is: see `keyText` of the command line. */
+const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]|^\s|\s$|^\p{C}*$/u;
+
 const SHOWN_BYTES_MAX = 4_096;
+const HEX_BYTES_MAX = 512;
 
 /** The percent-encoded path of a key, slashes encoded too: browsers would fold `a/../b`. */
 export function pathOf(key: JsonKey): string {
   if ("k" in key) return encodeURIComponent(key.k);
   const bytes = Uint8Array.from(atob(key.kb), (c) => c.charCodeAt(0));
-  return Array.from(bytes, (byte) => "%" + byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(bytes, (byte) => `%${hexOf(byte)}`).join("");
 }
 
 /** The key of a path, the other way around. */
@@ -52,9 +57,27 @@ export function keyOfPath(path: string): JsonKey {
   }
 }
 
-/** A key for the eye. */
+/**
+ * A key for the eye, as {@linkcode keyOfLabel} reads it and the command line writes it; here so are also
+ * keys that begin or end with a blank, which a page does not show.
+ */
 export function labelOf(key: JsonKey): string {
-  return "k" in key ? key.k : `base64:${key.kb}`;
+  if ("kb" in key) return BASE64 + key.kb;
+  if (!key.k.startsWith(BASE64) && !UNSEEN.test(key.k)) return key.k;
+  const bytes = new TextEncoder().encode(key.k);
+  return BASE64 + btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+/** The key of a label; undefined where `base64:` is not followed by any. */
+export function keyOfLabel(label: string): JsonKey | undefined {
+  if (!label.startsWith(BASE64)) return { k: label };
+  const kb = label.slice(BASE64.length);
+  try {
+    const bytes = Uint8Array.from(atob(kb), (c) => c.charCodeAt(0));
+    return keyOfPath(Array.from(bytes, (byte) => `%${hexOf(byte)}`).join(""));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Carries out one operation on a key and brings its receipt. */
@@ -63,10 +86,14 @@ export async function operate(
   key: JsonKey,
   value?: string,
 ): Promise<Answer> {
+  const path = pathOf(key);
+  if (path === "." || path === "..") {
+    return { ok: false, problem: "No browser can ask for this key; the command line can" };
+  }
   const body = method === "PUT" ? value ?? "" : null;
   const headers = method === "PUT" ? { "content-type": "text/plain; charset=utf-8" } : undefined;
   try {
-    const response = await fetch(`/kv/${pathOf(key)}?explain=1`, {
+    const response = await fetch(`/kv/${path}?explain=1`, {
       method,
       body,
       ...(headers === undefined ? {} : { headers }),
@@ -110,11 +137,13 @@ export async function copiesOf(key: JsonKey): Promise<CopiesView | undefined> {
 
 /** Keys that begin with a prefix. @throws {Error} with the node's own words. */
 export async function listKeys(
-  prefix: string,
+  prefix: JsonKey,
   after: { next?: string; nextb?: string },
   limit: number,
 ): Promise<KeyPage> {
-  const query = new URLSearchParams({ prefix, limit: String(limit) });
+  const query = new URLSearchParams({ limit: String(limit) });
+  if ("k" in prefix) query.set("prefix", prefix.k);
+  else query.set("prefixb", prefix.kb);
   if (after.next !== undefined) query.set("after", after.next);
   if (after.nextb !== undefined) query.set("afterb", after.nextb);
   const response = await fetch(`/kv?${query}`);
@@ -129,13 +158,20 @@ export async function tombstoneOf(key: JsonKey): Promise<TombstoneReport | undef
   return response?.ok ? await response.json() : undefined;
 }
 
-function textOf(bytes: Uint8Array): string {
+/** What is shown of a value: its text, or its bytes in hex where it is none; cut where it is long. */
+export function textOf(bytes: Uint8Array): string {
   const shown = bytes.subarray(0, SHOWN_BYTES_MAX);
-  const cut = bytes.byteLength > SHOWN_BYTES_MAX ? "…" : "";
+  const isCut = bytes.byteLength > SHOWN_BYTES_MAX;
   try {
-    return new TextDecoder("utf-8", { fatal: cut === "" }).decode(shown) + cut;
+    // The cut may go through a character.
+    return new TextDecoder("utf-8", { fatal: true }).decode(shown, { stream: isCut }) +
+      (isCut ? "…" : "");
   } catch {
-    return Array.from(shown.subarray(0, 512), (byte) => byte.toString(16).padStart(2, "0"))
-      .join(" ");
+    const hex = Array.from(bytes.subarray(0, HEX_BYTES_MAX), hexOf);
+    return hex.join(" ") + (bytes.byteLength > HEX_BYTES_MAX ? " …" : "");
   }
+}
+
+function hexOf(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
 }

@@ -3,10 +3,8 @@
 import uPlot from "uplot";
 import { byId, h, setText } from "./dom.ts";
 import { amount, bytes, duration } from "./format.ts";
-import type { Point } from "./rates.ts";
+import { type Point, POINTS_MAX, RecentPoints } from "./rates.ts";
 
-/** Points kept: three minutes of one each second. */
-const POINTS_MAX = 180;
 const HEIGHT = 150;
 const X_SPLITS = [-180, -120, -60, 0];
 
@@ -64,9 +62,8 @@ const PLANS: ChartPlan[] = [
 
 /** All charts. */
 export class Charts {
-  readonly #points: Point[] = [];
+  readonly #points = new RecentPoints();
   readonly #charts = PLANS.map((plan) => new Chart(plan));
-  #firstAtMs: number | undefined;
 
   constructor() {
     byId("charts").append(...this.#charts.map(({ element }) => element));
@@ -79,24 +76,20 @@ export class Charts {
 
   /** Adds a point at the right. */
   add(point: Point): void {
-    this.#firstAtMs ??= point.atMs;
-    // A node that was started anew counts its time anew.
-    if (point.atMs < this.#firstAtMs) this.#points.length = 0;
-    this.#points.push(point);
-    if (this.#points.length > POINTS_MAX) this.#points.shift();
+    this.#points.add(point);
     if (!document.hidden) this.#show();
   }
 
   /** The worst p99 of the last ten seconds. */
   recentP99Ms(): number | null {
-    const latencies = this.#points.slice(-10).flatMap(({ p99Ms }) => p99Ms === null ? [] : [p99Ms]);
-    return latencies.length === 0 ? null : Math.max(...latencies);
+    return this.#points.worstP99Ms(10_000);
   }
 
   #show(): void {
-    const last = this.#points.at(-1)?.atMs ?? 0;
-    const seconds = this.#points.map(({ atMs }) => (atMs - last) / 1_000);
-    for (const chart of this.#charts) chart.show(seconds, this.#points);
+    const points = this.#points.all;
+    const last = points.at(-1)?.atMs ?? 0;
+    const seconds = points.map(({ atMs }) => (atMs - last) / 1_000);
+    for (const chart of this.#charts) chart.show(seconds, points);
   }
 }
 

@@ -1,7 +1,15 @@
 /// <reference lib="dom" />
 /** The key explorer: put, get, delete, and what every owner did about it. */
 import type { Receipt } from "../../replication/receipt.ts";
-import { copiesOf, type JsonKey, labelOf, operate, tombstoneOf, valueOf } from "./api.ts";
+import {
+  copiesOf,
+  type JsonKey,
+  keyOfLabel,
+  labelOf,
+  operate,
+  tombstoneOf,
+  valueOf,
+} from "./api.ts";
 import { byId, h, setText } from "./dom.ts";
 import { bytes, plural } from "./format.ts";
 import { drawCopies, drawReceipt } from "./receipt_view.ts";
@@ -18,8 +26,6 @@ export class Explorer {
   readonly #key = byId<HTMLInputElement>("key");
   readonly #value = byId<HTMLTextAreaElement>("value");
   readonly #result = byId("result");
-  /** A key that was chosen, until the field is edited: the field can hold neither bytes nor line ends. */
-  #chosen: JsonKey | undefined;
   /** Counts requests: an answer that was overtaken is not shown. */
   #latest = 0;
 
@@ -28,7 +34,6 @@ export class Explorer {
     this.#ring = ring;
     this.#colourOf = colourOf;
     this.#onWritten = onWritten;
-    this.#key.addEventListener("input", () => this.#chosen = undefined);
     byId("explorer").addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#run("PUT");
@@ -40,15 +45,17 @@ export class Explorer {
   /** Shows a key that was chosen elsewhere. */
   open(key: JsonKey): void {
     this.#key.value = labelOf(key);
-    this.#chosen = key;
     void this.#run("GET");
     byId("explorer-title").scrollIntoView({ block: "nearest" });
   }
 
   async #run(method: "PUT" | "GET" | "DELETE"): Promise<void> {
-    const key = this.#chosen ?? { k: this.#key.value };
-    if ("k" in key && key.k === "") {
-      this.#say("A key has at least one byte: type one first", "bad");
+    const key = keyOfLabel(this.#key.value);
+    if (key === undefined || ("k" in key && key.k === "")) {
+      const why = key === undefined
+        ? "Behind base64: there is none"
+        : "A key has at least one byte: type one first";
+      this.#say(why, "bad");
       return this.#key.focus();
     }
     const turn = ++this.#latest;

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** Keys by prefix, page by page; hot keys; tombstone debt. */
 import type { ClusterEvent } from "../../http/cluster_watch.ts";
-import { type JsonKey, keyOfPath, type KeyPage, labelOf, listKeys } from "./api.ts";
+import { type JsonKey, keyOfLabel, keyOfPath, type KeyPage, labelOf, listKeys } from "./api.ts";
 import { byId, h, nodeLabel, setText } from "./dom.ts";
 import { amount, shortName } from "./format.ts";
 
@@ -15,10 +15,10 @@ export function browseKeys(open: (key: JsonKey) => void): () => void {
   const prefix = byId<HTMLInputElement>("prefix");
   const first = byId<HTMLButtonElement>("first");
   const next = byId<HTMLButtonElement>("next");
-  let shown = { prefix: "", page: 1, after: {} as Cursor, cursor: {} as Cursor };
+  let shown = { prefix: { k: "" } as JsonKey, page: 1, after: {} as Cursor, cursor: {} as Cursor };
   /** Counts requests: an answer that was overtaken is not shown. */
   let latest = 0;
-  const show = async (prefix: string, page: number, after: Cursor) => {
+  const show = async (prefix: JsonKey, page: number, after: Cursor) => {
     const turn = ++latest;
     try {
       const { keys, ...cursor } = await listKeys(prefix, after, PAGE_KEYS);
@@ -35,11 +35,13 @@ export function browseKeys(open: (key: JsonKey) => void): () => void {
   };
   byId("browse").addEventListener("submit", (event) => {
     event.preventDefault();
-    void show(prefix.value, 1, {});
+    const wanted = keyOfLabel(prefix.value);
+    if (wanted === undefined) setText(byId("page"), "Behind base64: there is none");
+    else void show(wanted, 1, {});
   });
   first.addEventListener("click", () => void show(shown.prefix, 1, {}));
   next.addEventListener("click", () => void show(shown.prefix, shown.page + 1, shown.cursor));
-  void show(prefix.value, 1, {});
+  void show(keyOfLabel(prefix.value) ?? shown.prefix, 1, {});
   return () => {
     // A button that has the focus must keep it.
     if (byId("keys").contains(document.activeElement)) return;

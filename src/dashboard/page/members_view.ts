@@ -54,12 +54,16 @@ export class MembersView {
 
   /** Shows how many tokens each member has on the ring. */
   setTokens(tokens: ReadonlyMap<string, number>): void {
-    for (const [name, count] of tokens) setText(this.#rowOf(name).figures.tokens, amount(count));
+    for (const name of tokens.keys()) this.#rowOf(name);
+    for (const [name, { figures }] of this.#rows) {
+      setText(figures.tokens, amount(tokens.get(name) ?? 0));
+    }
   }
 
   /** Shows an event. */
   update(event: ClusterEvent, point: Point): void {
     this.#event = event;
+    this.#dropGone(event);
     this.#showStates(event);
     for (const member of event.members) {
       const row = this.#rowOf(member.name);
@@ -84,6 +88,15 @@ export class MembersView {
       setText(row.state, text);
       row.state.className = `badge ${look}`;
       setText(row.progress, progressOf(member, event));
+    }
+  }
+
+  /** Who was removed is no member any more. */
+  #dropGone({ members }: ClusterEvent): void {
+    for (const [name, { element }] of this.#rows) {
+      if (members.some((member) => member.name === name)) continue;
+      element.remove();
+      this.#rows.delete(name);
     }
   }
 
@@ -177,6 +190,7 @@ function actionsOf(state: NodeState): string[] {
 function stateOf(member: WatchedMember, process: NodeState | undefined): [string, string] {
   if (process !== undefined && process !== "running") return [process, "bad"];
   if (member.state !== "up") return [member.state, member.state === "down" ? "bad" : "warn"];
+  if (member.leaving) return ["leaving", "warn"];
   return member.status === "normal" ? ["up", "good"] : [member.status, "warn"];
 }
 

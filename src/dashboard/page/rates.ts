@@ -16,6 +16,35 @@ export interface Point {
   perNode: Map<string, number>;
 }
 
+/** Points kept: three minutes of one each second. */
+export const POINTS_MAX = 180;
+
+/** The last points. Invariant: at most `POINTS_MAX`, of one start of one node, the oldest first. */
+export class RecentPoints {
+  readonly #points: Point[] = [];
+
+  get all(): readonly Point[] {
+    return this.#points;
+  }
+
+  add(point: Point): void {
+    // A node that was started anew counts its time anew.
+    if (point.atMs < (this.#points.at(-1)?.atMs ?? point.atMs)) this.#points.length = 0;
+    this.#points.push(point);
+    if (this.#points.length > POINTS_MAX) this.#points.shift();
+  }
+
+  /** The worst p99 of so many ms before the newest point; null where there was no request. */
+  worstP99Ms(withinMs: number): number | null {
+    const sinceMs = (this.#points.at(-1)?.atMs ?? 0) - withinMs;
+    let worst: number | null = null;
+    for (const { atMs, p99Ms } of this.#points) {
+      if (atMs > sinceMs && p99Ms !== null) worst = Math.max(worst ?? 0, p99Ms);
+    }
+    return worst;
+  }
+}
+
 /** Remembers the totals of the event before. */
 export class Rates {
   #before: ClusterEvent | undefined;

@@ -59,7 +59,7 @@ export function drawCopies(
     h(
       "tr",
       {},
-      h("td", {}, nodeLabel(colourOf(name), name)),
+      h("td", {}, nodeLabel(colourOf(name), name, shortName(name))),
       h("td", {}, size === undefined ? holds : `${holds} (${bytes(size)} on disk)`),
       h("td", {}, version ?? "–"),
     )

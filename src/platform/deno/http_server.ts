@@ -4,6 +4,7 @@ import { delay } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { Reminder } from "../reminder.ts";
 import { DenoClock } from "./deno_clock.ts";
+import { plainProblem } from "./plain_problem.ts";
 import { SocketServer } from "./socket_server.ts";
 
 /** What answers requests. */
@@ -135,26 +136,13 @@ export class HttpServer {
 
   #onError(error: unknown): Response {
     this.#log.error("request.crashed", { error });
-    return problem(500, "internal", "Cannot answer: an unexpected error, see the node's log");
+    return plainProblem(500, "internal", "Cannot answer: an unexpected error, see the node's log");
   }
 }
 
 function notReady(): Response {
-  return problem(503, "not-ready", "Cannot answer yet: the node is starting", {
+  return plainProblem(503, "not-ready", "Cannot answer yet: the node is starting", {
     "retry-after": "1",
-  });
-}
-
-function problem(
-  status: number,
-  type: string,
-  detail: string,
-  headers: Record<string, string> = {},
-): Response {
-  const title = type.replaceAll("-", " ");
-  return Response.json({ type: `urn:converge:problem:${type}`, title, status, detail }, {
-    status,
-    headers: { ...headers, "content-type": "application/problem+json" },
   });
 }
 

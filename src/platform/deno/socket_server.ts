@@ -1,4 +1,5 @@
 /** Connections that peers' requests share: the answering node's end of them. */
+import { plainProblem } from "./plain_problem.ts";
 import {
   ASK_ALONE,
   decodeRequest,
@@ -51,12 +52,26 @@ export class SocketServer {
     const { headers } = request;
     if (headers.get("upgrade")?.toLowerCase() !== "websocket") return undefined;
     // Only browsers say where they come from, and no page has any business here.
-    if (headers.has("origin") || !this.#admits(headers)) return new Response(null, { status: 403 });
+    const origin = headers.get("origin");
+    if (origin !== null) {
+      return plainProblem(403, "cross-origin", `Cannot open a socket for a page of ${origin}`);
+    }
+    if (!this.#admits(headers)) {
+      return plainProblem(
+        401,
+        "forged-message",
+        "Cannot open a socket without this cluster's proof",
+      );
+    }
     let upgrade;
     try {
       upgrade = Deno.upgradeWebSocket(request);
     } catch {
-      return new Response(null, { status: 400 });
+      return plainProblem(
+        400,
+        "bad-request",
+        "Cannot open a socket: it is no WebSocket's handshake",
+      );
     }
     const { socket, response } = upgrade;
     socket.binaryType = "arraybuffer";

@@ -1,0 +1,15 @@
+/** Problem documents (RFC 9457) of what is answered before a request comes to the node's app. */
+
+/** An answer with a problem document. */
+export function plainProblem(
+  status: number,
+  type: string,
+  detail: string,
+  headers: Record<string, string> = {},
+): Response {
+  const title = type.replaceAll("-", " ");
+  return Response.json({ type: `urn:converge:problem:${type}`, title, status, detail }, {
+    status,
+    headers: { ...headers, "content-type": "application/problem+json" },
+  });
+}

@@ -1,0 +1,68 @@
+/** `converge import` and `export` as processes, against servers that answer as nodes do. */
+import { assert, assertEquals } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
+import { problemResponse } from "../../src/http/problem.ts";
+import { runConverge } from "../cluster/harness.ts";
+
+async function withNode(
+  handler: (request: Request) => Response | Promise<Response>,
+  use: (url: string) => Promise<void>,
+): Promise<void> {
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, handler);
+  await use(`http://127.0.0.1:${server.addr.port}`);
+}
+
+function importLines(url: string, lines: string[]) {
+  const input = new TextEncoder().encode(lines.join("\n"));
+  return runConverge(["import", "-", "--url", url], { input });
+}
+
+const stored = () => new Response(null, { status: 204, headers: { etag: '"1-node1.a"' } });
+const overloaded = () => problemResponse(new ConvergeError("overloaded", "Cannot do it now"));
+
+Deno.test("converge import: records of one key are put in turn, however the key is written", async () => {
+  let underWay = 0;
+  let most = 0;
+  const put = async () => {
+    most = Math.max(most, ++underWay);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    underWay -= 1;
+    return stored();
+  };
+  await withNode(put, async (url) => {
+    const lines = ['{"k":"a","v":"1"}', '{"kb":"YQ==","v":"2"}', '{"k":"a","v":"3"}'];
+    const { code, stderr } = await importLines(url, lines);
+    assertEquals([code, most], [0, 1], stderr);
+  });
+});
+
+Deno.test("converge import: says which record was refused", async () => {
+  const put = ({ url }: Request) =>
+    url.endsWith("/kv/big")
+      ? problemResponse(new ConvergeError("value_too_large", "Cannot take so much"))
+      : stored();
+  await withNode(put, async (url) => {
+    const { code, stderr } = await importLines(url, ['{"k":"a","v":"1"}', '{"k":"big","v":"2"}']);
+    assertEquals(code, 1);
+    assert(/^converge: Cannot import "big": Cannot take so much; .*--max-value.*\n$/.test(stderr));
+  });
+});
+
+Deno.test("converge export: a page that is refused for a moment is asked for again", async () => {
+  const asked: string[] = [];
+  const answer = ({ url }: Request) => {
+    const { pathname, searchParams } = new URL(url);
+    if (pathname !== "/kv") {
+      return new Response(pathname, { headers: { etag: '"1-node1.a"', "content-type": "t" } });
+    }
+    const after = searchParams.get("after") ?? "";
+    asked.push(after);
+    if (after === "") return Response.json({ keys: [{ k: "a" }], next: "a" });
+    return asked.length === 2 ? overloaded() : Response.json({ keys: [{ k: "b" }] });
+  };
+  await withNode(answer, async (url) => {
+    const { code, stdout, stderr } = await runConverge(["export", "--url", url]);
+    assertEquals([code, asked], [0, ["", "a", "a"]], stderr);
+    assertEquals(stdout, '{"k":"a","v":"/kv/a","t":"t"}\n{"k":"b","v":"/kv/b","t":"t"}\n');
+  });
+});
