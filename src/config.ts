@@ -1,6 +1,12 @@
 /** Options of a node: names, defaults, limits, validation. The command line is made from this. */
 import { ConvergeError } from "./errors.ts";
 
+/**
+ * When a write counts as durable: after fsync, at most so many ms before the next fsync, or whenever the
+ * system likes. What each can lose is in `docs/formats.md`.
+ */
+export type Durability = { mode: "fsync" } | { mode: "interval"; ms: number } | { mode: "os" };
+
 /** Everything a node must be told. Times in ms, sizes in bytes. */
 export interface NodeConfig {
   /** The node's name: its identity on the ring. */
@@ -24,8 +30,7 @@ export interface NodeConfig {
   /** Deadline of a client's request. */
   requestTimeoutMs: number;
   maxValueBytes: number;
-  /** When a write is durable: after fsync, at most this many ms later, or when the system likes. */
-  durability: { mode: "fsync" } | { mode: "interval"; ms: number } | { mode: "os" };
+  durability: Durability;
   /** Bytes of log after which the memtable is written to a table; after 32,768 keys in any case. */
   memtableBytes: number;
   /** Bound of the block cache. */

@@ -7,7 +7,7 @@ import { requireOpenPort } from "./barred_ports.ts";
 import { runConsole } from "./cluster_console.ts";
 import { clusterControl } from "./cluster_control.ts";
 import { LocalCluster, type NodeStatus } from "./local_cluster.ts";
-import { originOf } from "./node_config.ts";
+import { originOf } from "./listen_address.ts";
 import type { NodeSettings } from "./node_options.ts";
 import { untilSignal } from "./signals.ts";
 import { printLine } from "./terminal.ts";

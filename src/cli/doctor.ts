@@ -2,7 +2,8 @@
 import { CommandError } from "./command_error.ts";
 import { counted } from "./counted.ts";
 import type { Disk } from "../platform/disk.ts";
-import { checkDirectory, type Finding } from "../storage/directory_check.ts";
+import { checkDirectory } from "../storage/directory_check.ts";
+import type { Finding } from "../storage/finding.ts";
 import { salvageDirectory, type SalvageReport } from "../storage/directory_salvage.ts";
 import { LOCK_NAME, MANIFEST_NAME, parseName } from "../storage/file_names.ts";
 

@@ -3,7 +3,7 @@ import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
 import { keyToText } from "../record/key.ts";
 import { readWhole } from "../storage/file_bytes.ts";
-import { checkTable } from "../storage/directory_check.ts";
+import { checkTable } from "../storage/table_check.ts";
 import { MANIFEST_NAME } from "../storage/file_names.ts";
 import { decodeManifest } from "../storage/manifest.ts";
 import { FOOTER_BYTES, parseFooter, parseTail } from "../storage/sstable_format.ts";

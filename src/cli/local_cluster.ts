@@ -1,6 +1,6 @@
 /** Nodes in Workers of this process: each on a thread of its own, with a socket of its own. */
 import { ConvergeError } from "../errors.ts";
-import { originOf } from "./node_config.ts";
+import { originOf } from "./listen_address.ts";
 import type { NodeSettings } from "./node_options.ts";
 import type { FailureCode, FromWorker, ToWorker } from "./worker_messages.ts";
 

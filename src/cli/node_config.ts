@@ -1,9 +1,7 @@
 /** From what the options say to what a node is told, once its port is known. */
 import { type NodeConfig, validateConfig } from "../config.ts";
+import { isWildcard, originOf } from "./listen_address.ts";
 import type { NodeSettings } from "./node_options.ts";
-
-/** Addresses that mean "every address": nobody can connect to them. */
-const WILDCARDS = new Set(["0.0.0.0", "::", "[::]"]);
 
 /**
  * The configuration of a node that listens on `port`.
@@ -24,13 +22,5 @@ export function nodeConfig(settings: NodeSettings, port: number): NodeConfig {
 
 /** Whether a node listens for other machines and tells them an address that only its own reaches. */
 export function isAdvertisedInVain({ host, advertise }: NodeSettings): boolean {
-  return WILDCARDS.has(host) && advertise === undefined;
-}
-
-/** Where somebody on this machine reaches a server that listens on `host`. */
-export function originOf(host: string, port: number): string {
-  const reachable = WILDCARDS.has(host) ? "127.0.0.1" : host;
-  return `http://${
-    reachable.includes(":") ? `[${reachable.replace(/[[\]]/g, "")}]` : reachable
-  }:${port}`;
+  return isWildcard(host) && advertise === undefined;
 }

@@ -5,7 +5,7 @@
 import { DEFAULTS, type NodeConfig, parseName, parseOrigin } from "../config.ts";
 import { majorityOf } from "../membership/quorums.ts";
 import { requireOpenPort } from "./barred_ports.ts";
-import { originOf } from "./node_config.ts";
+import { originOf } from "./listen_address.ts";
 import {
   badValue,
   parseChoice,

@@ -7,7 +7,8 @@ import { type Handler, HttpServer } from "../platform/deno/http_server.ts";
 import { SOCKET_PATH } from "../platform/deno/socket_message.ts";
 import type { Network } from "../platform/network.ts";
 import { MessageAuth, SIGNATURE_HEADER } from "../replication/message_auth.ts";
-import { isAdvertisedInVain, nodeConfig, originOf } from "./node_config.ts";
+import { originOf } from "./listen_address.ts";
+import { isAdvertisedInVain, nodeConfig } from "./node_config.ts";
 import type { NodeSettings } from "./node_options.ts";
 
 /** How long requests under way may take to finish at the end. */

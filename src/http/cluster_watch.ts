@@ -1,6 +1,6 @@
 /**
- * What pages show live: samples of all nodes, taken once a second while anybody watches, however
- * many do. Totals since start, so that whoever missed one loses nothing; rates are for the watcher.
+ * What pages show live: samples of all nodes, taken once a second while anybody watches, however many do.
+ * They hold totals since start, from which the watcher makes rates: who misses a sample loses nothing.
  */
 import { ConvergeError } from "../errors.ts";
 import type { MemberStatus } from "../membership/member.ts";

@@ -2,9 +2,9 @@
 import { ConvergeError } from "../errors.ts";
 
 /**
- * Refuses a POST that a page of another site made a browser send. Nothing else would: a browser sends
- * it unasked as long as its headers are ordinary ones, and nodes ask nobody who they are. PUT and
- * DELETE need no such look, since a browser asks first (CORS), and no node agrees.
+ * Refuses a POST that a page of another site made a browser send. Nothing else would stop it: a browser
+ * sends a POST with ordinary headers without asking the server first, and nodes do not authenticate
+ * clients. PUT and DELETE need no such check, since there the browser asks first (CORS), and no node agrees.
  *
  * @throws {ConvergeError} `cross_origin`.
  */

@@ -26,9 +26,9 @@ export type KeyHandler = (request: Request) => Promise<Response> | Response;
 
 const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 /**
- * Types in which no browser runs what a client stored. Any other one is confined, since it would run
- * on the origin of this node's own page: also a type that is none, which a browser makes up from the
- * bytes, and one behind a comma, which is the one that counts.
+ * Types of values in which no browser runs anything. Values of all other types are confined, since what
+ * they hold would run on the origin of this node's own page. That goes also for a type that is none, where
+ * the browser guesses one from the bytes, and for a second type behind a comma, which browsers go by.
  */
 const PASSIVE_CONTENT = new RegExp(
   "^(?:application/(?:json|octet-stream)|text/(?:css|csv|plain)|image/(?:avif|gif|jpeg|png|webp)" +
@@ -144,7 +144,10 @@ function stored(version: Version): Response {
   return new Response(null, { status: 204, headers: { etag: etagOf(version) } });
 }
 
-/** A write that is told when not to be done, or how much of a value it is, is not done as if it was not. */
+/**
+ * Refuses a write on a condition, or of a part of a value. Done as if it was a plain one, it could overwrite
+ * what its sender means to keep.
+ */
 function refuseConditions(headers: Headers): void {
   for (const name of CONDITIONS) {
     if (!headers.has(name)) continue;
@@ -170,7 +173,7 @@ function receiptOf(
   return Response.json(result.receipt(), { headers: { "server-timing": `total;dur=${ms}` } });
 }
 
-/** `r` and `w` go on any request, and are checked on each; the one that does not concern it is idle. */
+/** `r` and `w` may be given with any request, and both are checked; one that does not concern it has no effect. */
 function quorumParameters(
   query: Map<string, string>,
   { coordinator }: KvRoutesOptions,

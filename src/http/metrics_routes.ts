@@ -47,7 +47,9 @@ function createRegistry(options: MetricsRoutesOptions): Registry {
   const metrics = { counter: add("counter"), gauge: add("gauge") };
   latencyMetrics(registry, options.telemetry);
   requestMetrics(metrics, options);
-  agreementMetrics(metrics, options);
+  hintMetrics(metrics, options);
+  antiEntropyMetrics(metrics, options);
+  refillMetrics(metrics, options);
   deletionMetrics(metrics, options);
   peerMetrics(metrics, options);
   nodeMetrics(metrics, options);
@@ -98,21 +100,23 @@ function requestMetrics({ counter, gauge }: Metrics, { coordinator }: MetricsRou
   );
 }
 
-/** How replicas come to agree by themselves. */
-function agreementMetrics({ counter, gauge }: Metrics, options: MetricsRoutesOptions): void {
-  const { hints, antiEntropy, refill, gossip } = options;
+function hintMetrics({ counter, gauge }: Metrics, options: MetricsRoutesOptions): void {
+  const { hints, gossip } = options;
   counter("converge_hints_total", "Hints, by what became of them.", () => {
     const { added, delivered, dropped } = hints.counts();
-    return [[{ event: "added" }, added], [{ event: "delivered" }, delivered], [
-      { event: "dropped" },
-      dropped,
-    ]];
+    return byEvent({ added, delivered, dropped });
   });
   gauge("converge_hints_waiting", "Hints that wait for their owner.", () => {
     const { waiting } = hints.counts();
     const peers = gossip.members.filter(({ name }) => name !== gossip.self.name);
     return peers.map(({ name }) => [{ peer: name }, waiting[name] ?? 0]); // one that comes and goes has no rate
   });
+}
+
+function antiEntropyMetrics(
+  { counter, gauge }: Metrics,
+  { antiEntropy }: MetricsRoutesOptions,
+): void {
   const help = "Rounds of anti-entropy, by outcome; put_off: waited for fewer writes.";
   counter("converge_anti_entropy_rounds_total", help, () => {
     const { rounds, roundsEqual, roundsFailed, roundsPutOff } = antiEntropy.counts;
@@ -125,10 +129,7 @@ function agreementMetrics({ counter, gauge }: Metrics, options: MetricsRoutesOpt
   });
   counter("converge_anti_entropy_records_total", "Records in anti-entropy.", () => {
     const { pulled, pushed, compared } = antiEntropy.counts;
-    return [[{ event: "pulled" }, pulled], [{ event: "pushed" }, pushed], [
-      { event: "compared" },
-      compared,
-    ]];
+    return byEvent({ pulled, pushed, compared });
   });
   gauge(
     "converge_anti_entropy_round_seconds",
@@ -140,6 +141,9 @@ function agreementMetrics({ counter, gauge }: Metrics, options: MetricsRoutesOpt
     "Time that bringing the hash tree up to date took last.",
     one(() => antiEntropy.counts.lastTreeMs / 1_000),
   );
+}
+
+function refillMetrics({ counter }: Metrics, { refill }: MetricsRoutesOptions): void {
   counter(
     "converge_refill_records_total",
     "Records taken from others to fill this node again.",
@@ -242,6 +246,11 @@ function storageMetrics({ counter, gauge }: Metrics, { store }: MetricsRoutesOpt
     of((s) => s.appliedTotal),
   );
   counter("converge_wal_syncs_total", "Syncs of the log.", of((s) => s.syncsTotal));
+}
+
+/** Counts with the label `event`. */
+function byEvent(counts: Record<string, number>): Value[] {
+  return Object.entries(counts).map(([event, count]) => [{ event }, count]);
 }
 
 /** The one value of a metric without labels. */

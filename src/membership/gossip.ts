@@ -377,7 +377,7 @@ export class Gossip {
   #hearOfSelf(member: Member, from: string): void {
     const { name, incarnation } = this.#self;
     const speaker = this.#lives.hear(member, from, this.#self);
-    if (speaker === "later_start" || speaker === "removed_life") return;
+    if (speaker === "later_life" || speaker === "removed_life") return;
     if (speaker === "other_life") {
       if (member.status === "normal") this.#settled.add(name);
     } else if (from !== name && !this.#knownBy.has(from)) {

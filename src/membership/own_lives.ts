@@ -21,7 +21,7 @@ import { isStartedAfter } from "./replaced_lives.ts";
 import { TwinDetector } from "./twin_detector.ts";
 
 /** Whose words a statement under this node's name is. */
-export type Speaker = "this_life" | "later_start" | "removed_life" | "other_life";
+export type Speaker = "this_life" | "later_life" | "removed_life" | "other_life";
 
 /** The lives of one node's name, as far as the node knows. */
 export class OwnLives {
@@ -89,9 +89,9 @@ export class OwnLives {
    * @param self What this node says of itself.
    */
   hear(member: Member, from: string, self: Member): Speaker {
-    if (isOfLaterStart(member, from, self)) {
+    if (isOfLaterLife(member, from, self)) {
       this.#isOldCopy = true;
-      return "later_start";
+      return "later_life";
     }
     if (member.nodeID === this.#nodeID) return "this_life";
     if (this.#removals.isOfRemovedLife(member)) return "removed_life";
@@ -139,7 +139,7 @@ export class OwnLives {
  * place before. Of its own start a node hears nothing newer than what it says itself, unless two nodes
  * run on copies with that start.
  */
-function isOfLaterStart(member: Member, from: string, self: Member): boolean {
+function isOfLaterLife(member: Member, from: string, self: Member): boolean {
   if (member.nodeID !== self.nodeID) return isStartedAfter(self, member);
   if (self.starts === 0) return false;
   // Of two that run on copies and hear each other one has to stop, and not both.

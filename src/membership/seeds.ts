@@ -1,6 +1,6 @@
 /**
- * Who is behind the origins that `--peers` names. An origin may be another name of a member's own, so
- * it is found out by asking: whoever answers there is that member.
+ * Who is behind the origins that `--peers` names. An origin may be another name for a member's own, so it
+ * is found out by asking: whoever answers there is the member behind it.
  */
 import type { Member } from "./member.ts";
 
@@ -10,9 +10,9 @@ export class Seeds {
   readonly #own: readonly string[];
   readonly #resolved: Map<string, string>;
   /**
-   * By name, the seeds that another new node still waits for. A cluster is formed by all that any of
-   * its nodes was told of: one that lost its disk while the rest was away would form another with
-   * whoever is told of it alone.
+   * By name, the seeds that another new node still waits for. A cluster is formed by all that any of its
+   * nodes was told of. Otherwise a node that lost its disk while the rest was away would form a second
+   * cluster with a node that was told of it alone.
    */
   readonly #ofOthers = new Map<string, readonly string[]>();
   /** Names of new nodes that have this one among their seeds. */
@@ -65,7 +65,7 @@ export class Seeds {
     return this.#unresolved([...all], known);
   }
 
-  /** A member answered at an origin. @returns Whether that is news of a seed. */
+  /** A member answered at an origin. @returns Whether the origin is a seed of which this was not known. */
   resolve(origin: string, name: string): boolean {
     if (!this.#isSeed(origin)) return false;
     const isNews = this.#resolved.get(origin) !== name;
@@ -79,7 +79,7 @@ export class Seeds {
     this.#ofOthers.set(from, seeds.filter((seed) => seed !== this.#self.origin));
   }
 
-  /** The member is removed: what it said is no matter any more. */
+  /** The member is removed: what it said does not matter any more. */
   forget(name: string): void {
     this.#ofOthers.delete(name);
     this.#namedBy.delete(name);

@@ -1,7 +1,7 @@
 /**
  * Tells another node that runs under this one's name from a former life of this one. A former life is
- * dead: a node outranks what it had said once, and some more often where others remember it
- * differently. One that runs outranks in its turn, for ever.
+ * dead: once this node has outranked what it said, that is the end of it, or a few times later where
+ * others remember it differently. A twin runs, and outranks this node in its turn, for ever.
  */
 import { type Member, STATEMENT_MAX } from "./member.ts";
 
@@ -22,8 +22,9 @@ export class TwinDetector {
   /**
    * What somebody says under this node's name outranks what `self` says.
    *
-   * Earlier versions tell of no starts, without which one life that started often looks like many
-   * words. What is at the bound nobody can outrank, so that it looks like an answer each time.
+   * Two kinds of statements are not counted. Earlier versions do not say how often they were started, so
+   * one life that was started often looks like one that answers often. And nobody can outrank a statement
+   * at the bound of incarnations, so it would look like a new answer each time.
    */
   outrankedBy(rival: Member, self: Member): void {
     if (rival.nodeID === self.nodeID || rival.starts === 0) return;

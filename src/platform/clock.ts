@@ -27,11 +27,11 @@ const WANTED_MS = 0.3;
 const REST_MS = 4;
 
 /**
- * Ends a slice of long work that nobody waits for: others have the thread for a turn, and where they
- * made use of that, for some milliseconds. What is quick where nothing else is done takes a fifth of
- * the thread, about, of those who wait for answers.
+ * Ends a slice of long work that nobody waits for. Others get the thread for a turn; if they make use of
+ * it, for some milliseconds more. So the work goes on quickly on an idle node, and takes about a fifth of
+ * the thread on a busy one.
  *
- * @returns Milliseconds that others had it.
+ * @returns Milliseconds that others had the thread.
  */
 export async function giveWay(clock: Clock): Promise<number> {
   const startMs = clock.monotonicMs();

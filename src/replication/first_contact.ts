@@ -1,4 +1,4 @@
-/** What a node asks others before it says or answers anything. */
+/** What a node asks others, when it starts, before it says or answers anything. */
 import { isConvergeError } from "../errors.ts";
 import type { Gossip } from "../membership/gossip.ts";
 import type { Member } from "../membership/member.ts";
@@ -17,7 +17,7 @@ export interface FirstContact extends GossipChannel {
   seeds: readonly string[];
 }
 
-/** Members that are asked about a node that is starting, at most, and seeds: gossip has told many. */
+/** Members that are asked at most, and seeds likewise: what some know, gossip has told to many. */
 const ASKED_MAX = 16;
 
 const encoder = new TextEncoder();
@@ -30,16 +30,15 @@ export interface HeardView {
 }
 
 /**
- * The views of others, as far as they answer in time. They are asked before the node says or answers
- * anything: it might have been started on an old copy of its directory, and one that is new might not
- * fit into their cluster.
+ * The views of others, as far as they answer in time. They are asked first of all, since the node may
+ * have been started on an old copy of its directory, or may be new and not fit into their cluster.
  */
 export async function viewsOfOthers(contact: FirstContact): Promise<HeardView[]> {
   const { name, members, seeds, platform } = contact;
   const remembered = members.filter((member) => member.name !== name).map(({ origin }) => origin);
   const chosen = shuffled(platform.random, remembered).slice(0, ASKED_MAX);
   const asked = [...new Set([...chosen, ...seeds.slice(0, ASKED_MAX)])];
-  // Nobody is to take it for one that is there already: it says nothing of itself, and has no view.
+  // A question, and no view: nobody is to take this node for one that runs already.
   const body = encoder.encode(JSON.stringify({ from: name, members: [] }));
   const answers = await Promise.all(asked.map(async (origin) => {
     try {
@@ -53,10 +52,10 @@ export async function viewsOfOthers(contact: FirstContact): Promise<HeardView[]>
 }
 
 /**
- * Takes note of the others, before they hear of this node: where it does not fit to them nobody
- * counts it as a member.
+ * Takes note of the others before they hear of this node. So where it does not fit to them, nobody has
+ * counted it as a member.
  *
- * @throws {ConvergeError} `bad_config`.
+ * @throws {ConvergeError} `bad_config` where it does not fit.
  */
 export function meetOthers(
   { gossip, lamport, clock }: {

@@ -22,9 +22,10 @@ export interface AnsweredView extends GossipMessage {
 const decoder = new TextDecoder();
 
 /**
- * Sends a view, and gives back the answer: of nobody where it was refused.
+ * Sends a view.
  *
- * @throws {ConvergeError} `unreachable`, `timed_out`, `corrupt_message`.
+ * @returns The view that the other one answers; one of no members where it refused.
+ * @throws {ConvergeError} `unreachable`, `timeout`, `corrupt_message`.
  */
 export async function exchangeViews(
   { platform, auth, timeoutMs }: GossipChannel,

@@ -57,11 +57,11 @@ export interface GossipLoopOptions {
 interface KnownAfterRestart {
   /** By node ID. */
   readonly lives: ReadonlySet<string>;
-  /** By name, those that will be on its ring: of that, another life of one of them changes nothing. */
+  /** By name, those that will be on its ring. Another life of one of them changes nothing of that. */
   readonly names: ReadonlySet<string>;
 }
 
-/** Interval while this node is not settled yet: starting must not take seconds. */
+/** Interval while this node is not `normal`: a start must not take seconds. */
 const HASTY_INTERVAL_MS = 100;
 
 const encoder = new TextEncoder();
@@ -91,7 +91,7 @@ export class GossipLoop {
     this.#onDisk = { lives: livesOf([gossip.self, ...remembered]), names };
   }
 
-  /** Seeds that nobody has been heard under and where certainly nobody listens now. */
+  /** How many seeds there are under which nobody was heard, and where certainly nobody listens now. */
   get refusedSeeds(): number {
     return this.#options.gossip.unresolvedSeeds.filter((seed) => this.#refused.has(seed)).length;
   }
@@ -187,11 +187,11 @@ export class GossipLoop {
   #onOtherCluster(from: string, seed: string | undefined): void {
     const { gossip, platform, onOtherCluster } = this.#options;
     if (seed === undefined) {
-      // Perhaps it was of that one, and was started empty without seeds.
+      // Perhaps it was a member of this cluster, and was started with an empty disk and without seeds.
       if (this.#reminder.isDue()) platform.log.warn("gossip.other_cluster", { from });
       return;
     }
-    // A new node has spoken to both: once it is normal, they would know each other by it.
+    // This node is new, and has spoken to both clusters: once it was normal, they would know each other by it.
     if (this.#isNew && gossip.self.status !== "normal") return onOtherCluster(seed);
     if (this.#otherClusters.has(seed)) return;
     this.#otherClusters.add(seed);
@@ -199,9 +199,10 @@ export class GossipLoop {
   }
 
   /**
-   * The view to send. Who is named in it is known to this node for good: one that joins counts once all
-   * know it, and who forgot it again would go by the owners of before. By those it goes as well with an
-   * earlier life of the name: so a full disk keeps nobody from coming back with an empty one.
+   * The view to send. It names only members that this node will know after a restart too. A joining node
+   * counts once all know it; a node that forgot it again would go by the former owners. It is enough that
+   * an earlier life of the name is on disk, since the ring is the same with that one. So a full disk here
+   * keeps nobody from coming back with an empty one.
    */
   #message(): Uint8Array<ArrayBuffer> {
     const view = this.#options.gossip.message();
@@ -210,7 +211,7 @@ export class GossipLoop {
     return encoder.encode(JSON.stringify({ ...view, members }));
   }
 
-  /** Ends in the turn in which nothing is left to be written: who calls `save` later begins anew. */
+  /** Ends in the very turn in which nothing is left to be written: a later call of `save` begins anew. */
   async #saveUntilCurrent(): Promise<void> {
     try {
       do {
@@ -250,7 +251,10 @@ function namesOf(members: readonly Member[]): ReadonlySet<string> {
   return new Set(members.map(({ name }) => name));
 }
 
-/** Whether a node has nothing to do any more: one that is being removed gives what it has until then. */
+/**
+ * Whether a node that is removed has nothing to do any more. As long as its removal goes on, it still gives
+ * the others what it has.
+ */
 function isGone({ nodeID, dead, ended }: Removal, self: Member): boolean {
   return dead || ended || nodeID !== self.nodeID;
 }

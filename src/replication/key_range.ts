@@ -30,10 +30,10 @@ export interface RangeRequest {
   /** Both of these must own a key. */
   readonly owners: readonly [string, string];
   /**
-   * Where given, for a first owner that is being refilled: it is enough that the second one owned the
-   * key before members joined that are none of these, nor known here to have been `normal` once.
-   * Until such members are `normal`, no tombstone of what they own is collected, so that no copy of an
-   * owner of before is a leftover.
+   * Given while the first owner is being refilled. Then it is enough that the second one owned the key
+   * before some members joined: those that are neither among these names nor known here to have been
+   * `normal` once. Until such members are `normal`, no tombstone of what they own is collected, so no copy
+   * of a former owner is a leftover.
    */
   readonly settled?: readonly string[] | undefined;
   /** Leaves of the ring with this fingerprint; undefined: all. */

@@ -13,8 +13,9 @@ const DOCUMENT = "counter";
 const BLOCK = 1_000_000;
 
 /**
- * Counters that are left out where a disk was lost: whatever was acknowledged by it and by somebody who
- * is away now, and nobody else has heard of, is behind them. A million of disks may be lost.
+ * Counters that are left out when a disk was lost. A write may have been acknowledged by that disk and by
+ * a node that is away now, and nobody else has heard of it: its counter is below the new ones. There is
+ * room for a million lost disks.
  */
 const LOST_COUNTERS = 2 ** 32;
 
@@ -55,7 +56,8 @@ export class LamportClock {
   }
 
   /**
-   * Goes past all counters that may have been given out unheard, and resolves when that is on disk.
+   * Goes past all counters that may have been given out without this node's knowing, and resolves when
+   * that is on disk.
    *
    * @throws {ConvergeError} as {@linkcode LamportClock.reserve}.
    */

@@ -21,9 +21,9 @@ export interface PeerLinksOptions {
 
 /** Milliseconds that a peer gets for an internal request, as a share of a client's deadline. */
 const PEER_TIMEOUT_SHARE = 0.75;
-/** What other answers than records may take; those may take more where values may. */
+/** Bytes that every answer may have. Answers of records may have more, where values may be larger. */
 const ANSWER_BYTES_MIN = 16 * 1024 * 1024;
-/** Bytes of records after which none follows in an answer: the last may be as large as any. */
+/** Bytes of records after which an answer takes no more of them; the last may be as large as any. */
 const ANSWER_BYTES_BEFORE = 1024 * 1024;
 
 /** The links of one node. */
@@ -71,7 +71,7 @@ export class PeerLinks {
         batchBytesMax(config.maxValueBytes) + ANSWER_BYTES_BEFORE,
       ),
       selfLife: () => gossip.hasNameOfRemoved ? gossip.self.nodeID : undefined,
-      // One that is a member no more may still be asked.
+      // Gossip forgets a removed member, which may still be asked: then the last known entry stands.
       member: () => member = gossip.member(name) ?? member!,
       onHeard: () => onHeard(name),
     });

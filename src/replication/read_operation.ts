@@ -8,7 +8,8 @@ import { isBelowHorizon } from "./horizon.ts";
 import type { PeerLink } from "./peer_link.ts";
 import { type PeerReply, PendingRead, type ReadWaiter } from "./pending.ts";
 import { type ReadAnswer, ReadCore } from "./read_core.ts";
-import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
+import { readReceipt } from "./read_receipt.ts";
+import type { Receipt } from "./receipt.ts";
 import type { Owner, OwnerSet } from "./topology.ts";
 import type { WriteAnswer, WriteWaiter } from "./write_core.ts";
 
@@ -334,42 +335,17 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
   }
 
   receipt(): Receipt {
-    const { key, set: { owners }, quorum } = this.#request;
-    const winner = this.#core.newestOwner;
-    const why = this.#state === "failed"
-      ? `fewer than ${quorum} owners that count answered, or took the repair`
-      : winner === undefined
-      ? "no owner that answered has the key"
-      : `${owners[winner]!.name} has the newest version among the owners that answered`;
-    const { w, n } = this.#context.quorums();
-    return {
-      ...receiptHead("get", key),
-      coordinator: this.#context.selfName,
-      quorums: this.#context.quorums(),
-      strict: quorum + w > n && 2 * quorum > n,
-      required: quorum,
-      result: this.#state,
-      why,
-      ...receiptVersion(this.#newest),
+    return readReceipt(this.#context, {
+      ...this.#request,
+      state: this.#state,
       ms: this.#tookMs,
-      owners: owners.map((owner, i) => this.#ownerReceipt(owner, i)),
-    };
-  }
-
-  #ownerReceipt(owner: Owner, i: number): OwnerReceipt {
-    const answer = this.#core.answers[i];
-    const ms = owner.isSelf && answer !== undefined ? 0 : this.#answeredMs?.[i];
-    const from = this.#from?.[i];
-    return {
-      name: owner.name,
-      outcome: typeof answer === "object"
-        ? "found"
-        : answer ?? (this.#wasAsked(i) ? "pending" : "not asked"),
-      ...receiptVersion(typeof answer === "object" ? answer : undefined),
-      ...(ms === undefined ? {} : { ms }),
-      countsForQuorum: owner.countsForReads,
-      ...(from === undefined ? {} : { from }),
-      ...(this.#repaired?.[i] ? { repaired: true } : {}),
-    };
+      newest: this.#newest,
+      newestOwner: this.#core.newestOwner,
+      answers: this.#core.answers,
+      answeredMs: this.#answeredMs,
+      from: this.#from,
+      repaired: this.#repaired,
+      wasAsked: (slot) => this.#wasAsked(slot),
+    });
   }
 }

@@ -27,8 +27,8 @@ export interface ReplicaOptions {
   lamport: LamportClock;
   horizon: Horizon;
   /**
-   * False while this node is joining: then it takes nothing. Its copies would count for nothing, and
-   * tombstones are being collected by nodes that do not ask it.
+   * False while this node takes no records, since it is joining or being removed. Its copies would count
+   * for nothing, and some nodes collect tombstones without asking it.
    */
   takesRecords?(): boolean;
   /** Called for every record that was stored or collected, once that is durable. */
@@ -40,7 +40,7 @@ export interface KeyVersion extends Version {
   readonly key: Key;
 }
 
-/** What has come of a key: a record that was stored, or the version alone of one that was collected. */
+/** What has changed under a key: a record that was stored, or only the version of one that was collected. */
 export interface ReplicaChange extends KeyVersion {
   readonly tombstone?: boolean;
   readonly expiresAtMs?: number;

@@ -3,12 +3,12 @@ import { ConvergeError } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { encodeRecord } from "../record/record_line.ts";
-import type { Version } from "../record/version.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { Deadlined } from "./deadline_queue.ts";
-import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
+import type { Receipt } from "./receipt.ts";
 import type { Owner, OwnerSet } from "./topology.ts";
 import { type WriteAnswer, WriteCore, type WriteWaiter } from "./write_core.ts";
+import { writeReceipt } from "./write_receipt.ts";
 
 /** Times that a write raises its counter and tries again. */
 const ATTEMPTS_MAX = 5;
@@ -246,59 +246,20 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
   }
 
   receipt(): Receipt {
-    const { key, value, set: { owners }, quorum } = this.#request;
-    const answers = this.#core?.answers ?? [];
-    const stored = this.#core?.stored ?? 0;
-    const result = this.#state;
-    const indeterminate = result === "failed" &&
-      (this.#attempts > 1 || answers.some(mayHaveStored));
-    return {
-      ...receiptHead(value === undefined ? "delete" : "put", key),
-      coordinator: this.#context.selfName,
-      quorums: this.#context.quorums(),
-      strict: quorum >= this.#context.quorums().w,
-      required: quorum,
-      result,
-      why: result === "stored"
-        ? `${stored} of ${owners.length} owners have it on disk, ${quorum} were required`
-        : `only ${stored} of the ${quorum} required owners are known to have it on disk`,
-      ...(this.#record === undefined ? {} : receiptVersion(this.#record)),
-      attempts: this.#attempts,
+    const { key, value, quorum, set } = this.#request;
+    return writeReceipt(this.#context, {
+      key,
+      isDelete: value === undefined,
+      quorum,
+      set,
+      state: this.#state,
       ms: this.#context.clock.monotonicMs() - this.#startMs,
-      ...(result === "failed" ? { indeterminate, mayBeOn: this.#mayBeOn() } : {}),
-      owners: owners.map((owner, i) => this.#ownerReceipt(owner, i)),
-    };
+      attempts: this.#attempts,
+      record: this.#record,
+      stored: this.#core?.stored ?? 0,
+      answers: this.#core?.answers ?? [],
+      answeredMs: this.#answeredMs,
+      hinted: this.#hinted,
+    });
   }
-
-  /** Owners that may have the value; of earlier attempts, with another version, nobody knows. */
-  #mayBeOn(): string[] {
-    if (this.#core === undefined) return [];
-    return this.#request.set.owners
-      .filter((_, i) => this.#attempts > 1 || mayHaveStored(this.#core.answers[i]))
-      .map(({ name }) => name);
-  }
-
-  #ownerReceipt(owner: Owner, i: number): OwnerReceipt {
-    const answer = this.#core?.answers[i];
-    const ms = this.#answeredMs?.[i];
-    return {
-      name: owner.name,
-      outcome: typeof answer === "object" ? "superseded" : answer ?? "pending",
-      ...receiptVersion(heldVersion(answer, this.#record)),
-      ...(ms === undefined ? {} : { ms }),
-      countsForQuorum: owner.countsForWrites,
-      ...(answer === "stored" ? { fsynced: this.#context.fsynced } : {}),
-      ...(this.#hinted?.[i] ? { hinted: true } : {}),
-    };
-  }
-}
-
-function mayHaveStored(answer: WriteAnswer | undefined): boolean {
-  return answer === undefined || answer === "stored" || answer === "timeout";
-}
-
-/** The version that an owner is known to hold by its answer. */
-function heldVersion(answer: WriteAnswer | undefined, sent: StoredRecord): Version | undefined {
-  if (answer === "stored") return sent;
-  return typeof answer === "object" && "nodeID" in answer ? answer : undefined;
 }

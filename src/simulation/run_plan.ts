@@ -10,6 +10,7 @@ import { CHECKERS } from "./checkers/all_checkers.ts";
 import { checkDivergedOwners } from "./checkers/diverged_owners.ts";
 import { checkLinearizability, type Linearizability } from "./checkers/linearizability.ts";
 import { checkSplitMembership } from "./checkers/split_membership.ts";
+import { Clients, keysOf } from "./clients.ts";
 import { Cluster, DATA_DIRECTORY, type OpenProcess, type SimulatedNode } from "./cluster.ts";
 import type {
   Copy,
@@ -26,7 +27,7 @@ import { copiesOf } from "./observed_store.ts";
 import type { Fault, Plan } from "./plan.ts";
 import { ProcessLife } from "./process_life.ts";
 import { withLosses } from "./page_cache.ts";
-import { keysOf, Workload } from "./workload.ts";
+import { Workload } from "./workload.ts";
 import { World } from "./world.ts";
 
 /** What a run gave. */
@@ -129,6 +130,7 @@ class Run {
   readonly #world: World;
   readonly #cluster: Cluster;
   readonly #plan: Plan;
+  readonly #clients: Clients;
   readonly #workload: Workload;
   readonly #operator: Operator;
   readonly #measurements: Measurement[] = [];
@@ -141,7 +143,8 @@ class Run {
     this.#world = world;
     this.#cluster = cluster;
     this.#plan = plan;
-    this.#workload = new Workload(world, cluster, plan);
+    this.#clients = new Clients(world, plan);
+    this.#workload = new Workload({ world, cluster, clients: this.#clients, plan });
     this.#operator = new Operator(world, cluster);
   }
 
@@ -322,7 +325,7 @@ class Run {
     let after: Key | undefined;
     do {
       const page = { prefix: "", limit: AUDIT_PAGE, after };
-      after = await this.#workload.performList("audit", node, page);
+      after = await this.#clients.performList("audit", node, page);
     } while (after !== undefined);
   }
 
@@ -331,7 +334,7 @@ class Run {
     const { time } = this.#world;
     const untilMs = time.nowMs + AUDIT_MS_MAX;
     while (true) {
-      const read = await this.#workload.perform("audit", node, { kind: "get", key });
+      const read = await this.#clients.perform("audit", node, { kind: "get", key });
       if (read.outcome === "acked") return;
       if (time.nowMs >= untilMs) {
         return this.#world.error(node.name, `could not read after healing: ${read.reason}`);

@@ -1,30 +1,18 @@
 /** Checks a data directory offline: every checksum and every invariant. Changes nothing. */
-import { crc32 } from "node:zlib";
-import { ConvergeError, isConvergeError } from "../errors.ts";
+import { isConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import type { Key } from "../record/key.ts";
-import { recordFromLine } from "../record/record_line.ts";
-import { hashKey, mayContain } from "./bloom_filter.ts";
+import { checkedRecord } from "./checked_record.ts";
 import { filesOf, isUnbegunDirectory, namesOfNoFile } from "./data_directory.ts";
 import { readReadable } from "./file_bytes.ts";
+import { type Finding, messageOf } from "./finding.ts";
 import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { LineFeeds } from "./line_feeds.ts";
-import { lineKey, type LineRecord, lineRecord } from "./line_record.ts";
 import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
-import { isSameTable, parseTable, type TableIdentity } from "./sstable_format.ts";
 import { refuseUnknownFormat } from "./sstable_reader.ts";
+import { checkTable } from "./table_check.ts";
 import { isChecked, isTagged, mutationAt } from "./wal_format.ts";
 import { readSegment, withoutRoom } from "./wal_reader.ts";
-
-/** Something that a check has to say. */
-export interface Finding {
-  /** `damage`: data may be lost, the store does not open or will not serve it. `note`: harmless. */
-  severity: "damage" | "note";
-  file: string;
-  offset?: number;
-  problem: string;
-}
 
 /** The result of a check. */
 export interface DirectoryReport {
@@ -85,66 +73,6 @@ export function checkDirectory(disk: Disk, directory: string): DirectoryReport {
     report.findings.push({ severity: "note", file, problem });
   }
   return report;
-}
-
-/** What is wrong with a table's bytes; `known` is what the manifest says about it. */
-export function checkTable(bytes: Uint8Array, file: string, known?: TableIdentity): Finding[] {
-  const findings: Finding[] = [];
-  const damage = (problem: string, offset?: number) =>
-    void findings.push({
-      severity: "damage",
-      file,
-      problem,
-      ...(offset === undefined ? {} : { offset }),
-    });
-  let parsed: ReturnType<typeof parseTable>;
-  try {
-    parsed = parseTable(bytes);
-  } catch (error) {
-    damage(messageOf(error));
-    return findings;
-  }
-  const { index, properties } = parsed;
-  const seen = { records: 0, tombstones: 0, erases: 0, maxCounter: 0 };
-  let previous: Key | undefined;
-  const feeds = new LineFeeds(bytes);
-  for (let block = 0; block < index.firstKeys.length; block++) {
-    const from = index.offsets[block]!;
-    const to = index.offsets[block + 1]!;
-    if (crc32(bytes.subarray(from, to)) !== index.crcs[block]) {
-      damage("a block's checksum does not hold", from);
-      previous = undefined;
-      continue;
-    }
-    for (let start = from; start < to;) {
-      const end = feeds.lineEnd(start);
-      try {
-        const { key, counter, tombstone, erase } = checkedRecord(bytes, start, end);
-        if (previous !== undefined && key <= previous) damage("keys are out of order", start);
-        if (!mayContain(index.filter, hashKey(key))) damage("the filter misses a key", start);
-        if (start === from && key !== index.firstKeys[block]) damage("the index is wrong", start);
-        previous = key;
-        seen.records++;
-        if (tombstone) seen.tombstones++;
-        if (erase) seen.erases++;
-        seen.maxCounter = Math.max(seen.maxCounter, counter);
-      } catch (error) {
-        damage(messageOf(error), start);
-      }
-      start = end + 1;
-    }
-  }
-  if (findings.length === 0) {
-    const { records, tombstones, erases, maxCounter } = properties;
-    if (JSON.stringify(seen) !== JSON.stringify({ records, tombstones, erases, maxCounter })) {
-      damage("its properties do not fit its lines");
-    }
-    if (previous !== properties.last) damage("its last key is wrong");
-  }
-  if (known !== undefined && !isSameTable(parsed, known)) {
-    damage("it is not the table that the manifest names");
-  }
-  return findings;
 }
 
 function checkNamedTable(disk: Disk, directory: string, table: ManifestTable): Finding[] {
@@ -237,13 +165,6 @@ function checkLog(
   }
 }
 
-/** The record of the line [start, end) with all that it says checked, or an erase marker. @throws */
-export function checkedRecord(bytes: Uint8Array, start: number, end: number): LineRecord {
-  const record = lineRecord(lineKey(bytes, start, end), bytes, start, end);
-  if (!record.erase) recordFromLine(record.line);
-  return record;
-}
-
 /** Start and end of every line of a segment whose own checksum holds. */
 export function goodLines(bytes: Uint8Array): { start: number; end: number }[] {
   const lines: { start: number; end: number }[] = [];
@@ -254,9 +175,4 @@ export function goodLines(bytes: Uint8Array): { start: number; end: number }[] {
     start = end + 1;
   }
   return lines;
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof ConvergeError) return error.message;
-  return error instanceof Error ? `it cannot be read: ${error.message}` : String(error);
 }

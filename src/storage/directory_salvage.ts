@@ -8,7 +8,8 @@
 import type { Disk } from "../platform/disk.ts";
 import { filesOf, namesOfNoFile } from "./data_directory.ts";
 import { readReadable } from "./file_bytes.ts";
-import { checkedRecord, type DirectoryReport, goodLines } from "./directory_check.ts";
+import { checkedRecord } from "./checked_record.ts";
+import { type DirectoryReport, goodLines } from "./directory_check.ts";
 import {
   DAMAGED_NAME,
   logName,

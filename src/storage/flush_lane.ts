@@ -42,7 +42,6 @@ export interface FlushLaneOptions {
 export class FlushLane {
   readonly #options: FlushLaneOptions;
   readonly #control: LaneControl;
-  /** Oldest first. Readers see each until its tables are in the catalog. */
   readonly #frozen: Frozen[] = [];
   #running: Promise<void> | undefined;
   #error: ConvergeError | undefined;
@@ -54,7 +53,7 @@ export class FlushLane {
     this.#control = options.control;
   }
 
-  /** Memtables that wait for their flush, oldest first. */
+  /** Memtables that wait for their flush, oldest first. Each is here until its tables are in the catalog. */
   get frozen(): readonly Frozen[] {
     return this.#frozen;
   }

@@ -25,6 +25,8 @@ export interface MaintenanceOptions extends LsmStoreOptions {
 
 /** The two lanes of background work of a store. */
 export class Maintenance {
+  /** Memtables that wait for their flush, oldest first. One list for ever: each read looks at it. */
+  readonly frozen: readonly Frozen[];
   readonly #catalog: TableCatalog;
   readonly #control: LaneControl;
   readonly #flushes: FlushLane;
@@ -38,17 +40,13 @@ export class Maintenance {
     const target: TableTarget = { disk, directory, allocate: () => catalog.allocate() };
     const shared = { ...options, control: this.#control, target };
     this.#flushes = new FlushLane({ ...shared, onFlushed: () => this.#compactions.look() });
+    this.frozen = this.#flushes.frozen;
     this.#repair = new TableRepair(shared);
     this.#compactions = new CompactionLane({
       ...shared,
       repair: this.#repair,
       flushed: this.#flushes,
     });
-  }
-
-  /** Memtables that wait for their flush, oldest first. */
-  get frozen(): readonly Frozen[] {
-    return this.#flushes.frozen;
   }
 
   /** Since the store was opened. */

@@ -1,13 +1,11 @@
 /** What an LSM store is opened with, and what it tells whoever opened it. */
+import type { Durability } from "../config.ts";
 import type { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Log } from "../platform/log.ts";
 import type { LostRange } from "./salvage.ts";
 import type { Keyspace } from "./store.ts";
-
-/** When a write counts as durable; what each can lose is in `docs/formats.md`. */
-export type Durability = { mode: "fsync" } | { mode: "interval"; ms: number } | { mode: "os" };
 
 /** What a store is opened with. */
 export interface LsmStoreOptions {

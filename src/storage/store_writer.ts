@@ -2,6 +2,7 @@
  * The one writer of a store: calls that wait are carried out in groups, each of which goes to the log
  * and is synced as the durability asks for, enters the memtable, and is answered.
  */
+import type { Durability } from "../config.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
@@ -12,7 +13,6 @@ import type { Maintenance } from "./maintenance.ts";
 import { Memtable } from "./memtable.ts";
 import type { Recovered } from "./recovery.ts";
 import type { ApplyResult, Mutation } from "./store.ts";
-import type { Durability } from "./store_options.ts";
 import type { TableCatalog } from "./table_catalog.ts";
 import { tableFor } from "./table_set.ts";
 import { LogWriter } from "./wal_writer.ts";

@@ -1,6 +1,7 @@
 /**
  * Who may import whom: `errors, record, platform <- ring, storage, membership <- replication <-
- * http <- node <- cli <- main`, where "A <- B" reads "B may import A".
+ * http <- node <- cli <- main`, where "A <- B" reads "B may import A". No two files import each other,
+ * be it by way of others.
  *
  * @module
  */
@@ -60,4 +61,32 @@ export function importViolations(path: string, text: string): string[] {
     violations.push(`${path}:${line}: ${area} must not import ${specifier}`);
   }
   return violations;
+}
+
+/**
+ * Modules that import each other, be it by way of others: one line for each circle, types included.
+ *
+ * @param texts By path, such as `src/ring/token.ts`.
+ */
+export function importCircles(texts: ReadonlyMap<string, string>): string[] {
+  const imported = new Map([...texts].map(([path, text]) => [path, targetsOf(path, text)]));
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) {
+      circles.push([...way.slice(way.indexOf(path)), path].join(" -> "));
+    }
+    if (done.has(path)) return;
+    done.add(path);
+    for (const target of imported.get(path) ?? []) visit(target, [...way, path]);
+  };
+  for (const path of texts.keys()) visit(path, []);
+  return circles;
+}
+
+/** Paths of the modules that one imports from among its own project. */
+function targetsOf(path: string, text: string): string[] {
+  return readModule(path, text).imports.flatMap(({ specifier }) =>
+    specifier?.startsWith(".") ? [join(dirname(path), specifier)] : []
+  );
 }

@@ -1,10 +1,28 @@
 import { assertEquals } from "@std/assert";
-import { areaOf, importViolations } from "./import_rule.ts";
+import { areaOf, importCircles, importViolations } from "./import_rule.ts";
 import { projectFiles, readProjectFile } from "./project_files.ts";
 
 Deno.test("import rule: every module of the house keeps it", async () => {
   const modules = (await projectFiles()).filter((path) => /^(main\.ts|src\/.*\.tsx?)$/.test(path));
   assertEquals(modules.flatMap((path) => importViolations(path, readProjectFile(path))), []);
+});
+
+Deno.test("import rule: no modules of the house import each other", async () => {
+  const modules = (await projectFiles()).filter((path) => /^(main\.ts|src\/.*\.ts)$/.test(path));
+  const texts = new Map(modules.map((path) => [path, readProjectFile(path)]));
+  assertEquals(importCircles(texts), []);
+});
+
+Deno.test("importCircles: finds those by way of others, and by types alone", () => {
+  const texts = new Map([
+    ["src/a.ts", `import { b } from "./b.ts"; import { d } from "./ring/d.ts";`],
+    ["src/b.ts", `import type { C } from "./c.ts";`],
+    ["src/c.ts", `import { a } from "./a.ts"; import { d } from "./ring/d.ts";`],
+    ["src/ring/d.ts", `import { z } from "zod";`],
+  ]);
+  assertEquals(importCircles(texts), ["src/a.ts -> src/b.ts -> src/c.ts -> src/a.ts"]);
+  texts.set("src/c.ts", "");
+  assertEquals(importCircles(texts), []);
 });
 
 Deno.test("importViolations: each way to break the rule is seen", () => {

@@ -27,7 +27,7 @@ Deno.test("Gossip: a removed node does not come back by gossip, whoever tells of
   assertEquals(names(restarted), ["a", "b"]);
 });
 
-Deno.test("Gossip.version: a removal that begins, is of one that is dead, or ends, is news", () => {
+Deno.test("Gossip.version: grows when a removal begins, is said to be of a dead member, or ends", () => {
   const gossip = gossipOf(member("a"), { known: [member("b"), member("x")] });
   const versions = [gossip.version];
   const note = () => void versions.push(gossip.version);
@@ -43,7 +43,7 @@ Deno.test("Gossip.version: a removal that begins, is of one that is dead, or end
   assertEquals(versions, [...new Set(versions)], "each is");
 });
 
-Deno.test("Gossip: who hears of a removal only when it has ended leaves the member out at once", () => {
+Deno.test("Gossip: a node that hears of a removal only when it has ended leaves the member out at once", () => {
   const late = gossipOf(member("c"), { known: [member("a"), member("x")] });
   late.receive(removing().message(), 0);
   assertEquals([names(late), late.member("x"), late.settled.has("x")], [
@@ -69,7 +69,7 @@ Deno.test("Gossip: a new life that came before the news that the removal of the 
   assertEquals(late.member("x")?.nodeID, "x.2");
 });
 
-Deno.test("Gossip: who is started knows whether its life, or one that lost its data, was removed", () => {
+Deno.test("Gossip: a node knows at its start whether its life, or a former one that lost its data, was removed", () => {
   const { removed } = removing();
   const started = (self: Partial<ReturnType<typeof member>>, formerIDs: string[] = []) =>
     gossipOf(member("x", self), { removed, formerIDs }).ownRemoval?.nodeID;
@@ -83,7 +83,7 @@ Deno.test("Gossip: who is started knows whether its life, or one that lost its d
   assertEquals(removals, { "x.1": "done" }, "of those that have not ended");
 });
 
-Deno.test("Gossip: who hears of a removal leaves the member out, and passes both on", () => {
+Deno.test("Gossip: a node that hears of a removal leaves the member out, and passes both on", () => {
   const gossip = removing({ ended: false });
   assertEquals(names(gossip), ["a", "b"]);
   assertEquals(gossip.leaving.map(({ name }) => name), ["x"]);
@@ -112,7 +112,7 @@ Deno.test("Gossip: one that is removed is told so, and what it says is ignored",
   assertEquals(leaving.reactionTo(removed.message()), "merge", "its statements are waited for");
 });
 
-Deno.test("Gossip: one that was removed while it was away, and knows nobody any more, hears of it", () => {
+Deno.test("Gossip: a node that was removed while it was away, and knows nobody any more, hears of it", () => {
   const cluster = gossipOf(member("p"), { removed: removing().removed, known: [member("q")] });
   const removed = gossipOf(member("x"), { known: [member("a"), member("b")] });
   assertEquals(removed.reactionTo(cluster.message()), "merge");
@@ -120,7 +120,7 @@ Deno.test("Gossip: one that was removed while it was away, and knows nobody any 
   assert(removed.ownRemoval !== undefined);
 });
 
-Deno.test("Gossip: a cluster of which all members were replaced is not another one to who knows a removal", () => {
+Deno.test("Gossip.reactionTo: a cluster whose members were all replaced is the same to a node that knows of a removal", () => {
   const cluster = gossipOf(member("p"), { removed: removing().removed });
   const away = gossipOf(member("b"), { known: [member("a"), member("x")] });
   assertEquals(away.reactionTo(cluster.message()), "merge");

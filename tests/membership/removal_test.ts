@@ -181,7 +181,7 @@ Deno.test("whyNotRemovable: one at a time, while all are normal; a dead one alwa
   assertEquals(whyNotRemovable(dead, again), undefined);
 });
 
-Deno.test("whyNotRemovable: the last one that stays, asked of one that is on its way out itself", () => {
+Deno.test("whyNotRemovable: a node that is being removed itself is not one that stays", () => {
   const asked = {
     self: at("known", "x"),
     others: [member("b")],

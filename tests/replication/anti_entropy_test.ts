@@ -153,7 +153,7 @@ Deno.test("AntiEntropy: rounds of a small store are not put off: to read it all 
     antiEntropy.stop();
   }));
 
-Deno.test("AntiEntropy.arcHashes() of up to an interval ago will do where new ones mean to read all, unless fresh ones are asked for", async () => {
+Deno.test("AntiEntropy.arcHashes(): are up to an interval old where new ones would read everything, unless asked for fresh", async () => {
   await inWorld(async ({ clock, wait }) => {
     const { antiEntropy, reads } = await sideOf(clock, 0, () => undefined);
     const ask = async (fresh = false) => {

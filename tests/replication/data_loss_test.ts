@@ -29,13 +29,8 @@ async function collected(cluster: InProcessCluster, key: string): Promise<Stored
   await cluster.put(1, key, "old");
   const line = (await cluster.copy(1, key))!;
   await cluster.call(2, "DELETE", `/kv/${key}`);
-  await cluster.until("the tombstone is gone", () => isForgotten(cluster, key));
+  await cluster.until("the tombstone is gone", () => cluster.isForgotten(key));
   return recordFromLine(new TextEncoder().encode(line.trim()));
-}
-
-async function isForgotten(cluster: InProcessCluster, key: string): Promise<boolean> {
-  const copies = await Promise.all([1, 2, 3].map((i) => cluster.copy(i, key)));
-  return copies.every((copy) => copy === undefined);
 }
 
 async function statusOf(cluster: InProcessCluster, i: number): Promise<string | undefined> {
@@ -90,7 +85,7 @@ Deno.test("data loss: a value whose tombstone was lost here and collected elsewh
     await cluster.start(3);
     await cluster.ready();
     await cluster.wait(10_000);
-    assertEquals(await isForgotten(cluster, "k"), true);
+    assertEquals(await cluster.isForgotten("k"), true);
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
   }));
 
@@ -243,7 +238,7 @@ Deno.test("data loss: what a node uncovers while it compares is not vouched for"
     await cluster.until("it was compared", () => cluster.node(3).lastLoss === 1);
     await cluster.wait(10_000);
     await cluster.ready();
-    assertEquals(await isForgotten(cluster, "k"), true);
+    assertEquals(await cluster.isForgotten("k"), true);
   }));
 
 Deno.test("data loss: a listing does not count a node that lost the key", () =>

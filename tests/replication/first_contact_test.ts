@@ -7,7 +7,7 @@ import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { InstantClock } from "../storage/instant_clock.ts";
 import { gossipOf, member, originOf } from "../support/members.ts";
 
-Deno.test("meetOthers(): who is known by a view has its counter observed, as with gossip", async () => {
+Deno.test("meetOthers(): the counter of each view is observed, as with gossip", async () => {
   const lamport = await LamportClock.open(new LocalState(new MemoryStore()), 0);
   const gossip = gossipOf(member("new", { status: "joining" }), { seeds: [originOf("a")] });
   const counter = 2 ** 33;

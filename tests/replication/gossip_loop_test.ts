@@ -96,7 +96,7 @@ function namedBy(loop: GossipLoop): string[] {
   return view.members.map(({ nodeID }) => nodeID).sort();
 }
 
-Deno.test("GossipLoop: names who is on disk, by any life of a name that is on the ring of a restart", async () => {
+Deno.test("GossipLoop: names only members that are on disk, or whose name is on the ring after a restart", async () => {
   const remembered = [member("b"), member("c")];
   const gossip = gossipOf(member("a"), {
     known: remembered,

@@ -432,7 +432,7 @@ Deno.test("a node that lost its disk while the other one of two is away forms no
     },
   ));
 
-Deno.test("a first node that is started empty without --peers is told of the cluster that it was of", () =>
+Deno.test("a first node that is started empty and without --peers hears of the cluster that it belonged to", () =>
   InProcessCluster.run({ seedsOf: (i) => i === 1 ? [] : [1] }, async (cluster) => {
     cluster.kill(1);
     cluster.wipe(1);

@@ -27,15 +27,10 @@ async function startOn(cluster: InProcessCluster, copy: MemoryStore): Promise<vo
   await cluster.start(3);
 }
 
-async function isForgotten(cluster: InProcessCluster, key: string): Promise<boolean> {
-  const copies = await Promise.all([1, 2, 3].map((i) => cluster.copy(i, key)));
-  return copies.every((line) => line === undefined);
-}
-
 /** Deletes a key, and waits until its tombstone is collected. */
 async function deleteForGood(cluster: InProcessCluster, key: string): Promise<void> {
   await cluster.call(1, "DELETE", `/kv/${key}`);
-  await cluster.until("the tombstone is collected", () => isForgotten(cluster, key));
+  await cluster.until("the tombstone is collected", () => cluster.isForgotten(key));
 }
 
 Deno.test("old copy: a deleted key whose tombstone was collected meanwhile stays deleted", () =>
@@ -48,7 +43,7 @@ Deno.test("old copy: a deleted key whose tombstone was collected meanwhile stays
     await cluster.ready();
     await cluster.wait(10_000);
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
-    assertEquals(await isForgotten(cluster, "k"), true);
+    assertEquals(await cluster.isForgotten("k"), true);
   }));
 
 Deno.test("old copy: it counts in no read before it has what was acknowledged meanwhile", () =>
@@ -219,7 +214,7 @@ Deno.test("old copy: a disk that was lost and is found again brings back nothing
     await cluster.ready();
     await cluster.wait(10_000);
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
-    assertEquals(await isForgotten(cluster, "k"), true);
+    assertEquals(await cluster.isForgotten("k"), true);
   }));
 
 Deno.test("old copy: a disk that is found again counts in no read before it is filled", () =>
@@ -253,5 +248,5 @@ Deno.test("old copy: a disk that is found again while all are down stops when th
     await cluster.start(3);
     await cluster.ready();
     await cluster.wait(10_000);
-    assertEquals(await isForgotten(cluster, "k"), true);
+    assertEquals(await cluster.isForgotten("k"), true);
   }));

@@ -15,11 +15,6 @@ import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 const NOTHING = { value: undefined };
 const QUICK = { config: { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000 } };
 
-async function isForgotten(cluster: InProcessCluster, key: string): Promise<boolean> {
-  const copies = await Promise.all([1, 2, 3].map((i) => cluster.copy(i, key)));
-  return copies.every((copy) => copy === undefined);
-}
-
 /** Whether no node holds anything of the clients' any more. */
 function isAllForgotten(cluster: InProcessCluster): boolean {
   return [1, 2, 3].every((i) => cluster.store(i).scan(DATA).next(1).length === 0);
@@ -34,7 +29,7 @@ Deno.test("TombstoneCollector: a tombstone that all owners have is collected eve
   InProcessCluster.run(QUICK, async (cluster) => {
     await cluster.put(1, "k", "v");
     await cluster.call(2, "DELETE", "/kv/k");
-    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    await cluster.until("the tombstone is gone", () => cluster.isForgotten("k"));
     assertEquals(await cluster.get(3, "k"), undefined);
   }));
 
@@ -53,7 +48,7 @@ Deno.test("TombstoneCollector: a tombstone stays while an owner has not confirme
     );
   }));
 
-Deno.test("TombstoneCollector: who knows of one more owner confirms nothing to who does not", () =>
+Deno.test("TombstoneCollector: a node that knows of one more owner confirms nothing to one that does not", () =>
   InProcessCluster.run({
     start: [1, 2],
     seedsOf: (i) => i === 3 ? [1] : [3 - i],
@@ -100,10 +95,10 @@ Deno.test("TombstoneCollector: a node that comes back with the old value does no
     await cluster.call(1, "DELETE", "/kv/k");
     await cluster.wait(10_000);
     await cluster.start(3);
-    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    await cluster.until("the tombstone is gone", () => cluster.isForgotten("k"));
     await cluster.wait(10_000);
     assertEquals(await cluster.get(1, "k"), undefined);
-    assertEquals(await isForgotten(cluster, "k"), true);
+    assertEquals(await cluster.isForgotten("k"), true);
   }));
 
 Deno.test("horizon: an old message replayed after the tombstone was collected brings nothing back", () =>
@@ -111,7 +106,7 @@ Deno.test("horizon: an old message replayed after the tombstone was collected br
     await cluster.put(1, "k", "old");
     const line = (await cluster.copy(1, "k"))!;
     await cluster.call(1, "DELETE", "/kv/k");
-    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    await cluster.until("the tombstone is gone", () => cluster.isForgotten("k"));
     for (const i of [1, 2, 3]) {
       const answer = await cluster.call(i, "POST", "/internal/kv", { body: frameOfLine(line) });
       assertStringIncludes(await answer.text(), "below-horizon");
@@ -124,7 +119,7 @@ Deno.test("horizon: a late hint for a collected tombstone does not eat a new put
     await cluster.put(1, "k", "old");
     await cluster.call(1, "DELETE", "/kv/k");
     const tombstone = (await cluster.copy(1, "k"))!;
-    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    await cluster.until("the tombstone is gone", () => cluster.isForgotten("k"));
     await cluster.put(2, "k", "new");
     for (const i of [1, 2, 3]) {
       await cluster.call(i, "POST", "/internal/kv", {
@@ -140,7 +135,7 @@ Deno.test("horizon: a write whose counter is below it is raised and acked", () =
   InProcessCluster.run(QUICK, async (cluster) => {
     await cluster.put(1, "gone", "v");
     await cluster.call(1, "DELETE", "/kv/gone");
-    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "gone"));
+    await cluster.until("the tombstone is gone", () => cluster.isForgotten("gone"));
     await cluster.put(2, "fresh", "v");
     assertEquals(await cluster.get(1, "fresh"), "v");
   }));
@@ -156,7 +151,7 @@ Deno.test("horizon: a read repairs an owner that missed the write, although it h
       // Raises the horizon of all three past the counter of the write that node3 missed.
       await cluster.put(1, "gone", "v");
       await cluster.call(1, "DELETE", "/kv/gone");
-      await cluster.until("the tombstone is gone", () => isForgotten(cluster, "gone"));
+      await cluster.until("the tombstone is gone", () => cluster.isForgotten("gone"));
       assertEquals(await cluster.copy(3, "missed"), undefined);
       cluster.kill(2);
       assertEquals(await cluster.get(1, "missed"), "v");
@@ -171,7 +166,7 @@ Deno.test("TombstoneCollector: an expired value reads as absent, and is collecte
     await cluster.wait(5_000);
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);
     await cluster.wait(60_000);
-    await cluster.until("the record is gone", () => isForgotten(cluster, "k"));
+    await cluster.until("the record is gone", () => cluster.isForgotten("k"));
   }));
 
 /** Has a node answer everything but the end of a deletion, or that too. */
@@ -212,7 +207,7 @@ Deno.test("TombstoneCollector: an expired value longer than any message of keys 
       // Each byte becomes an escape of six: 1.8 MB.
       await cluster.call(1, "PUT", "/kv/k?ttl=1", { body: "\x01".repeat(300_000) });
       await cluster.wait(62_000);
-      await cluster.until("the record is gone", () => isForgotten(cluster, "k"));
+      await cluster.until("the record is gone", () => cluster.isForgotten("k"));
     },
   ));
 
@@ -237,7 +232,7 @@ Deno.test("TombstoneCollector: what a peer refuses to collect is not erased here
     assertStringIncludes(await cluster.copy(first, "k") ?? "nothing", `"d":1`);
     assertEquals(await collectedBy(cluster, first), 0);
     refuseToCollect(cluster, third, false);
-    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    await cluster.until("the tombstone is gone", () => cluster.isForgotten("k"));
     assertEquals(await collectedBy(cluster, first), 1);
   }));
 
@@ -324,7 +319,7 @@ Deno.test("TombstoneCollector: looks again where what is stored could not be rea
     await cluster.call(1, "DELETE", "/kv/k");
     await cluster.wait(5_000);
     for (const mend of scans) mend();
-    await cluster.until("the tombstone is gone", () => isForgotten(cluster, "k"));
+    await cluster.until("the tombstone is gone", () => cluster.isForgotten("k"));
   }));
 
 Deno.test("GET /tombstones/{key}: any node tells who has not confirmed, owner or not", () =>

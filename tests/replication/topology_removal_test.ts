@@ -48,7 +48,7 @@ Deno.test("Topology: the ring is over the members that are not being removed", (
   assertEquals(topology.fingerprint, topologyOf(4, { virtualNodes: 8 }).fingerprint);
 });
 
-Deno.test("Topology: who gains an arc counts there for nothing, then for writes, then for both", () => {
+Deno.test("Topology: an owner that gains an arc counts there for nothing, then for writes, then for both", () => {
   const before = topologyOf(5, { virtualNodes: 8 });
   const none = removing([undefined, undefined, undefined, undefined]);
   const refilling = removing(["refilling", "refilling", "refilling", "refilling"]);
@@ -77,7 +77,7 @@ Deno.test("Topology: how far each is decides, not how far this node is", () => {
   for (const arc of topology.arcsToTakeOver("node3")) assert(topology.isCompleteAt("node3", arc));
 });
 
-Deno.test("Topology: of two removals an owner counts as far as it is with the one that it is less far with", () => {
+Deno.test("Topology: during two removals an owner counts as its earlier stage lets it", () => {
   const second = { ...REMOVAL, name: "node4", nodeID: "node4.1" };
   const members = [1, 2, 3].map((i) => member(`node${i}`, { removals: { "node5.1": "done" } }));
   const topology = removing([], { members, pending: [REMOVAL, second] });

@@ -296,6 +296,12 @@ export class InProcessCluster {
     return response.status === 404 ? undefined : await response.text();
   }
 
+  /** Whether no running node has anything under a key, be it a tombstone. */
+  async isForgotten(key: string): Promise<boolean> {
+    const copies = await Promise.all(this.#running().map((i) => this.copy(i, key)));
+    return copies.every((copy) => copy === undefined);
+  }
+
   /** The owners of a key (written as in a path) on the ring of these nodes, in order. */
   ownersOf(key: string, numbers = this.nodes.map((_, index) => index + 1)): number[] {
     const { replication, virtualNodes } = this.node(1).config;
