@@ -297,7 +297,7 @@ export class ConvergeNode {
       });
       if (isOldCopy(state, views.flatMap(({ view }) => view.members))) await noteOldCopy(state);
       const removed = views.flatMap(({ view }) => view.removed ?? []);
-      requireMember(state, config, [...saved?.removed ?? [], ...removed]);
+      await requireMember(state, config, removed);
       // Where documents may be gone, the node may have given out counters that it knows nothing of:
       // it is another life then, as one with an empty disk is.
       const isAnotherLife = store.lastLoss() !== notedLoss(state);
