@@ -238,11 +238,18 @@ export class Cluster {
     this.wallClocks.set(node.name, this.#world.time.nowMs, node.skew);
   }
 
-  /** Gives nodes that are not running other addresses. The next start of each node is told of them. */
+  /**
+   * Gives nodes that are not running other addresses. The next start of each node is told of them, but
+   * not where one is now that is being removed.
+   */
   move(moves: readonly (readonly [node: SimulatedNode, origin: string])[]): void {
     const moved = new Map(moves.map(([node, origin]) => [node.origin, origin]));
+    const staying = new Map(
+      moves.filter(([{ leaving }]) => leaving === undefined)
+        .map(([node, origin]) => [node.origin, origin]),
+    );
     for (const node of this.nodes) {
-      const peers = node.config.peers.map((peer) => moved.get(peer) ?? peer);
+      const peers = node.config.peers.map((peer) => staying.get(peer) ?? peer);
       const advertise = moved.get(node.origin) ?? node.origin;
       node.config = { ...node.config, peers, advertise };
     }
