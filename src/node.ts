@@ -320,9 +320,8 @@ export class ConvergeNode {
         intervalMs: config.gossipIntervalMs,
         random,
       });
-      if (gossip.self.status === "joining") {
-        meetOthers({ gossip, lamport, clock: platform.clock }, views);
-      }
+      const shared = sharedOptions(config);
+      meetOthers({ gossip, shared, lamport, clock: platform.clock }, views);
       const node = new ConvergeNode({
         config,
         auth,

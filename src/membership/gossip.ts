@@ -5,7 +5,7 @@
  * shell in `replication/gossip_loop.ts` does the sending. Push-pull: a node sends its whole view to
  * some peers, and each answers with its own.
  */
-import type { SharedOptions } from "../config.ts";
+import { isSameOptions, type SharedOptions } from "../config.ts";
 import { type Random, shuffled } from "../platform/random.ts";
 import { FailureDetector, type Liveness } from "./failure_detector.ts";
 import { type GossipMessage, MEMBERS_MAX, SEEDS_MAX } from "./gossip_message.ts";
@@ -513,9 +513,4 @@ export class Gossip {
 function isSameButForHeartbeat(a: Member, b: Member): boolean {
   return a.nodeID === b.nodeID && a.origin === b.origin && a.status === b.status &&
     a.incarnation === b.incarnation && isSameStages(a.removals, b.removals) && isSameReplaced(a, b);
-}
-
-function isSameOptions(a: SharedOptions, b: SharedOptions): boolean {
-  return a.replication === b.replication && a.readQuorum === b.readQuorum &&
-    a.writeQuorum === b.writeQuorum && a.virtualNodes === b.virtualNodes;
 }
