@@ -258,12 +258,19 @@ export class Cluster {
 
   /** Replaces the disk of a node that is not running by an empty one; it is told where the others are. */
   wipe(node: SimulatedNode): void {
-    const peers = this.members.filter((other) => other !== node).map(({ origin }) => origin);
-    node.config = { ...node.config, peers };
+    this.tellOfMembers(node);
     node.disk.wipe();
     node.promises.clear();
     node.damaged = true;
     this.#world.note("wipe", { node: node.name });
+  }
+
+  /** Tells a node that is not running of all others that are there, and are to stay if any is. */
+  tellOfMembers(node: SimulatedNode): void {
+    const others = this.members.filter((other) => other !== node);
+    const staying = others.filter(({ leaving }) => leaving === undefined);
+    const peers = (staying.length > 0 ? staying : others).map(({ origin }) => origin);
+    node.config = { ...node.config, peers };
   }
 
   /** Replaces what is on the disk of a node that is not running by an old copy of it. */

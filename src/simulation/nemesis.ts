@@ -220,7 +220,7 @@ export class Nemesis {
   }
 
   #join(node: SimulatedNode, isToldOfAll: boolean): void {
-    if (isToldOfAll) this.#operator.tellOfMembers(node);
+    if (isToldOfAll) this.#cluster.tellOfMembers(node);
     this.#boot(node);
   }
 

@@ -48,14 +48,6 @@ export class Operator {
     void this.#insist(node).then(() => again ? this.#addAgain(node) : undefined);
   }
 
-  /** Tells a node that is not running of all members that are there. */
-  tellOfMembers(node: SimulatedNode): void {
-    const members = this.#cluster.members.filter((other) =>
-      other !== node && other.leaving === undefined
-    );
-    node.config = { ...node.config, peers: members.map(({ origin }) => origin) };
-  }
-
   /** Whether there is a removal to hear of: one that met nobody was no member in the first place. */
   wasTaken(node: SimulatedNode): boolean {
     return this.#taken.has(node);
