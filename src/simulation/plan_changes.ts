@@ -143,7 +143,8 @@ function withOldDisk(plan: Plan, random: Random): Plan {
     fault.kind !== "wipe" && fault.kind !== "bit_rot" &&
     (fault.kind !== "remove" || fault.how === "live")
   );
-  if (!isWhole) return plan;
+  // Of fewer one disk may be the only one.
+  if (!isWhole || plan.nodes < 3) return plan;
   const kind = pick<"old_copy" | "lost_disk">(random, ["old_copy", "lost_disk"]);
   const node = randomInteger(random, plan.nodes);
   const atMs = randomInteger(random, Math.floor(plan.faultsMs / 2));
