@@ -309,7 +309,10 @@ class Run {
     const hasMoved = this.#plan.faults.some(({ kind }) => kind === "move" || kind === "swap");
     for (const node of this.#cluster.nodes) {
       if (!this.#operator.wasTaken(node) || node.leaving === undefined || node.damaged) continue;
-      if (hasMoved) await this.#cluster.stop(node);
+      if (hasMoved) {
+        await this.#cluster.stop(node);
+        this.#cluster.tellOfMembers(node);
+      }
       await this.#cluster.bootRemoved(node);
       for (let i = 0; i < 20 && node.life?.dead === false; i++) {
         await this.#world.time.wait(QUIESCE_POLL_MS);
