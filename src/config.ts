@@ -59,6 +59,12 @@ export function sharedOptions(config: SharedOptions): SharedOptions {
   return { replication, readQuorum, writeQuorum, virtualNodes };
 }
 
+/** Whether nodes with these own and count alike. */
+export function isSameOptions(a: SharedOptions, b: SharedOptions): boolean {
+  return a.replication === b.replication && a.readQuorum === b.readQuorum &&
+    a.writeQuorum === b.writeQuorum && a.virtualNodes === b.virtualNodes;
+}
+
 /** The defaults of design section 4. */
 export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> = {
   peers: [],

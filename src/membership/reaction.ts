@@ -1,5 +1,5 @@
 /** What a node does about a view that another one sends it. Pure. */
-import type { SharedOptions } from "../config.ts";
+import { isSameOptions, type SharedOptions } from "../config.ts";
 import type { GossipMessage } from "./gossip_message.ts";
 import type { Member } from "./member.ts";
 import type { RemovalSet } from "./removal_set.ts";
@@ -87,9 +87,4 @@ function knowsLife(nodeID: string, { members, removals }: Receiver): boolean {
 
 function isNormal({ status }: Member): boolean {
   return status === "normal";
-}
-
-function isSameOptions(a: SharedOptions, b: SharedOptions): boolean {
-  return a.replication === b.replication && a.readQuorum === b.readQuorum &&
-    a.writeQuorum === b.writeQuorum && a.virtualNodes === b.virtualNodes;
 }

@@ -75,7 +75,7 @@ export async function recoverNode(starting: StartingNode): Promise<RecoveredNode
     auth,
     timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
   });
-  await heedOthers(starting, { state, saved, views });
+  await heedOthers(starting, { state, views });
   // Where documents may be gone, the node may have given out counters that it knows nothing of: it is
   // another life then, as one with an empty disk is.
   const isAnotherLife = store.lastLoss() !== notedLoss(state);
@@ -87,7 +87,7 @@ export async function recoverNode(starting: StartingNode): Promise<RecoveredNode
     stages: isAnotherLife ? {} : savedStages(state),
   });
   const gossip = openGossip(starting, { self, saved, identity });
-  if (self.status === "joining") meetOthers({ gossip, lamport, clock }, views);
+  meetOthers({ gossip, shared: sharedOptions(config), lamport, clock }, views);
   const horizon = new Horizon(state);
   return { ...starting, state, auth, lamport, horizon, gossip, remembered, isAnotherLife };
 }
@@ -95,15 +95,11 @@ export async function recoverNode(starting: StartingNode): Promise<RecoveredNode
 /** By what others say, the directory may be an old copy, or its node a removed one. */
 async function heedOthers(
   { config }: StartingNode,
-  { state, saved, views }: {
-    state: LocalState;
-    saved: SavedMembership | undefined;
-    views: readonly HeardView[];
-  },
+  { state, views }: { state: LocalState; views: readonly HeardView[] },
 ): Promise<void> {
   if (isOldCopy(state, views.flatMap(({ view }) => view.members))) await noteOldCopy(state);
   const removed = views.flatMap(({ view }) => view.removed ?? []);
-  requireMember(state, config, [...saved?.removed ?? [], ...removed]);
+  await requireMember(state, config, removed);
 }
 
 function openGossip(

@@ -1,4 +1,5 @@
 /** What a node asks others, when it starts, before it says or answers anything. */
+import { isSameOptions, type SharedOptions } from "../config.ts";
 import { isConvergeError } from "../errors.ts";
 import type { Gossip } from "../membership/gossip.ts";
 import type { Member } from "../membership/member.ts";
@@ -52,24 +53,31 @@ export async function viewsOfOthers(contact: FirstContact): Promise<HeardView[]>
 }
 
 /**
- * Takes note of the others before they hear of this node. So where it does not fit to them, nobody has
- * counted it as a member.
+ * Takes note of the others before they hear of this node. So where a new one does not fit to them, nobody
+ * has counted it as a member; and one that they know does not count by other quorums than they do.
  *
  * @throws {ConvergeError} `bad_config` where it does not fit.
  */
 export function meetOthers(
-  { gossip, lamport, clock }: {
+  { gossip, shared, lamport, clock }: {
     gossip: Gossip;
+    /** What this node was started with. */
+    shared: SharedOptions;
     lamport: Pick<LamportClock, "observe">;
     clock: Clock;
   },
   views: readonly HeardView[],
 ): void {
+  const isNew = gossip.self.status === "joining";
   for (const { origin, view } of views) {
     const reaction = gossip.reactionTo(view);
     if (reaction === "stop") throw otherOptions(view);
-    if (reaction === "other_cluster") throw otherCluster(origin);
+    if (reaction === "other_cluster" && isNew) throw otherCluster(origin);
     if (reaction !== "merge") continue;
+    if (view.options !== undefined && !isSameOptions(view.options, shared)) {
+      throw otherOptions(view);
+    }
+    if (!isNew) continue;
     lamport.observe(view.counter);
     gossip.receive(view, clock.monotonicMs(), origin);
   }

@@ -9,6 +9,7 @@ import type { Removal } from "../membership/removal.ts";
 import type { RemovalStages } from "../membership/removal_stage.ts";
 import { isReplaced } from "../membership/replaced_lives.ts";
 import { type Random, randomHex } from "../platform/random.ts";
+import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "./gossip_loop.ts";
 import type { LocalState } from "./local_state.ts";
 import { requireLayout, type RingLayout } from "./ring_layout.ts";
 
@@ -91,15 +92,30 @@ export function isOldCopy(state: LocalState, members: readonly Member[]): boolea
   );
 }
 
-/** @throws {ConvergeError} `removed` where the directory is that of a node that was removed. */
-export function requireMember(
+/**
+ * Refuses the directory of a node that was removed; what others say of that is kept, for a start at
+ * which nobody can be asked.
+ *
+ * @param heard Removals that others tell of.
+ * @throws {ConvergeError} `removed`.
+ */
+export async function requireMember(
   state: LocalState,
   { name, dataDirectory }: NodeConfig,
-  removed: readonly Removal[],
-): void {
+  heard: readonly Removal[],
+): Promise<void> {
   const identity = savedIdentity(state);
+  const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
   const ids = new Set([identity?.nodeID, ...identity?.formerIDs ?? []]);
-  if (!removed.some(({ nodeID, dead, ended }) => ids.has(nodeID) && (dead || ended))) return;
+  const isOwn = ({ nodeID, dead, ended }: Removal) => ids.has(nodeID) && (dead || ended);
+  const known = saved?.removed ?? [];
+  const own = [...known, ...heard].find(isOwn);
+  if (own === undefined) return;
+  if (saved !== undefined && !known.some(isOwn)) {
+    const others = known.filter(({ nodeID }) => nodeID !== own.nodeID);
+    // Where that fails others will say so once more.
+    await state.write(MEMBERSHIP_DOCUMENT, { ...saved, removed: [...others, own] }).catch(() => {});
+  }
   throw new ConvergeError(
     "removed",
     `Cannot use ${dataDirectory} as ${name}: it was removed from its cluster`,

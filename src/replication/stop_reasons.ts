@@ -3,7 +3,7 @@ import { ConvergeError } from "../errors.ts";
 import type { GossipMessage } from "../membership/gossip_message.ts";
 import type { Member } from "../membership/member.ts";
 
-/** A member was started with other options, and this node is the one that is new. */
+/** A member was started with other options, and this node is the one that is new, or starts now. */
 export function otherOptions({ from, options }: GossipMessage): ConvergeError {
   return new ConvergeError(
     "bad_config",

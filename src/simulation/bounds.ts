@@ -11,20 +11,28 @@ const GROUP_BYTES_MAX = 16 * 1024;
 /** Hints that are on their way to the disk when the bound is reached. */
 const HINTS_ON_THE_WAY_BYTES_MAX = 4 * 1024;
 
-/** What a node has too much of. */
+/** Of long values a group may hold so many at once. */
+const GROUP_VALUES_MAX = 8;
+
+/** What a node has too much of. @param valueBytesMax Bytes of the longest value. */
 export function excessOf(
   { name, config, clock, store }: SimulatedNode,
-  atMs: number,
+  { atMs, valueBytesMax }: { atMs: number; valueBytesMax: number },
 ): Measurement[] {
   if (clock === undefined || store === undefined) return [];
   const { memtableBytes, cacheBytes } = store.statistics();
+  const groupBytesMax = Math.max(GROUP_BYTES_MAX, GROUP_VALUES_MAX * valueBytesMax);
+  const hintsOnTheWayBytesMax = Math.max(
+    HINTS_ON_THE_WAY_BYTES_MAX,
+    GROUP_VALUES_MAX * valueBytesMax,
+  );
   const quantities: [what: string, value: number, bound: number][] = [
     ["timers", clock.pendingTimers, TIMERS_MAX],
-    ["bytes of hints", store.hintBytes, config.hintBytesMax + HINTS_ON_THE_WAY_BYTES_MAX],
+    ["bytes of hints", store.hintBytes, config.hintBytesMax + hintsOnTheWayBytesMax],
     [
       "bytes in memtables",
       memtableBytes,
-      MEMTABLES_MAX * (config.memtableBytes + GROUP_BYTES_MAX),
+      MEMTABLES_MAX * (config.memtableBytes + groupBytesMax),
     ],
     ["bytes in the cache", cacheBytes, config.cacheBytes],
   ];

@@ -238,11 +238,18 @@ export class Cluster {
     this.wallClocks.set(node.name, this.#world.time.nowMs, node.skew);
   }
 
-  /** Gives nodes that are not running other addresses. The next start of each node is told of them. */
+  /**
+   * Gives nodes that are not running other addresses. The next start of each node is told of them, but
+   * not where one is now that is being removed.
+   */
   move(moves: readonly (readonly [node: SimulatedNode, origin: string])[]): void {
     const moved = new Map(moves.map(([node, origin]) => [node.origin, origin]));
+    const staying = new Map(
+      moves.filter(([{ leaving }]) => leaving === undefined)
+        .map(([node, origin]) => [node.origin, origin]),
+    );
     for (const node of this.nodes) {
-      const peers = node.config.peers.map((peer) => moved.get(peer) ?? peer);
+      const peers = node.config.peers.map((peer) => staying.get(peer) ?? peer);
       const advertise = moved.get(node.origin) ?? node.origin;
       node.config = { ...node.config, peers, advertise };
     }
@@ -251,12 +258,19 @@ export class Cluster {
 
   /** Replaces the disk of a node that is not running by an empty one; it is told where the others are. */
   wipe(node: SimulatedNode): void {
-    const peers = this.members.filter((other) => other !== node).map(({ origin }) => origin);
-    node.config = { ...node.config, peers };
+    this.tellOfMembers(node);
     node.disk.wipe();
     node.promises.clear();
     node.damaged = true;
     this.#world.note("wipe", { node: node.name });
+  }
+
+  /** Tells a node that is not running of all others that are there, and are to stay if any is. */
+  tellOfMembers(node: SimulatedNode): void {
+    const others = this.members.filter((other) => other !== node);
+    const staying = others.filter(({ leaving }) => leaving === undefined);
+    const peers = (staying.length > 0 ? staying : others).map(({ origin }) => origin);
+    node.config = { ...node.config, peers };
   }
 
   /** Replaces what is on the disk of a node that is not running by an old copy of it. */

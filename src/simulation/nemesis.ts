@@ -4,6 +4,7 @@ import type { Cluster, SimulatedNode } from "./cluster.ts";
 import { noDiskFaults } from "./disk_faults.ts";
 import type { Operator } from "./operator.ts";
 import type { Fault, FaultKind, Plan } from "./plan.ts";
+import type { DiskCopy } from "./virtual_disk.ts";
 import { CALM_LINK } from "./virtual_network.ts";
 import type { World } from "./world.ts";
 
@@ -100,8 +101,13 @@ export class Nemesis {
       case "swap":
         return this.#swap(nodes[fault.a]!, nodes[fault.b]!);
       case "join":
-        this.#boot(nodes[members.length]!);
+        this.#join(nodes[members.length]!, fault.via === undefined);
         return () => {};
+      case "options":
+        // At once: nodes with other options than others have must not meet.
+        for (const node of members) this.#cluster.kill(node, { power: false });
+        for (const node of nodes) node.config = { ...node.config, ...fault.options };
+        return () => members.forEach((node) => this.#boot(node));
       default:
         return this.#beginAt(nodes[fault.node]!, fault);
     }
@@ -149,6 +155,8 @@ export class Nemesis {
         return boot;
       case "old_copy":
         return this.#copy(node);
+      case "lost_disk":
+        return this.#lose(node);
       case "bit_rot":
         this.#rot(node, fault.bits);
         return boot;
@@ -211,16 +219,34 @@ export class Nemesis {
     node.damaged = true;
   }
 
+  #join(node: SimulatedNode, isToldOfAll: boolean): void {
+    if (isToldOfAll) this.#cluster.tellOfMembers(node);
+    this.#boot(node);
+  }
+
   /** Copies the disk of a node, which then goes on; the answer puts the copy back. */
   #copy(node: SimulatedNode): () => void {
     this.#cluster.kill(node, { power: false });
     const copy = node.disk.copy();
     this.#boot(node);
-    return () => {
-      this.#cluster.kill(node);
-      this.#cluster.restore(node, copy);
-      this.#boot(node);
-    };
+    return () => this.#putBack(node, copy);
+  }
+
+  #lose(node: SimulatedNode): () => void {
+    this.#cluster.kill(node, { power: false });
+    const copy = node.disk.copy();
+    this.#cluster.wipe(node);
+    this.#boot(node);
+    return () => this.#putBack(node, copy);
+  }
+
+  /** Where nobody can be asked a node counts with what it has, which is not judged. */
+  #putBack(node: SimulatedNode, copy: DiskCopy): void {
+    const others = this.#cluster.members.filter((other) => other !== node);
+    if (node.leaving !== undefined || !others.every(({ isUp }) => isUp)) return this.#boot(node);
+    this.#cluster.kill(node);
+    this.#cluster.restore(node, copy);
+    this.#boot(node);
   }
 
   #boot(node: SimulatedNode): void {

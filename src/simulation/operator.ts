@@ -19,11 +19,18 @@ export class Operator {
   readonly #cluster: Cluster;
   /** Those whose removal somebody took on. */
   readonly #taken = new Set<SimulatedNode>();
+  /** Those that are to be added again. */
+  readonly #due = new Set<SimulatedNode>();
   #over = false;
 
   constructor(world: World, cluster: Cluster) {
     this.#world = world;
     this.#cluster = cluster;
+  }
+
+  /** Whether nothing is left to be done but to wait for removals. */
+  get isIdle(): boolean {
+    return this.#due.size === 0;
   }
 
   /** Stops asking. */
@@ -37,6 +44,7 @@ export class Operator {
     node.leaving = how;
     if (how === "dead") this.#cluster.kill(node);
     if (how === "paused") this.#cluster.pause(node);
+    if (again) this.#due.add(node);
     void this.#insist(node).then(() => again ? this.#addAgain(node) : undefined);
   }
 
@@ -93,6 +101,7 @@ export class Operator {
     this.#cluster.wipe(node);
     node.leaving = undefined;
     node.isRemoved = false;
+    this.#due.delete(node);
     await this.#cluster.boot(node);
   }
 

@@ -1,7 +1,8 @@
 /** What a run is to be: a function of its seed, and data that can be printed, cut down and run again. */
-import type { NodeConfig } from "../config.ts";
+import type { NodeConfig, SharedOptions } from "../config.ts";
 import { majorityOf } from "../membership/quorums.ts";
 import { type Random, randomInteger, shuffled } from "../platform/random.ts";
+import { withChange } from "./plan_changes.ts";
 import { SeededRandom } from "./random_streams.ts";
 import { CALM_LINK, type LinkFaults } from "./virtual_network.ts";
 
@@ -43,6 +44,8 @@ export type FaultKind =
   | { kind: "wipe"; node: number }
   /** A copy of the node's disk is taken between two of its lives, and put back at the end. */
   | { kind: "old_copy"; node: number }
+  /** The node comes back with an empty disk; the one of before is found again, and put back at the end. */
+  | { kind: "lost_disk"; node: number }
   /** Bits of a table flip. */
   | { kind: "bit_rot"; node: number; bits: number }
   | { kind: "slow_disk"; node: number; syncMs: [number, number] }
@@ -50,11 +53,14 @@ export type FaultKind =
   | { kind: "disk_error"; node: number; operation: FailingOperation }
   /** The wall clock jumps. */
   | { kind: "clock_jump"; node: number; offsetMs: number; rate: number }
+  /** All nodes end, and are started with other options. */
+  | { kind: "options"; options: SharedOptions }
   /**
-   * A node that was not there before starts, with `via` for its only peer. The first to join has
-   * the index after the last of the nodes that were there from the beginning, and so on.
+   * A node that was not there before starts, with `via` for its only peer; without, it is told of all
+   * that are there. The first to join has the index after the last of the nodes that were there from
+   * the beginning, and so on.
    */
-  | { kind: "join"; via: number }
+  | { kind: "join"; via?: number }
   | RemovalFault;
 
 /**
@@ -101,6 +107,8 @@ export interface Plan {
   /** Bounds of a node that are so low that they are reached; default: those of production. */
   readonly hintBytesMax?: number;
   readonly inFlightMax?: number;
+  /** Milliseconds that nodes give a request, in turn: the first is that of the first. Default: 1 s. */
+  readonly requestTimeoutsMs?: readonly number[];
   /** Milliseconds between rounds: as slow as in production, copies stay apart for longer. Default: less. */
   readonly gossipIntervalMs?: number;
   readonly antiEntropyIntervalMs?: number;
@@ -176,8 +184,9 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
       ...[...faults, ...restarts].sort((a, b) => a.atMs - b.atMs),
     ],
   };
-  // Not beside nodes that move, or are told of others: those are not followed yet.
-  return restarts.length > 0 ? plan : withRemovals(plan, removals);
+  // Not beside nodes that are told of others.
+  const whole = restarts.length > 0 ? plan : withRemovals(plan, removals);
+  return withChange(whole, new SeededRandom(seed, "plan: changes"), options.nodes === undefined);
 }
 
 /** Replays over the whole fault phase, and for some time after it. */

@@ -1,6 +1,6 @@
 /** Whether what a file holds is a plan: it may have been written, or cut down, by hand. */
 import { z } from "zod";
-import type { NodeConfig } from "../config.ts";
+import type { NodeConfig, SharedOptions } from "../config.ts";
 import type { FailingOperation, Fault, Plan } from "./plan.ts";
 import type { LinkFaults } from "./virtual_network.ts";
 
@@ -28,6 +28,13 @@ const weather: z.ZodType<LinkFaults> = z.strictObject({
   lossRate: share,
   duplicateRate: share,
   corruptRate: share,
+});
+
+const options: z.ZodType<SharedOptions> = z.strictObject({
+  replication: nodeCount,
+  readQuorum: nodeCount,
+  writeQuorum: nodeCount,
+  virtualNodes: positive,
 });
 
 const durability: z.ZodType<NodeConfig["durability"]> = z.discriminatedUnion("mode", [
@@ -58,6 +65,7 @@ const PLAN: z.ZodType<Omit<Plan, "faults"> & { faults: unknown[] }> = z.strictOb
   clearShare: share.exactOptional(),
   hintBytesMax: positive.exactOptional(),
   inFlightMax: positive.exactOptional(),
+  requestTimeoutsMs: z.array(positive).min(1).exactOptional(),
   gossipIntervalMs: positive.exactOptional(),
   antiEntropyIntervalMs: positive.exactOptional(),
   durability: durability.exactOptional(),
@@ -114,13 +122,15 @@ function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
     fault("other_peers", { node, peers: z.array(count.max(nodes - 1)) }),
     fault("wipe", { node }),
     fault("old_copy", { node }),
+    fault("lost_disk", { node }),
     fault("bit_rot", { node, bits: count }),
     fault("slow_disk", { node, syncMs: delayMs }),
     fault("full_disk", { node, freeBytes: count }),
     fault("disk_error", { node, operation: z.enum(OPERATIONS) }),
     fault("clock_jump", { node, offsetMs: z.number(), rate: atLeastNone }),
     fault("remove", { node, how: z.enum(["live", "dead", "paused"]), again: z.boolean() }),
-    fault("join", { via: count.max(nodes - 1) }),
+    fault("options", { options }),
+    fault("join", { via: count.max(nodes - 1).exactOptional() }),
   ]);
 }
 

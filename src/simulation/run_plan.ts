@@ -1,5 +1,5 @@
 /** One run: boots a cluster, lets clients and nemesis at it, heals it, waits for rest, judges. */
-import { DEFAULTS, type NodeConfig } from "../config.ts";
+import { DEFAULTS, type NodeConfig, type SharedOptions } from "../config.ts";
 import { majorityOf } from "../membership/quorums.ts";
 import type { ClusterView } from "../http/cluster_routes.ts";
 import type { Key } from "../record/key.ts";
@@ -24,7 +24,7 @@ import { byKey, type History } from "./history.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
 import { copiesOf } from "./observed_store.ts";
-import type { Fault, Plan } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import { ProcessLife } from "./process_life.ts";
 import { withLosses } from "./page_cache.ts";
 import { Workload } from "./workload.ts";
@@ -91,15 +91,16 @@ export async function runPlan(plan: Plan, open: OpenProcess): Promise<RunResult>
 /** The configurations of a plan's nodes: intervals are short, since virtual time is cheap but not free. */
 function configsOf(plan: Plan): NodeConfig[] {
   const origins = Array.from({ length: plan.nodes }, (_, i) => originOf(i));
-  const joined = plan.faults.filter(({ kind }) => kind === "join") as (Fault & { via: number })[];
+  const joined = plan.faults.filter((fault) => fault.kind === "join");
   const removed = new Set(
     plan.faults.flatMap((fault) => fault.kind === "remove" ? [fault.node] : []),
   );
   const peers = [
     ...origins.map((origin) => origins.filter((other) => other !== origin)),
     // Told only of one that is removed, it would wait for that one for ever.
-    ...joined.map(({ via }) => removed.has(via) ? origins : [originOf(via)]),
+    ...joined.map(({ via }) => via === undefined || removed.has(via) ? origins : [originOf(via)]),
   ];
+  const timeoutsMs = timeoutsOf(plan);
   return peers.map((peersOfNode, i) => ({
     ...DEFAULTS,
     name: `n${i}`,
@@ -111,7 +112,7 @@ function configsOf(plan: Plan): NodeConfig[] {
     writeQuorum: plan.writeQuorum,
     virtualNodes: plan.virtualNodes,
     gossipIntervalMs: plan.gossipIntervalMs ?? 500,
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    requestTimeoutMs: timeoutsMs[i % timeoutsMs.length]!,
     memtableBytes: plan.memtableBytes,
     cacheBytes: 64 * 1024,
     antiEntropyIntervalMs: plan.antiEntropyIntervalMs ?? 1_000,
@@ -120,6 +121,10 @@ function configsOf(plan: Plan): NodeConfig[] {
     inFlightMax: plan.inFlightMax ?? DEFAULTS.inFlightMax,
     durability: plan.durability ?? DEFAULTS.durability,
   }));
+}
+
+function timeoutsOf({ requestTimeoutsMs = [REQUEST_TIMEOUT_MS] }: Plan): readonly number[] {
+  return requestTimeoutsMs;
 }
 
 function originOf(index: number): string {
@@ -174,19 +179,23 @@ class Run {
 
   /** What the checkers get. */
   evidence(): Evidence {
+    // All nodes have the same, and perhaps others than at first.
+    const { virtualNodes, replication } = this.#cluster.nodes[0]!.config;
     const ring = new HashRing(this.#staying.map(({ name }) => name), {
-      tokensPerNode: this.#plan.virtualNodes,
-      owners: this.#plan.replication,
+      tokensPerNode: virtualNodes,
+      owners: replication,
     });
     return {
       operations: withLosses(this.#world.history.operations, this.#cluster.powerFailures),
-      readsMeet: this.#plan.readQuorum >= majorityOf(this.#plan.replication),
+      readsMeet: optionsOf(this.#plan).every(({ readQuorum, replication }) =>
+        readQuorum >= majorityOf(replication)
+      ),
       copies: this.#copies,
       owners: (key) => ring.arcOf(tokenOf(key))?.owners ?? [],
       sightings: this.#cluster.sightings,
       brokenPromises: this.#cluster.brokenPromises,
       disturbances: this.#cluster.disturbances,
-      deadlineMs: REQUEST_TIMEOUT_MS + DEADLINE_SLACK_MS,
+      deadlineMs: Math.max(...timeoutsOf(this.#plan)) + DEADLINE_SLACK_MS,
       wall: (node, fromMs, toMs) =>
         this.#cluster.wallClocks.bounds(node, fromMs, Math.min(toMs, this.#world.time.nowMs)),
       measurements: this.#measurements,
@@ -241,7 +250,8 @@ class Run {
       // As a supervisor would: what was still stopping when everything healed is started again.
       await this.#bootAll();
       await this.#correctPeers();
-      if (await this.#allReady() && this.#collectCopies() && network.replaysUnderWay === 0) {
+      const isOver = network.replaysUnderWay === 0 && this.#operator.isIdle;
+      if (await this.#allReady() && this.#collectCopies() && isOver) {
         this.#atRest = checkDivergedOwners(this.evidence()).length === 0;
         if (this.#atRest) break;
       }
@@ -297,10 +307,15 @@ class Run {
     return [...tombstones, ...hints];
   }
 
-  /** What was removed does not come back. */
+  /** What was removed does not come back, nor goes on once it is told where the others are now. */
   async #startRemoved(): Promise<void> {
+    const hasMoved = this.#plan.faults.some(({ kind }) => kind === "move" || kind === "swap");
     for (const node of this.#cluster.nodes) {
       if (!this.#operator.wasTaken(node) || node.leaving === undefined || node.damaged) continue;
+      if (hasMoved) {
+        await this.#cluster.stop(node);
+        this.#cluster.tellOfMembers(node);
+      }
       await this.#cluster.bootRemoved(node);
       for (let i = 0; i < 20 && node.life?.dead === false; i++) {
         await this.#world.time.wait(QUIESCE_POLL_MS);
@@ -391,7 +406,10 @@ class Run {
   /** Measures what must be bounded, once a second. */
   #measure(): void {
     const { time, network } = this.#world;
-    for (const node of this.#cluster.nodes) this.#measurements.push(...excessOf(node, time.nowMs));
+    const { valueBytesMax } = this.#plan;
+    for (const node of this.#cluster.nodes) {
+      this.#measurements.push(...excessOf(node, { atMs: time.nowMs, valueBytesMax }));
+    }
     this.#measurements.push({
       node: "cluster",
       what: "requests in flight",
@@ -416,6 +434,11 @@ class Run {
       return undefined;
     }
   }
+}
+
+/** All that nodes have one after the other. */
+function optionsOf(plan: Plan): SharedOptions[] {
+  return [plan, ...plan.faults.flatMap((fault) => fault.kind === "options" ? [fault.options] : [])];
 }
 
 function describeMember(member: { name: string; origin?: string; status?: string }): string {

@@ -15,7 +15,7 @@ const SHARES = [
 ] as const;
 
 /** Bounds that may be those of production. */
-const BOUNDS = ["hintBytesMax", "inFlightMax"] as const;
+const BOUNDS = ["hintBytesMax", "inFlightMax", "requestTimeoutsMs"] as const;
 
 /** Runs that shrinking may take. */
 const SHRINK_RUNS_MAX = 150;

@@ -1,4 +1,5 @@
 /** What a node takes note of before it says anything. */
+import { DEFAULTS, sharedOptions } from "../../src/config.ts";
 import { assertEquals } from "@std/assert";
 import { meetOthers } from "../../src/replication/first_contact.ts";
 import { LamportClock } from "../../src/replication/lamport_clock.ts";
@@ -12,7 +13,11 @@ Deno.test("meetOthers(): the counter of each view is observed, as with gossip", 
   const gossip = gossipOf(member("new", { status: "joining" }), { seeds: [originOf("a")] });
   const counter = 2 ** 33;
   const view = { from: "a", members: [member("a")], counter };
-  meetOthers({ gossip, lamport, clock: new InstantClock() }, [{ origin: originOf("a"), view }]);
+  const shared = sharedOptions(DEFAULTS);
+  meetOthers({ gossip, shared, lamport, clock: new InstantClock() }, [{
+    origin: originOf("a"),
+    view,
+  }]);
   assertEquals(gossip.member("a")?.status, "normal");
   assertEquals(lamport.current, counter);
 });

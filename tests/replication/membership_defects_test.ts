@@ -330,6 +330,25 @@ Deno.test("a node with other quorums that could ask nobody at first stops once i
     assertEquals((await cluster.view(1)).members.length, 3);
   }));
 
+Deno.test("a member does not come back with other quorums than those that run", () =>
+  InProcessCluster.run({ nodes: 3 }, async (cluster) => {
+    const usual = { ...cluster.node(1).config };
+    cluster.kill(1);
+    Object.assign(cluster.node(1).config, { readQuorum: 1, writeQuorum: 3 });
+    const error = await assertRejects(() => cluster.start(1), ConvergeError);
+    assertEquals(error.code, "bad_config");
+    Object.assign(cluster.node(1).config, usual);
+    await cluster.start(1);
+    await cluster.ready();
+    for (const i of [1, 2, 3]) cluster.kill(i);
+    for (const i of [1, 2, 3]) {
+      Object.assign(cluster.node(i).config, { readQuorum: 1, writeQuorum: 3 });
+      await cluster.start(i);
+    }
+    await cluster.ready();
+    assertEquals((await cluster.view(1)).quorums, { n: 3, r: 1, w: 3 });
+  }));
+
 Deno.test("neither of two clusters hears of a new node that is told of both", () =>
   InProcessCluster.run(
     { nodes: 3, start: [1, 2], seedsOf: (i) => i === 3 ? [1, 2] : [] },

@@ -113,6 +113,19 @@ Deno.test("a dead member is dropped, and one that shows up again afterwards stop
     assertEquals(error.code, "removed");
   }));
 
+Deno.test("a member that hears at its start that it was removed stays out when nobody can be asked", () =>
+  InProcessCluster.run({ nodes: 4 }, async (cluster) => {
+    cluster.kill(4);
+    await untilDown(cluster, 1, 4);
+    await remove(cluster, 1, 4, true);
+    await untilOnly(cluster, 1, 2, 3);
+    for (const isAlone of [false, true]) {
+      if (isAlone) cluster.cutOff(4);
+      const error = await assertRejects(() => cluster.start(4), ConvergeError);
+      assertEquals(error.code, "removed");
+    }
+  }));
+
 Deno.test("a dead member can be removed though another one has its address by now", () =>
   InProcessCluster.run({ nodes: 4 }, async (cluster) => {
     const { process, life } = cluster.node(3);

@@ -6,10 +6,12 @@ import { Replica } from "../../replication/replica.ts";
 import { TombstoneCollector } from "../../replication/tombstone_collector.ts";
 import { Topology } from "../../replication/topology.ts";
 import type { NetworkRequest } from "../../platform/network.ts";
+import type { GossipMessage } from "../../membership/gossip_message.ts";
 import { Gossip, type GossipOptions } from "../../membership/gossip.ts";
 import {
   withDamagedMessages,
   withExpiry,
+  withFoundDisk,
   withHints,
   withIsolatedJoiner,
   withJoinBesideStale,
@@ -24,6 +26,14 @@ import type { Defect } from "./defect.ts";
 /** Says of itself that it holds all that it should, whatever it holds. */
 function countingAtOnce(options: GossipOptions): Gossip {
   return new Gossip({ ...options, self: { ...options.self, status: "normal" } });
+}
+
+/** Tells nobody whose place a member has taken. */
+class SilentGossip extends Gossip {
+  override message(): GossipMessage {
+    const message = super.message();
+    return { ...message, members: message.members.map(({ replaces: _, ...member }) => member) };
+  }
 }
 
 /** By this nobody has leftovers: whatever is there is as good as what was taken over. */
@@ -79,6 +89,13 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
       ...platform,
       network: { request: (request) => platform.network.request(withoutSettled(request)) },
     }),
+  },
+  {
+    name: "found-disk-counts",
+    about: "a disk that was lost and is found again counts as if no other had taken its place",
+    seedsMax: 50,
+    plan: withFoundDisk,
+    parts: { createGossip: (options) => new SilentGossip(options) },
   },
   {
     name: "gained-arcs-count-at-once",

@@ -157,6 +157,13 @@ export function withRemovedJoiner(plan: Plan): Plan {
   return { ...plan, ...small, keys: 12, operations: 250, readShare: 0.3, deleteShare: 0.5, faults };
 }
 
+/** A node loses its disk, and is started on it once more when keys were deleted and forgotten. */
+export function withFoundDisk(plan: Plan): Plan {
+  const lost: Fault = { atMs: 2_000, durationMs: plan.faultsMs, kind: "lost_disk", node: 0 };
+  const small = { nodes: 3, replication: 3, readQuorum: 2, writeQuorum: 2 };
+  return { ...plan, ...small, keys: 12, readShare: 0.3, deleteShare: 0.5, faults: [lost] };
+}
+
 /** One hot key or two, and loss everywhere: many writes reach one owner, and readers look at once. */
 export function withPartialWrites(plan: Plan): Plan {
   const weather = {
