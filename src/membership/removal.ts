@@ -119,13 +119,20 @@ export function isKnownByAll(
 
 /**
  * Why a member cannot be removed now; undefined where it can. One at a time, and only while nobody is
- * on the way to own other keys than now, or to have what it owns: what waits for one that is dead would
- * wait for ever, so that one is removed at any time.
+ * on the way to own other keys than now, or to have what it owns, and nobody is away: keys of which that
+ * one and the one that goes are owners would have no quorum until it is back. What waits for one that
+ * is dead would wait for ever, so that one is removed at any time.
  *
  * @param liveness How the member is heard, by the node that is asked.
+ * @param down Names of members that are not heard any more, by the same.
  */
 export function whyNotRemovable(
-  { name, dead, liveness }: { name: string; dead: boolean; liveness: Liveness },
+  { name, dead, liveness, down = [] }: {
+    name: string;
+    dead: boolean;
+    liveness: Liveness;
+    down?: readonly string[];
+  },
   { self, others, pending }: Pick<RemovalView, "self" | "others" | "pending">,
 ): string | undefined {
   // Who is asked may be on its way out itself, and is then nobody who stays.
@@ -145,7 +152,10 @@ export function whyNotRemovable(
   if (pending.length > 0) return `${pending[0]!.name} is being removed`;
   if (liveness === "down") return "it does not answer: start it, or say that it is dead";
   const late = all.find((one) => one.status !== "normal");
-  return late === undefined ? undefined : `${late.name} is ${late.status}`;
+  if (late !== undefined) return `${late.name} is ${late.status}`;
+  const away = all.find((one) => down.includes(one.name));
+  if (away === undefined) return undefined;
+  return `${away.name} does not answer: start it, or say of it first that it is dead`;
 }
 
 /**
