@@ -193,7 +193,8 @@ function peerMetrics({ counter, gauge }: Metrics, options: MetricsRoutesOptions)
     "1 for a member that is heard of, 0.5 when suspect, 0 when down.",
     () => {
       const nowMs = clock.monotonicMs();
-      return gossip.members.map(({ name }) => {
+      // A removal waits for the one that leaves, too.
+      return [...gossip.members, ...gossip.leaving].map(({ name }) => {
         const liveness = gossip.livenessOf(name, nowMs);
         return [{ member: name }, liveness === "up" ? 1 : liveness === "suspect" ? 0.5 : 0];
       });

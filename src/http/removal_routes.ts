@@ -58,8 +58,11 @@ function begin(
   name: string,
   dead: boolean,
 ): void {
-  const liveness = gossip.livenessOf(name, clock.monotonicMs());
-  const why = whyNotRemovable({ name, dead, liveness }, gossip.removalView);
+  const nowMs = clock.monotonicMs();
+  const liveness = gossip.livenessOf(name, nowMs);
+  const down = gossip.members.map((member) => member.name)
+    .filter((other) => gossip.livenessOf(other, nowMs) === "down");
+  const why = whyNotRemovable({ name, dead, liveness, down }, gossip.removalView);
   if (why !== undefined) throw notRemovable(name, why);
   gossip.remove(name, dead);
   if (gossip.pending.every((removal) => removal.name !== name)) {

@@ -92,13 +92,20 @@ export function isKnownByAll(
 
 /**
  * Why a member cannot be removed now; undefined where it can. Members that live are removed one at a
- * time, and only while all are `normal`. One that is dead is removed at any time: whatever waits for it
- * would wait for ever.
+ * time, and only while all are `normal` and nobody is away: keys of which the one that is away and the
+ * one that goes are owners would have no quorum until it is back. One that is dead is removed at any
+ * time: whatever waits for it would wait for ever.
  *
  * @param liveness How the node that is asked hears the member.
+ * @param down Names of members that the same node does not hear any more.
  */
 export function whyNotRemovable(
-  { name, dead, liveness }: { name: string; dead: boolean; liveness: Liveness },
+  { name, dead, liveness, down = [] }: {
+    name: string;
+    dead: boolean;
+    liveness: Liveness;
+    down?: readonly string[];
+  },
   { self, others, pending }: Pick<RemovalView, "self" | "others" | "pending">,
 ): string | undefined {
   // Who is asked may be on its way out itself, and is then nobody who stays.
@@ -118,7 +125,10 @@ export function whyNotRemovable(
   if (pending.length > 0) return `${pending[0]!.name} is being removed`;
   if (liveness === "down") return "it does not answer: start it, or say that it is dead";
   const late = all.find((one) => one.status !== "normal");
-  return late === undefined ? undefined : `${late.name} is ${late.status}`;
+  if (late !== undefined) return `${late.name} is ${late.status}`;
+  const away = all.find((one) => down.includes(one.name));
+  if (away === undefined) return undefined;
+  return `${away.name} does not answer: start it, or say of it first that it is dead`;
 }
 
 /**

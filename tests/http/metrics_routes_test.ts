@@ -38,6 +38,17 @@ Deno.test("GET /metrics: requests by route and outcome, quorums, repairs and mem
   });
 });
 
+Deno.test("GET /metrics: a member that is being removed is told of as long as it is waited for", async () => {
+  await InProcessCluster.run({ nodes: 4 }, async (cluster) => {
+    const body = JSON.stringify({ name: "node4" });
+    assertEquals((await cluster.call(1, "POST", "/cluster/removals", { body })).status, 202);
+    assertEquals((await metrics(cluster, 1)).get('converge_member_up{member="node4"}'), 1);
+    await cluster.until("it is removed", async () => {
+      return !(await metrics(cluster, 1)).has('converge_member_up{member="node4"}');
+    });
+  });
+});
+
 Deno.test("GET /metrics: copies that a read had to repair are counted", async () => {
   await InProcessCluster.run({}, async (cluster) => {
     await cluster.put(1, "k", "old");

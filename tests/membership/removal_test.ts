@@ -168,6 +168,14 @@ Deno.test("whyNotRemovable: one at a time, while all are normal; a dead one alwa
     assertEquals(why({ others: [member("b"), member("c", { status })] }), `c is ${status}`);
   }
   assertEquals(why({ pending: [removal("x")] }), "x is being removed");
+  const three = { ...calm, others: [member("b"), member("c")] };
+  const asked = { name: "b", dead: false, liveness: "up", down: ["c"] } as const;
+  assert(whyNotRemovable(asked, three)!.startsWith("c does not answer"));
+  assertEquals(whyNotRemovable({ ...asked, down: ["x"] }, three), undefined);
+  assertEquals(
+    whyNotRemovable({ ...asked, name: "c", dead: true, liveness: "down" }, three),
+    undefined,
+  );
   const silent = { name: "b", dead: false, liveness: "down" } as const;
   assert(whyNotRemovable(silent, calm)!.startsWith("it does not answer"));
   assertEquals(whyNotRemovable({ ...silent, liveness: "suspect" }, calm), undefined);

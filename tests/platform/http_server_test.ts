@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { DenoLog } from "../../src/platform/deno/deno_log.ts";
 import { HttpServer } from "../../src/platform/deno/http_server.ts";
+import { RawConnection } from "../cluster/raw_http.ts";
 import { problemOf } from "../support/problems.ts";
 
 const lines: string[] = [];
@@ -29,6 +30,27 @@ Deno.test("HttpServer answers a crashed handler with 500 and no stack trace", as
   assertEquals(title, "internal");
   assert(!`${detail}`.includes("secret"));
   assert(lines.some((line) => line.includes("request.crashed") && line.includes("secret detail")));
+  await server.close(1_000);
+});
+
+Deno.test("HttpServer asks for no path that stands in the Host header", async () => {
+  const server = listen();
+  const asked: string[] = [];
+  server.handle(({ url }) => {
+    asked.push(url);
+    return new Response();
+  });
+  for (
+    const host of ["a/internal", "a/internal/kv?", "a?", "a#", "a\\b", "b@a", "a:1", "[::1]:2"]
+  ) {
+    using connection = await RawConnection.open(server.port);
+    await connection.send(`GET /kv/k HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    const { status, headers } = await connection.read();
+    const isHost = host.includes(":");
+    assertEquals(status, isHost ? 200 : 400, host);
+    if (!isHost) assertEquals(headers.get("content-type"), "application/problem+json");
+  }
+  assertEquals(asked, ["http://a:1/kv/k", "http://[::1]:2/kv/k"]);
   await server.close(1_000);
 });
 

@@ -1,5 +1,5 @@
 /** Members are removed from running clusters: nothing is lost, nothing comes back. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { RemovalProgress } from "../../src/http/removal_routes.ts";
 import { PeerLink } from "../../src/replication/peer_link.ts";
@@ -343,6 +343,17 @@ Deno.test("while a member is being removed, requests go on, and no tombstone is 
       "it is collected",
       async () => await cluster.copy(owner!, key) === undefined,
     );
+  }));
+
+Deno.test("while a member is away no other one is removed: it would wait for it, and keys with it", () =>
+  InProcessCluster.run({ nodes: 5 }, async (cluster) => {
+    await putAll(cluster);
+    cluster.kill(5);
+    await untilDown(cluster, 1, 5);
+    const answer = await ask(cluster, 1, { name: "node4" });
+    const { detail } = await problemOf(answer, 409, "not-removable");
+    assertStringIncludes(String(detail), "node5 does not answer: start it, or say of it first");
+    for (const key of KEYS) assertEquals(await cluster.get(1, key), `v-${key}`);
   }));
 
 Deno.test("one removal at a time; none of nobody, and none that cannot be understood", () =>

@@ -24,6 +24,12 @@ export interface HttpServerOptions {
 const REBIND_MS = 100;
 
 /**
+ * The runtime puts the Host header before the path, whatever it is, and calls that the URL: a path in it
+ * would be asked for instead of the one that a proxy has looked at.
+ */
+const NO_HOST = /[/\\?#@]/;
+
+/**
  * An HTTP server that is bound at once and answers 503 until it is given a handler, so that a node
  * can learn its real port before it opens (and nobody else can take the port meanwhile).
  *
@@ -109,10 +115,18 @@ export class HttpServer {
         onListen() {},
         onError: (error) => this.#onError(error),
       },
-      (request) => this.#sockets.accept(request) ?? this.#handler(request),
+      (request) => this.#answer(request),
     );
     server.finished.catch((error) => this.#serveAnew(error));
     return server;
+  }
+
+  #answer(request: Request): Response | Promise<Response> {
+    const host = request.headers.get("host");
+    if (host === null || !NO_HOST.test(host)) {
+      return this.#sockets.accept(request) ?? this.#handler(request);
+    }
+    return plainProblem(400, "bad-request", `Cannot use the Host header ${JSON.stringify(host)}`);
   }
 
   /**
