@@ -4,6 +4,7 @@ import { ConvergeError } from "../../src/errors.ts";
 import type { TimerID } from "../../src/platform/clock.ts";
 import type { Disk } from "../../src/platform/disk.ts";
 import type { Log } from "../../src/platform/log.ts";
+import { frameOf } from "../../src/record/frame.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { flushRun } from "./flush_run.ts";
@@ -303,4 +304,22 @@ Deno.test("LsmStore: a merge that is under way when the store stops is given up"
   await soon(settled);
   assertEquals([manifest(), subject.paths(".tmp").length], [before, 0]);
   await store.close();
+});
+
+Deno.test("LsmStore: a merge that meets a line that is no record, under a checksum that holds, ends it", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  // `encodeRecord` makes no such record: it has no version.
+  const frame = frameOf(JSON.stringify({ k: "a", v: "v" }));
+  const version = { key: "a", counter: 1, nodeID: "n1.aa" };
+  const record = { ...version, tombstone: false, expiresAtMs: 0, frame };
+  await store.apply([{ keyspace: DATA, record }]);
+  await store.flush();
+  await flushRun(store, "other", 1);
+  try {
+    await soon(store.settled());
+    assertEquals(subject.fatal.map(({ code }) => code), ["corrupt_file"]);
+  } finally {
+    await store.close(); // what was tried for ever ends, too
+  }
 });
