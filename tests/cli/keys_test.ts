@@ -60,7 +60,8 @@ Deno.test("converge put --explain: stores the same content type as without", asy
     await put(["v", ...explain]);
     await put(["v", "--type", "image/png", ...explain]);
     await put(explain, "from standard input");
+    await put(["-", ...explain], "from standard input");
   }
-  assertEquals(types.slice(0, 3), ["text/plain; charset=utf-8", "image/png", null]);
-  assertEquals(types.slice(3), types.slice(0, 3));
+  assertEquals(types.slice(0, 4), ["text/plain; charset=utf-8", "image/png", null, null]);
+  assertEquals(types.slice(4), types.slice(0, 4));
 });
