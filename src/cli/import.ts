@@ -57,10 +57,9 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   const putInTurn = async (entry: ImportEntry) => {
     const name = keyPath(entry.key); // the same for text and its bytes
     const turn = (lastOfKey.get(name) ?? Promise.resolve()).then(() => put(entry));
-    const settled = turn.catch(() => {});
-    lastOfKey.set(name, settled);
+    lastOfKey.set(name, turn);
     await turn;
-    if (lastOfKey.get(name) === settled) lastOfKey.delete(name);
+    if (lastOfKey.get(name) === turn) lastOfKey.delete(name);
   };
 
   try {

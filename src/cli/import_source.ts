@@ -91,9 +91,15 @@ async function* entriesOfLines(
   }
 }
 
-/** The lines of a stream without their line ends, in fresh arrays. */
-async function* linesOf(
+/**
+ * The lines of a stream without their line ends, in fresh arrays.
+ *
+ * @param bytesMax Of one line, with its line end.
+ * @throws {CommandError} When a line is longer.
+ */
+export async function* linesOf(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  bytesMax: number = LINE_BYTES_MAX,
 ): AsyncGenerator<Uint8Array> {
   let begun: Uint8Array[] = [];
   let begunBytes = 0;
@@ -107,8 +113,8 @@ async function* linesOf(
     }
     if (start < chunk.byteLength) begun.push(chunk.slice(start));
     begunBytes += chunk.byteLength - start;
-    if (begunBytes > LINE_BYTES_MAX) {
-      throw new CommandError(`Cannot import a line over ${LINE_BYTES_MAX} bytes`);
+    if (begunBytes > bytesMax) {
+      throw new CommandError(`Cannot import a line over ${bytesMax} bytes`);
     }
   }
   if (begunBytes > 0) yield joinLine(begun);

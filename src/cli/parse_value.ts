@@ -38,7 +38,7 @@ export function parseSize(option: string, text: string, range: Range): number {
 /** A number from 0 to 1, like `0.01`. */
 export function parseRatio(option: string, text: string): number {
   const value = /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
-  if (value >= 0 && value <= 1) return value;
+  if (value <= 1) return value;
   throw badValue(option, text, "a number from 0 to 1");
 }
 

@@ -32,3 +32,10 @@ Deno.test("forEachBounded() ends at the first failure, after what is under way",
   assert(begun < 20, `${begun}`);
   assertEquals(ended, begun - 1);
 });
+
+Deno.test("forEachBounded() tells of the first failure, not of those that follow", async () => {
+  const work = async (item: number) => {
+    throw new Error(`item ${item}`);
+  };
+  await assertRejects(() => forEachBounded(numbers(9), 4, work), Error, "item 0");
+});

@@ -18,6 +18,7 @@ Deno.test("entryOfLine() finds the key by a dotted path, or a member of that ver
   const dotted = bytes('{"name.common":"x","name":{"common":"y"}}');
   assertEquals(entryOfLine(dotted, { where, keyField: "name.common" }).key, "x");
   assertEquals(entryOfLine(bytes('{"id":7}'), { where, keyField: "id" }).key, "7");
+  assertEquals(entryOfLine(bytes('{"id":false}'), { where, keyField: "id" }).key, "false");
 });
 
 Deno.test("entryOfLine() says which line cannot be imported and why", () => {
@@ -29,6 +30,7 @@ Deno.test("entryOfLine() says which line cannot be imported and why", () => {
     ['{"id":-1e400}', "id", "line 1: its key is a number over"],
     ['{"k":"a","v":"\\ud800"}', undefined, "line 1: half of a surrogate pair"],
     ['{"id":{}}', "id", 'line 1: its "id" is {}'],
+    ['{"x":1}', "constructor.name", 'line 1: its "constructor.name" is absent'],
     ["[1]", "id", "line 1"],
     ["null", "id", "line 1"],
     ['{"id":"x"}', undefined, "--key-field"],
@@ -39,8 +41,8 @@ Deno.test("entryOfLine() says which line cannot be imported and why", () => {
   for (const [line, keyField, message] of bad) {
     assertThrows(() => entryOfLine(bytes(line), { where, keyField }), CommandError, message);
   }
-  const notText = new Uint8Array([34, 255, 34]);
-  assertThrows(() => entryOfLine(notText, { where, keyField: undefined }), CommandError);
+  const notText = new Uint8Array([...bytes('{"id":"'), 255, ...bytes('"}')]);
+  assertThrows(() => entryOfLine(notText, { where, keyField: "id" }), CommandError, "not JSON");
 });
 
 Deno.test("entryOfRecord() stores a record of a JSON file as compact JSON", () => {
@@ -52,12 +54,14 @@ Deno.test("exportLine() writes what entryOfLine() reads, for any bytes", () => {
   const cases: [string | Uint8Array, Uint8Array<ArrayBuffer>, string, number?][] = [
     ["plain", bytes("text"), "text/plain"],
     ["passing", bytes("text"), "text/plain", 1_796_000_000_123],
+    ["with a byte order mark", bytes("\ufeffx"), "text/plain"],
     ['\n"&%/ 𝒳', bytes("\u0000\r\n\ufeff"), "application/octet-stream"],
     [new Uint8Array([255, 0]), new Uint8Array([0, 159, 255]), "application/octet-stream"],
     ["empty", new Uint8Array(), "application/octet-stream"],
   ];
   for (const [key, value, contentType, expiresAtMs] of cases) {
     const line = exportLine(key, { bytes: value, contentType, expiresAtMs }).trimEnd();
+    assertEquals(line.includes('"t":'), contentType === "text/plain");
     const entry = entryOfLine(bytes(line), { where, keyField: undefined });
     assertEquals(entry.key, key);
     assertEquals(entry.bytes, value);

@@ -87,8 +87,9 @@ Deno.test("converge put --explain: stores the same content type and time to live
     await put(["v", ...explain]);
     await put(["v", "--type", "image/png", "--ttl", "1500ms", ...explain]);
     await put(explain, "from standard input");
+    await put(["-", ...explain], "from standard input");
   }
-  assertEquals(types.slice(0, 3), ["text/plain; charset=utf-8", "image/png", null]);
-  assertEquals(types.slice(3), types.slice(0, 3));
-  assertEquals(times, [null, "2", null, null, "2", null]);
+  assertEquals(types.slice(0, 4), ["text/plain; charset=utf-8", "image/png", null, null]);
+  assertEquals(types.slice(4), types.slice(0, 4));
+  assertEquals(times, [null, "2", null, null, null, "2", null, null]);
 });

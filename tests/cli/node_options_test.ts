@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DEFAULTS } from "../../src/config.ts";
 import { ConvergeError } from "../../src/errors.ts";
-import { isAdvertisedInVain, nodeConfig } from "../../src/cli/node_config.ts";
+import { isAdvertisedInVain, nodeConfig, originOf } from "../../src/cli/node_config.ts";
 import { environmentName, NODE_OPTIONS, readNodeSettings } from "../../src/cli/node_options.ts";
 
 const none = () => undefined;
@@ -91,6 +91,19 @@ Deno.test("nodeConfig() derives name, URL and directory from the real port", () 
   assertEquals(everywhere.advertise, "http://127.0.0.1:4711");
   const six = nodeConfig(readNodeSettings({ host: "::1" }, none), 4711);
   assertEquals(six.advertise, "http://[::1]:4711");
+  const own = { id: "a", host: "[::]", advertise: "http://a:80", data: "./data/x" };
+  const { name, advertise, dataDirectory } = nodeConfig(readNodeSettings(own, none), 4711);
+  assertEquals([name, advertise, dataDirectory], ["a", "http://a", "./data/x"]);
+});
+
+Deno.test("originOf(): an address that can be opened, for each that one can listen on", () => {
+  const hosts = ["10.0.0.1", "localhost", "0.0.0.0", "::", "[::]", "::1", "[::1]"];
+  assertEquals(hosts.map((host) => originOf(host, 80)), [
+    "http://10.0.0.1:80",
+    "http://localhost:80",
+    ...[1, 2, 3].map(() => "http://127.0.0.1:80"),
+    ...[1, 2].map(() => "http://[::1]:80"),
+  ]);
 });
 
 Deno.test("isAdvertisedInVain(): a node that listens for others, and tells them 127.0.0.1", () => {

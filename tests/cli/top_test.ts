@@ -67,6 +67,7 @@ Deno.test("topView() has no rates for a node that was started anew, and no figur
   assertEquals([one?.readsPerSecond, one?.keys], [null, 7]);
   assertEquals([two?.state, two?.keys, two?.lagMs], ["down", null, null]);
   assertEquals(topView(now).hotKeys, ["a%20b"]);
+  assertEquals(topView(before, before).members[0]?.readsPerSecond, null, "within one moment");
 });
 
 async function* threeEvents(): AsyncGenerator<ClusterEvent> {

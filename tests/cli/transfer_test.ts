@@ -1,7 +1,7 @@
 /** `converge import` and `export` as processes, against servers that answer as nodes do. */
 import { assert, assertEquals } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import { problemResponse } from "../../src/http/problem.ts";
+import { notFound, problemResponse } from "../../src/http/problem.ts";
 import { runConverge } from "../cluster/harness.ts";
 
 async function withNode(
@@ -64,5 +64,75 @@ Deno.test("converge export: a page that is refused for a moment is asked for aga
     const { code, stdout, stderr } = await runConverge(["export", "--url", url]);
     assertEquals([code, asked], [0, ["", "a", "a"]], stderr);
     assertEquals(stdout, '{"k":"a","v":"/kv/a","t":"t"}\n{"k":"b","v":"/kv/b","t":"t"}\n');
+  });
+});
+
+/** A node of these keys, whose values `get` gives. */
+function listing(keys: string[], get: (key: string) => Response | Promise<Response>) {
+  return ({ url }: Request) => {
+    const { pathname } = new URL(url);
+    return pathname === "/kv"
+      ? Response.json({ keys: keys.map((k) => ({ k })) })
+      : get(pathname.slice("/kv/".length));
+  };
+}
+
+function value(text: string): Response {
+  return new Response(new TextEncoder().encode(text), { headers: { etag: '"1-node1.a"' } });
+}
+
+Deno.test("converge import --json: says how many records it put", async () => {
+  await withNode(stored, async (url) => {
+    const input = new TextEncoder().encode('{"k":"a","v":"1"}\n{"k":"a","v":"2"}\n');
+    const { code, stdout, stderr } = await runConverge(["import", "-", "--json", "--url", url], {
+      input,
+    });
+    assertEquals([code, stderr, JSON.parse(stdout)], [0, "", { url, imported: 2 }]);
+  });
+});
+
+Deno.test("converge export: keys in order, without those deleted meanwhile, what is refused asked again", async () => {
+  let refusals = 1;
+  const get = (key: string) => {
+    if (key === "b") return notFound("a value under this key");
+    return key === "c" && refusals-- > 0 ? overloaded() : value(key);
+  };
+  await withNode(listing(["a", "b", "c", "d"], get), async (url) => {
+    const { code, stdout, stderr } = await runConverge(["export", "--url", url]);
+    assertEquals([code, stderr], [0, `Exported 3 records from ${url}\n`]);
+    assertEquals(stdout, ["a", "c", "d"].map((k) => `{"k":"${k}","v":"${k}"}\n`).join(""));
+  });
+});
+
+Deno.test("converge export: no more gets under way than it was told", async () => {
+  let underWay = 0;
+  let most = 0;
+  const get = async (key: string) => {
+    most = Math.max(most, ++underWay);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    underWay -= 1;
+    return value(key);
+  };
+  const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
+  await withNode(listing(keys, get), async (url) => {
+    const { code } = await runConverge(["export", "--concurrency", "3", "--url", url]);
+    assertEquals([code, most <= 3], [0, true], `${most}`);
+  });
+});
+
+Deno.test("converge export: a get that fails before its turn is told in one line", async () => {
+  const failed = Promise.withResolvers<void>();
+  const get = async (key: string) => {
+    if (key === "b") {
+      setTimeout(failed.resolve, 100); // it has arrived by then
+      return problemResponse(new ConvergeError("disk_failed", "Cannot read b"));
+    }
+    await failed.promise;
+    return value(key);
+  };
+  await withNode(listing(["a", "b"], get), async (url) => {
+    const { code, stdout, stderr } = await runConverge(["export", "--url", url]);
+    assertEquals([code, stdout], [1, '{"k":"a","v":"a"}\n']);
+    assertEquals(stderr, "converge: Cannot read b\n");
   });
 });

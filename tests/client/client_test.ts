@@ -213,6 +213,112 @@ Deno.test("ConvergeClient.put(): type, quorum and time to live go along", async 
   assertEquals(asked, "?w=1&ttl=60 text/css");
 });
 
+Deno.test("ConvergeClient: a node that is silent, or silent in the middle of an answer, is waited for so long", async () => {
+  const half = new ReadableStream({ start: (c) => c.enqueue(new Uint8Array(5)) });
+  const silent = Promise.withResolvers<Response>();
+  const answers = [() => silent.promise, () => new Response(half)];
+  await withServer(() => answers.shift()!(), async ({ url }) => {
+    const client = new ConvergeClient(url, { timeoutMs: 50 });
+    while (answers.length > 0) {
+      const error = await assertRejects(() => client.get("k"), ClientError);
+      assertEquals([error.message, error.passing], [
+        `Cannot reach ${url}: no answer within 50 ms`,
+        true,
+      ]);
+    }
+    silent.resolve(new Response());
+  });
+});
+
+Deno.test("ConvergeClient: an answer leaves no timer behind, which would keep a program from its end", async () => {
+  const timers = new Set<unknown>();
+  const { setTimeout, clearTimeout } = globalThis;
+  await withServer(() => notFound("a value under this key"), async (client) => {
+    globalThis.setTimeout = ((work: () => void, ms: number) => {
+      const timer = setTimeout(work, ms);
+      if (ms === 10_000) timers.add(timer);
+      return timer;
+    }) as typeof setTimeout;
+    globalThis.clearTimeout = (timer) => {
+      timers.delete(timer);
+      clearTimeout(timer);
+    };
+    try {
+      await client.get("k");
+      assertEquals(timers.size, 0);
+    } finally {
+      Object.assign(globalThis, { setTimeout, clearTimeout });
+    }
+  });
+});
+
+Deno.test("ConvergeClient: a redirect is followed to nobody, and is no success", async () => {
+  const paths: string[] = [];
+  const answer = ({ url }: Request) => {
+    paths.push(new URL(url).pathname);
+    const headers = { location: "/elsewhere", etag: '"1-node1.a"' };
+    return new Response(null, { status: paths.length === 1 ? 307 : 200, headers });
+  };
+  await withServer(answer, async (client) => {
+    const error = await assertRejects(() => client.put("k", new Uint8Array()), ClientError);
+    assertEquals([error.status, paths], [307, ["/kv/k"]]);
+  });
+});
+
+Deno.test("ConvergeClient: what is asked for is what is sent", async () => {
+  const asked: string[] = [];
+  const view = { self: "a", members: [], quorums: {}, storage: {} };
+  const json = { ...view, token: "0", owners: [], name: "b", stages: {}, keys: [] };
+  const answer = async (request: Request) => {
+    const { pathname, search } = new URL(request.url);
+    asked.push(`${request.method} ${pathname}${search} ${await request.text()}`.trim());
+    return Response.json(json);
+  };
+  await withServer(answer, async (client) => {
+    await client.remove("b", { dead: true });
+    await client.remove("b");
+    await client.explain("PUT", "k", { bytes: new TextEncoder().encode("v") });
+    await client.list({ limit: 7 });
+  });
+  assertEquals(asked, [
+    'POST /cluster/removals {"name":"b","dead":true}',
+    'POST /cluster/removals {"name":"b"}',
+    "PUT /kv/k?explain=1 v",
+    "GET /kv?limit=7",
+  ]);
+});
+
+Deno.test("ConvergeClient.keys(): all pages, each from where the one before ended", async () => {
+  const answer = ({ url }: Request) => {
+    const { searchParams } = new URL(url);
+    assertEquals([searchParams.get("prefix"), searchParams.get("limit")], ["p", "2"]);
+    return Response.json(
+      searchParams.get("after") === null
+        ? { keys: [{ k: "p1" }, { k: "p2" }], next: "p2" }
+        : { keys: [{ k: `p3 after ${searchParams.get("after")}` }] },
+    );
+  };
+  await withServer(answer, async (client) => {
+    const keys = await Array.fromAsync(client.keys({ prefix: "p", limit: 2 }));
+    assertEquals(keys, ["p1", "p2", "p3 after p2"]);
+  });
+});
+
+Deno.test("ConvergeClient: versions by way of a proxy that compresses; the keys . and .. without a body", async () => {
+  const headers = { etag: 'W/"7-node1.a"' };
+  const answer = ({ method }: Request) =>
+    method === "GET"
+      ? new Response("v", { headers })
+      : new Response(null, { status: 204, headers });
+  await withServer(answer, async (client) => {
+    for (const key of ["k", "."]) {
+      assertEquals((await client.get(key))?.version, "7-node1.a");
+      assertEquals(await client.put(key, new Uint8Array(1)), "7-node1.a");
+      await client.delete(key);
+    }
+  });
+});
+
 Deno.test("clusterControl(): what it does not know is answered with where the nodes are", async () => {
   const nodes = [1, 2].map((number) => ({ id: `node${number}`, host: "127.0.0.1", port: number }));
   const cluster = new LocalCluster({
