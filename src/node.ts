@@ -292,13 +292,13 @@ export class ConvergeNode {
   }
 
   /**
-   * A damaged table is given up where other owners can bring back what is lost with it. Where each key has
-   * one owner only, nobody can: to go on without the table would be to answer that there was nothing.
+   * A damaged table is given up where others can bring back what is lost with it. Where nobody else is
+   * sure to have that, to go on without the table would be to answer that there was nothing.
    *
    * @throws {ConvergeError} `corrupt_file`.
    */
   async #onDamage({ loss, keyspace, reason, lost }: DamageReport): Promise<void> {
-    if (keyspace === DATA && lost.length > 0 && this.#topology.topology.quorums.n === 1) {
+    if (keyspace === DATA && lost.length > 0 && this.#topology.topology.isLastHolder) {
       throw stopReasons.onlyCopyDamaged(reason, this.#config.dataDirectory);
     }
     await this.#convergence.onDataLost(loss);

@@ -296,6 +296,21 @@ export class Topology {
     return this.#complete && normal >= Math.max(this.quorums.r, this.quorums.w);
   }
 
+  /**
+   * Whether there are keys that this node alone is sure to have: they have one owner, or the others
+   * who owned them before anybody joined do not have everything (any more) themselves.
+   */
+  get isLastHolder(): boolean {
+    if (this.quorums.n === 1) return true;
+    const whole = this.members.filter(({ status }) => status === "normal").map(({ name }) => name);
+    const leaving = this.pending.filter(({ dead }) => !dead).map(({ name }) => name);
+    const holders = new Set([...whole, ...leaving]);
+    holders.delete(this.#selfName);
+    return this.ringBefore([]).arcs.some(({ owners }) =>
+      owners.includes(this.#selfName) && !owners.some((name) => holders.has(name))
+    );
+  }
+
   /** Whether `name` is among the owners of a key. */
   owns(name: string, key: Key): boolean {
     return this.arcOf(key)?.owners.includes(name) ?? false;

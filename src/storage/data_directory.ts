@@ -42,14 +42,19 @@ export function namesOfNoFile(disk: Disk, directory: string, names: readonly str
   );
 }
 
+/** The number of the segment with which a store begins. */
+export const FIRST_SEGMENT = 1;
+
 /**
  * Whether a directory without a manifest never held anything: a first start that was interrupted leaves
- * an empty segment at most; anything more needs its manifest.
+ * an empty first segment at most; anything more, also an empty one that came after others, needs its
+ * manifest.
  */
 export function isUnbegunDirectory(disk: Disk, directory: string): boolean {
   return disk.list(directory).every((name) => {
     const file = parseName(name);
-    if (file?.kind !== "log") return file === undefined;
+    if (file === undefined) return true;
+    if (file.kind !== "log" || file.number !== FIRST_SEGMENT) return false;
     const { lines, damage } = readSegment(readWhole(disk, `${directory}/${name}`), () => {});
     return lines === 0 && damage === undefined;
   });

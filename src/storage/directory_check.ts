@@ -6,7 +6,7 @@ import { filesOf, isUnbegunDirectory, namesOfNoFile } from "./data_directory.ts"
 import { readReadable } from "./file_bytes.ts";
 import { type Finding, messageOf } from "./finding.ts";
 import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
-import { lineEnd } from "./line_record.ts";
+import { LineFeeds } from "./line_feeds.ts";
 import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
 import { type Manifest, type ManifestTable, readManifest } from "./manifest.ts";
 import { refuseUnknownFormat } from "./sstable_reader.ts";
@@ -168,8 +168,9 @@ function checkLog(
 /** Start and end of every line of a segment whose own checksum holds. */
 export function goodLines(bytes: Uint8Array): { start: number; end: number }[] {
   const lines: { start: number; end: number }[] = [];
+  const feeds = new LineFeeds(bytes);
   for (let start = 0; start < bytes.byteLength;) {
-    const end = lineEnd(bytes, start);
+    const end = feeds.lineEnd(start);
     if (!isTagged(bytes, start) && isChecked(bytes, start, end)) lines.push({ start, end });
     start = end + 1;
   }

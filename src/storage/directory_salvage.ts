@@ -18,7 +18,8 @@ import {
   tableName,
   TEMPORARY_SUFFIX,
 } from "./file_names.ts";
-import { lineEnd, type LineRecord } from "./line_record.ts";
+import { LineFeeds } from "./line_feeds.ts";
+import type { LineRecord } from "./line_record.ts";
 import { segmentNumbers } from "./log_segments.ts";
 import { type Manifest, type ManifestTable, writeManifest } from "./manifest.ts";
 import { LineSource, NewestLines } from "./newest_lines.ts";
@@ -252,10 +253,11 @@ function takeTable(
   let refused = 0;
   let expectedAt = 0;
   let last = properties.first;
+  const feeds = new LineFeeds(bytes);
   for (const { key: first, at, length } of goodBlocks(bytes)) {
     if (at !== expectedAt) result.lost.push({ keyspace, file, start: last, end: first });
     for (let start = at; start < at + length;) {
-      const end = lineEnd(bytes, start);
+      const end = feeds.lineEnd(start);
       try {
         const record = checkedRecord(bytes, start, end);
         last = record.key;
@@ -281,8 +283,9 @@ function allOf(file: string, { properties }: ManifestTable): SalvageReport["lost
 
 /** The properties of a table that no manifest describes, from its own line. */
 function findProperties(bytes: Uint8Array) {
+  const feeds = new LineFeeds(bytes);
   for (let start = 0; start < bytes.byteLength;) {
-    const end = lineEnd(bytes, start);
+    const end = feeds.lineEnd(start);
     const text = decoder.decode(bytes.subarray(start, Math.min(end, start + 10)));
     if (text.startsWith('{"table":')) {
       try {

@@ -21,7 +21,7 @@ import {
 } from "./memtable.ts";
 import { NO_SLOT } from "./slot_table.ts";
 import { type ApplyResult, DATA, type Keyspace, type Mutation } from "./store.ts";
-import { COMMIT_ROOM_BYTES } from "./wal_writer.ts";
+import { COMMIT_BYTES_MAX } from "./wal_format.ts";
 
 const SPACE = 32;
 const LF = 10;
@@ -53,7 +53,7 @@ interface Pending extends MemtableLine {
 
 /** Mutations that were accepted, in order. Either committed or abandoned. */
 export class Group {
-  /** Accepted lines in the first `bytes`, with COMMIT_ROOM_BYTES of room behind. */
+  /** Accepted lines in the first `bytes`, with COMMIT_BYTES_MAX of room behind. */
   readonly buffer: Uint8Array;
   /** Accepted lines. */
   lines = 0;
@@ -71,7 +71,7 @@ export class Group {
   readonly #there: (Version | undefined)[] = [];
 
   constructor({ memtable, lookup, bytesMax }: GroupOptions) {
-    this.buffer = new Uint8Array(bytesMax + COMMIT_ROOM_BYTES);
+    this.buffer = new Uint8Array(bytesMax + COMMIT_BYTES_MAX);
     this.#memtable = memtable;
     this.#lookup = lookup;
   }

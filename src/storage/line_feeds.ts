@@ -26,6 +26,12 @@ export class LineFeeds {
     return -1;
   }
 
+  /** Where the line ends that holds `from`: at its line feed, or at the end of all. */
+  lineEnd(from: number): number {
+    const feed = this.next(from);
+    return feed < 0 ? this.#bytes.byteLength : feed;
+  }
+
   #moveTo(at: number): void {
     this.#windowStart = at;
     this.#windowEnd = Math.min(this.#bytes.byteLength, at + WINDOW_BYTES);

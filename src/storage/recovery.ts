@@ -6,7 +6,7 @@
  */
 import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
-import { filesOf, isUnbegunDirectory, namesOfNoFile } from "./data_directory.ts";
+import { filesOf, FIRST_SEGMENT, isUnbegunDirectory, namesOfNoFile } from "./data_directory.ts";
 import { readWhole } from "./file_bytes.ts";
 import { logName, MANIFEST_NAME, tableName } from "./file_names.ts";
 import { lineFacts, lineKey } from "./line_record.ts";
@@ -77,7 +77,12 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   const log = isFresh
     ? LogWriter.takeOver(disk, directory, { number, bytes })
     : LogWriter.resume(disk, directory, { number, bytes });
-  await disk.syncDirectory(directory);
+  try {
+    await disk.syncDirectory(directory);
+  } catch (error) {
+    log.close();
+    throw error;
+  }
   return {
     manifest,
     memtable,
@@ -165,8 +170,9 @@ async function createManifest(disk: Disk, directory: string): Promise<Manifest> 
   if (!isUnbegunDirectory(disk, directory)) {
     throw damaged(directory, MANIFEST_NAME, "it is missing");
   }
-  const manifest: Manifest = { next: 2, log: 1, highestCounter: 0, lastLoss: 0, tables: [] };
-  const log = await LogWriter.create(disk, directory, { number: 1, previousBytes: 0 });
+  const number = FIRST_SEGMENT;
+  const manifest: Manifest = { next: 2, log: number, highestCounter: 0, lastLoss: 0, tables: [] };
+  const log = await LogWriter.create(disk, directory, { number, previousBytes: 0 });
   log.close();
   await writeManifest(disk, directory, manifest);
   return manifest;

@@ -4,11 +4,15 @@ import type { Disk } from "../platform/disk.ts";
 import { type Key, keyFromJson } from "../record/key.ts";
 import { readWhole } from "./file_bytes.ts";
 import type { IndexEntry } from "./index_lines.ts";
-import { lineEnd, lineKey } from "./line_record.ts";
+import { LineFeeds } from "./line_feeds.ts";
+import { lineKey } from "./line_record.ts";
 import { TableWriter, type TableWriterOptions, type WrittenTable } from "./sstable_writer.ts";
 import { isSameTable, parseTable, type TableIdentity } from "./sstable_format.ts";
 
 const LF = 10;
+/** Blocks are copied this far without a pause: about a millisecond. */
+const SLICE_BYTES = 64 * 1024;
+
 const decoder = new TextDecoder();
 
 /** Keys [start, end) of which records may be lost; no `end` = to the last key of all. */
@@ -32,12 +36,14 @@ export interface SalvagedTable {
  *
  * @param path The damaged file.
  * @param known What the manifest says about the table.
+ * @param pause Called between slices, to let others run.
  */
 export async function salvageTable(
   disk: Disk,
   path: string,
   known: TableIdentity,
   target: TableWriterOptions,
+  pause: () => Promise<void> = () => Promise.resolve(),
 ): Promise<SalvagedTable> {
   const bytes = readWhole(disk, path);
   const { first, last } = known.properties;
@@ -51,6 +57,8 @@ export async function salvageTable(
   let expectedAt = 0;
   let lostFrom: Key = first;
   let isGap = false;
+  let sliceBytes = 0;
+  const feeds = new LineFeeds(bytes);
   try {
     for (const { key, at, length } of goodBlocks(bytes)) {
       isGap ||= at !== expectedAt;
@@ -59,17 +67,21 @@ export async function salvageTable(
       writer ??= new TableWriter(target);
       let start = at;
       while (start < at + length) {
-        const end = lineEnd(bytes, start);
+        const end = feeds.lineEnd(start);
         lostFrom = lineKey(bytes, start, end);
         writer.add(lostFrom, { bytes, start, end });
         start = end + 1;
       }
       expectedAt = at + length;
+      sliceBytes += length;
+      if (sliceBytes < SLICE_BYTES) continue;
+      sliceBytes = 0;
+      await pause();
     }
     if (lostFrom < last || writer === undefined) {
       lost.push({ start: lostFrom, end: after(last) });
     }
-    return { table: await writer?.finish(), lost };
+    return { table: await writer?.finish(pause), lost };
   } catch (error) {
     // On a full disk it would take the room that is missing, and more of it with each attempt.
     writer?.abandon();
@@ -89,8 +101,9 @@ export function ownIdentity(bytes: Uint8Array): TableIdentity | undefined {
 /** The blocks of a table, in key order, that some index line describes and that hold. */
 export function goodBlocks(bytes: Uint8Array): { key: Key; at: number; length: number }[] {
   const blocks: { key: Key; at: number; length: number }[] = [];
+  const feeds = new LineFeeds(bytes);
   for (let start = 0; start < bytes.byteLength;) {
-    const end = lineEnd(bytes, start);
+    const end = feeds.lineEnd(start);
     // {"index":
     if (bytes[start + 2] === 0x69 && bytes[start + 7] === 0x22) {
       const block = blockOf(decoder.decode(bytes.subarray(start, end)), bytes);

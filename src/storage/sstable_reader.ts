@@ -241,7 +241,8 @@ export class TableReader implements TableIdentity, FileHolder {
       }
       return index;
     } catch (error) {
-      if (error instanceof ConvergeError && error.code === "disk_failed") throw error;
+      // What could not be read, or not by this version, is no damage: nothing of it may be given up.
+      if (error instanceof ConvergeError && error.code !== "corrupt_file") throw error;
       throw this.#damage(error instanceof Error ? error.message : String(error), {});
     }
   }

@@ -66,8 +66,8 @@ export class StoreWriter {
   readonly #queue = new WriteQueue();
   #log: LogWriter;
   #active: Memtable;
-  /** Bytes of segments before the open one that are still needed. */
-  readonly #recoveredLogBytes: number;
+  /** Bytes of segments before the open one that the memtable that takes the writes reaches back over. */
+  #recoveredLogBytes: number;
   #highestCounter: number;
   #lastSyncMs = 0;
   #writing: Promise<void> | undefined;
@@ -109,10 +109,9 @@ export class StoreWriter {
 
   /** Bytes of all segments that are still needed, about. */
   get logBytes(): number {
-    let bytes = this.#log.bytes;
+    let bytes = this.#log.bytes + this.#recoveredLogBytes;
     for (const { memtable } of this.#maintenance.frozen) bytes += memtable.logBytes;
-    // The recovered memtable reaches back over the segments before the one that is open.
-    return this.#maintenance.totals.flushes === 0 ? bytes + this.#recoveredLogBytes : bytes;
+    return bytes;
   }
 
   /** Milliseconds that the last fsync of the log took. */
@@ -334,6 +333,7 @@ export class StoreWriter {
     sealed.close();
     this.#maintenance.freeze({ memtable: this.#active, nextLog: this.#log.number });
     this.#active = new Memtable();
+    this.#recoveredLogBytes = 0;
   }
 
   /** Has the writer freeze what is in memory now. */

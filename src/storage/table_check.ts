@@ -4,7 +4,7 @@ import type { Key } from "../record/key.ts";
 import { hashKey, mayContain } from "./bloom_filter.ts";
 import { checkedRecord } from "./checked_record.ts";
 import { type Finding, messageOf } from "./finding.ts";
-import { lineEnd } from "./line_record.ts";
+import { LineFeeds } from "./line_feeds.ts";
 import { isSameTable, parseTable, type TableIdentity } from "./sstable_format.ts";
 
 /** What is wrong with a table's bytes; `known` is what the manifest says about it. */
@@ -32,6 +32,7 @@ class TableCheck {
   readonly #bytes: Uint8Array;
   readonly #file: string;
   readonly #table: ParsedTable;
+  readonly #feeds: LineFeeds;
   readonly #seen = { records: 0, tombstones: 0, erases: 0, maxCounter: 0 };
   /** Undefined at the beginning, and behind a block that cannot be read. */
   #previous: Key | undefined;
@@ -40,6 +41,7 @@ class TableCheck {
     this.#bytes = bytes;
     this.#file = file;
     this.#table = table;
+    this.#feeds = new LineFeeds(bytes);
   }
 
   damage(problem: string, offset?: number): void {
@@ -62,7 +64,7 @@ class TableCheck {
   /** All lines of a block, which begin at `from` and end before `to`. */
   #lines(from: number, to: number, firstKey: Key): void {
     for (let start = from; start < to;) {
-      const end = lineEnd(this.#bytes, start);
+      const end = this.#feeds.lineEnd(start);
       try {
         const key = this.#line(start, end);
         if (start === from && key !== firstKey) this.damage("the index is wrong", start);

@@ -27,9 +27,21 @@ export class TableFiles {
       const [first] = this.#holders;
       first!.closeFile();
     }
-    const file = this.#disk.openRead(path);
+    const file = this.#openRead(path);
     this.#holders.add(holder);
     return file;
+  }
+
+  /** Where the process may hold no more files, one of these gives way. */
+  #openRead(path: string): ReadFile {
+    try {
+      return this.#disk.openRead(path);
+    } catch (error) {
+      const [first] = this.#holders;
+      if (first === undefined) throw error;
+      first.closeFile();
+      return this.#disk.openRead(path);
+    }
   }
 
   closed(holder: FileHolder): void {

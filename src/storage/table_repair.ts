@@ -60,14 +60,15 @@ export class TableRepair {
     const [damage] = this.#damaged;
     if (damage === undefined) return false;
     const [table, { message }] = damage;
-    const { catalog } = this.#options;
+    const { catalog, control } = this.#options;
     const { disk, directory, allocate } = this.#options.target;
     const { keyspace } = table.properties;
     const run = catalog.tables.runs(keyspace).find(({ tables }) => tables.includes(table));
     if (run !== undefined) {
       const number = allocate();
       const target = { disk, directory, number, keyspace };
-      const { lost, ...kept } = await salvageTable(disk, table.path, table, target);
+      const pause = () => control.rest(false);
+      const { lost, ...kept } = await salvageTable(disk, table.path, table, target, pause);
       const add = kept.table === undefined ? [] : [kept.table];
       const aside = `${directory}/${DAMAGED_NAME}`;
       const file = `${aside}/${table.name}`;

@@ -39,6 +39,9 @@ export interface SegmentHeader {
   previousBytes: number;
 }
 
+/** No commit's line is longer. */
+export const COMMIT_BYTES_MAX = 160;
+
 /** The last line of a group. */
 export interface Commit {
   lines: number;

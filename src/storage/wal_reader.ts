@@ -8,6 +8,7 @@ import { FRAME_HEADER_BYTES } from "../record/frame.ts";
 import { LineFeeds } from "./line_feeds.ts";
 import {
   type Commit,
+  COMMIT_BYTES_MAX,
   isChecked,
   isTagged,
   parseCommit,
@@ -140,14 +141,16 @@ function unread(
 
 /**
  * Whether any commit from `from` on says that at least `syncedMin` bytes were durable. Looked for at
- * every offset, not only at the starts of lines: the line feed before it may be what is damaged.
+ * every offset, not only at the starts of lines: the line feed before it may be what is damaged. A value
+ * can look like many, so no more is read for each than a commit may have.
  */
 function hasWitness(bytes: Uint8Array, from: number, syncedMin: number): boolean {
   let hash = bytes.indexOf(HASH, from + FRAME_HEADER_BYTES);
   while (hash >= 0) {
     const start = hash - FRAME_HEADER_BYTES;
-    const feed = bytes.indexOf(LF, hash);
-    const end = feed < 0 ? bytes.byteLength : feed;
+    const line = bytes.subarray(start, start + COMMIT_BYTES_MAX);
+    const feed = line.indexOf(LF);
+    const end = start + (feed < 0 ? line.byteLength : feed);
     if (isChecked(bytes, start, end)) {
       try {
         if ((parseCommit(bytes, start, end)?.synced ?? 0) >= syncedMin) return true;

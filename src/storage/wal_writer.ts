@@ -3,16 +3,13 @@ import { crc32 } from "node:zlib";
 import { invariant } from "../errors.ts";
 import type { AppendFile, Disk } from "../platform/disk.ts";
 import { logName, TEMPORARY_SUFFIX } from "./file_names.ts";
-import { commitLine, headerLine, LOG_FORMAT } from "./wal_format.ts";
-
-/** Room that a group's buffer must have behind its lines, for the commit. */
-export const COMMIT_ROOM_BYTES = 160;
+import { COMMIT_BYTES_MAX, commitLine, headerLine, LOG_FORMAT } from "./wal_format.ts";
 
 /** What is written ahead of the log, see `AppendOptions`. */
 const ROOM = { roomBytes: 256 * 1024 };
 
 /** The buffer of a group without lines. */
-const NO_LINES = new Uint8Array(COMMIT_ROOM_BYTES);
+const NO_LINES = new Uint8Array(COMMIT_BYTES_MAX);
 
 /** The open segment. One writer; a failed append is undone before the next. */
 export class LogWriter {
@@ -98,7 +95,7 @@ export class LogWriter {
 
   /**
    * Appends a group: the first `bytes` of `buffer`, which are `lines` lines and have
-   * COMMIT_ROOM_BYTES of room behind them.
+   * COMMIT_BYTES_MAX of room behind them.
    *
    * @throws {ConvergeError} `disk_full` (nothing is appended); `disk_failed`.
    */
@@ -170,7 +167,11 @@ export async function copySegment(
   try {
     file.append(bytes);
     await file.sync();
-  } finally {
+  } catch (error) {
     file.close();
+    // On a full disk it would take all the room that is left, which others may share.
+    disk.remove(temporary);
+    throw error;
   }
+  file.close();
 }

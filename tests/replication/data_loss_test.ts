@@ -103,6 +103,25 @@ Deno.test("data loss: what has one owner is not given up, unless a damaged table
   await InProcessCluster.run(QUICK, async (cluster) => await cluster.node(1).onDamage!(report));
 });
 
+Deno.test("data loss: what is only being copied to the nodes that join is not given up", () => {
+  const joining = { start: [1], seedsOf: (i: number) => i === 1 ? [] : [1] };
+  return InProcessCluster.run({ ...QUICK, ...joining }, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    refuse(cluster, 1, "/internal/range");
+    for (const i of [2, 3]) await cluster.start(i);
+    await cluster.until("they are known", async () => await statusOf(cluster, 3) === "refilling");
+    const lost = [{ start: keyFromText("a"), end: undefined }];
+    const report = { loss: 1, keyspace: DATA, file: "damaged", reason: "bits flipped", lost };
+    const { onDamage, origin, life, process } = cluster.node(1);
+    await assertRejects(async () => await onDamage!(report), ConvergeError, "no other node has");
+    cluster.world.network.listen(origin, life!, (request) => process!.app.fetch(request));
+    await cluster.ready([1, 2, 3]);
+    await onDamage!(report);
+    await cluster.ready();
+    assertEquals(await cluster.get(1, "k"), "v");
+  });
+});
+
 Deno.test("data loss: what has one owner is not given up while the node is being opened, either", async () => {
   const lost = [{ start: keyFromText("a"), end: undefined }];
   const report = { loss: 1, keyspace: DATA, file: "damaged", reason: "bits flipped", lost };

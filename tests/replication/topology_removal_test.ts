@@ -3,7 +3,7 @@ import { ConvergeError } from "../../src/errors.ts";
 import type { Removal } from "../../src/membership/removal.ts";
 import type { RemovalStage } from "../../src/membership/removal_stage.ts";
 import type { Topology, TopologyOptions } from "../../src/replication/topology.ts";
-import { member } from "../support/members.ts";
+import { member, removal } from "../support/members.ts";
 import { topologyOf } from "../support/topologies.ts";
 
 const REMOVAL: Removal = {
@@ -222,4 +222,16 @@ Deno.test("Topology.leftovers: not what a member counts for since an earlier rem
   }
   assert(taken > 0);
   assert(all.arcs.some(({ end }) => isLeftover(end)));
+});
+
+Deno.test("Topology.isLastHolder: who is being removed still has what it owned, unless it is dead", () => {
+  for (const dead of [false, true]) {
+    const pending = [removal("node2", { dead }), removal("node3", { dead })];
+    for (const status of ["normal", "refilling"] as const) {
+      const members = [member("node1"), member("node4", { status })];
+      const settled = ["node1", "node2", "node3", "node4"];
+      // Of some arcs the three first were the owners.
+      assertEquals(topologyOf(0, { pending, members, settled }).isLastHolder, dead);
+    }
+  }
 });

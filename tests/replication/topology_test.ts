@@ -101,3 +101,25 @@ Deno.test("Topology.fingerprint: the same ring on every node, another for every 
     assert(other.fingerprint !== fingerprint);
   }
 });
+
+Deno.test("Topology.isLastHolder: while nobody else who owns some keys has all of them", () => {
+  const others = (...statuses: ("joining" | "refilling" | "normal")[]) => [
+    member("node1"),
+    ...statuses.map((status, i) => member(`node${i + 2}`, { status })),
+  ];
+  const settled = ["node1"];
+  const isLast = (members: ReturnType<typeof others>, options = {}) =>
+    topologyOf(0, { members, ...options }).isLastHolder;
+  assertEquals(isLast(others()), true);
+  assertEquals(isLast(others("normal", "normal"), { replication: 1, readQuorum: 1 }), true);
+  assertEquals(isLast(others("joining", "refilling"), { settled }), true, "they came to join it");
+  assertEquals(isLast(others("refilling", "refilling"), { settled: ["node1", "node2"] }), true);
+  assertEquals(isLast(others("refilling", "normal")), false);
+  assertEquals(isLast(others("normal", "joining")), false, "who joins changes nothing of that");
+  const five = others("refilling", "refilling", "normal", "normal");
+  const all = five.map(({ name }) => name);
+  assertEquals(isLast(five, { settled: all }), true, "of some arcs the three first are the owners");
+  assertEquals(isLast(five, { settled: all, replication: 4 }), false);
+  const fresh = five.map((one) => ({ ...one, status: "refilling" as const }));
+  assertEquals(isLast(fresh, { settled: [] }), false, "nobody had anything before");
+});

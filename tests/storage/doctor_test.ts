@@ -177,6 +177,20 @@ Deno.test("runDoctor: what a first start leaves that was interrupted is no damag
   assert(checked > 6, `${checked} checked`);
 });
 
+Deno.test("runDoctor: an empty log that came after others is what is left of more, as at a start", async () => {
+  const subject = new VirtualStore();
+  const written = await subject.open();
+  await written.apply([put("a", 1)]);
+  await written.close();
+  const disk = subject.device.mount();
+  for (const path of [...subject.paths(".sst"), `${DIRECTORY}/manifest.jsonl`]) disk.remove(path);
+  const files = subject.device.files();
+  const refusal = await assertRejects(() => subject.open(), ConvergeError, "--salvage");
+  assert(refusal.message.includes("manifest.jsonl: it is missing"), refusal.message);
+  assertEquals(subject.device.files(), files, "nothing is made in the place of what was lost");
+  assertEquals(await salvaged(subject, "the log alone"), "");
+});
+
 Deno.test("runDoctor: refuses a directory in use", async () => {
   const subject = await prepared();
   const disk = subject.device.mount();

@@ -18,6 +18,7 @@ Deno.test("LineFeeds: the same as a look at every byte, from anywhere, over wind
       for (let from = 0; from < bytes.byteLength;) {
         const feed = feeds.next(from);
         assertEquals(feed, bytes.indexOf(10, from));
+        assertEquals(feeds.lineEnd(from), feed < 0 ? bytes.byteLength : feed);
         from = feed < 0 ? bytes.byteLength : feed + 1;
       }
       for (const jump of jumps) assertEquals(feeds.next(jump), bytes.indexOf(10, jump), `${jump}`);

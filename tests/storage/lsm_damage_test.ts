@@ -426,6 +426,24 @@ Deno.test("LsmStore: closes every file that it opens, those of what it gives up 
   assertEquals(all.map((open) => open()), [[], [], []]);
 });
 
+Deno.test("LsmStore.open(): lets go of lock and log where it fails at the last", async () => {
+  for (const isKilled of [false, true]) {
+    const subject = new VirtualStore();
+    const written = await subject.open();
+    await written.apply([put("a", 1)]);
+    if (isKilled) subject.device.crash({ power: false });
+    else await written.close();
+    const { disk, open } = countingDisk(subject.device.mount(new ProcessLife()));
+    subject.device.faults.errorRate.syncDirectory = 1;
+    const error = await assertRejects(() => subject.open({ disk }), ConvergeError);
+    assertEquals([error.code, open()], ["disk_failed", []]);
+    subject.device.faults.errorRate.syncDirectory = 0;
+    const store = await subject.open({ disk });
+    assertEquals(textOf(store.get(DATA, "a")), "a@1");
+    await store.close();
+  }
+});
+
 Deno.test("LsmStore: a loss is on disk with the commit that makes it, though nobody took note", async () => {
   const subject = new VirtualStore();
   let store = await subject.open();

@@ -309,3 +309,15 @@ Deno.test("LsmStore.statistics(): the log is about as long after a start as it w
   assert(again.statistics().logBytes < logBytes);
   await again.close();
 });
+
+Deno.test("LsmStore.statistics(): segments that wait for their flush are counted once", async () => {
+  const { subject } = await withTwoSegments();
+  const store = await subject.open();
+  const { logBytes } = store.statistics();
+  subject.device.faults.capacityBytes = 2 * logBytes; // enough for a segment, not for a table
+  await assertRejects(() => store.flush(), ConvergeError, "no space");
+  const waitingBytes = store.statistics().logBytes;
+  await store.close();
+  const isAbout = Math.abs(waitingBytes - logBytes) < 0.1 * logBytes;
+  assert(isAbout, `${waitingBytes}, not ${logBytes}`);
+});

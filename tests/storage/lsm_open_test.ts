@@ -138,6 +138,45 @@ Deno.test("LsmStore.open(): a table whose footer cannot be read stops no start, 
   await store.close();
 });
 
+Deno.test("LsmStore: what cannot be read, for whatever reason, is not taken for damage", async () => {
+  for (const code of ["disk_failed", "disk_full"] as const) {
+    const subject = new VirtualStore();
+    const first = await subject.open();
+    await applyAll(first, 3);
+    await first.close();
+    const disk = subject.device.mount();
+    let isFailing = false;
+    const openRead: Disk["openRead"] = (path) => {
+      if (isFailing) throw new ConvergeError(code, "Cannot open: for some reason");
+      return disk.openRead(path);
+    };
+    const store = await subject.open({ disk: forwarding(disk, { openRead }) });
+    isFailing = true;
+    const error = assertThrows(() => store.get(DATA, "a"), ConvergeError, "for some reason");
+    isFailing = false;
+    await store.settled();
+    assertEquals([error.code, subject.damage, store.lastLoss()], [code, [], 0]);
+    assertEquals(textOf(store.get(DATA, "a")), "a@3");
+    await store.close();
+  }
+});
+
+Deno.test("LsmStore.open(): a full disk gets no copy of a log for which there is no room", async () => {
+  const subject = new VirtualStore();
+  const written = await subject.open();
+  await applyAll(written, 1);
+  subject.device.crash({ power: false });
+  const files = subject.device.files();
+  const used = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  subject.device.faults.capacityBytes = used + 100;
+  const error = await assertRejects(() => subject.open(), ConvergeError);
+  assertEquals([error.code, subject.device.files()], ["disk_full", files]);
+  subject.device.faults.capacityBytes = Infinity;
+  const store = await subject.open();
+  assertEquals(scanAll(store).length, KEYS.length);
+  await store.close();
+});
+
 Deno.test("LsmStore: an unknown format is refused", async () => {
   const subject = new VirtualStore();
   await (await subject.open()).close();

@@ -1,8 +1,10 @@
 /** What a salvage leaves: all that holds, in a directory in which a node goes on. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../src/errors.ts";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { DAMAGED_NAME, MANIFEST_NAME } from "../../src/storage/file_names.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import { InstantClock } from "./instant_clock.ts";
 import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import { put, scanAll } from "./store_conformance.ts";
@@ -124,4 +126,26 @@ Deno.test("salvage: one that ends at any of its operations is made anew, and not
     }
   }
   assert(operations > 20, `${operations} operations`);
+});
+
+Deno.test("salvage: a repair lets others run, however large the table is", async () => {
+  const subject = new VirtualStore();
+  const first = await subject.open({ memtableBytes: 1 << 22 });
+  const value = "x".repeat(2_000);
+  for (let i = 0; i < 500; i++) await first.apply([put(`k${i}`, 1, { value })]);
+  await first.close();
+  const [path] = subject.paths(".sst");
+  subject.device.flipBit(path!, 10);
+  const clock = new InstantClock();
+  const store = await subject.open({ clock });
+  let pauses = 0;
+  const setTimer = clock.setTimer.bind(clock);
+  clock.setTimer = (...timer) => (pauses++, setTimer(...timer));
+  assertThrows(() => store.get(DATA, "k0"), ConvergeError, "checksum");
+  await store.settled();
+  assert(
+    pauses >= subject.size(path!.replace(DIRECTORY, `${DIRECTORY}/${DAMAGED_NAME}`)) / 100_000,
+  );
+  assertEquals(scanAll(store).length, 498, "all but the first block");
+  await store.close();
 });

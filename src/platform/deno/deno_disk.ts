@@ -8,22 +8,26 @@ import { dirname } from "node:path";
 import fs from "node:fs";
 import { ConvergeError } from "../../errors.ts";
 import type { AppendFile, AppendOptions, Disk, FileLock, ReadFile } from "../disk.ts";
+import { isTooManyFiles, SpareFiles } from "./spare_files.ts";
 
 /** Files under the process's own permissions. Holds no state but open handles. */
 export class DenoDisk implements Disk {
+  /** Of each directory that is locked. */
+  readonly #spares = new Set<SpareFiles>();
+
   makeDirectory(path: string): void {
     attempt("create directory", path, () => {
       const missing: string[] = [];
       for (let at = path; !isDirectory(at); at = dirname(at)) missing.push(at);
       Deno.mkdirSync(path, { recursive: true });
-      for (const made of missing) syncEntryOf(made);
+      for (const made of missing) this.#passing(() => syncEntryOf(made));
     });
   }
 
   list(path: string): string[] {
     return attempt("list", path, () => {
       try {
-        return [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+        return this.#passing(() => [...Deno.readDirSync(path)]).map(({ name }) => name).sort();
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return [];
         throw error;
@@ -45,10 +49,11 @@ export class DenoDisk implements Disk {
 
   openAppend(path: string, { roomBytes = 0 }: AppendOptions = {}): AppendFile {
     return attempt("open", path, () => {
-      const file = Deno.openSync(path, { create: true, append: roomBytes === 0, write: true });
+      const options = { create: true, append: roomBytes === 0, write: true };
+      const file = this.#opening(() => Deno.openSync(path, options));
       try {
         const sizeBytes = file.seekSync(0, Deno.SeekMode.End);
-        return new DenoAppendFile(path, file, { sizeBytes, roomBytes });
+        return new DenoAppendFile(path, file, { sizeBytes, roomBytes, onClose: this.#onClose });
       } catch (error) {
         file.close();
         throw error;
@@ -58,13 +63,13 @@ export class DenoDisk implements Disk {
 
   openRead(path: string): ReadFile {
     return attempt("open", path, () => {
-      const descriptor = fs.openSync(path, "r");
+      const descriptor = this.#opening(() => fs.openSync(path, "r"), { isToRead: true });
       return new DenoReadFile(path, descriptor, fs.fstatSync(descriptor).size);
     });
   }
 
   truncate(path: string, lengthBytes: number): void {
-    attempt("truncate", path, () => Deno.truncateSync(path, lengthBytes));
+    attempt("truncate", path, () => this.#passing(() => Deno.truncateSync(path, lengthBytes)));
   }
 
   rename(from: string, to: string): void {
@@ -98,11 +103,12 @@ export class DenoDisk implements Disk {
 
   async syncDirectory(path: string): Promise<void> {
     await attemptAsync("sync directory", path, async () => {
-      const directory = Deno.openSync(path);
+      const directory = this.#opening(() => Deno.openSync(path));
       try {
         await directory.sync();
       } finally {
         directory.close();
+        this.#onClose();
       }
     });
   }
@@ -123,14 +129,44 @@ export class DenoDisk implements Disk {
     if (!locked) {
       throw new ConvergeError("data_locked", `Cannot lock ${path}: another process holds it`);
     }
+    const spares = new SpareFiles(dirname(path));
+    this.#spares.add(spares);
     let held = true;
     return {
-      release() {
+      release: () => {
         if (held) file.close();
         held = false;
+        spares.close();
+        this.#spares.delete(spares);
       },
     };
   }
+
+  /** Opens something, be it in the place of a spare file. */
+  #opening<T>(open: () => T, options?: { isToRead: boolean }): T {
+    try {
+      return open();
+    } catch (error) {
+      const isGiven = isTooManyFiles(error) &&
+        [...this.#spares].some((spares) => spares.give(options));
+      if (!isGiven) throw error;
+      return open();
+    }
+  }
+
+  /** As `opening`, for what is closed by the end of it. */
+  #passing<T>(open: () => T): T {
+    try {
+      return this.#opening(open);
+    } finally {
+      this.#onClose();
+    }
+  }
+
+  /** Takes back what was given. Not where a file to read is closed: another is opened in its place. */
+  readonly #onClose = (): void => {
+    for (const spares of this.#spares) spares.refill();
+  };
 }
 
 /** Room is made where it will do for so many syncs like the one before it. */
@@ -139,6 +175,7 @@ const SYNCS_PER_ROOM_MIN = 4;
 class DenoAppendFile implements AppendFile {
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  readonly #onClose: () => void;
   /** Invariant: with room, also where the file's cursor is. */
   #sizeBytes: number;
   #roomBytes: number;
@@ -150,10 +187,15 @@ class DenoAppendFile implements AppendFile {
   constructor(
     path: string,
     file: Deno.FsFile,
-    { sizeBytes, roomBytes }: { sizeBytes: number; roomBytes: number },
+    { sizeBytes, roomBytes, onClose }: {
+      sizeBytes: number;
+      roomBytes: number;
+      onClose: () => void;
+    },
   ) {
     this.#path = path;
     this.#file = file;
+    this.#onClose = onClose;
     this.#sizeBytes = this.#zeroedBytes = this.#syncedBytes = sizeBytes;
     this.#roomBytes = roomBytes;
   }
@@ -198,6 +240,7 @@ class DenoAppendFile implements AppendFile {
   close(): void {
     if (this.#zeroedBytes > this.#sizeBytes) this.#takeRoomBack();
     attempt("close", this.#path, () => this.#file.close());
+    this.#onClose();
   }
 
   #takeRoomBack(): void {
