@@ -17,7 +17,7 @@ import {
 } from "./compaction_picker.ts";
 import { MergeCursor } from "./cursor.ts";
 import type { LaneControl } from "./lane_control.ts";
-import { RunCursor } from "./sstable_reader.ts";
+import { RunCursor } from "./run_cursor.ts";
 import type { Keyspace } from "./store.ts";
 import { buildTables, type TableTarget } from "./table_builder.ts";
 import type { TableCatalog } from "./table_catalog.ts";

@@ -18,7 +18,7 @@ import { LOCK_NAME } from "./file_names.ts";
 import type { LineRecord } from "./line_record.ts";
 import { Maintenance } from "./maintenance.ts";
 import { recover, type Recovered } from "./recovery.ts";
-import { RunCursor } from "./sstable_reader.ts";
+import { RunCursor } from "./run_cursor.ts";
 import {
   type ApplyResult,
   type Keyspace,

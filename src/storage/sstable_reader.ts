@@ -3,23 +3,17 @@ import { crc32 } from "node:zlib";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Disk, ReadFile } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
-import { latin1 } from "../record/latin1.ts";
 import type { BlockCache, CachedBlock } from "./block_cache.ts";
 import { type KeyHash, mayContain } from "./bloom_filter.ts";
-import type { Cursor } from "./cursor.ts";
 import { tableName } from "./file_names.ts";
 import {
   findLine,
   findStart,
-  KEY_OFFSET,
   type Line,
   lineEnd,
-  lineKey,
   type LineRecord,
   lineRecord,
   lineStarts,
-  lowerBound,
-  textKeyEnd,
 } from "./line_record.ts";
 import {
   BLOCK_BYTES,
@@ -33,12 +27,13 @@ import {
   type TableIndex,
   type TableProperties,
 } from "./sstable_format.ts";
+import { copyLine } from "./line_slab.ts";
 import type { FileHolder, TableFiles } from "./table_files.ts";
 import { unknownFormat } from "./unknown_format.ts";
 
 /** Blocks that a cursor reads in one go at most, and bytes: those of long values are long. */
-const READ_AHEAD_BLOCKS = 64;
-const READ_AHEAD_BYTES = (READ_AHEAD_BLOCKS + 2) * BLOCK_BYTES;
+export const READ_AHEAD_BLOCKS = 64;
+export const READ_AHEAD_BYTES = (READ_AHEAD_BLOCKS + 2) * BLOCK_BYTES;
 /** A larger block has memory of its own, for the time of one read. */
 const SCRATCH_BYTES_MAX = 64 * 1024;
 
@@ -273,110 +268,6 @@ export class TableReader implements TableIdentity, FileHolder {
   }
 }
 
-/** Lines of [start, end) of tables that follow each other in key order. */
-export class RunCursor implements Cursor {
-  key: Key | undefined;
-  bytes: Uint8Array = new Uint8Array(0);
-  start = 0;
-  end = -1;
-  readonly lastKey: Key | undefined;
-  readonly facts = undefined;
-  readonly #tables: readonly TableReader[];
-  readonly #endKey: Key | undefined;
-  /** Index of the table being read; those before it are released. */
-  #table = 0;
-  #nextBlock = 0;
-  #readAhead = 1;
-  #pending: Uint8Array[] = [];
-  /** `bytes` as a string: finding line feeds in it and making keys of it is faster. */
-  #text = "";
-  readonly #buffer: Uint8Array | undefined;
-
-  /** @param isTransient Whether bytes are only looked at until the next step: then memory is reused. */
-  constructor(
-    tables: readonly TableReader[],
-    start: Key,
-    end: Key | undefined,
-    { isTransient = false } = {},
-  ) {
-    this.#endKey = end;
-    if (isTransient) this.#buffer = new Uint8Array(READ_AHEAD_BYTES);
-    this.#tables = tables.filter(({ properties }) =>
-      properties.last >= start && (end === undefined || properties.first < end)
-    );
-    this.lastKey = this.#tables.at(-1)?.properties.last;
-    for (const table of this.#tables) table.acquire();
-    this.#guarded(() => this.#begin(start));
-  }
-
-  next(): void {
-    if (this.end + 1 >= this.bytes.byteLength) this.#guarded(() => this.#nextBytes());
-    else this.start = this.end + 1;
-    this.#readLine();
-  }
-
-  close(): void {
-    while (this.#table < this.#tables.length) this.#tables[this.#table++]!.release();
-    this.key = undefined;
-    this.bytes = EMPTY;
-    this.#pending = [];
-  }
-
-  #begin(start: Key): void {
-    const table = this.#tables[0];
-    if (table === undefined) return;
-    this.#nextBlock = table.index().search.lastNotAfter(start);
-    this.bytes = table.block(this.#nextBlock++);
-    this.#text = latin1(this.bytes, 0, this.bytes.byteLength);
-    this.start = lowerBound(this.bytes, start);
-    if (this.start >= this.bytes.byteLength) this.#nextBytes();
-    this.#readLine();
-  }
-
-  /** Moves to the first line of the next block, of this table or the next; to the end otherwise. */
-  #nextBytes(): void {
-    let block = this.#pending.pop();
-    while (block === undefined && this.#table < this.#tables.length) {
-      const table = this.#tables[this.#table]!;
-      const count = table.readAhead(this.#nextBlock, this.#readAhead);
-      if (count <= 0) {
-        this.#table++;
-        this.#nextBlock = 0;
-        table.release();
-        continue;
-      }
-      this.#pending = table.blocks(this.#nextBlock, count, this.#buffer).reverse();
-      this.#nextBlock += count;
-      this.#readAhead = Math.min(this.#readAhead * 2, READ_AHEAD_BLOCKS);
-      block = this.#pending.pop();
-    }
-    this.bytes = block ?? EMPTY;
-    this.start = 0;
-    this.#text = latin1(this.bytes, 0, this.bytes.byteLength);
-  }
-
-  #readLine(): void {
-    const { start } = this;
-    const text = this.#text;
-    if (start >= this.bytes.byteLength) return this.close();
-    this.end = text.indexOf("\n", start);
-    const keyEnd = textKeyEnd(this.bytes, start, this.end);
-    this.key = keyEnd < 0
-      ? lineKey(this.bytes, start, this.end)
-      : text.slice(start + KEY_OFFSET, keyEnd);
-    if (this.#endKey !== undefined && this.key >= this.#endKey) this.close();
-  }
-
-  #guarded(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      this.close();
-      throw error;
-    }
-  }
-}
-
 /** The line of `key` in a block, as it lies there or as a copy. */
 function findRecord(
   block: Uint8Array,
@@ -401,43 +292,3 @@ function scratchOf(length: number): Uint8Array {
   }
   return scratch.subarray(0, length);
 }
-
-/**
- * Lines are copied into shared slabs of some lines each: to allocate costs more than to copy, and a
- * record keeps no more memory alive than that.
- */
-class LineSlab {
-  readonly #bytes: number;
-  #slab = new Uint8Array(0);
-  #used = 0;
-
-  constructor(bytes: number) {
-    this.#bytes = bytes;
-  }
-
-  copy(block: Uint8Array, start: number, end: number): Line {
-    const length = end - start;
-    if (this.#used + length > this.#slab.byteLength) {
-      this.#slab = new Uint8Array(this.#bytes);
-      this.#used = 0;
-    }
-    const at = this.#used;
-    this.#slab.set(block.subarray(start, end), at);
-    this.#used += length;
-    return { bytes: this.#slab, start: at, end: this.#used };
-  }
-}
-
-/** Lines in a slab at least. */
-const LINES_PER_SLAB = 4;
-const smallLines = new LineSlab(BLOCK_BYTES);
-const largeLines = new LineSlab(16 * BLOCK_BYTES);
-
-function copyLine(block: Uint8Array, start: number, end: number): Line {
-  const length = end - start;
-  if (length <= BLOCK_BYTES / LINES_PER_SLAB) return smallLines.copy(block, start, end);
-  if (length <= 16 * BLOCK_BYTES / LINES_PER_SLAB) return largeLines.copy(block, start, end);
-  return { bytes: block.slice(start, end), start: 0, end: length };
-}
-
-const EMPTY = new Uint8Array(0);
