@@ -30,7 +30,6 @@ type ParsedTable = ReturnType<typeof parseTable>;
 class TableCheck {
   readonly findings: Finding[] = [];
   readonly #bytes: Uint8Array;
-  readonly #feeds: LineFeeds;
   readonly #file: string;
   readonly #table: ParsedTable;
   readonly #feeds: LineFeeds;
@@ -43,7 +42,6 @@ class TableCheck {
     this.#feeds = new LineFeeds(bytes);
     this.#file = file;
     this.#table = table;
-    this.#feeds = new LineFeeds(bytes);
   }
 
   damage(problem: string, offset?: number): void {
