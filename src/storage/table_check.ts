@@ -33,7 +33,6 @@ class TableCheck {
   readonly #feeds: LineFeeds;
   readonly #file: string;
   readonly #table: ParsedTable;
-  readonly #feeds: LineFeeds;
   readonly #seen = { records: 0, tombstones: 0, erases: 0, maxCounter: 0 };
   /** Undefined at the beginning, and behind a block that cannot be read. */
   #previous: Key | undefined;
@@ -43,7 +42,6 @@ class TableCheck {
     this.#feeds = new LineFeeds(bytes);
     this.#file = file;
     this.#table = table;
-    this.#feeds = new LineFeeds(bytes);
   }
 
   damage(problem: string, offset?: number): void {
