@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DEFAULTS } from "../../src/config.ts";
 import { ConvergeError } from "../../src/errors.ts";
-import { isAdvertisedInVain, nodeConfig, originOf } from "../../src/cli/node_config.ts";
+import { originOf } from "../../src/cli/listen_address.ts";
+import { isAdvertisedInVain, nodeConfig } from "../../src/cli/node_config.ts";
 import { environmentName, NODE_OPTIONS, readNodeSettings } from "../../src/cli/node_options.ts";
 
 const none = () => undefined;
