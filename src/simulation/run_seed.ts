@@ -6,8 +6,9 @@ import type { Defect } from "./defects/defect.ts";
 import type { Violation } from "./evidence.ts";
 import type { Operation, Outcome } from "./history.ts";
 import { openProcess, type StoreKind } from "./open_process.ts";
-import { type Plan, planOf, type PlanOptions } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import { runPlan, type RunResult } from "./run_plan.ts";
+import { planOf, type PlanOptions } from "./seed_plan.ts";
 
 /** What holds for every seed of a command. */
 export interface SeedOptions extends PlanOptions {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { planOf } from "../../src/simulation/plan.ts";
+import { planOf } from "../../src/simulation/seed_plan.ts";
 import { failureReport } from "../../src/simulation/report.ts";
 import { runPlanWith, runSeed, type SeedSummary } from "../../src/simulation/run_seed.ts";
 import { runSeeds } from "../../src/cli/seed_pool.ts";
