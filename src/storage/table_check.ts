@@ -32,7 +32,6 @@ class TableCheck {
   readonly #bytes: Uint8Array;
   readonly #file: string;
   readonly #table: ParsedTable;
-  readonly #feeds: LineFeeds;
   readonly #seen = { records: 0, tombstones: 0, erases: 0, maxCounter: 0 };
   /** Undefined at the beginning, and behind a block that cannot be read. */
   #previous: Key | undefined;
