@@ -9,7 +9,7 @@ import {
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
-import { DAMAGED_NAME, MANIFEST_NAME, tableName } from "../../src/storage/file_names.ts";
+import { DAMAGED_NAME, logName, MANIFEST_NAME, tableName } from "../../src/storage/file_names.ts";
 import type { DamageReport, LsmStore } from "../../src/storage/lsm_store.ts";
 import { readManifest } from "../../src/storage/manifest.ts";
 import { salvageTable } from "../../src/storage/salvage.ts";
@@ -895,10 +895,13 @@ Deno.test("LsmStore: leftovers of interrupted work are removed", async () => {
   const subject = new VirtualStore();
   await (await subject.open()).close();
   const disk = subject.device.mount();
-  for (const name of ["000077.sst", "000078.sst.tmp", "manifest.jsonl.tmp"]) {
+  const [log] = subject.paths(".log");
+  const next = logName(Number(log!.slice(-10, -4)) + 1); // made, and never begun
+  for (const name of ["000077.sst", "000078.sst.tmp", "manifest.jsonl.tmp", next]) {
     disk.openAppend(`${DIRECTORY}/${name}`).append(new Uint8Array(3));
   }
   const store = await subject.open();
+  assertEquals(subject.paths(".log"), [log]);
   assertEquals(subject.paths(".sst"), []);
   assertEquals(subject.paths(".tmp"), []);
   await store.close();
