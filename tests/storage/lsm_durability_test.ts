@@ -146,6 +146,19 @@ Deno.test("LsmStore, interval and os: what was applied before sync() is there af
   }
 });
 
+Deno.test("LsmStore: what a start found in the log is not cut as a torn tail at the next, if it rots", async () => {
+  const subject = new VirtualStore();
+  // No note has been written of the last group when the first ends, and nothing after it by the second.
+  await (await subject.open({ clock: new HandClock() })).apply([put("a", 1)]);
+  subject.device.crash({ power: false });
+  await subject.open({ clock: new HandClock() });
+  subject.device.crash({ power: false });
+  const [log] = subject.paths(".log");
+  subject.device.flipBit(log!, 80);
+  const error = await assertRejects(() => subject.open(), ConvergeError, "000001.log at offset");
+  assertEquals(error.code, "corrupt_file");
+});
+
 Deno.test("LsmStore, os and interval: a death of the process alone loses nothing", async () => {
   for (const durability of [{ mode: "os" }, { mode: "interval", ms: INTERVAL_MS }] as const) {
     const subject = new VirtualStore();

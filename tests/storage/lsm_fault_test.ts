@@ -945,6 +945,29 @@ Deno.test("LsmStore.checkpoint() that finds the disk full leaves nothing behind,
   await store.close();
 });
 
+Deno.test("LsmStore.checkpoint(): what a failing disk leaves of it has no manifest, and does not open", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  let syncs = 0;
+  const failure = new ConvergeError("disk_failed", "input/output error");
+  const store = await subject.open({
+    disk: forwarding(disk, {
+      syncDirectory: (path) =>
+        path === "copy" && ++syncs === 2 ? Promise.reject(failure) : disk.syncDirectory(path),
+      remove: (path) => {
+        if (path.startsWith("copy/") && path.endsWith(".sst")) throw failure;
+        disk.remove(path);
+      },
+    }),
+  });
+  await applyAll(store, 1);
+  await assertRejects(() => store.checkpoint("copy"), ConvergeError, "durable");
+  assert(subject.paths(".sst").some((path) => path.startsWith("copy/")));
+  const error = await assertRejects(() => subject.open({ directory: "copy" }), ConvergeError);
+  assert(error.message.includes("manifest.jsonl: it is missing"), error.message);
+  await store.close();
+});
+
 Deno.test("LsmStore.get() throws closed after close()", async () => {
   const store = await new VirtualStore().open();
   await store.close();
