@@ -276,6 +276,18 @@ Deno.test("LsmStore: every flipped bit of a table is detected, nothing wrong is 
   assert(kept > 0, "blocks that hold are kept");
 });
 
+Deno.test("LsmStore: a damaged table of one key, of which nothing is kept, is told of as lost", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await store.apply([put("a", 1)]);
+  await store.flush();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 5);
+  assertThrows(() => store.get(DATA, "a"), ConvergeError, "checksum");
+  await store.settled();
+  assertEquals(subject.damage.map(({ lost }) => lost), [[{ start: "a", end: "a\0" }]]);
+  await store.close();
+});
+
 Deno.test("salvageTable(): a full disk gets no table for which there is no room, however often", async () => {
   const subject = new VirtualStore();
   const written = await subject.open({ memtableBytes: 1 << 20 });

@@ -594,6 +594,8 @@ Deno.test("LsmStore.close() waits for the removal of what nothing names any more
   const closed = store.close().then(() => isClosed = true);
   await turns();
   assert(!isClosed);
+  const error = await assertRejects(() => subject.open({ disk }), ConvergeError);
+  assertEquals(error.code, "data_locked");
   gate.resolve();
   await closed;
   assertEquals([subject.paths(".sst").length, subject.paths(".log").length], [tableCount, 1]);
