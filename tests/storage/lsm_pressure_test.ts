@@ -600,3 +600,22 @@ Deno.test("LsmStore.close() waits for the removal of what nothing names any more
   await closed;
   assertEquals([subject.paths(".sst").length, subject.paths(".log").length], [tableCount, 1]);
 });
+
+Deno.test("LsmStore: a scan and a snapshot keep the files of what they show until they are closed, and no longer", async () => {
+  for (const what of ["scan", "snapshot"] as const) {
+    const subject = new VirtualStore();
+    const store = await subject.open();
+    await store.apply([put("a", 1), put("b", 1)]);
+    await store.flush();
+    const view = store[what](DATA);
+    await store.apply([put("a", 2), put("b", 2)]);
+    await store.flush();
+    await store.settled();
+    await turns();
+    assertEquals([subject.paths(".sst").length, store.statistics().tableCount], [2, 1], what);
+    view.close();
+    await turns();
+    assertEquals(subject.paths(".sst").length, 1, what);
+    await store.close();
+  }
+});
