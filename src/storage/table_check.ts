@@ -30,6 +30,7 @@ type ParsedTable = ReturnType<typeof parseTable>;
 class TableCheck {
   readonly findings: Finding[] = [];
   readonly #bytes: Uint8Array;
+  readonly #feeds: LineFeeds;
   readonly #file: string;
   readonly #table: ParsedTable;
   readonly #seen = { records: 0, tombstones: 0, erases: 0, maxCounter: 0 };

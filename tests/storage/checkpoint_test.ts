@@ -1,10 +1,10 @@
 /** Copies of a store that goes on. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { put, scanAll, textOf } from "./store_conformance.ts";
 import { VirtualStore } from "./virtual_store.ts";
-import { applyAll, KEYS } from "./faulty_store.ts";
+import { applyAll, forwarding, KEYS } from "./faulty_store.ts";
 
 Deno.test("LsmStore.checkpoint() makes an openable copy while serving", async () => {
   const subject = new VirtualStore();
@@ -41,5 +41,28 @@ Deno.test("LsmStore.checkpoint() that finds the disk full leaves nothing behind,
   const copy = await subject.open({ directory: "copy" });
   assertEquals(scanAll(copy).length, KEYS.length);
   await copy.close();
+  await store.close();
+});
+
+Deno.test("LsmStore.checkpoint(): what a failing disk leaves of it has no manifest, and does not open", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  let syncs = 0;
+  const failure = new ConvergeError("disk_failed", "input/output error");
+  const store = await subject.open({
+    disk: forwarding(disk, {
+      syncDirectory: (path) =>
+        path === "copy" && ++syncs === 2 ? Promise.reject(failure) : disk.syncDirectory(path),
+      remove: (path) => {
+        if (path.startsWith("copy/") && path.endsWith(".sst")) throw failure;
+        disk.remove(path);
+      },
+    }),
+  });
+  await applyAll(store, 1);
+  await assertRejects(() => store.checkpoint("copy"), ConvergeError, "durable");
+  assert(subject.paths(".sst").some((path) => path.startsWith("copy/")));
+  const error = await assertRejects(() => subject.open({ directory: "copy" }), ConvergeError);
+  assert(error.message.includes("manifest.jsonl: it is missing"), error.message);
   await store.close();
 });

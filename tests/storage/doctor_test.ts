@@ -14,6 +14,8 @@ import type { Disk, ReadFile } from "../../src/platform/disk.ts";
 import { logName } from "../../src/storage/file_names.ts";
 import { frameOf } from "../../src/record/frame.ts";
 import { CONTENT_TYPE_LENGTH_MAX } from "../../src/record/record_line.ts";
+import { checkTable } from "../../src/storage/table_check.ts";
+import { type ManifestTable, readManifest, writeManifest } from "../../src/storage/manifest.ts";
 import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
 import { DATA, META } from "../../src/storage/store.ts";
 import {
@@ -24,6 +26,7 @@ import {
   LOG_FORMAT,
 } from "../../src/storage/wal_format.ts";
 import { withoutRoom } from "../../src/storage/wal_reader.ts";
+import { HeldClock } from "./instant_clock.ts";
 import { put, record, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
@@ -559,6 +562,46 @@ function rewriteFooter(subject: VirtualStore, path: string, edit: (text: string)
   const line = `${text},"crc":"${hex(crc32(text))}"}`.padEnd(FOOTER_BYTES - 1) + "\n";
   disk.openAppend(path).append(new TextEncoder().encode(line));
 }
+
+Deno.test("checkTable(): a filter that misses a key is damage, though every checksum holds", async () => {
+  const subject = await prepared();
+  const [path] = subject.paths(".sst");
+  const disk = subject.device.mount();
+  const bytes = disk.openRead(path!).readAt(0, subject.size(path!));
+  assertEquals(checkTable(bytes, "whole"), []);
+  const text = new TextDecoder().decode(bytes);
+  const { index, filter } = JSON.parse(text.slice(-FOOTER_BYTES));
+  const noBits = (_: string, bits: string) => `{"filter":"${"A".repeat(bits.length)}"`;
+  const emptied = text.slice(0, filter) + text.slice(filter).replace(/{"filter":"(.*?)"/, noBits);
+  const tail = hex(crc32(emptied.slice(index, -FOOTER_BYTES)));
+  const footer = emptied.slice(-FOOTER_BYTES).replace(/"tail":"\w+"/, `"tail":"${tail}"`);
+  const checked = footer.slice(0, footer.indexOf(',"crc"'));
+  const crc = `${checked},"crc":"${hex(crc32(checked))}"}`.padEnd(FOOTER_BYTES - 1) + "\n";
+  const findings = checkTable(
+    new TextEncoder().encode(emptied.slice(0, -FOOTER_BYTES) + crc),
+    "emptied",
+  );
+  assertEquals(findings.map(({ problem }) => problem), Array(8).fill("the filter misses a key"));
+});
+
+Deno.test("runDoctor: tables of one run that overlap are damage", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ clock: new HeldClock() });
+  for (const count of [12, 2]) {
+    await store.apply(KEYS.slice(0, count).map((key) => put(key, 20 - count)));
+    await store.flush();
+  }
+  subject.device.crash({ power: false });
+  const disk = subject.device.mount();
+  const manifest = readManifest(disk, DIRECTORY)!;
+  assertEquals(manifest.tables.length, 2);
+  const [{ run }] = manifest.tables as [ManifestTable];
+  const tables = manifest.tables.map((table) => ({ ...table, run }));
+  await writeManifest(disk, DIRECTORY, { ...manifest, tables });
+  const { code, text } = await doctor(subject);
+  assertEquals(code, 1);
+  assert(text.includes("of the same run"), text);
+});
 
 function copyFile(subject: VirtualStore, from: string, to: string): void {
   const disk = subject.device.mount();

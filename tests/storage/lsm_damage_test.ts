@@ -215,6 +215,18 @@ Deno.test("LsmStore: a repair leaves no table behind where who is told of it fin
   await store.close();
 });
 
+Deno.test("LsmStore: a damaged table of one key, of which nothing is kept, is told of as lost", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open();
+  await store.apply([put("a", 1)]);
+  await store.flush();
+  subject.device.flipBit(subject.paths(".sst")[0]!, 5);
+  assertThrows(() => store.get(DATA, "a"), ConvergeError, "checksum");
+  await store.settled();
+  assertEquals(subject.damage.map(({ lost }) => lost), [[{ start: "a", end: "a\0" }]]);
+  await store.close();
+});
+
 Deno.test("LsmStore: a damaged table that nobody may give up stays as it is, and the store fails", async () => {
   const subject = new VirtualStore();
   const onDamage = () => Promise.reject(new ConvergeError("corrupt_file", "nobody else has it"));

@@ -3,9 +3,11 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock, TimerID } from "../../src/platform/clock.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import { ProcessLife } from "../../src/simulation/process_life.ts";
+import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
 import { withoutRoom } from "../../src/storage/wal_reader.ts";
+import { logName } from "../../src/storage/file_names.ts";
 import { put, scanAll } from "./store_conformance.ts";
-import { VirtualStore } from "./virtual_store.ts";
+import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
 /** Timers fire when the test says so; those without a delay at once. */
 class HandClock implements Clock {
@@ -144,6 +146,19 @@ Deno.test("LsmStore, interval and os: what was applied before sync() is there af
   }
 });
 
+Deno.test("LsmStore: what a start found in the log is not cut as a torn tail at the next, if it rots", async () => {
+  const subject = new VirtualStore();
+  // No note has been written of the last group when the first ends, and nothing after it by the second.
+  await (await subject.open({ clock: new HandClock() })).apply([put("a", 1)]);
+  subject.device.crash({ power: false });
+  await subject.open({ clock: new HandClock() });
+  subject.device.crash({ power: false });
+  const [log] = subject.paths(".log");
+  subject.device.flipBit(log!, 80);
+  const error = await assertRejects(() => subject.open(), ConvergeError, "000001.log at offset");
+  assertEquals(error.code, "corrupt_file");
+});
+
 Deno.test("LsmStore, os and interval: a death of the process alone loses nothing", async () => {
   for (const durability of [{ mode: "os" }, { mode: "interval", ms: INTERVAL_MS }] as const) {
     const subject = new VirtualStore();
@@ -226,6 +241,36 @@ Deno.test("LsmStore: a log that was closed without a group, or not closed, is co
     assertEquals(scanAll(await noted.open()).length, 1, `noted, seed ${seed}`);
   }
 });
+
+Deno.test("LsmStore: a second log of which the header may be in the cache only is copied, too", async () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const { device, ...subject } = await withUnsyncedHeader(seed);
+    const store = await subject.open();
+    device.crashAtOperation(device.operations + 2); // a group, its fsync
+    await store.apply([put("b", 2)]).catch(() => {});
+    assert(device.crashed);
+    device.crash();
+    const again = await subject.open();
+    assert(scanAll(again).some(({ key }) => key === "a"), `seed ${seed}`);
+    await again.close();
+  }
+});
+
+/** Of a process that ended as it began its second log: nothing of it was synced. */
+async function withUnsyncedHeader(seed: number) {
+  const subject = new VirtualStore(seed);
+  const store = await subject.open();
+  await store.apply([put("a", 1)]);
+  subject.device.crash({ power: false });
+  const disk = subject.device.mount();
+  const [log] = subject.paths(".log");
+  const previousBytes = withoutRoom(disk.openRead(log!).readAt(0, subject.size(log!))).byteLength;
+  await disk.openAppend(log!).sync();
+  const segment = Number(log!.slice(-10, -4)) + 1;
+  const file = disk.openAppend(`${DIRECTORY}/${logName(segment)}`);
+  file.append(headerLine({ format: LOG_FORMAT, segment, previousBytes }));
+  return { device: subject.device, open: () => subject.open() };
+}
 
 /** A directory with two segments, of which the first holds "a" and then "c", the second "b". */
 async function withTwoSegments(): Promise<{ subject: VirtualStore; segments: [string, string] }> {

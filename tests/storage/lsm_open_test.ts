@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
+import { logName } from "../../src/storage/file_names.ts";
 import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
@@ -223,10 +224,13 @@ Deno.test("LsmStore: leftovers of interrupted work are removed", async () => {
   const subject = new VirtualStore();
   await (await subject.open()).close();
   const disk = subject.device.mount();
-  for (const name of ["000077.sst", "000078.sst.tmp", "manifest.jsonl.tmp"]) {
+  const [log] = subject.paths(".log");
+  const next = logName(Number(log!.slice(-10, -4)) + 1); // made, and never begun
+  for (const name of ["000077.sst", "000078.sst.tmp", "manifest.jsonl.tmp", next]) {
     disk.openAppend(`${DIRECTORY}/${name}`).append(new Uint8Array(3));
   }
   const store = await subject.open();
+  assertEquals(subject.paths(".log"), [log]);
   assertEquals(subject.paths(".sst"), []);
   assertEquals(subject.paths(".tmp"), []);
   await store.close();

@@ -1,5 +1,5 @@
 /** Flush and compaction that fall behind: writes are slowed, wait, and are refused; never lost. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { TimerID } from "../../src/platform/clock.ts";
 import type { Disk } from "../../src/platform/disk.ts";
@@ -224,7 +224,28 @@ Deno.test("LsmStore.close() waits for the removal of what nothing names any more
   const closed = store.close().then(() => isClosed = true);
   await turns();
   assert(!isClosed);
+  const error = await assertRejects(() => subject.open({ disk }), ConvergeError);
+  assertEquals(error.code, "data_locked");
   gate.resolve();
   await closed;
   assertEquals([subject.paths(".sst").length, subject.paths(".log").length], [tableCount, 1]);
+});
+
+Deno.test("LsmStore: a scan and a snapshot keep the files of what they show until they are closed, and no longer", async () => {
+  for (const what of ["scan", "snapshot"] as const) {
+    const subject = new VirtualStore();
+    const store = await subject.open();
+    await store.apply([put("a", 1), put("b", 1)]);
+    await store.flush();
+    const view = store[what](DATA);
+    await store.apply([put("a", 2), put("b", 2)]);
+    await store.flush();
+    await store.settled();
+    await turns();
+    assertEquals([subject.paths(".sst").length, store.statistics().tableCount], [2, 1], what);
+    view.close();
+    await turns();
+    assertEquals(subject.paths(".sst").length, 1, what);
+    await store.close();
+  }
 });

@@ -183,3 +183,14 @@ Deno.test("RunCursor: one that meets damage lets go of all its tables", async ()
   );
   assertEquals([cursor.key, retired.toSorted()], [undefined, [1, 2]]);
 });
+
+Deno.test("RunCursor: one that meets damage as it begins lets go of no table that another reads", async () => {
+  const { subject, tables } = await tablesOf([30, 30], 0);
+  subject.device.flipBit(tables[0]!.path, 10);
+  const other = new RunCursor(tables, keyOf(62), undefined);
+  assertThrows(() => new RunCursor(tables, "", undefined), ConvergeError, "checksum");
+  const retired = retireAll(tables);
+  assertEquals(retired, [1]);
+  while (other.key !== undefined) other.next();
+  assertEquals(retired, [1, 2]);
+});
