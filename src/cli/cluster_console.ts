@@ -45,15 +45,22 @@ export async function obey(cluster: LocalCluster, line: string): Promise<boolean
  * @returns A promise that resolves on `quit`; when the input just ends, it never does.
  */
 export async function runConsole(cluster: LocalCluster): Promise<void> {
-  const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream());
-  let rest = "";
-  for await (const chunk of lines) {
-    const parts = (rest + chunk).split("\n");
-    rest = parts.pop() ?? "";
-    for (const line of parts) if (await obey(cluster, line)) return;
-  }
-  if (await obey(cluster, rest)) return;
+  for await (const line of typedLines()) if (await obey(cluster, line)) return;
   await new Promise<never>(() => {});
+}
+
+async function* typedLines(): AsyncGenerator<string> {
+  let rest = "";
+  try {
+    for await (const chunk of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + chunk).split("\n");
+      rest = parts.pop() ?? "";
+      yield* parts;
+    }
+  } catch {
+    // What cannot be read any more, like a terminal that was closed, has ended.
+  }
+  yield rest;
 }
 
 function printStatus(cluster: LocalCluster): void {

@@ -1,7 +1,7 @@
 /** `converge export`: every key of a running cluster as JSON lines, which `import` reads again. */
 import { type ClientKey, type ClientValue, ConvergeClient } from "../client/client.ts";
 import { counted } from "./counted.ts";
-import { keyOfArgument } from "./keys.ts";
+import { keyJson, keyOfArgument, textOf } from "./keys.ts";
 import { withRetries } from "./retry.ts";
 import { printBytes, printError } from "./terminal.ts";
 
@@ -16,7 +16,6 @@ export interface ExportSettings {
 
 const PAGE_KEYS = 1_000;
 const encoder = new TextEncoder();
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * Writes the keys in byte order. A key that is written or deleted meanwhile is exported as it was
@@ -63,14 +62,9 @@ export function exportLine(
   key: ClientKey,
   { bytes, contentType, expiresAtMs }: Omit<ClientValue, "version">,
 ): string {
-  const keyPart = typeof key === "string" ? { k: key } : { kb: key.toBase64() };
-  let valuePart: { v: string } | { b: string };
-  try {
-    valuePart = { v: utf8.decode(bytes) };
-  } catch {
-    valuePart = { b: bytes.toBase64() };
-  }
+  const text = textOf(bytes);
+  const valuePart = text === undefined ? { b: bytes.toBase64() } : { v: text };
   const typePart = contentType === "application/octet-stream" ? {} : { t: contentType };
   const expiryPart = expiresAtMs === undefined ? {} : { x: expiresAtMs };
-  return JSON.stringify({ ...keyPart, ...valuePart, ...typePart, ...expiryPart }) + "\n";
+  return JSON.stringify({ ...keyJson(key), ...valuePart, ...typePart, ...expiryPart }) + "\n";
 }

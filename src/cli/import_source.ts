@@ -1,6 +1,7 @@
 /** Reads what is to be imported: a file or standard input, as JSON lines or as one JSON text. */
 import { joinBytes } from "../record/join_bytes.ts";
 import { CommandError } from "./command_error.ts";
+import { systemWords } from "./terminal.ts";
 import {
   type EntryContext,
   entryOfLine,
@@ -18,6 +19,8 @@ export type ImportFormat = (typeof IMPORT_FORMATS)[number];
 const LINE_BYTES_MAX = 128 * 1024 * 1024;
 const LF = 10;
 const CR = 13;
+
+type Chunks = AsyncIterable<Uint8Array<ArrayBuffer>>;
 
 /** An opened source. */
 export interface ImportSource {
@@ -40,21 +43,23 @@ export async function openImport(
 ): Promise<ImportSource> {
   const { stream, totalBytes } = await open(path);
   let readBytes = 0;
-  const counted = stream.pipeThrough(
-    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-      transform(chunk, controller) {
+  const chunks = async function* () {
+    try {
+      for await (const chunk of stream) {
         readBytes += chunk.byteLength;
-        controller.enqueue(chunk);
-      },
-    }),
-  );
+        yield chunk;
+      }
+    } catch (cause) {
+      throw unreadable(path, cause);
+    }
+  };
   return {
     totalBytes,
     readBytes: () => readBytes,
     entries: () =>
       options.format === "json"
-        ? entriesOfJson(counted, options.keyField)
-        : entriesOfLines(counted, options.keyField),
+        ? entriesOfJson(chunks(), options.keyField)
+        : entriesOfLines(chunks(), options.keyField),
   };
 }
 
@@ -74,17 +79,22 @@ async function open(path: string): Promise<{
         { cause },
       );
     }
-    const reason = cause instanceof Deno.errors.NotFound ? "there is no such file" : String(cause);
-    throw new CommandError(`Cannot read ${path}: ${reason}`, { cause });
+    throw unreadable(path, cause);
   }
 }
 
+function unreadable(path: string, cause: unknown): CommandError {
+  const isAbsent = cause instanceof Deno.errors.NotFound;
+  const reason = isAbsent ? "there is no such file" : systemWords(cause);
+  return new CommandError(`Cannot read ${path}: ${reason}`, { cause });
+}
+
 async function* entriesOfLines(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  chunks: Chunks,
   keyField: string | undefined,
 ): AsyncGenerator<ImportEntry> {
   let number = 0;
-  for await (const line of linesOf(stream)) {
+  for await (const line of linesOf(chunks)) {
     number += 1;
     const context: EntryContext = { where: `line ${number}`, keyField };
     if (line.byteLength > 0) yield entryOfLine(line, context);
@@ -92,18 +102,18 @@ async function* entriesOfLines(
 }
 
 /**
- * The lines of a stream without their line ends, in fresh arrays.
+ * The lines of chunks without their line ends, in fresh arrays.
  *
  * @param bytesMax Of one line, with its line end.
  * @throws {CommandError} When a line is longer.
  */
 export async function* linesOf(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  chunks: Chunks,
   bytesMax: number = LINE_BYTES_MAX,
 ): AsyncGenerator<Uint8Array> {
   let begun: Uint8Array[] = [];
   let begunBytes = 0;
-  for await (const chunk of stream) {
+  for await (const chunk of chunks) {
     let start = 0;
     for (let feed = chunk.indexOf(LF); feed >= 0; feed = chunk.indexOf(LF, start)) {
       yield joinLine([...begun, chunk.subarray(start, feed)]);
@@ -127,13 +137,14 @@ function joinLine(parts: readonly Uint8Array[]): Uint8Array {
 
 /** An array of records, or an object whose members are keys with their values. */
 async function* entriesOfJson(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  chunks: Chunks,
   keyField: string | undefined,
 ): AsyncGenerator<ImportEntry> {
   let whole: unknown;
   try {
-    whole = await new Response(stream).json();
+    whole = await new Response(ReadableStream.from(chunks)).json();
   } catch (cause) {
+    if (cause instanceof CommandError) throw cause;
     throw new CommandError("Cannot import the file: it is not one JSON text", { cause });
   }
   if (Array.isArray(whole)) {

@@ -9,6 +9,8 @@ const BASE64 = "base64:";
 /** Control characters, ends of lines, and what turns the direction of the text behind it around. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** What each of these commands is told. */
 export interface KeySettings {
   url: string;
@@ -34,16 +36,11 @@ export async function runGet(argument: string, settings: KeySettings): Promise<v
   }
   if (settings.json) {
     const { bytes, contentType, version, expiresAtMs } = value;
+    const text = textOf(bytes);
+    const shown = text === undefined ? { base64: bytes.toBase64() } : { text };
     const expires = expiresAtMs === undefined ? {} : { expires: new Date(expiresAtMs) };
-    return printLine(
-      JSON.stringify({
-        key: argument,
-        version,
-        contentType,
-        ...expires,
-        value: textOrBase64(bytes),
-      }),
-    );
+    const told = { key: argument, version, contentType, ...expires, value: shown };
+    return printLine(JSON.stringify(told));
   }
   printBytes(value.bytes);
   if (Deno.stdout.isTerminal() && value.bytes.at(-1) !== 10) printLine("");
@@ -119,15 +116,17 @@ export function keyOfArgument(argument: string): ClientKey {
   }
 }
 
-function keyJson(key: ClientKey): { k: string } | { kb: string } {
+/** A key in JSON: base64 where its bytes are not UTF-8. */
+export function keyJson(key: ClientKey): { k: string } | { kb: string } {
   return typeof key === "string" ? { k: key } : { kb: key.toBase64() };
 }
 
-function textOrBase64(bytes: Uint8Array): { text: string } | { base64: string } {
+/** The text whose UTF-8 these bytes are, byte for byte; undefined where there is none. */
+export function textOf(bytes: Uint8Array): string | undefined {
   try {
-    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
+    return utf8.decode(bytes);
   } catch {
-    return { base64: bytes.toBase64() };
+    return undefined;
   }
 }
 

@@ -24,15 +24,23 @@ export function printBytes(bytes: Uint8Array): void {
   } catch (cause) {
     // `converge export | head`: the reader has enough, which is no failure of ours.
     if (cause instanceof Deno.errors.BrokenPipe) Deno.exit(0);
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const words = reason.replace(/ \(os error \d+\)$/, "");
-    throw new CommandError(`Cannot write to standard output: ${words}`, { cause });
+    throw new CommandError(`Cannot write to standard output: ${systemWords(cause)}`, { cause });
   }
 }
 
-/** All of standard input. */
+/** All of standard input. @throws {CommandError} When it cannot be read. */
 export async function readInput(): Promise<Uint8Array<ArrayBuffer>> {
-  return await new Response(Deno.stdin.readable).bytes();
+  try {
+    return await new Response(Deno.stdin.readable).bytes();
+  } catch (cause) {
+    throw new CommandError(`Cannot read standard input: ${systemWords(cause)}`, { cause });
+  }
+}
+
+/** What the system said about a failure, without its number. */
+export function systemWords(error: unknown): string {
+  const words = error instanceof Error ? error.message : String(error);
+  return words.replace(/ \(os error \d+\)$/, "");
 }
 
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {

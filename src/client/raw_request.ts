@@ -15,14 +15,13 @@ export async function rawRequest(
   init: { method: string; headers: Record<string, string>; body?: Uint8Array; signal: AbortSignal },
 ): Promise<Response> {
   const { protocol, hostname, port } = new URL(url);
-  const isSecure = protocol === "https:";
-  const send = requestOf(isSecure, path);
+  const send = requestOf(protocol === "https:", path);
   const { method, headers, body, signal } = init;
   return await new Promise((resolve, reject) => {
     const outgoing = send(
       {
         hostname: hostname.replace(/^\[|\]$/g, ""), // of an IPv6 address
-        port: port === "" ? (isSecure ? 443 : 80) : port,
+        port,
         path,
         method,
         headers,

@@ -111,7 +111,7 @@ function operationOf(
   } catch (cause) {
     throw new ConvergeError("bad_request", "Cannot read the line: not JSON", { cause });
   }
-  const key = json === null || typeof json !== "object" ? undefined : keyFromJson(json);
+  const key = json === null ? undefined : keyFromJson(json);
   if (json === null || key === undefined || key.length === 0 || key.length > KEY_BYTES_MAX) {
     throw new ConvergeError("bad_request", "Cannot read the line: its key is missing or unusable");
   }

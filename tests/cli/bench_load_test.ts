@@ -21,6 +21,13 @@ Deno.test("runLoad() makes so many requests, each once, so many at a time", asyn
   assertEquals(most, 7);
 });
 
+Deno.test("runLoad() begins nothing once it is told to end", async () => {
+  const abort = new AbortController();
+  const bounds = { ...FOREVER, requests: 50, concurrency: 1, signal: abort.signal };
+  const result = await runLoad(async (index) => index === 2 && abort.abort(), bounds);
+  assertEquals([result.ok, result.failed], [3, 0]);
+});
+
 Deno.test("runLoad() begins nothing once its time is over, and measures by the clock given", async () => {
   let nowMs = 0;
   const bounds = { durationMs: 100, requests: 1e6, concurrency: 1 };

@@ -93,6 +93,25 @@ Deno.test("converge: a bad variable is named like a bad option", async () => {
   }
 });
 
+Deno.test("converge: asks the node of --url, else of CONVERGE_URL, else of CONVERGE_PORT", async () => {
+  await using node = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => Response.json({ status: "ok" }),
+  );
+  const { port } = node.addr;
+  const url = `http://127.0.0.1:${port}`;
+  const env = (CONVERGE_URL: string, CONVERGE_PORT: string) => ({ CONVERGE_URL, CONVERGE_PORT });
+  const cases: [string[], Record<string, string>][] = [
+    [["--url", url], env("nonsense", "nonsense")],
+    [[], env(url, "nonsense")],
+    [[], env("", `${port}`)],
+  ];
+  for (const [args, variables] of cases) {
+    const { code, stdout } = await runConverge(["health", ...args], { env: variables });
+    assertEquals([code, stdout], [0, `${url} is well\n`]);
+  }
+});
+
 Deno.test("converge: where no node listens, errors name the next step", async () => {
   const [port] = freePorts(1);
   const url = `http://127.0.0.1:${port}`;

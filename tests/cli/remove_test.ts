@@ -1,5 +1,60 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { waitsOf } from "../../src/cli/remove.ts";
+import { ConvergeError } from "../../src/errors.ts";
+import type { RemovalProgress } from "../../src/http/removal_routes.ts";
+import { problemResponse } from "../../src/http/problem.ts";
+import { runConverge } from "../cluster/harness.ts";
+
+/** A node `a` that is asked to remove `b`, and what is asked of it. */
+async function withRemoval(use: (url: string, orders: unknown[]) => Promise<void>): Promise<void> {
+  const of = { name: "b", nodeID: "b.1", origin: "http://b:80", incarnation: 1, dead: false };
+  const begun: RemovalProgress = { ...of, ended: false, stages: { a: null }, leaving: null };
+  const view = (removals: RemovalProgress[]) =>
+    Response.json({ self: "a", members: [], quorums: {}, storage: {}, removals });
+  const steps = [
+    () => view([]),
+    () => view([begun]),
+    () => problemResponse(new ConvergeError("closed", "Cannot answer: it is restarted")),
+    () => view([{ ...begun, stages: { a: "known" }, leaving: "known" }]),
+    () => view([{ ...begun, name: "c" }]),
+  ];
+  const orders: unknown[] = [];
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async (ask) => {
+      if (ask.method !== "POST") return steps.shift()!();
+      orders.push(await ask.json());
+      return Response.json(begun, { status: 202 });
+    },
+  );
+  await use(`http://127.0.0.1:${server.addr.port}`, orders);
+}
+
+Deno.test("converge remove: waits for the end, and goes on where the node is restarted meanwhile", () =>
+  withRemoval(async (url, orders) => {
+    const { code, stdout, stderr } = await runConverge(["remove", "b", "--url", url]);
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals(stdout.trimEnd().split("\n"), [
+      "b: waiting until it is known to a",
+      "b: what it had is taken over by a",
+      "b is no member any more",
+    ]);
+    assertEquals(orders, [{ name: "b", dead: false }]);
+  }));
+
+Deno.test("converge remove --json: one document, once it has ended", () =>
+  withRemoval(async (url, orders) => {
+    const { code, stdout } = await runConverge(["remove", "b", "--dead", "--json", "--url", url]);
+    assertEquals([code, JSON.parse(stdout)], [0, { removed: "b" }]);
+    assertEquals(orders, [{ name: "b", dead: true }]);
+  }));
+
+Deno.test("converge remove: no node is asked to remove itself", () =>
+  withRemoval(async (url, orders) => {
+    const { code, stderr } = await runConverge(["remove", "a", "--url", url]);
+    assertEquals([code, orders], [1, []]);
+    assert(stderr.includes("another node with --url"), stderr);
+  }));
 
 Deno.test("converge remove: says for whom it waits, and what to do where that may be in vain", () => {
   const origin = "http://node4:80";

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { notFound, problemResponse } from "../../src/http/problem.ts";
-import { runConverge } from "../cluster/harness.ts";
+import { convergeCommand, runConverge } from "../cluster/harness.ts";
 
 async function withNode(
   handler: (request: Request) => Response | Promise<Response>,
@@ -87,7 +87,7 @@ Deno.test("converge import --json: says how many records it put", async () => {
     const { code, stdout, stderr } = await runConverge(["import", "-", "--json", "--url", url], {
       input,
     });
-    assertEquals([code, stderr, JSON.parse(stdout)], [0, "", { url, imported: 2 }]);
+    assertEquals([code, stderr, JSON.parse(stdout)], [0, "", { url, imported: 2, expired: 0 }]);
   });
 });
 
@@ -135,4 +135,17 @@ Deno.test("converge export: a get that fails before its turn is told in one line
     assertEquals([code, stdout], [1, '{"k":"a","v":"a"}\n']);
     assertEquals(stderr, "converge: Cannot read b\n");
   });
+});
+
+Deno.test("converge: input that cannot be read is told in one line", async () => {
+  for (const args of [["import", "-"], ["import", "-", "--format", "json"], ["put", "k"]]) {
+    const [command, words] = convergeCommand(args);
+    const { code, stdout, stderr } = await new Deno.Command("sh", {
+      args: ["-c", 'exec "$0" "$@" < .', command, ...words], // a directory
+      env: { NO_COLOR: "1" },
+    }).output();
+    const told = new TextDecoder().decode(stderr);
+    assertEquals([code, stdout.byteLength], [1, 0], told);
+    assert(/^converge: Cannot read [^\n]*\n$/.test(told), told);
+  }
 });

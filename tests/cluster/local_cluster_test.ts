@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ClusterProcess } from "./cluster_process.ts";
 import { RawConnection } from "./raw_http.ts";
-import { ConvergeProcess, freePorts, runConverge, until } from "./harness.ts";
+import { convergeCommand, ConvergeProcess, freePorts, runConverge, until } from "./harness.ts";
 
 Deno.test("converge cluster: the README's story, typed at its input", async () => {
   await using cluster = await ClusterProcess.start();
@@ -152,4 +152,37 @@ Deno.test("converge cluster: SIGTERM stops every node in an orderly way", async 
   const { code, stdout } = await cluster.process.end();
   assertEquals(code, 0, cluster.process.evidence());
   for (const name of ["node1", "node2", "node3"]) assert(stdout.includes(`${name} is stopped`));
+});
+
+Deno.test("converge cluster: goes on where its input cannot be read", async () => {
+  const cwd = await Deno.makeTempDir({ prefix: "converge-test-" });
+  const [port, controlPort] = freePorts(2);
+  const ports = ["--port", `${port}`, "--control-port", `${controlPort}`];
+  const [command, args] = convergeCommand(["cluster", "--nodes", "1", ...ports]);
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'exec "$0" "$@" < .', command, ...args], // a directory
+    cwd,
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  try {
+    let told = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      const wasReady = told.includes("Its control");
+      told += text;
+      if (wasReady || !told.includes("Its control")) continue;
+      // Once this is answered it has looked at its input, too.
+      const order = `http://127.0.0.1:${controlPort}/nodes/node1/restart`;
+      assertEquals((await fetch(order, { method: "POST" })).status, 200);
+      child.kill("SIGTERM");
+    }
+    assertEquals((await child.status).code, 0, told);
+  } finally {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await Deno.remove(cwd, { recursive: true });
+  }
 });

@@ -40,7 +40,9 @@ Deno.test("POST /batch answers line by line, in order, each with its own status"
       answers.map(({ status }) => status),
       [204, 200, 400, 204, 404, 204, 200, 400, 400, 400, 400],
     );
-    assertEquals([answers[1]!.k, answers[1]!.v, answers[1]!.t], ["a", "1", "text/plain"]);
+    const { etag } = answers[0]!;
+    assertEquals(answers[1], { status: 200, k: "a", v: "1", t: "text/plain", etag });
+    assertEquals(answers[4], { status: 404, k: "a" });
     assertEquals([answers[6]!.kb, answers[6]!.v], ["/w==", "\u0000\u0001"]);
   }));
 
@@ -87,6 +89,10 @@ Deno.test("POST /batch refuses what it cannot keep as it was sent, and only that
       '{"op":"put","k":"bad","v":"\\ud800"}',
       { ...put, b: "QUJD" },
       { ...put, TTL: 5 },
+      { ...put, ttl: 1.5 },
+      { ...put, w: "2" },
+      { ...put, k: "x".repeat(2_049) },
+      ...["5", "null", '"x"', "[]", "{}"],
       { ...put, w: 4 },
       { op: "get", k: "bad", ttl: 5 },
       { op: "delete", k: "bad", ttl: 5 },
@@ -195,10 +201,44 @@ Deno.test("POST /batch begins no operation once its time is over, however many w
     ]);
   }));
 
+Deno.test("POST /batch: r and w are the quorum of their line", () =>
+  InProcessCluster.run({ config: { requestTimeoutMs: 500 } }, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    cluster.kill(3);
+    const answers = await batch(cluster, 1, [
+      { op: "get", k: "k" },
+      { op: "get", k: "k", r: 3 },
+      { op: "put", k: "k", v: "x", w: 3 },
+      { op: "delete", k: "k", w: 2 },
+    ]);
+    assertEquals(answers.map(({ status }) => status), [200, 503, 503, 204]);
+  }));
+
+Deno.test("POST /batch: the largest value goes in, whatever its form, and none over it", () =>
+  InProcessCluster.run({ config: { maxValueBytes: 1_000 } }, async (cluster) => {
+    const answers = await batch(cluster, 1, [
+      { op: "put", k: "a", v: "\u0001".repeat(1_000) },
+      { op: "put", k: "b", b: new Uint8Array(1_000).fill(255).toBase64() },
+      { op: "put", k: "c", v: "x".repeat(1_001) },
+      { op: "put", k: "d", v: "é".repeat(501) },
+    ]);
+    assertEquals(answers.map(({ status }) => status), [204, 204, 413, 413]);
+  }));
+
+Deno.test("POST /batch: what is not UTF-8 is refused, and nothing of it is done", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    const put = new TextEncoder().encode('{"op":"put","k":"k","v":"?"}');
+    const body = put.with(put.indexOf(63), 0xff);
+    const answer = await cluster.call(1, "POST", "/batch", { body });
+    assertEquals([answer.status, await cluster.get(1, "k")], [400, undefined]);
+  }));
+
 Deno.test("POST /batch refuses more operations than its bound", () =>
   InProcessCluster.run({}, async (cluster) => {
     const body = `{"op":"get","k":"a"}\n`.repeat(1_001);
     assertEquals((await cluster.call(1, "POST", "/batch", { body })).status, 400);
+    const most = await batch(cluster, 1, [...Array(1_000).fill({ op: "get", k: "a" }), " ", ""]);
+    assertEquals(most.length, 1_000);
     const blank = "\n".repeat(100_000);
     assertEquals((await cluster.call(1, "POST", "/batch", { body: blank })).status, 400);
     assertEquals((await cluster.call(1, "GET", "/batch")).status, 405);

@@ -1,6 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
+import { Hono } from "hono";
+import { ConvergeError } from "../../src/errors.ts";
+import { listRoutes, type ListRoutesOptions } from "../../src/http/list_routes.ts";
+import { problemResponse } from "../../src/http/problem.ts";
 import { joinFrames } from "../../src/record/frame.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
+import { problemOf } from "../support/problems.ts";
 import { record } from "../support/records.ts";
 
 interface Page {
@@ -191,7 +196,17 @@ Deno.test("GET /kv: listings under way have a bound, beyond it 503 with Retry-Af
 
 Deno.test("GET /kv refuses parameters that it does not know or cannot use", () =>
   InProcessCluster.run({}, async (cluster) => {
-    for (const query of ["limit=0", "limit=1001", "limit=x", "values=2", "nope=1", "afterb=%25"]) {
+    for (
+      const query of [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "values=2",
+        "nope=1",
+        "afterb=%25",
+        "after=a&afterb=YQ%3D%3D",
+      ]
+    ) {
       assertEquals((await cluster.call(1, "GET", `/kv?${query}`)).status, 400, query);
     }
   }));
@@ -248,3 +263,48 @@ Deno.test("DELETE /kv?prefix= deletes all of them, be they more than one page", 
     }
     assertEquals((await list(cluster, 2, "")).keys, []);
   }));
+
+Deno.test("DELETE /kv?prefix=: where one cannot be deleted it says so, how many were, and goes no further", async () => {
+  const pages: string[] = [];
+  const lister = {
+    async list({ after = "" }) {
+      pages.push(after);
+      const next = after === "" ? "c" : undefined;
+      return { entries: [{ key: "a" }, { key: "b" }, { key: "c" }], next };
+    },
+  };
+  const failures = [
+    new ConvergeError("quorum_unreachable", "Cannot reach them"),
+    new TypeError("a mistake"),
+  ];
+  for (const failure of failures) {
+    const coordinator = {
+      write: async (key: string) => {
+        if (key === "b") throw failure;
+      },
+    };
+    const app = new Hono();
+    app.onError(problemResponse);
+    listRoutes(app, { lister, coordinator } as unknown as ListRoutesOptions);
+    const answer = await app.request("/kv?all=1", { method: "DELETE" });
+    const { matched, deleted } = await (failure instanceof ConvergeError
+      ? problemOf(answer, 503, "quorum-unreachable")
+      : problemOf(answer, 500, "invariant"));
+    assertEquals([matched, deleted], [3, 2]);
+  }
+  assertEquals(pages, ["", ""]);
+});
+
+Deno.test("GET /kv: a page has 100 keys unless another limit is asked for", async () => {
+  const limits: number[] = [];
+  const lister = {
+    async list({ limit }: { limit: number }) {
+      limits.push(limit);
+      return { entries: [], next: undefined };
+    },
+  };
+  const app = new Hono();
+  listRoutes(app, { lister } as unknown as ListRoutesOptions);
+  for (const query of ["", "?limit=1", "?limit=1000"]) await app.request(`/kv${query}`);
+  assertEquals(limits, [100, 1, 1_000]);
+});
