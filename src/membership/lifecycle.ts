@@ -17,6 +17,8 @@
  *   does not wait for, before all normal members know it.
  * - One that joins may have acked a write together with a node that lost its data then: that one must take
  *   it from there, so it waits for all that join, while nobody that joins waits for it.
+ * - One that joins takes keys from owners of before. What is left of lost data was compared where this node
+ *   is an owner now only: so one that has such leftovers waits for all that join, and gives them nothing.
  * - While somebody may still go by the ring with a member that is being removed, no new name begins to
  *   count: that one need not know it.
  * - No more than W - 1 disks may be lost at once. So where a majority of all members, and W at least,
@@ -44,6 +46,8 @@ export interface LifecycleView extends QuorumOptions {
   isKnownBy(name: string): boolean;
   /** Names of the members from which this node has taken all that it should have. */
   readonly refilledFrom: ReadonlySet<string>;
+  /** Whether it may have copies from before deletions that the others have forgotten. */
+  readonly hasLeftovers?: boolean;
   /** Present while members are being removed. */
   readonly removals?: {
     /** Names of those that still give what they have. */
@@ -76,10 +80,18 @@ export function nextStep(view: LifecycleView): LifecycleStep {
   return waitsForJoiners(view) || waitsToBeKnown(view) ? WAIT : become("normal");
 }
 
-/** Whether this node lost data that perhaps only a member has that is still being filled. */
-function waitsForJoiners({ self, others, settled }: LifecycleView): boolean {
+/**
+ * Whether this node lost data that perhaps only a member has that is still being filled; or is none that
+ * one may be filled from.
+ */
+function waitsForJoiners({ self, others, settled, hasLeftovers }: LifecycleView): boolean {
+  const joiners = others.filter(({ name, status }) => status !== "normal" && !settled.has(name));
   return settled.has(self.name) &&
-    others.some(({ name, status }) => status === "refilling" && !settled.has(name));
+    (hasLeftovers === true ? joiners.length > 0 : joiners.some(isRefilling));
+}
+
+function isRefilling({ status }: Member): boolean {
+  return status === "refilling";
 }
 
 /** Whether one of those who were there before may still forget this node. */
