@@ -19,6 +19,8 @@
  *   have to know it first.
  * - *Why a node that lost its data waits for those that join.* Such a one may have acked a write together
  *   with the lost disk, and has to give it. Nobody that joins waits for a node that lost its data.
+ * - *Why a node with leftovers of lost data waits for all that join.* A node that joins takes keys from
+ *   former owners, and what is left of lost data was compared only where this node is an owner now.
  * - *Why no new name begins to count while a removal is not known by all.* A node that still goes by the
  *   ring with the removed member need not know the new one.
  * - *When a cluster is formed.* No more than W - 1 disks may be lost at once. So where a majority of all
@@ -47,6 +49,8 @@ export interface LifecycleView extends QuorumOptions {
   isKnownBy(name: string): boolean;
   /** Names of the members from which this node has taken all that it should have. */
   readonly refilledFrom: ReadonlySet<string>;
+  /** Whether it may have copies from before deletions that the others have forgotten. */
+  readonly hasLeftovers?: boolean;
   /** Present while members are being removed. */
   readonly removals?: {
     /** Names of those that still give what they have. */
@@ -79,10 +83,18 @@ export function nextStep(view: LifecycleView): LifecycleStep {
   return waitsForJoiners(view) || waitsToBeKnown(view) ? WAIT : become("normal");
 }
 
-/** Whether this node lost data, and a member that is still being filled may be the only one to have it. */
-function waitsForJoiners({ self, others, settled }: LifecycleView): boolean {
+/**
+ * Whether this node lost data, and a member that is still being filled may be the only one to have it; or
+ * has leftovers of that data, which none that joins may be filled from.
+ */
+function waitsForJoiners({ self, others, settled, hasLeftovers }: LifecycleView): boolean {
+  const joiners = others.filter(({ name, status }) => status !== "normal" && !settled.has(name));
   return settled.has(self.name) &&
-    others.some(({ name, status }) => status === "refilling" && !settled.has(name));
+    (hasLeftovers === true ? joiners.length > 0 : joiners.some(isRefilling));
+}
+
+function isRefilling({ status }: Member): boolean {
+  return status === "refilling";
 }
 
 /** Whether a normal member may not know this node yet, whose name was not on the ring before. */

@@ -8,7 +8,6 @@ import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Store } from "../storage/store.ts";
 import { AntiEntropy } from "./anti_entropy.ts";
-import { eraseKeys } from "./erasure.ts";
 import type { GossipLoop } from "./gossip_loop.ts";
 import type { HintedHandoff, HintedHandoffOptions } from "./hinted_handoff.ts";
 import type { Horizon } from "./horizon.ts";
@@ -54,7 +53,6 @@ export class Convergence {
   readonly takeover: Takeover;
   readonly #gossip: Gossip;
   readonly #log: Log;
-  #stopped = false;
 
   constructor(options: ConvergenceOptions) {
     const { config, gossip, gossipLoop, lamport, horizon, replica } = options;
@@ -81,11 +79,6 @@ export class Convergence {
       quorums: config,
       refusedSeeds: () => gossipLoop.refusedSeeds,
       onBeforeRefill,
-      eraseForeign: () =>
-        eraseKeys(
-          { ...options, isStopped: () => this.#stopped },
-          (key) => !options.topology().owns(options.selfName, key),
-        ),
       onRejoined: () => lamport.skipLost(),
       onStatus: () => {
         options.onSelfChange();
@@ -110,7 +103,6 @@ export class Convergence {
   }
 
   stop(): void {
-    this.#stopped = true;
     this.refill.stop();
     this.takeover.stop();
     this.antiEntropy.stop();

@@ -40,8 +40,6 @@ export interface RefillOptions {
    * all that was collected while this node had no data lies below it.
    */
   onBeforeRefill(): Promise<void>;
-  /** Erases what this node has of keys that it does not own. */
-  eraseForeign(): Promise<void>;
   /** Called before this node, whose disk was lost, counts for writes again. */
   onRejoined(): Promise<void>;
   /** Makes this node's new status known and durable. */
@@ -202,6 +200,7 @@ export class Refill {
       ...this.#options.quorums,
       isKnownBy: (name) => gossip.isKnownBy(name),
       refilledFrom: new Set(this.#saved.done),
+      hasLeftovers: hasLeftovers(this.#saved),
       removals: this.#removals(),
     });
     if (step.action === "become") await this.#become(step.status);
@@ -217,8 +216,6 @@ export class Refill {
   async #become(status: "refilling" | "normal"): Promise<void> {
     const saved = this.#saved;
     await this.#options.onBeforeRefill();
-    // No owner was asked about those, and one that joins would take them: see `key_range.ts`.
-    if (status === "normal" && hasLeftovers(saved)) await this.#options.eraseForeign();
     // Nothing counts as done where data was lost meanwhile, or the loss is not on disk yet; nor where
     // this node may own other keys by now.
     const { gossip, clock, log, onStatus, topology } = this.#options;

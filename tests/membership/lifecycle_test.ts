@@ -215,6 +215,23 @@ const TABLE: Record<string, Case> = {
     settled: new Set(["self", "b"]),
     step: WAIT,
   },
+  "lost data: what is left of it is given to none that joins": {
+    self: "refilling",
+    others: { b: "normal", c: "joining" },
+    settled: new Set(["self", "b"]),
+    knownBy: ["b", "c"],
+    refilledFrom: new Set(["b"]),
+    hasLeftovers: true,
+    step: WAIT,
+  },
+  "lost data: where nothing is left of it none that is not filled yet is waited for": {
+    self: "refilling",
+    others: { b: "normal", c: "joining" },
+    settled: new Set(["self", "b"]),
+    knownBy: ["b", "c"],
+    refilledFrom: new Set(["b"]),
+    step: NORMAL,
+  },
   "lost data: nobody waits for another that lost data": {
     self: "refilling",
     others: { b: "normal", c: "refilling" },

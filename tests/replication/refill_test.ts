@@ -39,7 +39,6 @@ function refillOf(clock: Clock, store: MemoryStore, exchange: Exchange) {
     refusedSeeds: () => 0,
     onStatus: () => Promise.resolve(),
     onBeforeRefill: () => Promise.resolve(),
-    eraseForeign: () => Promise.resolve(),
     onRejoined: () => Promise.resolve(),
   } as unknown as RefillOptions;
   return { refill: new Refill(options), state, gossip, options };
