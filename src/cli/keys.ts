@@ -3,6 +3,9 @@ import { type ClientKey, ConvergeClient } from "../client/client.ts";
 import { CommandError } from "./command_error.ts";
 import { printBytes, printLine, readInput } from "./terminal.ts";
 
+/** No node can be told to take more. */
+const VALUE_BYTES_MAX = 64 * 1024 * 1024;
+
 /** What keys that are not UTF-8 begin with, for people. */
 const BASE64 = "base64:";
 
@@ -56,7 +59,7 @@ export async function runPut(
   const client = new ConvergeClient(settings.url);
   const { ttlSeconds } = settings;
   const fromInput = value === undefined || value === "-";
-  const bytes = fromInput ? await readInput() : new TextEncoder().encode(value);
+  const bytes = fromInput ? await readInput(VALUE_BYTES_MAX) : new TextEncoder().encode(value);
   const contentType = settings.type ?? (fromInput ? undefined : "text/plain; charset=utf-8");
   if (settings.explain) {
     return printJson(await client.explain("PUT", key, { bytes, contentType, ttlSeconds }));
@@ -83,9 +86,8 @@ export async function runList(
   const prefix = keyOfArgument(argument);
   const client = new ConvergeClient(settings.url);
   for await (const key of client.keys({ prefix, limit: Math.min(settings.limit, 1_000) })) {
-    if (listed >= settings.limit) return;
     printLine(settings.json ? JSON.stringify(keyJson(key)) : keyText(key));
-    listed += 1;
+    if (++listed === settings.limit) return;
   }
 }
 

@@ -1,4 +1,5 @@
 /** The three standard streams, as commands use them. */
+import { joinBytes } from "../record/join_bytes.ts";
 import { CommandError } from "./command_error.ts";
 
 const encoder = new TextEncoder();
@@ -28,13 +29,21 @@ export function printBytes(bytes: Uint8Array): void {
   }
 }
 
-/** All of standard input. @throws {CommandError} When it cannot be read. */
-export async function readInput(): Promise<Uint8Array<ArrayBuffer>> {
+/** All of standard input. @throws {CommandError} When it cannot be read, or is longer than so much. */
+export async function readInput(bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
   try {
-    return await new Response(Deno.stdin.readable).bytes();
+    for await (const chunk of Deno.stdin.readable) {
+      bytes += chunk.byteLength;
+      if (bytes > bytesMax) break;
+      chunks.push(chunk);
+    }
   } catch (cause) {
     throw new CommandError(`Cannot read standard input: ${systemWords(cause)}`, { cause });
   }
+  if (bytes <= bytesMax) return joinBytes(chunks);
+  throw new CommandError(`Cannot read standard input: it is over ${bytesMax} bytes`);
 }
 
 /** What the system said about a failure, without its number. */

@@ -112,6 +112,22 @@ Deno.test("converge: asks the node of --url, else of CONVERGE_URL, else of CONVE
   }
 });
 
+Deno.test("converge health: exit 0 for a node that answers, with --ready only for one that serves", async () => {
+  await using node = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    ({ url }) =>
+      url.endsWith("/healthz")
+        ? Response.json({ status: "ok" })
+        : Response.json({ ready: false, status: "joining" }, { status: 503 }),
+  );
+  const url = `http://127.0.0.1:${node.addr.port}`;
+  const health = (...args: string[]) => runConverge(["health", "--url", url, ...args]);
+  assertEquals((await health()).code, 0);
+  const { code, stdout, stderr } = await health("--ready", "--json");
+  assertEquals([code, JSON.parse(stdout)], [1, { url, ready: false }]);
+  assert(stderr.includes(`${url} is not ready`), stderr);
+});
+
 Deno.test("converge: where no node listens, errors name the next step", async () => {
   const [port] = freePorts(1);
   const url = `http://127.0.0.1:${port}`;
@@ -145,6 +161,13 @@ Deno.test("converge: a failure that nobody listens to is one by its exit code", 
   const process = new Deno.Command(command, { args, stdout: "null", stderr: "piped" }).spawn();
   await process.stderr.cancel(); // long before there is anything to write
   assertEquals((await process.status).code, 1);
+});
+
+Deno.test("converge: a reader of standard output that has enough is no failure", async () => {
+  const [command, args] = convergeCommand(["--help"]);
+  const process = new Deno.Command(command, { args, stdout: "piped", stderr: "piped" }).spawn();
+  await process.stdout.cancel(); // long before there is anything to write
+  assertEquals([await new Response(process.stderr).text(), (await process.status).code], ["", 0]);
 });
 
 Deno.test({

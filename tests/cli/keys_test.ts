@@ -1,7 +1,7 @@
 /** `converge get | put | delete | list`: which keys they reach, and what they store. */
 import { assert, assertEquals } from "@std/assert";
 import { keyText } from "../../src/cli/keys.ts";
-import { runConverge, TestCluster } from "../cluster/harness.ts";
+import { convergeCommand, freePorts, runConverge, TestCluster } from "../cluster/harness.ts";
 
 Deno.test("keyText(): what list prints of bytes, and of text that could be taken for bytes", () => {
   assertEquals(keyText("a b"), "a b");
@@ -92,4 +92,30 @@ Deno.test("converge put --explain: stores the same content type and time to live
   assertEquals(types.slice(0, 4), ["text/plain; charset=utf-8", "image/png", null, null]);
   assertEquals(types.slice(4), types.slice(0, 4));
   assertEquals(times, [null, "2", null, null, null, "2", null, null]);
+});
+
+Deno.test("converge put: no more is read than a node can take", async () => {
+  const [port] = freePorts(1);
+  const [command, args] = convergeCommand(["put", "k", "--url", `http://127.0.0.1:${port}`]);
+  const { code, stderr } = await new Deno.Command("sh", {
+    args: ["-c", 'head -c 67108865 /dev/zero | "$0" "$@"', command, ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals(
+    [code, new TextDecoder().decode(stderr)],
+    [1, "converge: Cannot read standard input: it is over 67108864 bytes\n"],
+  );
+});
+
+Deno.test("converge list --limit: asks for no more than it prints", async () => {
+  const asked: string[] = [];
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, ({ url }) => {
+    asked.push(new URL(url).search);
+    return Response.json({ keys: [{ k: "a" }, { k: "b" }], next: "b" });
+  });
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  for (const [limit, pages] of [["2", 1], ["3", 2]] as const) {
+    const { stdout } = await runConverge(["list", "--limit", limit, "--url", url]);
+    assertEquals([stdout.split("\n").length - 1, asked.splice(0).length], [Number(limit), pages]);
+  }
 });

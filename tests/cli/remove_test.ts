@@ -6,9 +6,12 @@ import { problemResponse } from "../../src/http/problem.ts";
 import { runConverge } from "../cluster/harness.ts";
 
 /** A node `a` that is asked to remove `b`, and what is asked of it. */
-async function withRemoval(use: (url: string, orders: unknown[]) => Promise<void>): Promise<void> {
+async function withRemoval(
+  use: (url: string, orders: unknown[]) => Promise<void>,
+  { ended = false } = {},
+): Promise<void> {
   const of = { name: "b", nodeID: "b.1", origin: "http://b:80", incarnation: 1, dead: false };
-  const begun: RemovalProgress = { ...of, ended: false, stages: { a: null }, leaving: null };
+  const begun: RemovalProgress = { ...of, ended, stages: { a: null }, leaving: null };
   const view = (removals: RemovalProgress[]) =>
     Response.json({ self: "a", members: [], quorums: {}, storage: {}, removals });
   const steps = [
@@ -41,6 +44,12 @@ Deno.test("converge remove: waits for the end, and goes on where the node is res
     ]);
     assertEquals(orders, [{ name: "b", dead: false }]);
   }));
+
+Deno.test("converge remove: waits for nobody where the member was removed before", () =>
+  withRemoval(async (url) => {
+    const { code, stdout } = await runConverge(["remove", "b", "--url", url]);
+    assertEquals([code, stdout], [0, "b is no member any more\n"]);
+  }, { ended: true }));
 
 Deno.test("converge remove --json: one document, once it has ended", () =>
   withRemoval(async (url, orders) => {

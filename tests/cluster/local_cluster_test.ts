@@ -99,6 +99,16 @@ Deno.test("converge cluster: pause freezes a node whole, resume goes on", async 
   assertEquals(await cluster.get(3, "k"), "without node3");
 });
 
+Deno.test("converge cluster: a paused node can be killed or stopped, and comes back", async () => {
+  await using cluster = await ClusterProcess.start();
+  for (const end of ["kill", "stop"]) {
+    assertEquals((await cluster.order("/nodes/node3/pause")).states, "running running paused");
+    assertEquals((await cluster.order(`/nodes/node3/${end}`)).states, "running running stopped");
+    assertEquals((await cluster.order("/nodes/node3/start")).states, "running running running");
+    await cluster.until("node3 answers", () => cluster.answers(3, "/readyz"));
+  }
+});
+
 Deno.test("converge cluster: a node cut off from both others answers 503 until it is healed", async () => {
   await using cluster = await ClusterProcess.start();
   await cluster.put(1, "k", "before");
