@@ -178,7 +178,7 @@ export function withPartialWrites(plan: Plan): Plan {
 
 /** A bit flips in every tenth message between nodes, and many keys differ by a bit only. */
 export function withDamagedMessages(plan: Plan): Plan {
-  const weather = { delayMs: [0, 5], lossRate: 0, duplicateRate: 0, corruptRate: 0.1 } as const;
+  const weather = { delayMs: [0, 5], lossRate: 0, duplicateRate: 0, corruptRate: 0.3 } as const;
   const storm: Fault = { atMs: 0, durationMs: plan.faultsMs, kind: "storm", weather };
   return { ...plan, keys: 5, clients: 6, operations: 240, readShare: 0.8, faults: [storm] };
 }
