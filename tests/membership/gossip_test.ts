@@ -296,6 +296,14 @@ Deno.test("Gossip.reactionTo: two clusters stay two, of equal names or others, w
   assertEquals(two.reactionTo(between.message()), "other_cluster");
 });
 
+Deno.test("Gossip.reactionTo: another cluster's options stop no member that is being refilled", () => {
+  // Somebody of another cluster may listen now where a member was that has moved.
+  const shared = { replication: 5, readQuorum: 3, writeQuorum: 3, virtualNodes: 64 };
+  const other = gossipOf(member("d"), { shared });
+  const refilled = gossipOf(member("a", { status: "refilling" }), { known: [member("b")] });
+  assertEquals(refilled.reactionTo(other.message()), "other_cluster");
+});
+
 Deno.test("Gossip.reactionTo: views of one cluster, as it forms and as disks are replaced", () => {
   const status = "joining" as const;
   const first = gossipOf(member("a"), { known: [member("b", { status })] });
