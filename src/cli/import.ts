@@ -2,8 +2,8 @@
 import { type ClientKey, ConvergeClient } from "../client/client.ts";
 import { ClientError } from "../client/client_error.ts";
 import { keyPath } from "../client/key_path.ts";
-import { forEachBounded } from "./bounded_work.ts";
 import { TTL_SECONDS_MAX } from "../http/expiry.ts";
+import { forEachBounded } from "./bounded_work.ts";
 import { CommandError } from "./command_error.ts";
 import { counted } from "./counted.ts";
 import type { ImportEntry } from "./import_entries.ts";

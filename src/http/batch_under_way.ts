@@ -89,9 +89,7 @@ export class BatchUnderWay {
     const { coordinator, clock } = this.#options;
     const { op, key, value, contentType, ttlSeconds, w } = operation;
     await before;
-    if (clock.monotonicMs() > this.#endMs) {
-      throw new ConvergeError("overloaded", `Cannot begin ${BATCH_MS_MAX} ms after the batch`);
-    }
+    this.#requireTime();
     if (op === "get") {
       const record = await this.#read(operation);
       if (!isLive(record, clock.wallMs())) return { status: 404, ...keyToJson(key) };
@@ -114,6 +112,7 @@ export class BatchUnderWay {
     }
     this.#reading++;
     try {
+      this.#requireTime();
       if (this.#refused !== undefined) throw this.#refused;
       const { record } = await this.#options.coordinator.read(key, { r });
       if (record !== undefined) this.#takeRoom(sizeOf(record));
@@ -122,6 +121,12 @@ export class BatchUnderWay {
       this.#reading--;
       this.#waitingToRead.shift()?.();
     }
+  }
+
+  /** @throws {ConvergeError} `overloaded` where it is too late to begin anything. */
+  #requireTime(): void {
+    if (this.#options.clock.monotonicMs() <= this.#endMs) return;
+    throw new ConvergeError("overloaded", `Cannot begin ${BATCH_MS_MAX} ms after the batch`);
   }
 
   /** @throws {ConvergeError} `overloaded`. */

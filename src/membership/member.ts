@@ -1,5 +1,5 @@
 /** What nodes know of each other. */
-import { parseOrigin } from "../config.ts";
+import { parseOrigin, REQUEST_TIMEOUT_MS_MAX } from "../config.ts";
 import { ConvergeError } from "../errors.ts";
 import { isNodeID } from "../record/version.ts";
 import { parseStages, type RemovalStages } from "./removal_stage.ts";
@@ -82,7 +82,7 @@ export function parseMember(json: unknown): Member {
   if (
     typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
     typeof origin !== "string" || !isCount(starts) || !isCount(incarnation) ||
-    !isCount(heartbeat) || !isTag(startTag) || !isCount(requestMs ?? 0) ||
+    !isCount(heartbeat) || !isTag(startTag) || !isCount(requestMs ?? 0, REQUEST_TIMEOUT_MS_MAX) ||
     (status !== "joining" && status !== "refilling" && status !== "normal")
   ) {
     throw new ConvergeError("corrupt_message", "Cannot read a member: a field is missing or wrong");
@@ -122,7 +122,6 @@ function isTag(value: unknown): value is string | undefined {
   return value === undefined || (typeof value === "string" && /^[0-9a-f]{8}$/.test(value));
 }
 
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0 &&
-    (value as number) <= STATEMENT_MAX;
+function isCount(value: unknown, max = STATEMENT_MAX): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max;
 }

@@ -31,7 +31,9 @@ export interface Receiver {
 export function reactionTo(message: GossipMessage, receiver: Receiver): Reaction {
   if (isByRemoved(message, receiver)) return "ignore";
   const reaction = reactionToOptions(message, receiver);
-  return reaction === "merge" && isOfAnotherCluster(message, receiver) ? "other_cluster" : reaction;
+  return reaction !== "ignore" && isOfAnotherCluster(message, receiver)
+    ? "other_cluster"
+    : reaction;
 }
 
 /** Whether a removed life sent it. What such a one says is old news. */

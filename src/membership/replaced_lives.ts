@@ -25,8 +25,13 @@ export function isStartedAfter(life: Start, by: Member): boolean {
  * @param earlier What others have passed on. @param last One that was heard; it may be this one.
  */
 export function withReplaced(self: Member, earlier: readonly Start[], last: Start): Member {
+  const said = self.replaces ?? [];
+  // What it says already keeps its order: else statements of two orders would change it in turn for ever.
+  const isSaid = ({ nodeID, starts }: Start) =>
+    said.some((life) => life.nodeID === nodeID && life.starts >= starts);
+  const news = earlier.filter((life) => !isSaid(life));
   const lives = new Map<string, Start>();
-  for (const { nodeID, starts, startTag } of [...earlier, ...self.replaces ?? [], last]) {
+  for (const { nodeID, starts, startTag } of [...news, ...said, last]) {
     if (nodeID === self.nodeID || (lives.get(nodeID)?.starts ?? -1) >= starts) continue;
     lives.set(nodeID, { nodeID, starts, ...(startTag === undefined ? {} : { startTag }) });
   }

@@ -178,28 +178,34 @@ Deno.test("POST /batch: a single value is given, however large", () =>
     assertEquals([answer!.status, String(answer!.v).length], [200, 2 ** 24 + 1]);
   }));
 
-Deno.test("POST /batch begins no operation once its time is over, however many wait for each other", () =>
-  inWorld(async ({ clock }) => {
-    const coordinator = {
-      checkedQuorum: (_name: string, quorum: number | undefined) => quorum,
-      async write() {
+for (
+  const [why, lineOf, begun] of [
+    ["wait for each other", () => ({ op: "delete", k: "k" }), 16],
+    ["wait for room to read", (i: number) => ({ op: "get", k: `k${i}` }), 16 * 4],
+  ] as const
+) {
+  Deno.test(`POST /batch begins no operation once its time is over, however many ${why}`, () =>
+    inWorld(async ({ clock }) => {
+      const carryOut = async () => {
         await delay(clock, 2_000);
         return { record: record("k", 1) };
-      },
-    };
-    const app = new Hono();
-    const options = { clock, maxValueBytes: 100, isStopping: () => false };
-    batchRoutes(app, { ...options, coordinator: coordinator as unknown as Coordinator });
-    const body = '{"op":"delete","k":"k"}\n'.repeat(1_000);
-    const startMs = clock.monotonicMs();
-    const answer = await app.fetch(new Request("http://n/batch", { method: "POST", body }));
-    const lines = (await answer.text()).trimEnd().split("\n").map((line) => JSON.parse(line));
-    assertEquals(clock.monotonicMs() - startMs, 32_000);
-    assertEquals(lines.map(({ status }) => status), [
-      ...Array(16).fill(204),
-      ...Array(984).fill(503),
-    ]);
-  }));
+      };
+      const checkedQuorum = (_name: string, quorum: number | undefined) => quorum;
+      const coordinator: unknown = { checkedQuorum, write: carryOut, read: carryOut };
+      const app = new Hono();
+      const options = { clock, maxValueBytes: 64 * 1024 * 1024, isStopping: () => false };
+      batchRoutes(app, { ...options, coordinator: coordinator as Coordinator });
+      const body = Array.from({ length: 1_000 }, (_, i) => JSON.stringify(lineOf(i))).join("\n");
+      const startMs = clock.monotonicMs();
+      const answer = await app.fetch(new Request("http://n/batch", { method: "POST", body }));
+      const lines = (await answer.text()).trimEnd().split("\n").map((line) => JSON.parse(line));
+      assertEquals(clock.monotonicMs() - startMs, 32_000);
+      assertEquals(lines.map(({ status }) => status === 503), [
+        ...Array(begun).fill(false),
+        ...Array(1_000 - begun).fill(true),
+      ]);
+    }));
+}
 
 Deno.test("POST /batch: r and w are the quorum of their line", () =>
   InProcessCluster.run({ config: { requestTimeoutMs: 500 } }, async (cluster) => {

@@ -196,6 +196,22 @@ Deno.test("Gossip: of many lives the last are told of, and hearing of all again 
   assert(gossip.version <= version + 2, "to hear that b knows it is news");
 });
 
+Deno.test("Gossip: what this node once said of replaced lives in another order is no news", () => {
+  const [first, second] = ["a.1", "a.2"].map((nodeID) => ({ nodeID, starts: 1 }));
+  const gossip = gossipOf(member("a", { nodeID: "a.new", replaces: [] }));
+  const hear = (life: Partial<Member>) =>
+    gossip.receive({ from: "b", members: [member("a", life), member("b")] }, 0);
+  // The later one is heard of before the one whose place it had taken, and tells of that at last.
+  hear(second!);
+  hear(first!);
+  const before = gossip.self;
+  hear({ ...second!, replaces: [first!], incarnation: 2 });
+  hear(before);
+  const { version, self } = gossip;
+  for (const passedOn of [{ ...before, replaces: [first!, second!] }, before]) hear(passedOn);
+  assertEquals([gossip.version, gossip.self], [version, self]);
+});
+
 Deno.test("Gossip.twin: another life that answers is alive, and only one of the two ends", () => {
   const third = gossipOf(member("b"));
   const [one, two] = ["a.1", "a.2"].map((nodeID) => gossipOf(member("a", { nodeID })));
@@ -278,6 +294,14 @@ Deno.test("Gossip.reactionTo: two clusters stay two, of equal names or others, w
   between.receive(one.message(), 0);
   assertEquals(between.reactionTo(two.message()), "other_cluster");
   assertEquals(two.reactionTo(between.message()), "other_cluster");
+});
+
+Deno.test("Gossip.reactionTo: another cluster's options stop no member that is being refilled", () => {
+  // Somebody of another cluster may listen now where a member was that has moved.
+  const shared = { replication: 5, readQuorum: 3, writeQuorum: 3, virtualNodes: 64 };
+  const other = gossipOf(member("d"), { shared });
+  const refilled = gossipOf(member("a", { status: "refilling" }), { known: [member("b")] });
+  assertEquals(refilled.reactionTo(other.message()), "other_cluster");
 });
 
 Deno.test("Gossip.reactionTo: views of one cluster, as it forms and as disks are replaced", () => {

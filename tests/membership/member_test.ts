@@ -48,6 +48,7 @@ Deno.test("parseMember: refuses what no node says of itself", () => {
     { ...good, heartbeat: "1" },
     { ...good, status: "dead" },
     { ...good, requestMs: "1" },
+    { ...good, requestMs: 60_001 }, // no node starts with so much, and one that joins waits so long
     { ...good, replaces: {} },
     { ...good, replaces: [null] },
     { ...good, replaces: [{ nodeID: "a", starts: 1 }] },
