@@ -39,7 +39,7 @@ export class CurrentTopology {
 
   #create(): Topology {
     const { gossip, shared, createTopology } = this.#options;
-    const { self, members, unresolvedSeeds, settled, pending } = gossip;
+    const { self, members, unresolvedSeeds, settled, pending, ownRemoval } = gossip;
     return createTopology({
       ...shared,
       selfName: self.name,
@@ -47,6 +47,7 @@ export class CurrentTopology {
       unresolvedSeeds,
       settled,
       pending,
+      isRemoved: ownRemoval !== undefined,
     });
   }
 

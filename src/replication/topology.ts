@@ -58,6 +58,8 @@ export interface TopologyOptions extends QuorumOptions {
   settled?: Iterable<string>;
   /** Removals that have not ended. Default: none. */
   pending?: readonly Removal[];
+  /** Whether this node is no member any more; one that is being removed is in `pending`. Default: no. */
+  isRemoved?: boolean;
   selfName: string;
   virtualNodes: number;
 }
@@ -104,7 +106,7 @@ export class Topology {
     this.#selfName = selfName;
     this.#tokensPerNode = options.virtualNodes;
     this.#ownersMax = options.replication;
-    this.#isLeaving = pending.some(({ name }) => name === selfName);
+    this.#isLeaving = options.isRemoved === true || pending.some(({ name }) => name === selfName);
     const total = members.length + unresolvedSeeds.length;
     const now = quorumsOf(total, options);
     const before = quorumsOf(total + pending.length, options);
