@@ -66,7 +66,7 @@ export async function readRange(
   request: RangeRequest,
 ): Promise<RangePage> {
   const { after, owners, leaves, through, settled, isHidden } = request;
-  const before = settled === undefined ? undefined : topology.ringBefore(settled);
+  const before = settled === undefined ? [] : topology.ringsBefore(settled);
   const end = through === undefined ? undefined : successor(through);
   const scan = store.scan(DATA, {
     ...(after === undefined ? {} : { start: successor(after) }),
@@ -141,7 +141,7 @@ function successor(key: Key): Key {
 
 interface Wanted {
   topology: Topology;
-  before: HashRing | undefined;
+  before: readonly HashRing[];
   owners: readonly [string, string];
   leaves: LeafSet | undefined;
   isHidden: ((token: Token) => boolean) | undefined;
@@ -153,6 +153,6 @@ function isWanted({ topology, before, owners, leaves, isHidden }: Wanted, key: K
   const arc = topology.ring.arcOf(token);
   if (arc === undefined || !arc.owners.includes(owners[0])) return false;
   const has = arc.owners.includes(owners[1]) ||
-    before?.arcOf(token)?.owners.includes(owners[1]) === true;
+    before.some((ring) => ring.arcOf(token)?.owners.includes(owners[1]) === true);
   return has && (leaves === undefined || leaves.has(leafOf(arc.index, token)));
 }

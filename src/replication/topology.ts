@@ -90,8 +90,9 @@ export class Topology {
   readonly #newOwners: readonly ReadonlySet<string>[] | undefined;
   /** Whether read quorums are smaller once those are removed that are being removed. */
   readonly #readsShrink: boolean;
-  /** What was asked for last, of `ringBefore` and `leftovers`. */
+  /** What was asked for last, of `ringBefore`, `ringsBefore` and `leftovers`. */
   #ringBefore: HashRing | undefined;
+  #ringOfRemaining: HashRing | undefined;
   #leftovers: ((token: Token) => boolean) | undefined;
 
   constructor(options: TopologyOptions) {
@@ -227,6 +228,22 @@ export class Topology {
       this.#ringBefore = this.#ringOf(names, this.#ownersMax);
     }
     return this.#ringBefore!;
+  }
+
+  /**
+   * The rings by which records were stored before members joined that are still on their way: that of
+   * before, and while members are being removed the same without them. Who owns an arc by the second one
+   * alone counts for writes there.
+   */
+  ringsBefore(settled: readonly string[]): readonly HashRing[] {
+    const before = this.ringBefore(settled);
+    if (this.pending.length === 0) return [before];
+    const leaving = new Set(this.pending.map(({ name }) => name));
+    const names = before.names.filter((name) => !leaving.has(name));
+    if (this.#ringOfRemaining?.names.join(" ") !== names.join(" ")) {
+      this.#ringOfRemaining = this.#ringOf(names, this.#ownersMax);
+    }
+    return [before, this.#ringOfRemaining!];
   }
 
   /**

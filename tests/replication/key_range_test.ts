@@ -12,8 +12,8 @@ import { leafOf, LeafSet, LEAVES_PER_ARC } from "../../src/replication/merkle_tr
 import { tokenOf } from "../../src/ring/token.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import type { StoredRecord } from "../../src/record/record.ts";
-import { member } from "../support/members.ts";
-import { record } from "../support/records.ts";
+import { member, removal } from "../support/members.ts";
+import { keyOf, record } from "../support/records.ts";
 import { topologyOf } from "../support/topologies.ts";
 
 const OWNERS: RangeRequest["owners"] = ["node1", "node2"];
@@ -190,4 +190,30 @@ Deno.test("readRange: to a node that is refilled also what the asked one owned b
       owned(topology, "node5", key) && (owned(topology, "node1", key) || owned(five, "node1", key))
     ),
   );
+});
+
+Deno.test("readRange: one that joins while another is removed gets what was acknowledged in that one's place", async () => {
+  const keys = Array.from({ length: 400 }, (_, i) => `k${i}`);
+  const source = await storeOf(keys.map((key, i) => record(key, i + 1)));
+  const members = [1, 2, 3, 4].map((i) => member(`node${i}`));
+  const settled = [...members.map(({ name }) => name), "node5"];
+  const joiner = member("node6", { status: "joining" });
+  const topology = topologyOf(0, {
+    members: [...members, joiner],
+    settled,
+    pending: [removal("node5")],
+  });
+  const owns = (of: readonly string[], key: string) => {
+    const { ring } = topologyOf(0, { members: of.map((name) => member(name)) });
+    return ring.arcOf(tokenOf(keyOf(key)))!.owners.includes("node1");
+  };
+  const joins = keys.filter((key) => topology.owns("node6", keyOf(key)));
+  const gained = joins.filter((key) =>
+    !owns(settled, key) && owns(settled.slice(0, -1), key) && !topology.owns("node1", keyOf(key))
+  );
+  assert(gained.length > 0, "node1 gave up to node6 what it had gained from node5");
+  const owners = ["node6", "node1"] as const;
+  const page = await readRange(source, topology, { ...ALL, owners, settled });
+  const shown = new Set(page.records.map(({ key }) => key));
+  assertEquals(gained.filter((key) => !shown.has(keyOf(key))), []);
 });
