@@ -86,6 +86,9 @@ export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> 
   tombstoneIntervalMs: 60_000,
 };
 
+/** The largest value that a node can be told to take. */
+export const VALUE_BYTES_MAX = 64 * 1024 * 1024;
+
 /** Milliseconds that a client's request may have at most. */
 export const REQUEST_TIMEOUT_MS_MAX = 60_000;
 
@@ -111,7 +114,7 @@ export function validateConfig(config: NodeConfig): NodeConfig {
   requireInteger("--virtual-nodes", config.virtualNodes, 1, 4096);
   requireInteger("--gossip-interval", config.gossipIntervalMs, 10, 60_000);
   requireInteger("--request-timeout", config.requestTimeoutMs, 10, REQUEST_TIMEOUT_MS_MAX);
-  requireInteger("--max-value", config.maxValueBytes, 1, 64 * 1024 * 1024);
+  requireInteger("--max-value", config.maxValueBytes, 1, VALUE_BYTES_MAX);
   return {
     ...config,
     advertise: parseOrigin("--advertise", config.advertise),

@@ -64,11 +64,14 @@ function exportedEntry(record: unknown, { where }: EntryContext): ImportEntry {
         `--key-field`,
     );
   }
+  if (x !== undefined && !Number.isSafeInteger(x)) {
+    throw new CommandError(`Cannot import ${where}: its "x" is no time in milliseconds`);
+  }
   return {
     key,
     bytes,
     ...(typeof t === "string" ? { contentType: t } : {}),
-    ...(typeof x === "number" ? { expiresAtMs: x } : {}),
+    ...(x === undefined ? {} : { expiresAtMs: x as number }),
   };
 }
 

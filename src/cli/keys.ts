@@ -1,10 +1,8 @@
 /** `converge get | put | delete | list`: one key at a time, bytes in and out. */
 import { type ClientKey, ConvergeClient } from "../client/client.ts";
+import { VALUE_BYTES_MAX } from "../config.ts";
 import { CommandError } from "./command_error.ts";
 import { printBytes, printLine, readInput } from "./terminal.ts";
-
-/** No node can be told to take more. */
-const VALUE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What keys that are not UTF-8 begin with, for people. */
 const BASE64 = "base64:";

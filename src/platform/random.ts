@@ -9,6 +9,11 @@ export function randomInteger(random: Random, bound: number): number {
   return Math.floor(random.next() * bound);
 }
 
+/** One of `items`, which are not empty, each as likely as any other. */
+export function pick<T>(random: Random, items: readonly T[]): T {
+  return items[randomInteger(random, items.length)]!;
+}
+
 /** `length` random lower-case hexadecimal digits. */
 export function randomHex(random: Random, length: number): string {
   let digits = "";

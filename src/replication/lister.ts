@@ -70,10 +70,15 @@ const VALUES_BYTES = 4 * 1024 * 1024;
 const ASKED_BEYOND = 16;
 const ASKED_GROWTH = 4;
 
-/** Lists keys. Invariant: no more than `LISTINGS_MAX` at once. */
+/**
+ * Lists keys. Invariant: no more than `LISTINGS_MAX` at once; nor, but for what these leave, as many
+ * questions that nobody waits for.
+ */
 export class Lister {
   readonly #options: ListerOptions;
   #underWay = 0;
+  /** Questions of listings that have ended without their answer. */
+  #leftBehind = 0;
 
   constructor(options: ListerOptions) {
     this.#options = options;
@@ -187,18 +192,30 @@ export class Lister {
     const answers: Answer[] = [];
     const { promise: enough, resolve, reject } = Promise.withResolvers<void>();
     let left = topology.members.length;
+    let isOver = false;
     let late: TimerID | undefined;
     const take = (answer: Answer | undefined) => {
+      left--;
+      if (isOver) return void this.#leftBehind--;
       if (answer !== undefined) answers.push(answer);
-      if (--left === 0) return resolve();
+      if (left === 0) return resolve();
       // To look at all arcs is dear: not before so few lack that it is likely.
       if (late !== undefined || topology.members.length - answers.length > n - r) return;
-      if (lackOf(topology, answers) === undefined) late = clock.setTimer(LATE_MS, resolve);
+      if (this.#leftBehind >= LISTINGS_MAX || lackOf(topology, answers) !== undefined) return;
+      late = clock.setTimer(LATE_MS, resolve);
     };
-    for (const { name } of topology.members) this.#ask(name, request).then(take).catch(reject);
+    const fail = (error: unknown) => {
+      reject(error);
+      take(undefined);
+    };
+    for (const { name } of topology.members) {
+      this.#ask(name, request).then(take, fail).catch(reject);
+    }
     try {
       await enough;
     } finally {
+      isOver = true;
+      this.#leftBehind += left;
       if (late !== undefined) clock.clearTimer(late);
     }
     return [...answers];

@@ -1,7 +1,7 @@
 /** What some plans have beside faults: what operators do to a cluster that serves. */
 import { type SharedOptions, sharedOptions } from "../config.ts";
-import { majorityOf, quorumsOf } from "../membership/quorums.ts";
-import { type Random, randomInteger, shuffled } from "../platform/random.ts";
+import { majorityOf, type QuorumOptions, quorumsOf } from "../membership/quorums.ts";
+import { pick, type Random, randomInteger, shuffled } from "../platform/random.ts";
 import type { Fault, FaultKind, Plan } from "./plan.ts";
 
 /** Changes a plan; gives back the same one where that does not go with what is in it. */
@@ -110,15 +110,18 @@ function optionsAfter(before: SharedOptions, total: number, random: Random): Sha
   const virtualNodes = pick(random, [4, 8, 16]);
   const isLaidOutAnew = random.next() < 0.5 && total <= Math.min(before.replication, wanted);
   const replication = isLaidOutAnew ? wanted : before.replication;
+  return {
+    ...drawQuorums(random, replication),
+    virtualNodes: isLaidOutAnew ? virtualNodes : before.virtualNodes,
+  };
+}
+
+/** Any R and W of which any write meets any other, and any read. */
+export function drawQuorums(random: Random, replication: number): QuorumOptions {
   const majority = majorityOf(replication);
   const writeQuorum = majority + randomInteger(random, replication - majority + 1);
   const readQuorum = replication - writeQuorum + 1 + randomInteger(random, writeQuorum);
-  return {
-    replication,
-    readQuorum,
-    writeQuorum,
-    virtualNodes: isLaidOutAnew ? virtualNodes : before.virtualNodes,
-  };
+  return { replication, readQuorum, writeQuorum };
 }
 
 /** Whether reads find what was acknowledged by the quorums of before, however many members there are. */
@@ -179,8 +182,4 @@ function withLongValues(plan: Plan, random: Random): Plan {
 
 function withFaults(plan: Plan, faults: Fault[]): Plan {
   return { ...plan, faults: faults.sort((a, b) => a.atMs - b.atMs) };
-}
-
-function pick<T>(random: Random, items: readonly T[]): T {
-  return items[randomInteger(random, items.length)]!;
 }

@@ -1,8 +1,7 @@
 /** The plan of a seed: whatever is left to chance is drawn here, and in `plan_changes.ts`. */
-import { majorityOf } from "../membership/quorums.ts";
-import { type Random, randomInteger, shuffled } from "../platform/random.ts";
+import { pick, type Random, randomInteger, shuffled } from "../platform/random.ts";
 import type { Fault, FaultKind, Plan, RemovalFault } from "./plan.ts";
-import { withChange } from "./plan_changes.ts";
+import { drawQuorums, withChange } from "./plan_changes.ts";
 import { SeededRandom } from "./random_streams.ts";
 import { CALM_LINK, type LinkFaults } from "./virtual_network.ts";
 
@@ -85,13 +84,8 @@ function replayOf({ faultsMs }: Plan, random: Random): Fault {
 /** Quorums other than the defaults; N may be more than the nodes that are there at first. */
 function quorumsOf(random: Random, { nodes, smallQuorumShare }: Plan): Partial<Plan> {
   const replication = 2 + randomInteger(random, 4);
-  const majority = majorityOf(replication);
-  const writeQuorum = majority + randomInteger(random, replication - majority + 1);
-  const readQuorum = replication - writeQuorum + 1 + randomInteger(random, writeQuorum);
   return {
-    replication,
-    readQuorum,
-    writeQuorum,
+    ...drawQuorums(random, replication),
     // Nobody knows how many owners there are when a request is made.
     smallQuorumShare: replication > nodes ? 0 : smallQuorumShare,
   };
@@ -297,8 +291,4 @@ function stormOf(random: Random): LinkFaults {
     duplicateRate: pick(random, [0, 0.1, 0.5]),
     corruptRate: pick(random, [0, 0, 0.05]),
   };
-}
-
-function pick<T>(random: Random, items: readonly T[]): T {
-  return items[randomInteger(random, items.length)]!;
 }

@@ -1,5 +1,5 @@
 /** What the clients of a run do: which operations they choose, of which nodes they ask them, and when. */
-import { type Random, randomInteger } from "../platform/random.ts";
+import { pick, type Random, randomInteger } from "../platform/random.ts";
 import type { KnownValue } from "./client_answers.ts";
 import { type Clients, keysOf, type Request } from "./clients.ts";
 import type { Cluster, SimulatedNode } from "./cluster.ts";
@@ -119,8 +119,4 @@ export class Workload {
 /** Mostly in a hurry, sometimes not. */
 function thinkMs(random: Random): number {
   return random.next() < 0.7 ? random.next() * 40 : random.next() * 1_200;
-}
-
-function pick<T>(random: Random, items: readonly T[]): T {
-  return items[randomInteger(random, items.length)]!;
 }

@@ -28,6 +28,7 @@ Deno.test("entryOfLine() says which line cannot be imported and why", () => {
     ['{"id":""}', "id", 'line 1: its "id" is ""'],
     ['{"id":9007199254740993}', "id", "line 1: its key is a number over 9007199254740991"],
     ['{"id":-1e400}', "id", "line 1: its key is a number over"],
+    ['{"k":"a","v":"b","x":"soon"}', undefined, 'line 1: its "x" is no time'],
     ['{"k":"a","v":"\\ud800"}', undefined, "line 1: half of a surrogate pair"],
     ['{"id":{}}', "id", 'line 1: its "id" is {}'],
     ['{"x":1}', "constructor.name", 'line 1: its "constructor.name" is absent'],

@@ -28,6 +28,7 @@ import {
 import { withoutRoom } from "../../src/storage/wal_reader.ts";
 import { HeldClock } from "./instant_clock.ts";
 import { put, record, scanAll, textOf } from "./store_conformance.ts";
+import { swapFiles } from "./faulty_store.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
 const KEYS = Array.from({ length: 12 }, (_, i) => `key${String(i).padStart(2, "0")}`);
@@ -284,11 +285,8 @@ Deno.test("runDoctor: --salvage keeps what is in tables whose files were swapped
   const written = await subject.open();
   await written.apply([put("a", 1), { keyspace: META, record: record("m", 2) }]);
   await written.close();
-  const disk = subject.device.mount();
   const [one, two] = subject.paths(".sst");
-  disk.rename(one!, `${DIRECTORY}/aside`);
-  disk.rename(two!, one!);
-  disk.rename(`${DIRECTORY}/aside`, two!);
+  swapFiles(subject, one!, two!);
   assertEquals((await doctor(subject)).code, 1);
   const { code, text } = await doctor(subject, { salvage: true });
   assertEquals(code, 0);

@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { put } from "./store_conformance.ts";
+import { DIRECTORY, type VirtualStore } from "./virtual_store.ts";
 
 export const KEYS = ["a", "b", "c", 'd"\\', "é"];
 
@@ -22,4 +23,12 @@ export function forwarding<T extends object>(target: T, replaced: Partial<T>): T
       return typeof member === "function" ? member.bind(object) : member;
     },
   });
+}
+
+/** Gives each of two files the name of the other. */
+export function swapFiles(subject: VirtualStore, one: string, two: string): void {
+  const disk = subject.device.mount();
+  disk.rename(one, `${DIRECTORY}/aside`);
+  disk.rename(two, one);
+  disk.rename(`${DIRECTORY}/aside`, two);
 }

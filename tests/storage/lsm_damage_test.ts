@@ -19,7 +19,7 @@ import { withoutRoom } from "../../src/storage/wal_reader.ts";
 import { HeldClock } from "./instant_clock.ts";
 import { put, record, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
-import { applyAll, forwarding, KEYS } from "./faulty_store.ts";
+import { applyAll, forwarding, KEYS, swapFiles } from "./faulty_store.ts";
 
 Deno.test("LsmStore: every flipped bit of a table is detected, nothing wrong is served", async () => {
   const subject = new VirtualStore();
@@ -301,13 +301,6 @@ Deno.test("LsmStore: swapped tables are told apart though they look alike", asyn
   assertEquals(scanAll(store).length, 0);
   await store.close();
 });
-
-function swapFiles(subject: VirtualStore, one: string, two: string): void {
-  const disk = subject.device.mount();
-  disk.rename(one, `${DIRECTORY}/aside`);
-  disk.rename(two, one);
-  disk.rename(`${DIRECTORY}/aside`, two);
-}
 
 Deno.test("LsmStore: every flipped bit of a log is detected, no answered write is dropped", async () => {
   const subject = new VirtualStore();

@@ -8,6 +8,7 @@ import { frameOf } from "../../src/record/frame.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { flushRun } from "./flush_run.ts";
+import { fullForTables } from "./full_disk.ts";
 import { HeldClock, InstantClock } from "./instant_clock.ts";
 import { soon, turns } from "./soon.ts";
 import { put } from "./store_conformance.ts";
@@ -16,17 +17,7 @@ import { VirtualStore } from "./virtual_store.ts";
 /** A disk that is full for some of what is appended to tables, in turn: where `isFull` says so. */
 function fillable(disk: Disk): { disk: Disk; isFull: () => boolean } {
   const fillable = { disk, isFull: () => false };
-  const openAppend = disk.openAppend.bind(disk);
-  disk.openAppend = (path, options) => {
-    const file = openAppend(path, options);
-    if (!path.endsWith(".sst.tmp")) return file;
-    const append = file.append.bind(file);
-    file.append = (bytes) => {
-      if (fillable.isFull()) throw new ConvergeError("disk_full", "no space");
-      append(bytes);
-    };
-    return file;
-  };
+  fullForTables(disk, () => fillable.isFull());
   return fillable;
 }
 
