@@ -6,7 +6,7 @@ import { denoPlatform } from "../platform/deno/deno_platform.ts";
 import { type Handler, HttpServer } from "../platform/deno/http_server.ts";
 import { SOCKET_PATH } from "../platform/deno/socket_message.ts";
 import type { Network } from "../platform/network.ts";
-import { MessageAuth, SIGNATURE_HEADER } from "../replication/message_auth.ts";
+import { MessageAuth, SIGNATURE_HEADER } from "../replication/peers/message_auth.ts";
 import { originOf } from "./listen_address.ts";
 import { isAdvertisedInVain, nodeConfig } from "./node_config.ts";
 import type { NodeSettings } from "./node_options.ts";

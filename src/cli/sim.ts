@@ -5,13 +5,13 @@ import { startProgress } from "./progress.ts";
 import { printLine } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 import type { StoreKind } from "../simulation/open_process.ts";
-import type { Plan } from "../simulation/plan.ts";
-import { planProblem } from "../simulation/plan_check.ts";
+import type { Plan } from "../simulation/plans/plan.ts";
+import { planProblem } from "../simulation/plans/plan_check.ts";
 import { failureReport, operationLine } from "../simulation/report.ts";
 import { planFor, runPlanWith, type SeedOptions, summaryOf } from "../simulation/run_seed.ts";
 import type { RunResult } from "../simulation/run_plan.ts";
 import { runSeeds } from "./seed_pool.ts";
-import { shrinkPlan } from "../simulation/shrink.ts";
+import { shrinkPlan } from "../simulation/plans/shrink.ts";
 import { Totals } from "../simulation/totals.ts";
 
 /** The largest seed: it has 32 bits. */

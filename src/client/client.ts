@@ -4,7 +4,7 @@
  */
 import type { ClusterView } from "../http/cluster_routes.ts";
 import type { RemovalProgress } from "../http/removal_routes.ts";
-import type { Receipt } from "../replication/receipt.ts";
+import type { Receipt } from "../replication/requests/receipt.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { ClientError, noNode, NOT_FOUND, refusal } from "./client_error.ts";
 import { isFolded, keyPath, wellFormed } from "./key_path.ts";

@@ -14,7 +14,7 @@ import { Buffer } from "node:buffer";
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
 import { type Key, KEY_BYTES_MAX, keyFromJson } from "../record/key.ts";
-import type { Coordinator } from "../replication/coordinator.ts";
+import type { Coordinator } from "../replication/requests/coordinator.ts";
 import { BatchUnderWay, type Line, type Operation, roomOfBatches } from "./batch_under_way.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { checkedContentType } from "./content_type.ts";

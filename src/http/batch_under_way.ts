@@ -9,7 +9,7 @@ import { type Key, keyToJson } from "../record/key.ts";
 import { isLive, type StoredRecord } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
 import { formatVersion } from "../record/version.ts";
-import type { Coordinator } from "../replication/coordinator.ts";
+import type { Coordinator } from "../replication/requests/coordinator.ts";
 import { ByteRoom } from "./byte_room.ts";
 import { expiryOf } from "./expiry.ts";
 

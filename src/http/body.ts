@@ -2,7 +2,7 @@
 import { ConvergeError } from "../errors.ts";
 import type { Clock } from "../platform/clock.ts";
 import { joinBytes } from "../record/join_bytes.ts";
-import { type Deadlined, DeadlineQueue } from "../replication/deadline_queue.ts";
+import { type Deadlined, DeadlineQueue } from "../replication/requests/deadline_queue.ts";
 import { ByteRoom } from "./byte_room.ts";
 
 /** Milliseconds in which a whole body must come: a megabyte of one over a slow line does. */

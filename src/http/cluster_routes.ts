@@ -5,13 +5,16 @@ import type { Clock } from "../platform/clock.ts";
 import type { Liveness } from "../membership/failure_detector.ts";
 import type { Member } from "../membership/member.ts";
 import type { Quorums } from "../membership/quorums.ts";
-import type { AntiEntropy, AntiEntropyCounts } from "../replication/anti_entropy.ts";
-import type { Coordinator, CoordinatorCounts } from "../replication/coordinator.ts";
-import type { HintCounts, HintedHandoff } from "../replication/hinted_handoff.ts";
-import type { LamportClock } from "../replication/lamport_clock.ts";
-import type { Refill, RefillProgress } from "../replication/refill.ts";
-import type { CollectorCounts, TombstoneCollector } from "../replication/tombstone_collector.ts";
-import type { Topology } from "../replication/topology.ts";
+import type { AntiEntropy, AntiEntropyCounts } from "../replication/convergence/anti_entropy.ts";
+import type { Coordinator, CoordinatorCounts } from "../replication/requests/coordinator.ts";
+import type { HintCounts, HintedHandoff } from "../replication/convergence/hinted_handoff.ts";
+import type { LamportClock } from "../replication/state/lamport_clock.ts";
+import type { Refill, RefillProgress } from "../replication/convergence/refill.ts";
+import type {
+  CollectorCounts,
+  TombstoneCollector,
+} from "../replication/convergence/tombstone_collector.ts";
+import type { Topology } from "../replication/topology/topology.ts";
 import type { Store, StoreStatistics } from "../storage/store.ts";
 import { methodNotAllowed } from "./problem.ts";
 import { type RemovalProgress, removalsUnderWay } from "./removal_routes.ts";

@@ -1,9 +1,9 @@
 /** What all messages between nodes go through: how one is taken, what it must meet, how it is answered. */
 import { ConvergeError } from "../errors.ts";
 import type { MemberStatus } from "../membership/member.ts";
-import type { AntiEntropy } from "../replication/anti_entropy.ts";
-import { bodyChecksum, checkBody } from "../replication/body_checksum.ts";
-import type { GossipLoop } from "../replication/gossip_loop.ts";
+import type { AntiEntropy } from "../replication/convergence/anti_entropy.ts";
+import { bodyChecksum, checkBody } from "../replication/peers/body_checksum.ts";
+import type { GossipLoop } from "../replication/gossip/gossip_loop.ts";
 import {
   COUNTER_HEADER,
   FROM_HEADER,
@@ -11,11 +11,11 @@ import {
   LIFE_HEADER,
   parseCounterHeader,
   TO_HEADER,
-} from "../replication/internal_protocol.ts";
-import type { LamportClock } from "../replication/lamport_clock.ts";
-import { type MessageAuth, SIGNATURE_HEADER } from "../replication/message_auth.ts";
+} from "../replication/peers/internal_protocol.ts";
+import type { LamportClock } from "../replication/state/lamport_clock.ts";
+import { type MessageAuth, SIGNATURE_HEADER } from "../replication/peers/message_auth.ts";
 import type { Replica } from "../replication/replica.ts";
-import type { Topology } from "../replication/topology.ts";
+import type { Topology } from "../replication/topology/topology.ts";
 import type { Store } from "../storage/store.ts";
 import type { BodyReader, BodyReaderOptions } from "./body.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";

@@ -1,4 +1,4 @@
-/** `/internal/*`: what nodes say to each other; see `replication/internal_protocol.ts`. */
+/** `/internal/*`: what nodes say to each other; see `replication/peers/internal_protocol.ts`. */
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
 import { joinFrames, lineOf } from "../record/frame.ts";
@@ -19,10 +19,14 @@ import {
   parseCounterHeader,
   RING_HEADER,
   UNCOUNTED_HEADER,
-} from "../replication/internal_protocol.ts";
-import { BUSY_HEADER, THROUGH_HEADER } from "../replication/key_exchange.ts";
-import { decodeListRequest, encodeListPage, listPage } from "../replication/key_listing.ts";
-import { decodeRangeRequest, readRange } from "../replication/key_range.ts";
+} from "../replication/peers/internal_protocol.ts";
+import { BUSY_HEADER, THROUGH_HEADER } from "../replication/convergence/key_exchange.ts";
+import {
+  decodeListRequest,
+  encodeListPage,
+  listPage,
+} from "../replication/requests/key_listing.ts";
+import { decodeRangeRequest, readRange } from "../replication/convergence/key_range.ts";
 import { DATA } from "../storage/store.ts";
 import { BodyReader } from "./body.ts";
 import {

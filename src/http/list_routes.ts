@@ -4,9 +4,9 @@ import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromBytes, keyFromText, keyToJson, keyToText } from "../record/key.ts";
 import { lineOf } from "../record/frame.ts";
-import type { Coordinator } from "../replication/coordinator.ts";
-import { LIST_LIMIT_MAX, type ListedKey } from "../replication/key_listing.ts";
-import type { Lister } from "../replication/lister.ts";
+import type { Coordinator } from "../replication/requests/coordinator.ts";
+import { LIST_LIMIT_MAX, type ListedKey } from "../replication/requests/key_listing.ts";
+import type { Lister } from "../replication/requests/lister.ts";
 import { methodNotAllowed } from "./problem.ts";
 import { flagParameter, integerParameter, queryOf } from "./raw_url.ts";
 

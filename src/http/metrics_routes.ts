@@ -6,7 +6,7 @@ import type { Hono } from "hono";
 import { type Metric, Registry } from "prom-client";
 import { LATENCY_BOUNDS_MS, type LatencyHistogram } from "../metrics/latency_histogram.ts";
 import type { Telemetry } from "../metrics/telemetry.ts";
-import type { PeerLink } from "../replication/peer_link.ts";
+import type { PeerLink } from "../replication/peers/peer_link.ts";
 import { type ClusterRoutesOptions, clusterView } from "./cluster_routes.ts";
 import { methodNotAllowed } from "./problem.ts";
 

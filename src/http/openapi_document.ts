@@ -1,6 +1,6 @@
 /** The OpenAPI document of a node, made from the schemas when it is first asked for. */
 import { createRoute, OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
-import { LIST_LIMIT_MAX } from "../replication/key_listing.ts";
+import { LIST_LIMIT_MAX } from "../replication/requests/key_listing.ts";
 import { TTL_SECONDS_MAX } from "./expiry.ts";
 import {
   BatchLineSchema,

@@ -3,8 +3,8 @@
  * answers with by the compiler (`z.ZodType<...>`), and by a test that calls every route.
  */
 import { z } from "@hono/zod-openapi";
-import type { Receipt } from "../replication/receipt.ts";
-import type { TombstoneReport } from "../replication/tombstone_collector.ts";
+import type { Receipt } from "../replication/requests/receipt.ts";
+import type { TombstoneReport } from "../replication/convergence/tombstone_collector.ts";
 import type { ClusterView } from "./cluster_routes.ts";
 import type { RemovalProgress } from "./removal_routes.ts";
 import type { NodeSample } from "./cluster_watch.ts";

@@ -5,7 +5,7 @@ import type { Gossip } from "../membership/gossip.ts";
 import { type Removal, REMOVALS_MAX } from "../membership/removal.ts";
 import { type RemovalStage, stageOf } from "../membership/removal_stage.ts";
 import { whyNotRemovable } from "../membership/removal_step.ts";
-import type { GossipLoop } from "../replication/gossip_loop.ts";
+import type { GossipLoop } from "../replication/gossip/gossip_loop.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
 import { methodNotAllowed } from "./problem.ts";

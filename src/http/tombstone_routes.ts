@@ -1,7 +1,7 @@
 /** `GET /tombstones/{key}`: who has not confirmed a deletion yet. */
 import type { Hono } from "hono";
 import { keyFromPath, keyToJson } from "../record/key.ts";
-import type { TombstoneCollector } from "../replication/tombstone_collector.ts";
+import type { TombstoneCollector } from "../replication/convergence/tombstone_collector.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
 import { rawPathAfter, refuseParameters } from "./raw_url.ts";
 

@@ -2,7 +2,7 @@
  * Gossip: how all nodes learn of all (Demers et al., "Epidemic Algorithms", PODC 1987).
  *
  * A pure state machine: `tick` and `receive` take time and messages and return what to send; the
- * shell in `replication/gossip_loop.ts` does the sending. Push-pull: a node sends its whole view to
+ * shell in `replication/gossip/gossip_loop.ts` does the sending. Push-pull: a node sends its whole view to
  * some peers, and each answers with its own.
  */
 import type { SharedOptions } from "../config.ts";

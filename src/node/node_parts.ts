@@ -1,15 +1,15 @@
 /** The parts of a node that can be replaced, and the real ones. */
 import { Gossip } from "../membership/gossip.ts";
 import type { Platform } from "../platform/platform.ts";
-import { Coordinator } from "../replication/coordinator.ts";
-import { HintedHandoff } from "../replication/hinted_handoff.ts";
-import { LamportClock } from "../replication/lamport_clock.ts";
-import type { LocalState } from "../replication/local_state.ts";
-import { PeerLink } from "../replication/peer_link.ts";
+import { Coordinator } from "../replication/requests/coordinator.ts";
+import { HintedHandoff } from "../replication/convergence/hinted_handoff.ts";
+import { LamportClock } from "../replication/state/lamport_clock.ts";
+import type { LocalState } from "../replication/state/local_state.ts";
+import { PeerLink } from "../replication/peers/peer_link.ts";
 import { Replica } from "../replication/replica.ts";
-import { TombstoneCollector } from "../replication/tombstone_collector.ts";
-import { Topology } from "../replication/topology.ts";
-import { TracedCoordinator } from "../replication/traced_coordinator.ts";
+import { TombstoneCollector } from "../replication/convergence/tombstone_collector.ts";
+import { Topology } from "../replication/topology/topology.ts";
+import { TracedCoordinator } from "../replication/requests/traced_coordinator.ts";
 import { LsmStore, type LsmStoreOptions } from "../storage/lsm_store.ts";
 import type { Store } from "../storage/store.ts";
 

@@ -8,21 +8,21 @@ import type { Gossip } from "../membership/gossip.ts";
 import type { Member } from "../membership/member.ts";
 import type { Telemetry } from "../metrics/telemetry.ts";
 import type { Platform } from "../platform/platform.ts";
-import { type HeardView, meetOthers, viewsOfOthers } from "../replication/first_contact.ts";
-import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "../replication/gossip_loop.ts";
-import { Horizon } from "../replication/horizon.ts";
+import { type HeardView, meetOthers, viewsOfOthers } from "../replication/gossip/first_contact.ts";
+import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "../replication/gossip/gossip_loop.ts";
+import { Horizon } from "../replication/state/horizon.ts";
 import {
   type Identity,
   isOldCopy,
   openIdentity,
   requireMember,
   selfMember,
-} from "../replication/identity.ts";
-import type { LamportClock } from "../replication/lamport_clock.ts";
-import { LocalState } from "../replication/local_state.ts";
-import { MessageAuth } from "../replication/message_auth.ts";
-import { notedLoss, noteOldCopy } from "../replication/refill.ts";
-import { savedStages } from "../replication/takeover.ts";
+} from "../replication/gossip/identity.ts";
+import type { LamportClock } from "../replication/state/lamport_clock.ts";
+import { LocalState } from "../replication/state/local_state.ts";
+import { MessageAuth } from "../replication/peers/message_auth.ts";
+import { notedLoss, noteOldCopy } from "../replication/convergence/refill.ts";
+import { savedStages } from "../replication/convergence/takeover.ts";
 import type { Store } from "../storage/store.ts";
 import type { NodeParts } from "./node_parts.ts";
 

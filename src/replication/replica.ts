@@ -10,12 +10,12 @@ import type { StoredRecord } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
 import { compareVersions, type Version } from "../record/version.ts";
 import { DATA, type Mutation, type Store } from "../storage/store.ts";
-import { BatchLane } from "./batch_lane.ts";
-import type { Horizon, ReplicaResult } from "./horizon.ts";
-import type { ReadQuestion, ReadReply } from "./internal_protocol.ts";
-import type { LamportClock } from "./lamport_clock.ts";
-import { PendingWrite } from "./pending.ts";
-import type { WriteAnswer, WriteWaiter } from "./write_core.ts";
+import { BatchLane } from "./peers/batch_lane.ts";
+import type { Horizon, ReplicaResult } from "./state/horizon.ts";
+import type { ReadQuestion, ReadReply } from "./peers/internal_protocol.ts";
+import type { LamportClock } from "./state/lamport_clock.ts";
+import { PendingWrite } from "./peers/pending.ts";
+import type { WriteAnswer, WriteWaiter } from "./quorum/write_core.ts";
 
 /** Bytes of records after which an answer to a batch of questions is full. */
 const ANSWER_BYTES = 1024 * 1024;

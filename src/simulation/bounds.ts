@@ -1,6 +1,6 @@
 /** What must stay bounded in a node, measured while it runs. */
 import type { SimulatedNode } from "./cluster.ts";
-import type { Measurement } from "./evidence.ts";
+import type { Measurement } from "./evidence/evidence.ts";
 
 /** Far beyond what the few clients of a run need. */
 const TIMERS_MAX = 2_000;

@@ -2,7 +2,7 @@
 import type { NetworkResponse } from "../platform/network.ts";
 import { type Key, keyFromJson } from "../record/key.ts";
 import { compareVersions, parseVersion, type Version } from "../record/version.ts";
-import type { Ending, Operation } from "./history.ts";
+import type { Ending, Operation } from "./evidence/history.ts";
 
 type Json = Record<string, unknown>;
 

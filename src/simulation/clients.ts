@@ -12,9 +12,9 @@ import {
   textOf,
 } from "./client_answers.ts";
 import type { SimulatedNode } from "./cluster.ts";
-import type { Ending, Operation } from "./history.ts";
-import type { Plan } from "./plan.ts";
-import { ProcessLife } from "./process_life.ts";
+import type { Ending, Operation } from "./evidence/history.ts";
+import type { Plan } from "./plans/plan.ts";
+import { ProcessLife } from "./virtual/process_life.ts";
 import type { World } from "./world.ts";
 
 /** Milliseconds after which a client gives up; far beyond a node's own deadline. */

@@ -5,16 +5,21 @@ import type { Log } from "../platform/log.ts";
 import type { Platform } from "../platform/platform.ts";
 import { compareVersions } from "../record/version.ts";
 import { DATA, type Store } from "../storage/store.ts";
-import type { BrokenPromise, Disturbance, PowerFailure, VersionSighting } from "./evidence.ts";
-import { ObservedStore } from "./observed_store.ts";
-import { PageCache } from "./page_cache.ts";
-import { Promises } from "./promises.ts";
-import type { RemovalFault } from "./plan.ts";
-import { ProcessLife } from "./process_life.ts";
-import { SeededRandom } from "./random_streams.ts";
-import { type ClockSkew, VirtualClock } from "./virtual_clock.ts";
-import { CRASH_AT_OPERATION, type DiskCopy, VirtualDisk } from "./virtual_disk.ts";
-import { WallClocks } from "./wall_clocks.ts";
+import type {
+  BrokenPromise,
+  Disturbance,
+  PowerFailure,
+  VersionSighting,
+} from "./evidence/evidence.ts";
+import { ObservedStore } from "./evidence/observed_store.ts";
+import { PageCache } from "./evidence/page_cache.ts";
+import { Promises } from "./evidence/promises.ts";
+import type { RemovalFault } from "./plans/plan.ts";
+import { ProcessLife } from "./virtual/process_life.ts";
+import { SeededRandom } from "./virtual/random_streams.ts";
+import { type ClockSkew, VirtualClock } from "./virtual/virtual_clock.ts";
+import { CRASH_AT_OPERATION, type DiskCopy, VirtualDisk } from "./virtual/virtual_disk.ts";
+import { WallClocks } from "./evidence/wall_clocks.ts";
 import type { World } from "./world.ts";
 
 /** A node as the simulation needs it: what `ConvergeNode` is. */

@@ -1,11 +1,11 @@
 /** Carries out the faults of a plan, each at its time, and undoes them. */
 import { randomInteger } from "../platform/random.ts";
 import type { Cluster, SimulatedNode } from "./cluster.ts";
-import { noDiskFaults } from "./disk_faults.ts";
+import { noDiskFaults } from "./virtual/disk_faults.ts";
 import type { Operator } from "./operator.ts";
-import type { Fault, FaultKind, Plan } from "./plan.ts";
-import type { DiskCopy } from "./virtual_disk.ts";
-import { CALM_LINK } from "./virtual_network.ts";
+import type { Fault, FaultKind, Plan } from "./plans/plan.ts";
+import type { DiskCopy } from "./virtual/virtual_disk.ts";
+import { CALM_LINK } from "./virtual/virtual_network.ts";
 import type { World } from "./world.ts";
 
 /** Times each fault of `plan`; call at the beginning of the fault phase. */

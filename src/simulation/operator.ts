@@ -1,7 +1,7 @@
 /** Removes members, as an operator would: asks again until somebody takes it on. */
 import type { Cluster, SimulatedNode } from "./cluster.ts";
-import type { RemovalFault } from "./plan.ts";
-import { ProcessLife } from "./process_life.ts";
+import type { RemovalFault } from "./plans/plan.ts";
+import { ProcessLife } from "./virtual/process_life.ts";
 import type { World } from "./world.ts";
 
 const RETRY_MS = 500;

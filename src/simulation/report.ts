@@ -1,5 +1,5 @@
 /** What is printed of a run that broke a guarantee. */
-import type { Operation } from "./history.ts";
+import type { Operation } from "./evidence/history.ts";
 import type { RunResult } from "./run_plan.ts";
 
 /** Violations told in full. */

@@ -19,14 +19,14 @@ import type {
   Measurement,
   MembershipView,
   Violation,
-} from "./evidence.ts";
-import { byKey, type History } from "./history.ts";
+} from "./evidence/evidence.ts";
+import { byKey, type History } from "./evidence/history.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Operator } from "./operator.ts";
-import { copiesOf } from "./observed_store.ts";
-import type { Plan } from "./plan.ts";
-import { ProcessLife } from "./process_life.ts";
-import { withLosses } from "./page_cache.ts";
+import { copiesOf } from "./evidence/observed_store.ts";
+import type { Plan } from "./plans/plan.ts";
+import { ProcessLife } from "./virtual/process_life.ts";
+import { withLosses } from "./evidence/page_cache.ts";
 import { Workload } from "./workload.ts";
 import { World } from "./world.ts";
 

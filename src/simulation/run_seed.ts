@@ -3,11 +3,11 @@ import type { Linearizability } from "./checkers/linearizability.ts";
 import { smallestCounterexample } from "./checkers/linearizability.ts";
 import { ALL_DEFECTS } from "./defects/all_defects.ts";
 import type { Defect } from "./defects/defect.ts";
-import type { Violation } from "./evidence.ts";
-import type { Operation, Outcome } from "./history.ts";
+import type { Violation } from "./evidence/evidence.ts";
+import type { Operation, Outcome } from "./evidence/history.ts";
 import { openProcess, type StoreKind } from "./open_process.ts";
-import type { Plan } from "./plan.ts";
-import { planOf, type PlanOptions } from "./seed_plan.ts";
+import type { Plan } from "./plans/plan.ts";
+import { planOf, type PlanOptions } from "./plans/seed_plan.ts";
 import { runPlan, type RunResult } from "./run_plan.ts";
 
 /** What holds for every seed of a command. */

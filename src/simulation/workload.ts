@@ -3,8 +3,8 @@ import { pick, type Random, randomInteger } from "../platform/random.ts";
 import type { KnownValue } from "./client_answers.ts";
 import { type Clients, keysOf, type Request } from "./clients.ts";
 import type { Cluster, SimulatedNode } from "./cluster.ts";
-import type { Operation } from "./history.ts";
-import type { Plan } from "./plan.ts";
+import type { Operation } from "./evidence/history.ts";
+import type { Plan } from "./plans/plan.ts";
 import type { World } from "./world.ts";
 
 /** Operations of a batch at most. */

@@ -4,7 +4,7 @@
  */
 import { runSeeds, SEED_WORKER_NAME, serveSeeds } from "../cli/seed_pool.ts";
 import { ALL_DEFECTS } from "../simulation/defects/all_defects.ts";
-import { type Catch, catchOf } from "../simulation/defects/catch_defects.ts";
+import { type Catch, catchOf } from "../simulation/catch_defects.ts";
 import type { Defect } from "../simulation/defects/defect.ts";
 import type { SeedSummary } from "../simulation/run_seed.ts";
 import { replaceSection } from "./document_section.ts";

@@ -11,7 +11,7 @@
  * same line.
  */
 import { assertEquals } from "@std/assert";
-import { SeededRandom } from "../../src/simulation/random_streams.ts";
+import { SeededRandom } from "../../src/simulation/virtual/random_streams.ts";
 import { type Random, randomInteger } from "../../src/platform/random.ts";
 import { BlockableProxy } from "./blockable_proxy.ts";
 import { TestCluster, type TestNode } from "./harness.ts";

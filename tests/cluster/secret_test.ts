@@ -1,7 +1,7 @@
 /** A cluster with a secret: its nodes open sockets to each other, and strangers none. */
 import { assertEquals } from "@std/assert";
 import { SOCKET_PATH } from "../../src/platform/deno/socket_message.ts";
-import { MessageAuth } from "../../src/replication/message_auth.ts";
+import { MessageAuth } from "../../src/replication/peers/message_auth.ts";
 import { BlockableProxy } from "./blockable_proxy.ts";
 import { TestCluster } from "./harness.ts";
 import { RawConnection } from "./raw_http.ts";

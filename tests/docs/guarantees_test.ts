@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 import { operationLine } from "../../src/simulation/report.ts";
 import { runPlanWith, summaryOf } from "../../src/simulation/run_seed.ts";
-import { CLOCK_SKEW_MS_MAX } from "../../src/replication/tombstone_collector.ts";
+import { CLOCK_SKEW_MS_MAX } from "../../src/replication/convergence/tombstone_collector.ts";
 
 const text = await Deno.readTextFile(new URL("../../docs/guarantees.md", import.meta.url));
 

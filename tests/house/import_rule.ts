@@ -1,7 +1,7 @@
 /**
  * Who may import whom: `errors, record, platform <- ring, storage, membership <- replication <-
  * http <- node <- cli <- main`, where "A <- B" reads "B may import A". No two files import each other,
- * be it by way of others.
+ * be it by way of others, nor do two rooms of one area.
  *
  * @module
  */
@@ -69,7 +69,32 @@ export function importViolations(path: string, text: string): string[] {
  * @param texts By path, such as `src/ring/token.ts`.
  */
 export function importCircles(texts: ReadonlyMap<string, string>): string[] {
-  const imported = new Map([...texts].map(([path, text]) => [path, targetsOf(path, text)]));
+  return circlesOf(new Map([...texts].map(([path, text]) => [path, targetsOf(path, text)])));
+}
+
+/**
+ * As {@linkcode importCircles}, for the rooms of an area: folders such as `src/replication/peers`, and
+ * what lies in `src/replication` itself.
+ */
+export function roomCircles(texts: ReadonlyMap<string, string>): string[] {
+  const imported = new Map<string, string[]>();
+  for (const [path, text] of texts) {
+    const room = dirname(path);
+    const rooms = targetsOf(path, text).map(dirname);
+    const others = rooms.filter((other) =>
+      other !== room && areaFolder(other) === areaFolder(room)
+    );
+    imported.set(room, [...imported.get(room) ?? [], ...others]);
+  }
+  return circlesOf(imported);
+}
+
+/** `src/replication` of `src/replication/peers`. */
+function areaFolder(room: string): string {
+  return room.split("/", 2).join("/");
+}
+
+function circlesOf(imported: ReadonlyMap<string, readonly string[]>): string[] {
   const circles: string[] = [];
   const done = new Set<string>();
   const visit = (path: string, way: readonly string[]): void => {
@@ -80,7 +105,7 @@ export function importCircles(texts: ReadonlyMap<string, string>): string[] {
     done.add(path);
     for (const target of imported.get(path) ?? []) visit(target, [...way, path]);
   };
-  for (const path of texts.keys()) visit(path, []);
+  for (const path of imported.keys()) visit(path, []);
   return circles;
 }
 

@@ -10,7 +10,7 @@ import { type GlobalUse, type ModuleImport, readModule } from "./module.ts";
 const EDGES = /^(main\.ts|src\/node\.ts|src\/(platform\/deno|cli|tasks|std|client|dashboard)\/.*)$/;
 
 /** The one file of the simulation that waits for the event loop. */
-const DRAIN = "src/simulation/drain.ts";
+const DRAIN = "src/simulation/virtual/drain.ts";
 
 /** Global names that lead outside. */
 const BANNED = new Set([

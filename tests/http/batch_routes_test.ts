@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { batchRoutes } from "../../src/http/batch_routes.ts";
 import { delay } from "../../src/platform/clock.ts";
 import { DenoClock } from "../../src/platform/deno/deno_clock.ts";
-import type { Coordinator } from "../../src/replication/coordinator.ts";
+import type { Coordinator } from "../../src/replication/requests/coordinator.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 import { inWorld } from "../support/in_world.ts";
 import { record } from "../support/records.ts";

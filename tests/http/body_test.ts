@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { BODY_TIMEOUT_MS, BodyReader, UNDER_WAY_BYTES_MAX } from "../../src/http/body.ts";
-import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
-import { VirtualTime } from "../../src/simulation/virtual_time.ts";
+import { VirtualClock } from "../../src/simulation/virtual/virtual_clock.ts";
+import { VirtualTime } from "../../src/simulation/virtual/virtual_time.ts";
 
 const MIB = 1024 * 1024;
 

@@ -1,6 +1,6 @@
 /** What `?explain=1` and a 503 tell: every owner's outcome, and nothing that is not so. */
 import { assert, assertEquals } from "@std/assert";
-import type { OwnerReceipt, Receipt } from "../../src/replication/receipt.ts";
+import type { OwnerReceipt, Receipt } from "../../src/replication/requests/receipt.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 import { record } from "../support/records.ts";
 

@@ -14,7 +14,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { compareVersions, type Version } from "../../src/record/version.ts";
-import { type ReadAnswer, ReadCore } from "../../src/replication/read_core.ts";
+import { type ReadAnswer, ReadCore } from "../../src/replication/quorum/read_core.ts";
 
 type Step =
   | { do: "answer" | "write" | "repair"; pick: number }

@@ -16,7 +16,7 @@ import {
   type WriteAnswer,
   WriteCore,
   type WriteDecision,
-} from "../../src/replication/write_core.ts";
+} from "../../src/replication/quorum/write_core.ts";
 
 const answer: fc.Arbitrary<WriteAnswer> = fc.oneof(
   { weight: 4, arbitrary: fc.constant("stored" as const) },

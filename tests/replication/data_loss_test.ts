@@ -8,7 +8,7 @@ import { DATA, META } from "../../src/storage/store.ts";
 import type { NodeParts } from "../../src/node/node_parts.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { ForgetfulStore } from "../support/forgetful_store.ts";
-import { leafOf } from "../../src/replication/merkle_tree.ts";
+import { leafOf } from "../../src/replication/convergence/merkle_tree.ts";
 import { tokenOf } from "../../src/ring/token.ts";
 import { record } from "../support/records.ts";
 import { topologyOf } from "../support/topologies.ts";

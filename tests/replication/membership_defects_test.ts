@@ -1,7 +1,7 @@
 /** Defects of membership that this store must never have: each test names one. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import { ProcessLife } from "../../src/simulation/process_life.ts";
+import { ProcessLife } from "../../src/simulation/virtual/process_life.ts";
 import { ForgetfulStore } from "../support/forgetful_store.ts";
 import { type ClusterOptions, InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";

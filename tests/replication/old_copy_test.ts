@@ -1,7 +1,10 @@
 /** A node is started on an old copy of its directory, while the others went on. */
 import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "../../src/replication/gossip_loop.ts";
-import { LocalState } from "../../src/replication/local_state.ts";
+import {
+  MEMBERSHIP_DOCUMENT,
+  type SavedMembership,
+} from "../../src/replication/gossip/gossip_loop.ts";
+import { LocalState } from "../../src/replication/state/local_state.ts";
 import type { MemoryStore } from "../../src/storage/memory_store.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 

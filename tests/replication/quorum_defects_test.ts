@@ -1,6 +1,6 @@
 /** Defects of quorums that this store must never have: each test names one. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { OwnerReceipt, Receipt } from "../../src/replication/receipt.ts";
+import type { OwnerReceipt, Receipt } from "../../src/replication/requests/receipt.ts";
 import { type ClusterOptions, InProcessCluster } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
 import { record } from "../support/records.ts";

@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { RemovalProgress } from "../../src/http/removal_routes.ts";
-import { PeerLink } from "../../src/replication/peer_link.ts";
-import { Topology } from "../../src/replication/topology.ts";
+import { PeerLink } from "../../src/replication/peers/peer_link.ts";
+import { Topology } from "../../src/replication/topology/topology.ts";
 import { META } from "../../src/storage/store.ts";
 import { ForgetfulStore } from "../support/forgetful_store.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";

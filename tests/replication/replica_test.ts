@@ -1,9 +1,9 @@
 /** The one door through which records come in and collected tombstones leave. */
 import { assertEquals } from "@std/assert";
 import type { Clock } from "../../src/platform/clock.ts";
-import { Horizon } from "../../src/replication/horizon.ts";
-import { LamportClock } from "../../src/replication/lamport_clock.ts";
-import { LocalState } from "../../src/replication/local_state.ts";
+import { Horizon } from "../../src/replication/state/horizon.ts";
+import { LamportClock } from "../../src/replication/state/lamport_clock.ts";
+import { LocalState } from "../../src/replication/state/local_state.ts";
 import { Replica } from "../../src/replication/replica.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { inWorld } from "../support/in_world.ts";

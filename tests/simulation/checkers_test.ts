@@ -5,8 +5,8 @@ import {
   checkLinearizability,
   smallestCounterexample,
 } from "../../src/simulation/checkers/linearizability.ts";
-import type { Evidence } from "../../src/simulation/evidence.ts";
-import type { Operation } from "../../src/simulation/history.ts";
+import type { Evidence } from "../../src/simulation/evidence/evidence.ts";
+import type { Operation } from "../../src/simulation/evidence/history.ts";
 import {
   copies,
   copy,

@@ -4,8 +4,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { ALL_DEFECTS } from "../../src/simulation/defects/all_defects.ts";
-import { catchDefect } from "../../src/simulation/defects/catch_defects.ts";
-import { planOf } from "../../src/simulation/seed_plan.ts";
+import { catchDefect } from "../../src/simulation/catch_defects.ts";
+import { planOf } from "../../src/simulation/plans/seed_plan.ts";
 import { runPlanWith } from "../../src/simulation/run_seed.ts";
 
 for (const defect of ALL_DEFECTS) {

@@ -1,7 +1,7 @@
 /** Small histories, written down by hand. */
 import type { Version } from "../../src/record/version.ts";
-import type { Copy, Evidence } from "../../src/simulation/evidence.ts";
-import type { Operation } from "../../src/simulation/history.ts";
+import type { Copy, Evidence } from "../../src/simulation/evidence/evidence.ts";
+import type { Operation } from "../../src/simulation/evidence/history.ts";
 
 /** Version with this counter. */
 export const version = (counter: number, nodeID = "n.1"): Version => ({ counter, nodeID });

@@ -3,8 +3,8 @@
  * heard late coordinates a write, whose first version is read before the write is tried again.
  */
 import { assertEquals, AssertionError } from "@std/assert";
-import type { Operation } from "../../src/simulation/history.ts";
-import type { Plan } from "../../src/simulation/plan.ts";
+import type { Operation } from "../../src/simulation/evidence/history.ts";
+import type { Plan } from "../../src/simulation/plans/plan.ts";
 import { runPlanWith, summaryOf } from "../../src/simulation/run_seed.ts";
 
 const PLAN = new URL("./plans/value_seen_twice.json", import.meta.url);

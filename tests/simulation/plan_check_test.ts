@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { planProblem } from "../../src/simulation/plan_check.ts";
-import { planOf } from "../../src/simulation/seed_plan.ts";
+import { planProblem } from "../../src/simulation/plans/plan_check.ts";
+import { planOf } from "../../src/simulation/plans/seed_plan.ts";
 import { ALL_DEFECTS } from "../../src/simulation/defects/all_defects.ts";
 import { planFor } from "../../src/simulation/run_seed.ts";
 

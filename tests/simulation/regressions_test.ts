@@ -3,7 +3,7 @@
  * seeds: a seed means another plan whenever the generator learns something.
  */
 import { assertEquals } from "@std/assert";
-import type { Plan } from "../../src/simulation/plan.ts";
+import type { Plan } from "../../src/simulation/plans/plan.ts";
 import { runPlanWith } from "../../src/simulation/run_seed.ts";
 
 const PLANS = new URL("./plans/", import.meta.url);

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { planOf } from "../../src/simulation/seed_plan.ts";
+import { planOf } from "../../src/simulation/plans/seed_plan.ts";
 import { failureReport } from "../../src/simulation/report.ts";
 import { runPlanWith, runSeed, type SeedSummary } from "../../src/simulation/run_seed.ts";
 import { runSeeds } from "../../src/cli/seed_pool.ts";
-import { shrinkPlan } from "../../src/simulation/shrink.ts";
+import { shrinkPlan } from "../../src/simulation/plans/shrink.ts";
 import { Totals } from "../../src/simulation/totals.ts";
 
 const SEEDS = [3, 4, 8];

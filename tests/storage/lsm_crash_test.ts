@@ -9,9 +9,9 @@
  * there; nothing else is; the highest counter covers every answered write; the store takes writes.
  */
 import { assert, assertEquals } from "@std/assert";
-import { ProcessLife } from "../../src/simulation/process_life.ts";
-import { SeededRandom } from "../../src/simulation/random_streams.ts";
-import { VirtualDisk } from "../../src/simulation/virtual_disk.ts";
+import { ProcessLife } from "../../src/simulation/virtual/process_life.ts";
+import { SeededRandom } from "../../src/simulation/virtual/random_streams.ts";
+import { VirtualDisk } from "../../src/simulation/virtual/virtual_disk.ts";
 import { MANIFEST_NAME } from "../../src/storage/file_names.ts";
 import { LsmStore } from "../../src/storage/lsm_store.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";

@@ -8,7 +8,7 @@ import {
 } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
-import { ProcessLife } from "../../src/simulation/process_life.ts";
+import { ProcessLife } from "../../src/simulation/virtual/process_life.ts";
 import { DAMAGED_NAME, tableName } from "../../src/storage/file_names.ts";
 import type { DamageReport } from "../../src/storage/lsm_store.ts";
 import { readManifest } from "../../src/storage/manifest.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock, TimerID } from "../../src/platform/clock.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
-import { ProcessLife } from "../../src/simulation/process_life.ts";
+import { ProcessLife } from "../../src/simulation/virtual/process_life.ts";
 import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
 import { withoutRoom } from "../../src/storage/wal_reader.ts";
 import { logName } from "../../src/storage/file_names.ts";

@@ -7,9 +7,9 @@
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { ProcessLife } from "../../src/simulation/process_life.ts";
-import { SeededRandom } from "../../src/simulation/random_streams.ts";
-import { VirtualDisk } from "../../src/simulation/virtual_disk.ts";
+import { ProcessLife } from "../../src/simulation/virtual/process_life.ts";
+import { SeededRandom } from "../../src/simulation/virtual/random_streams.ts";
+import { VirtualDisk } from "../../src/simulation/virtual/virtual_disk.ts";
 import { LsmStore } from "../../src/storage/lsm_store.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import type { Mutation, Store } from "../../src/storage/store.ts";

@@ -1,8 +1,8 @@
 /** An LSM store on a simulated disk that tests can break. */
 import type { ConvergeError } from "../../src/errors.ts";
-import { ProcessLife } from "../../src/simulation/process_life.ts";
-import { SeededRandom } from "../../src/simulation/random_streams.ts";
-import { VirtualDisk } from "../../src/simulation/virtual_disk.ts";
+import { ProcessLife } from "../../src/simulation/virtual/process_life.ts";
+import { SeededRandom } from "../../src/simulation/virtual/random_streams.ts";
+import { VirtualDisk } from "../../src/simulation/virtual/virtual_disk.ts";
 import { type DamageReport, LsmStore, type LsmStoreOptions } from "../../src/storage/lsm_store.ts";
 import { InstantClock } from "./instant_clock.ts";
 

@@ -1,8 +1,8 @@
 /** Virtual time for the test of a single part. */
 import { assertEquals } from "@std/assert";
 import type { Clock } from "../../src/platform/clock.ts";
-import { VirtualClock } from "../../src/simulation/virtual_clock.ts";
-import type { VirtualTime } from "../../src/simulation/virtual_time.ts";
+import { VirtualClock } from "../../src/simulation/virtual/virtual_clock.ts";
+import type { VirtualTime } from "../../src/simulation/virtual/virtual_time.ts";
 import { World } from "../../src/simulation/world.ts";
 
 /** What a scenario gets. */

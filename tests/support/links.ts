@@ -1,10 +1,10 @@
 /** Links to a peer over a network that a test makes up. */
 import type { Clock } from "../../src/platform/clock.ts";
 import type { Network } from "../../src/platform/network.ts";
-import { LamportClock } from "../../src/replication/lamport_clock.ts";
-import { LocalState } from "../../src/replication/local_state.ts";
-import { MessageAuth } from "../../src/replication/message_auth.ts";
-import { PeerLink } from "../../src/replication/peer_link.ts";
+import { LamportClock } from "../../src/replication/state/lamport_clock.ts";
+import { LocalState } from "../../src/replication/state/local_state.ts";
+import { MessageAuth } from "../../src/replication/peers/message_auth.ts";
+import { PeerLink } from "../../src/replication/peers/peer_link.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { member } from "./members.ts";
 

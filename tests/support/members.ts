@@ -3,7 +3,7 @@ import { DEFAULTS, sharedOptions } from "../../src/config.ts";
 import { Gossip, type GossipOptions } from "../../src/membership/gossip.ts";
 import type { Member } from "../../src/membership/member.ts";
 import type { Removal } from "../../src/membership/removal.ts";
-import { SeededRandom } from "../../src/simulation/random_streams.ts";
+import { SeededRandom } from "../../src/simulation/virtual/random_streams.ts";
 
 /** Where a member of a test listens. */
 export function originOf(name: string): string {

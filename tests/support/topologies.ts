@@ -1,5 +1,5 @@
 /** Topologies for tests, in few words. */
-import { Topology, type TopologyOptions } from "../../src/replication/topology.ts";
+import { Topology, type TopologyOptions } from "../../src/replication/topology/topology.ts";
 import { member } from "./members.ts";
 
 /** A topology of normal members `node1` .. `node<count>` as `node1` sees it. */

@@ -2,8 +2,8 @@
 /** What the page asks of its node. */
 import type { CopiesView } from "../../http/copies_routes.ts";
 import type { RingView } from "../../http/events_routes.ts";
-import type { Receipt } from "../../replication/receipt.ts";
-import type { TombstoneReport } from "../../replication/tombstone_collector.ts";
+import type { Receipt } from "../../replication/requests/receipt.ts";
+import type { TombstoneReport } from "../../replication/convergence/tombstone_collector.ts";
 
 /** A key in JSON: text, or base64 of its bytes. */
 export type JsonKey = { k: string } | { kb: string };

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** The key explorer: put, get, delete, and what every owner did about it. */
-import type { Receipt } from "../../replication/receipt.ts";
+import type { Receipt } from "../../replication/requests/receipt.ts";
 import {
   copiesOf,
   type JsonKey,

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** A receipt as a timeline: one lane per owner, and the moment of the answer. */
 import type { CopiesView } from "../../http/copies_routes.ts";
-import type { OwnerReceipt, Receipt } from "../../replication/receipt.ts";
+import type { OwnerReceipt, Receipt } from "../../replication/requests/receipt.ts";
 import { h, nodeLabel } from "./dom.ts";
 import { bytes, duration, shortName } from "./format.ts";
 

@@ -3,7 +3,7 @@
 import type { ClusterStatus } from "../../cli/local_cluster.ts";
 import type { ClusterEvent, WatchedMember } from "../../http/cluster_watch.ts";
 import type { RingView as Ring } from "../../http/events_routes.ts";
-import type { Receipt } from "../../replication/receipt.ts";
+import type { Receipt } from "../../replication/requests/receipt.ts";
 import { ringView } from "./api.ts";
 import { s } from "./dom.ts";
 import { percent, shortName } from "./format.ts";

@@ -1,7 +1,7 @@
 /** The writes whose guarantees nobody gave up: acked, at the cluster's quorum, with a version. */
 import type { Version } from "../../record/version.ts";
 import { compareVersions } from "../../record/version.ts";
-import type { Operation } from "../history.ts";
+import type { Operation } from "../evidence/history.ts";
 
 /** An acked write at full quorum. */
 export type AckedWrite = Operation & { version: Version };

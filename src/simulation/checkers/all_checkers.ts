@@ -1,5 +1,5 @@
 /** Every checker by name. */
-import type { Checker } from "../evidence.ts";
+import type { Checker } from "../evidence/evidence.ts";
 import { checkBackwardReads } from "./backward_read.ts";
 import { checkBrokenPromises } from "./broken_promise.ts";
 import { checkDivergedOwners } from "./diverged_owners.ts";

@@ -3,8 +3,8 @@
  * them share an owner.
  */
 import { compareVersions } from "../../record/version.ts";
-import type { Evidence, Violation } from "../evidence.ts";
-import { byKey, type Operation } from "../history.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
+import { byKey, type Operation } from "../evidence/history.ts";
 import { isFullRead, type ReadBounds, readBounds } from "./read_bounds.ts";
 
 /** Judges every pair of answered reads at full quorum of which one ended before the other began. */

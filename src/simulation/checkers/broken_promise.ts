@@ -1,6 +1,6 @@
 /** What a store said was durable is there after a crash. */
 import { formatVersion } from "../../record/version.ts";
-import type { Evidence, Violation } from "../evidence.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
 
 /** Judges what restarts found. */
 export function checkBrokenPromises(evidence: Evidence): Violation[] {

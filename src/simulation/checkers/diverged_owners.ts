@@ -1,7 +1,7 @@
 /** After quiescence every owner of a key holds the same record. */
 import { formatVersion } from "../../record/version.ts";
-import { CLOCK_SKEW_MS_MAX } from "../../replication/tombstone_collector.ts";
-import type { Copy, Evidence, Violation } from "../evidence.ts";
+import { CLOCK_SKEW_MS_MAX } from "../../replication/convergence/tombstone_collector.ts";
+import type { Copy, Evidence, Violation } from "../evidence/evidence.ts";
 
 /**
  * Judges the copies at the end. A collected tombstone and a kept one are the same: absent; and so are

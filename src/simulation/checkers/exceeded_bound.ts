@@ -1,5 +1,5 @@
 /** Everything has a bound: queues, timers, hints, memory. */
-import type { Evidence, Violation } from "../evidence.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
 
 /** Judges what was measured during the run: the worst of each quantity of each node. */
 export function checkExceededBounds(evidence: Evidence): Violation[] {

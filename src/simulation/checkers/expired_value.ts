@@ -1,6 +1,6 @@
 /** A value whose time is over is not read any more, through a node whose clock says so. */
-import type { Evidence, Violation } from "../evidence.ts";
-import { byKey, type Operation } from "../history.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
+import { byKey, type Operation } from "../evidence/history.ts";
 import { mustHaveExpired } from "./expiry.ts";
 
 /** Judges every answered read, at whatever quorum. */

@@ -5,9 +5,9 @@
  * that takes the read. Clocks are wrong in a run, and by more than the store allows for: a node whose
  * clock is far ahead collects a record that others would still show.
  */
-import { CLOCK_SKEW_MS_MAX } from "../../replication/tombstone_collector.ts";
-import type { Evidence } from "../evidence.ts";
-import type { Operation } from "../history.ts";
+import { CLOCK_SKEW_MS_MAX } from "../../replication/convergence/tombstone_collector.ts";
+import type { Evidence } from "../evidence/evidence.ts";
+import type { Operation } from "../evidence/history.ts";
 
 /** Whether `read` may have found nothing because the value of `put` had expired. */
 export function mayHaveExpired(evidence: Evidence, put: Operation, read: Operation): boolean {

@@ -1,5 +1,5 @@
 /** What all owners have confirmed is forgotten in the end: tombstones, and hints that were delivered. */
-import type { Evidence, Violation } from "../evidence.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
 
 /** Reports what nodes had left long after everything healed. */
 export function checkKeptLeftovers(evidence: Evidence): Violation[] {

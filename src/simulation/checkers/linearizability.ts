@@ -6,7 +6,7 @@
  * Lowe's memory of visited states ("Testing for Linearizability", 2017). The search is bounded.
  * Converge does not promise linearizability; this tells how often it is given all the same.
  */
-import type { Operation } from "../history.ts";
+import type { Operation } from "../evidence/history.ts";
 
 /** The verdict on one key. `unknown`: the bound was reached. */
 export type Linearizability = "linearizable" | "not linearizable" | "unknown";

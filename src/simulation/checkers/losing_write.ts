@@ -1,7 +1,7 @@
 /** An acked write never loses to a write that was acked before it began: its version is newer. */
 import { compareVersions, formatVersion } from "../../record/version.ts";
-import type { Evidence, Violation } from "../evidence.ts";
-import { byKey } from "../history.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
+import { byKey } from "../evidence/history.ts";
 import { ackedWrites, newestWrite } from "./acked_writes.ts";
 
 /** Judges every pair of acked writes of a key at full quorum. */

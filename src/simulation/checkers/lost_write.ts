@@ -1,7 +1,7 @@
 /** An acked write is on at least one owner after everything healed, or something newer is. */
 import { compareVersions, formatVersion } from "../../record/version.ts";
-import type { Evidence, Violation } from "../evidence.ts";
-import { byKey } from "../history.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
+import { byKey } from "../evidence/history.ts";
 import { ackedWrites, newestWrite } from "./acked_writes.ts";
 import { mayBeCollected } from "./expiry.ts";
 

@@ -1,5 +1,5 @@
 /** Every operation is answered by its deadline, one way or the other. */
-import type { Evidence, Violation } from "../evidence.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
 
 /** Judges all operations but those whose coordinator crashed or was paused while they ran. */
 export function checkMissedDeadlines(evidence: Evidence): Violation[] {

@@ -1,6 +1,6 @@
 /** A read never returns what nobody wrote, what was refused for certain, or what is yet to come. */
-import type { Evidence, Violation } from "../evidence.ts";
-import { byKey, type Operation } from "../history.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
+import { byKey, type Operation } from "../evidence/history.ts";
 
 /** Judges every answered read, at whatever quorum. */
 export function checkPhantomValues(evidence: Evidence): Violation[] {

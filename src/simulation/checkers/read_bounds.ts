@@ -7,8 +7,8 @@
  */
 import type { Version } from "../../record/version.ts";
 import { compareVersions } from "../../record/version.ts";
-import type { Evidence } from "../evidence.ts";
-import type { Operation } from "../history.ts";
+import type { Evidence } from "../evidence/evidence.ts";
+import type { Operation } from "../evidence/history.ts";
 import { ackedWrites, newestWrite } from "./acked_writes.ts";
 import { mayHaveExpired } from "./expiry.ts";
 

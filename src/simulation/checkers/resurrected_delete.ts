@@ -1,7 +1,7 @@
 /** A deleted key stays deleted: no value older than an acked deletion is there or is read later. */
 import { compareVersions, formatVersion } from "../../record/version.ts";
-import type { Evidence, Violation } from "../evidence.ts";
-import { byKey, type Operation } from "../history.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
+import { byKey, type Operation } from "../evidence/history.ts";
 import { ackedWrites } from "./acked_writes.ts";
 import { isFullRead } from "./read_bounds.ts";
 

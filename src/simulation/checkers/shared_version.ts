@@ -1,6 +1,6 @@
 /** Equal versions mean equal values, always and everywhere. */
 import { formatVersion } from "../../record/version.ts";
-import type { Evidence, VersionSighting, Violation } from "../evidence.ts";
+import type { Evidence, VersionSighting, Violation } from "../evidence/evidence.ts";
 
 /** Judges what was seen under each version on the wire, in answers and in stores. */
 export function checkSharedVersions(evidence: Evidence): Violation[] {

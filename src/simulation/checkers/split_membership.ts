@@ -1,5 +1,5 @@
 /** After healing all nodes agree on who the members are, where they are and how far. */
-import type { Evidence, Violation } from "../evidence.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
 
 /** Judges the views at the end against the first one. */
 export function checkSplitMembership(evidence: Evidence): Violation[] {

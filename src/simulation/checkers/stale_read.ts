@@ -1,7 +1,7 @@
 /** A quorum read returns the newest write that was acked before it began, or a newer one. */
 import { compareVersions, formatVersion } from "../../record/version.ts";
-import type { Evidence, Violation } from "../evidence.ts";
-import { byKey } from "../history.ts";
+import type { Evidence, Violation } from "../evidence/evidence.ts";
+import { byKey } from "../evidence/history.ts";
 import { floorOf, isFullRead, readBounds } from "./read_bounds.ts";
 
 /** Judges every answered read at full quorum. */

@@ -1,10 +1,10 @@
 /** Mistakes in membership, convergence and waiting. */
 import { ConvergeError } from "../../errors.ts";
-import { bodyChecksum, CHECKSUM_HEADER } from "../../replication/body_checksum.ts";
-import { HintedHandoff } from "../../replication/hinted_handoff.ts";
+import { bodyChecksum, CHECKSUM_HEADER } from "../../replication/peers/body_checksum.ts";
+import { HintedHandoff } from "../../replication/convergence/hinted_handoff.ts";
 import { Replica } from "../../replication/replica.ts";
-import { TombstoneCollector } from "../../replication/tombstone_collector.ts";
-import { Topology } from "../../replication/topology.ts";
+import { TombstoneCollector } from "../../replication/convergence/tombstone_collector.ts";
+import { Topology } from "../../replication/topology/topology.ts";
 import type { NetworkRequest } from "../../platform/network.ts";
 import type { GossipMessage } from "../../membership/gossip_message.ts";
 import { Gossip, type GossipOptions } from "../../membership/gossip.ts";

@@ -1,7 +1,7 @@
 /** Deliberate mistakes, to show that the simulation finds them. */
 import type { NodeParts } from "../../node/node_parts.ts";
 import type { Platform } from "../../platform/platform.ts";
-import type { Plan } from "../plan.ts";
+import type { Plan } from "../plans/plan.ts";
 import type { Store } from "../../storage/store.ts";
 
 /** A mistake that is made in every node of a run, through the seam or the composition root. */

@@ -1,5 +1,5 @@
 /** Plans in which a certain rare fault is certain: a seed's own plan with that fault added. */
-import type { Fault, Plan } from "../plan.ts";
+import type { Fault, Plan } from "../plans/plan.ts";
 
 /** Milliseconds between two added faults. */
 const APART_MS = 1_000;

@@ -2,12 +2,17 @@
 import { ConvergeError, isConvergeError } from "../../errors.ts";
 import type { Key } from "../../record/key.ts";
 import type { StoredRecord } from "../../record/record.ts";
-import { Coordinator, type WriteOptions } from "../../replication/coordinator.ts";
-import { PeerLink } from "../../replication/peer_link.ts";
-import type { WriteWaiter } from "../../replication/write_core.ts";
+import { Coordinator, type WriteOptions } from "../../replication/requests/coordinator.ts";
+import { PeerLink } from "../../replication/peers/peer_link.ts";
+import type { WriteWaiter } from "../../replication/quorum/write_core.ts";
 import { Replica } from "../../replication/replica.ts";
-import { type Owner, type OwnerSet, ownerSet, Topology } from "../../replication/topology.ts";
-import { WriteOperation, type WriteResult } from "../../replication/write_operation.ts";
+import {
+  type Owner,
+  type OwnerSet,
+  ownerSet,
+  Topology,
+} from "../../replication/topology/topology.ts";
+import { WriteOperation, type WriteResult } from "../../replication/requests/write_operation.ts";
 import type { Token } from "../../ring/token.ts";
 import { withPartialWrites } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";

@@ -2,7 +2,7 @@
 import type { Key } from "../../record/key.ts";
 import type { StoredRecord } from "../../record/record.ts";
 import { DATA, type Mutation, type Store } from "../../storage/store.ts";
-import type { Horizon } from "../../replication/horizon.ts";
+import type { Horizon } from "../../replication/state/horizon.ts";
 import { Replica } from "../../replication/replica.ts";
 import type { Defect } from "./defect.ts";
 import { withPageCache, withReplays } from "./focused_plans.ts";

@@ -1,8 +1,8 @@
 /** Mistakes in how versions are given out. */
 import { Gossip } from "../../membership/gossip.ts";
-import { LamportClock } from "../../replication/lamport_clock.ts";
-import type { LocalState } from "../../replication/local_state.ts";
-import { SeededRandom } from "../random_streams.ts";
+import { LamportClock } from "../../replication/state/lamport_clock.ts";
+import type { LocalState } from "../../replication/state/local_state.ts";
+import { SeededRandom } from "../virtual/random_streams.ts";
 import { withRestarts, withWipe } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
 

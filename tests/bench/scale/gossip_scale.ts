@@ -3,7 +3,7 @@ import { DEFAULTS, sharedOptions } from "../../../src/config.ts";
 import { Gossip } from "../../../src/membership/gossip.ts";
 import type { Member } from "../../../src/membership/member.ts";
 import { shuffled } from "../../../src/platform/random.ts";
-import { SeededRandom } from "../../../src/simulation/random_streams.ts";
+import { SeededRandom } from "../../../src/simulation/virtual/random_streams.ts";
 
 /** What was measured with one number of nodes and one share of lost messages. */
 export interface GossipFigures {

@@ -1,0 +1,260 @@
+/** The shell around `membership/gossip.ts`: sends, receives, and keeps what was learned on disk. */
+import type { Gossip } from "../../membership/gossip.ts";
+import type { GossipMessage } from "../../membership/gossip_message.ts";
+import type { Member } from "../../membership/member.ts";
+import type { Removal } from "../../membership/removal.ts";
+import { isConvergeError } from "../../errors.ts";
+import type { Platform } from "../../platform/platform.ts";
+import { Reminder } from "../../platform/reminder.ts";
+import { exchangeViews, parseView } from "./gossip_exchange.ts";
+import { COUNTER_HEADER, FROM_HEADER } from "../peers/internal_protocol.ts";
+import type { LamportClock } from "../state/lamport_clock.ts";
+import type { MessageAuth } from "../peers/message_auth.ts";
+import type { LocalState } from "../state/local_state.ts";
+
+/** What a node remembers of the cluster. */
+export interface SavedMembership {
+  self: Member;
+  members: Member[];
+  seeds: [origin: string, name: string][];
+  /** Names that were `normal` once. Not in files of earlier versions. */
+  settled?: string[];
+  /** Lives that are members no more. Absent where there are none. */
+  removed?: Removal[];
+}
+
+/** Name of the document that holds it. */
+export const MEMBERSHIP_DOCUMENT = "membership";
+
+/** What the loop is made of. */
+export interface GossipLoopOptions {
+  gossip: Gossip;
+  platform: Platform;
+  lamport: LamportClock;
+  auth: MessageAuth;
+  state: LocalState;
+  /** Members that are in `state` at the start. */
+  remembered: readonly Member[];
+  intervalMs: number;
+  timeoutMs: number;
+  /** The view changed in a way that matters for ownership. */
+  onChange(): void;
+  /** A member answered or sent something. */
+  onHeard(name: string): void;
+  /** A member was started with other options, and this node is the one that is new. */
+  onOtherOptions(message: GossipMessage): void;
+  /** A seed is of another cluster than what was heard of first, and this node is new in either. */
+  onOtherCluster(seed: string): void;
+  /** What this node was started on is an old copy of its directory. Called more than once. */
+  onOldCopy(): void;
+  /** Another node runs under this one's name. Called more than once. */
+  onTwin(twin: Member): void;
+  /** This node is no member any more. Called more than once. */
+  onRemoved(removal: Removal): void;
+}
+
+/** Members that this node will know of after a restart, too. */
+interface KnownAfterRestart {
+  /** By node ID. */
+  readonly lives: ReadonlySet<string>;
+  /** By name, those that will be on its ring. Another life of one of them changes nothing of that. */
+  readonly names: ReadonlySet<string>;
+}
+
+/** Interval while this node is not `normal`: a start must not take seconds. */
+const HASTY_INTERVAL_MS = 100;
+
+const encoder = new TextEncoder();
+
+/** One node's gossip. */
+export class GossipLoop {
+  readonly #options: GossipLoopOptions;
+  /** Seeds that refused the last connection. */
+  readonly #refused = new Set<string>();
+  /** Seeds that have been told of as being of another cluster. */
+  readonly #otherClusters = new Set<string>();
+  /** Of those of another cluster that ask this node. */
+  readonly #reminder: Reminder;
+  readonly #isNew: boolean;
+  #onDisk: KnownAfterRestart;
+  #version = -1;
+  #saving: Promise<void> | undefined;
+  #saveAgain = false;
+  #stopped = false;
+
+  constructor(options: GossipLoopOptions) {
+    this.#options = options;
+    this.#reminder = new Reminder(options.platform.clock);
+    this.#isNew = options.gossip.self.status === "joining";
+    const { gossip, remembered } = options;
+    const names = namesOf(remembered).intersection(namesOf(gossip.members));
+    this.#onDisk = { lives: livesOf([gossip.self, ...remembered]), names };
+  }
+
+  /** How many seeds there are under which nobody was heard, and where certainly nobody listens now. */
+  get refusedSeeds(): number {
+    return this.#options.gossip.unresolvedSeeds.filter((seed) => this.#refused.has(seed)).length;
+  }
+
+  start(): void {
+    this.#tick();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /**
+   * A peer's message came in; returns this node's own view as the answer.
+   *
+   * @throws {ConvergeError} `corrupt_message`.
+   */
+  receive(body: Uint8Array): Uint8Array<ArrayBuffer> {
+    const message = parseView(body);
+    if (message.members.length > 0) this.#merge(message); // else it is a question, see `first_contact.ts`
+    return this.#message();
+  }
+
+  /** Writes what is known to disk. @throws {ConvergeError} as `Store.apply`. */
+  async save(): Promise<void> {
+    if (this.#saving !== undefined) {
+      this.#saveAgain = true;
+      return await this.#saving;
+    }
+    this.#saving = this.#saveUntilCurrent();
+    await this.#saving;
+  }
+
+  /** Sends this node's view now: something about it changed that others wait for. */
+  announce(): void {
+    for (const origin of this.#options.gossip.tick().origins) void this.#exchange(origin);
+  }
+
+  #tick(): void {
+    if (this.#stopped) return;
+    const { gossip, platform, intervalMs } = this.#options;
+    this.announce();
+    if (everybody(gossip).some(({ nodeID }) => !this.#onDisk.lives.has(nodeID))) this.#saveSoon();
+    const waitMs = gossip.self.status === "normal"
+      ? intervalMs
+      : Math.min(intervalMs, HASTY_INTERVAL_MS);
+    platform.clock.setTimer(waitMs, () => this.#tick());
+  }
+
+  async #exchange(origin: string): Promise<void> {
+    const { lamport, gossip } = this.#options;
+    const headers = {
+      [FROM_HEADER]: gossip.self.name,
+      [COUNTER_HEADER]: String(lamport.current),
+    };
+    try {
+      const answer = await exchangeViews(this.#options, { origin, body: this.#message(), headers });
+      this.#refused.delete(origin);
+      if (this.#stopped || answer.members.length === 0) return;
+      lamport.observe(answer.counter);
+      this.#merge(answer, origin);
+    } catch (error) {
+      // Silence is what the failure detector is for.
+      if (isConvergeError(error, "unreachable")) this.#refused.add(origin);
+      else this.#refused.delete(origin);
+      if (!isConvergeError(error)) throw error;
+    }
+  }
+
+  #merge(message: GossipMessage, viaSeed?: string): void {
+    const { gossip, platform, onChange, onHeard, onRemoved } = this.#options;
+    const reaction = gossip.reactionTo(message);
+    if (reaction === "stop") this.#options.onOtherOptions(message);
+    if (reaction === "other_cluster") this.#onOtherCluster(message.from, viaSeed);
+    if (reaction !== "merge") return;
+    gossip.receive(message, platform.clock.monotonicMs(), viaSeed);
+    if (gossip.isOldCopy) this.#options.onOldCopy();
+    if (gossip.twin !== undefined) this.#options.onTwin(gossip.twin);
+    if (message.from !== gossip.self.name) onHeard(message.from);
+    const removal = gossip.ownRemoval;
+    if (removal !== undefined && isGone(removal, gossip.self)) onRemoved(removal);
+    if (gossip.version === this.#version) return;
+    this.#version = gossip.version;
+    onChange();
+    this.#saveSoon();
+  }
+
+  /** Where it cannot be written, it is tried again with the next change, or tick. */
+  #saveSoon(): void {
+    this.save().catch(() => {});
+  }
+
+  #onOtherCluster(from: string, seed: string | undefined): void {
+    const { gossip, platform, onOtherCluster } = this.#options;
+    if (seed === undefined) {
+      // Perhaps it was a member of this cluster, and was started with an empty disk and without seeds.
+      if (this.#reminder.isDue()) platform.log.warn("gossip.other_cluster", { from });
+      return;
+    }
+    // This node is new, and has spoken to both clusters: once it was normal, they would know each other by it.
+    if (this.#isNew && gossip.self.status !== "normal") return onOtherCluster(seed);
+    if (this.#otherClusters.has(seed)) return;
+    this.#otherClusters.add(seed);
+    platform.log.warn("gossip.other_cluster", { seed });
+  }
+
+  /**
+   * The view to send. It names only members that this node will know after a restart too. A joining node
+   * counts once all know it; a node that forgot it again would go by the former owners. It is enough that
+   * an earlier life of the name is on disk, since the ring is the same with that one. So a full disk here
+   * keeps nobody from coming back with an empty one.
+   */
+  #message(): Uint8Array<ArrayBuffer> {
+    const view = this.#options.gossip.message();
+    const { lives, names } = this.#onDisk;
+    const members = view.members.filter(({ nodeID, name }) => lives.has(nodeID) || names.has(name));
+    return encoder.encode(JSON.stringify({ ...view, members }));
+  }
+
+  /** Ends in the very turn in which nothing is left to be written: a later call of `save` begins anew. */
+  async #saveUntilCurrent(): Promise<void> {
+    try {
+      do {
+        this.#saveAgain = false;
+        await this.#saveOnce();
+      } while (this.#saveAgain);
+    } finally {
+      this.#saving = undefined;
+    }
+  }
+
+  async #saveOnce(): Promise<void> {
+    const { gossip, state } = this.#options;
+    const saved: SavedMembership = {
+      self: gossip.self,
+      members: everybody(gossip),
+      seeds: [...gossip.resolvedSeeds],
+      settled: [...gossip.settled],
+      ...(gossip.removed.length === 0 ? {} : { removed: gossip.removed }),
+    };
+    const names = namesOf(gossip.members);
+    await state.write(MEMBERSHIP_DOCUMENT, saved);
+    this.#onDisk = { lives: livesOf(saved.members), names };
+  }
+}
+
+/** All that a node remembers: those that are being removed, too. */
+function everybody(gossip: Gossip): Member[] {
+  return [...gossip.members, ...gossip.leaving];
+}
+
+function livesOf(members: readonly Member[]): ReadonlySet<string> {
+  return new Set(members.map(({ nodeID }) => nodeID));
+}
+
+function namesOf(members: readonly Member[]): ReadonlySet<string> {
+  return new Set(members.map(({ name }) => name));
+}
+
+/**
+ * Whether a node that is removed has nothing to do any more. As long as its removal goes on, it still gives
+ * the others what it has.
+ */
+function isGone({ nodeID, dead, ended }: Removal, self: Member): boolean {
+  return dead || ended || nodeID !== self.nodeID;
+}

@@ -1,0 +1,74 @@
+/** The receipt of a read: what each owner did, which version won, and why. */
+import type { Key } from "../../record/key.ts";
+import type { Version } from "../../record/version.ts";
+import type { CoordinatorContext } from "./coordinator_context.ts";
+import type { ReadAnswer } from "../quorum/read_core.ts";
+import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
+import type { Owner, OwnerSet } from "../topology/topology.ts";
+
+/** What a read knows of itself. Lists are by position of the owner. */
+export interface ReadFacts {
+  readonly key: Key;
+  readonly quorum: number;
+  readonly set: OwnerSet;
+  readonly state: "under way" | "answered" | "failed";
+  /** Milliseconds that the read took. */
+  readonly ms: number;
+  readonly newest: Version | undefined;
+  /** Position of an owner with the newest version; undefined where none has the key. */
+  readonly newestOwner: number | undefined;
+  readonly answers: readonly (ReadAnswer | undefined)[];
+  /** Milliseconds after which each answer came; undefined where no peer answered. */
+  readonly answeredMs: readonly number[] | undefined;
+  /** Where owners found their copies, if they were asked. */
+  readonly from: readonly (string | undefined)[] | undefined;
+  readonly repaired: readonly boolean[] | undefined;
+  wasAsked(slot: number): boolean;
+}
+
+/** Makes the receipt of a read. */
+export function readReceipt(
+  { selfName, quorums }: Pick<CoordinatorContext, "selfName" | "quorums">,
+  read: ReadFacts,
+): Receipt {
+  const { key, set: { owners }, quorum } = read;
+  const { w, n } = quorums();
+  return {
+    ...receiptHead("get", key),
+    coordinator: selfName,
+    quorums: quorums(),
+    strict: quorum + w > n && 2 * quorum > n,
+    required: quorum,
+    result: read.state,
+    why: whyOf(read),
+    ...receiptVersion(read.newest),
+    ms: read.ms,
+    owners: owners.map((owner, i) => ownerReceipt(read, owner, i)),
+  };
+}
+
+function whyOf({ state, quorum, newestOwner, set: { owners } }: ReadFacts): string {
+  if (state === "failed") {
+    return `fewer than ${quorum} owners that count answered, or took the repair`;
+  }
+  return newestOwner === undefined
+    ? "no owner that answered has the key"
+    : `${owners[newestOwner]!.name} has the newest version among the owners that answered`;
+}
+
+function ownerReceipt(read: ReadFacts, owner: Owner, i: number): OwnerReceipt {
+  const answer = read.answers[i];
+  const ms = owner.isSelf && answer !== undefined ? 0 : read.answeredMs?.[i];
+  const from = read.from?.[i];
+  return {
+    name: owner.name,
+    outcome: typeof answer === "object"
+      ? "found"
+      : answer ?? (read.wasAsked(i) ? "pending" : "not asked"),
+    ...receiptVersion(typeof answer === "object" ? answer : undefined),
+    ...(ms === undefined ? {} : { ms }),
+    countsForQuorum: owner.countsForReads,
+    ...(from === undefined ? {} : { from }),
+    ...(read.repaired?.[i] ? { repaired: true } : {}),
+  };
+}

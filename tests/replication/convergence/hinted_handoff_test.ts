@@ -1,0 +1,275 @@
+import { assert, assertEquals } from "@std/assert";
+import { ConvergeError } from "../../../src/errors.ts";
+import type { Clock } from "../../../src/platform/clock.ts";
+import type { Network, NetworkRequest, NetworkResponse } from "../../../src/platform/network.ts";
+import { decodeFrames } from "../../../src/record/record_line.ts";
+import { HintedHandoff } from "../../../src/replication/convergence/hinted_handoff.ts";
+import { MemoryStore } from "../../../src/storage/memory_store.ts";
+import { inWorld } from "../../support/in_world.ts";
+import { linkOver } from "../../support/links.ts";
+import { bytesOf, record } from "../../support/records.ts";
+
+const HOUR_MS = 60 * 60 * 1000;
+
+/** One node with hints for node2, which answers as `answer` says. */
+async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: number } = {}) {
+  const store = new MemoryStore();
+  const received: string[] = [];
+  const told: string[] = [];
+  const peer = {
+    answer: (request: NetworkRequest): NetworkResponse => {
+      const records = decodeFrames(request.body!);
+      received.push(...records.map(({ key, counter }) => `${key}@${counter}`));
+      return {
+        status: 200,
+        headers: new Headers(),
+        body: bytesOf("stored\n".repeat(records.length)),
+      };
+    },
+  };
+  const network: Network = { request: async (request) => peer.answer(request) };
+  const link = await linkOver(network, clock, store);
+  const open = () =>
+    new HintedHandoff({
+      store,
+      clock,
+      log: { info: (event) => void told.push(event), warn() {}, error() {} },
+      linkTo: (name) => name === "node2" ? link : undefined,
+      bytesMax: options.bytesMax ?? 1e6,
+      ageMsMax: options.ageMsMax ?? 3 * HOUR_MS,
+    });
+  const kept = () => {
+    const scan = store.scan("hints-node2");
+    return scan.next(1_000).map(({ key, counter }) => `${key}@${counter}`);
+  };
+  return { store, peer, received, told, kept, hints: open(), open };
+}
+
+const away = (): never => {
+  throw new ConvergeError("timeout", "no answer");
+};
+
+Deno.test("HintedHandoff: a node that is away is told of at once and then once a minute, each time anew", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, told } = await handoff(clock);
+    const { answer } = peer;
+    hints.start(["node2"]);
+    for (const outage of [1, 2]) {
+      peer.answer = away;
+      hints.add("node2", record("a", outage));
+      await wait(1_000);
+      assertEquals(told, ["hints.wait"], `outage ${outage}`);
+      await wait(10 * 60_000);
+      assertEquals(told.length, 11, `outage ${outage}`);
+      peer.answer = answer;
+      await wait(30_000);
+      told.length = 0;
+    }
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: a hint is delivered once, and then gone", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, received, kept } = await handoff(clock);
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    hints.add("node2", record("b", 2));
+    await wait(5_000);
+    assertEquals([received, kept()], [["a@1", "b@2"], []]);
+    assertEquals(hints.counts(), { added: 2, delivered: 2, dropped: 0, waiting: {} });
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: a hint is not removed before a durable answer", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, received, kept } = await handoff(clock);
+    const reachable = peer.answer;
+    const body = new Uint8Array();
+    const answers: (() => NetworkResponse)[] = [
+      away,
+      () => ({ status: 503, headers: new Headers(), body }),
+      () => ({ status: 500, headers: new Headers(), body }),
+      () => ({ status: 200, headers: new Headers(), body }), // no answer to the line
+      () => ({ status: 200, headers: new Headers(), body: bytesOf("garbage\n") }),
+    ];
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    for (const answer of answers) {
+      let asked = false;
+      peer.answer = () => {
+        asked = true;
+        return answer();
+      };
+      await wait(20_000);
+      assert(asked);
+      assertEquals(kept(), ["a@1"]);
+    }
+    peer.answer = reachable;
+    await wait(20_000);
+    assertEquals([received, kept()], [["a@1"], []]);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: hints outlive the process that took them", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, open, peer, received, kept } = await handoff(clock);
+    const reachable = peer.answer;
+    peer.answer = away;
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    await wait(1_000);
+    hints.stop();
+    peer.answer = reachable;
+    await wait(10_000);
+    assertEquals([received, kept()], [[], ["a@1"]]);
+    const later = open();
+    later.start(["node2"]);
+    assertEquals(later.counts().waiting, { node2: 1 });
+    await wait(10_000);
+    assertEquals([received, kept()], [["a@1"], []]);
+    later.stop();
+  });
+});
+
+Deno.test("HintedHandoff: of one key only the newest hint is kept", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, kept, received } = await handoff(clock);
+    for (const counter of [2, 3, 1]) hints.add("node2", record("a", counter));
+    await wait(1);
+    assertEquals(kept(), ["a@3"]);
+    hints.start(["node2"]);
+    await wait(5_000);
+    assertEquals(received, ["a@3"]);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: a hint that comes during a delivery is not erased with it", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, kept, received } = await handoff(clock);
+    const reachable = peer.answer;
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    peer.answer = (request) => {
+      peer.answer = reachable;
+      hints.add("node2", record("a", 2));
+      return reachable(request);
+    };
+    await wait(10_000);
+    assertEquals([received, kept()], [["a@1", "a@2"], []]);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: all hints together have a bound in bytes; what is over is counted", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const size = record("k10", 1).frame.byteLength;
+    const { hints, kept } = await handoff(clock, { bytesMax: 10 * size });
+    for (let i = 0; i < 30; i++) {
+      hints.add(i % 2 === 0 ? "node2" : "node3", record(`k${10 + i}`, 1));
+      await wait(1);
+    }
+    assertEquals(kept().length, 5);
+    const { added, dropped } = hints.counts();
+    assertEquals([added, dropped], [10, 20]);
+  });
+});
+
+Deno.test("HintedHandoff: what a newer hint replaces takes no room any more", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const size = record("k", 1).frame.byteLength;
+    const { hints, kept } = await handoff(clock, { bytesMax: 3 * size });
+    for (let counter = 1; counter < 10; counter++) {
+      hints.add("node2", record("k", counter));
+      if (counter % 2 === 0) await wait(1); // alone in its batch, and together with another
+    }
+    await wait(1);
+    assertEquals(kept(), ["k@9"]);
+    assertEquals(hints.counts(), { added: 9, delivered: 0, dropped: 0, waiting: { node2: 1 } });
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: a long absence is looked through once, not from its start for each batch", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, store, peer, received, kept } = await handoff(clock);
+    const reachable = peer.answer;
+    peer.answer = away;
+    const count = 6_000;
+    hints.start(["node2"]);
+    for (let i = 0; i < count; i++) hints.add("node2", record(`k${10_000 + i}`, 1));
+    await wait(10_000);
+    peer.answer = reachable;
+    const starts: string[] = [];
+    const scan = store.scan.bind(store);
+    store.scan = (keyspace, options = {}) => {
+      if (options.start !== undefined) starts.push(options.start);
+      return scan(keyspace, options);
+    };
+    await wait(60_000);
+    assertEquals([received.length, new Set(received).size, kept()], [count, count, []]);
+    assertEquals(hints.counts().waiting, {});
+    assert(starts.length > 10, `${starts.length} batches`);
+    assertEquals(
+      starts,
+      [...new Set(starts)].sort(),
+      "each batch goes on where the last one ended",
+    );
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: hints beyond their age are dropped, not delivered", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, received, kept } = await handoff(clock, { ageMsMax: HOUR_MS });
+    const reachable = peer.answer;
+    peer.answer = away;
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    await wait(HOUR_MS + 10_000);
+    assertEquals(kept(), []);
+    assertEquals(hints.counts().dropped, 1);
+    peer.answer = reachable;
+    await wait(20_000);
+    assertEquals(received, []);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: the first hint after a long quiet time is not old", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, received } = await handoff(clock, { ageMsMax: HOUR_MS });
+    hints.start(["node2"]);
+    await wait(2 * HOUR_MS);
+    hints.add("node2", record("a", 1));
+    await wait(5_000);
+    assertEquals(received, ["a@1"]);
+    assertEquals(hints.counts().dropped, 0);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: many large hints go in messages that the peer accepts", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, received } = await handoff(clock, { bytesMax: 1e9 });
+    const reachable = peer.answer;
+    let largest = 0;
+    peer.answer = (request) => {
+      largest = Math.max(largest, request.body!.byteLength);
+      return reachable(request);
+    };
+    const value = "x".repeat(1024 * 1024);
+    for (let i = 0; i < 20; i++) {
+      hints.add("node2", record(`k${10 + i}`, 1, { value }));
+      await wait(1);
+    }
+    hints.start(["node2"]);
+    await wait(20_000);
+    assertEquals(received.length, 20);
+    assert(largest < 7 * 1024 * 1024, `${largest} bytes in one message`);
+    hints.stop();
+  });
+});

@@ -1,0 +1,263 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { ConvergeError } from "../../../src/errors.ts";
+import {
+  BUSY_HEADER,
+  difference,
+  type ExchangeRequest,
+  KeyExchange,
+  type KeyExchangeOptions,
+  THROUGH_HEADER,
+} from "../../../src/replication/convergence/key_exchange.ts";
+import {
+  encodeReadQuestion,
+  encodeReadReplies,
+  type ReadReply,
+} from "../../../src/replication/peers/internal_protocol.ts";
+import type { PeerLink } from "../../../src/replication/peers/peer_link.ts";
+import { decodeRangeRequest } from "../../../src/replication/convergence/key_range.ts";
+import type { Replica } from "../../../src/replication/replica.ts";
+import type { StoredRecord } from "../../../src/record/record.ts";
+import type { Clock } from "../../../src/platform/clock.ts";
+import { MemoryStore } from "../../../src/storage/memory_store.ts";
+import { DATA } from "../../../src/storage/store.ts";
+import { compareVersions, type Version } from "../../../src/record/version.ts";
+import { key, version } from "../../support/arbitraries.ts";
+import { inWorld } from "../../support/in_world.ts";
+import { record } from "../../support/records.ts";
+import { topologyOf } from "../../support/topologies.ts";
+
+type Entry = Version & { key: string };
+
+/** What one test has that is not as in most: a store with nothing in it, and nobody who waits. */
+interface Setup extends Partial<Omit<KeyExchangeOptions, "replica">> {
+  clock: Clock;
+  replica?: object;
+  request?: Partial<ExchangeRequest>;
+}
+
+/** Runs an exchange of node1 with node2, whose link answers what the exchange asks of it. */
+async function exchangeWith(link: object, { replica, request, ...options }: Setup): Promise<void> {
+  const exchange = new KeyExchange({
+    store: new MemoryStore(),
+    replica: { horizon: 0, ...replica } as unknown as Replica,
+    selfName: "node1",
+    linkTo: () => undefined,
+    vouches: () => true,
+    isBusy: () => false,
+    ...options,
+  });
+  await exchange.run({
+    peerName: "node2",
+    link: link as PeerLink,
+    topology: topologyOf(2),
+    leaves: undefined,
+    after: undefined,
+    values: false,
+    onPage: () => true,
+    ...request,
+  });
+}
+
+async function storeOf(records: readonly StoredRecord[]): Promise<MemoryStore> {
+  const store = new MemoryStore();
+  await store.apply(records.map((record) => ({ keyspace: DATA, record })));
+  return store;
+}
+
+const side: fc.Arbitrary<Entry[]> = fc
+  .uniqueArray(fc.tuple(key, version), { selector: ([k]) => k, maxLength: 12 })
+  .map((entries) =>
+    entries.map(([k, v]) => ({ key: k, ...v })).sort((a, b) => a.key < b.key ? -1 : 1)
+  );
+
+Deno.test("difference: exactly what each side has newer, in order of keys", () => {
+  fc.assert(fc.property(side, side, (mine, theirs) => {
+    const { missing, surplus } = difference(mine, theirs);
+    const newer = (a: Entry[], b: Entry[]) =>
+      a.filter((one) => {
+        const other = b.find(({ key }) => key === one.key);
+        return other === undefined || compareVersions(one, other) > 0;
+      });
+    assertEquals(missing, newer(theirs, mine));
+    assertEquals(surplus, newer(mine, theirs));
+  }));
+});
+
+Deno.test("difference: keys of bytes above ASCII are merged in byte order, not in text order", () => {
+  const entry = (key: string): Entry => ({ key, counter: 1, nodeID: "a.1" });
+  const astral = entry("\xf0\x9f\x98\x80"); // U+1F600 in UTF-8
+  const bmp = entry("\xef\xbf\xbd"); // U+FFFD: after it in UTF-16, before it in bytes
+  assertEquals(difference([bmp, astral], [astral]), { missing: [], surplus: [bmp] });
+  assertEquals(difference([astral], [bmp, astral]), { missing: [bmp], surplus: [] });
+});
+
+Deno.test("KeyExchange: rests as long as it works where clients wait, and hardly where nobody does", async () => {
+  const PAGES = 5;
+  const PAGE_MS = 40;
+  await inWorld(async ({ clock, wait }) => {
+    const tookMs = async (busyThere: boolean, busyHere: boolean): Promise<number> => {
+      let pages = 0;
+      const request = async () => {
+        await wait(PAGE_MS);
+        const headers = new Headers(busyThere ? { [BUSY_HEADER]: "1" } : {});
+        if (++pages < PAGES) headers.set(THROUGH_HEADER, `k${pages}`);
+        return { status: 200, headers, body: new Uint8Array() };
+      };
+      const startMs = clock.monotonicMs();
+      await exchangeWith({ request }, {
+        clock,
+        isBusy: () => busyHere,
+        request: { values: true },
+      });
+      return clock.monotonicMs() - startMs - PAGES * PAGE_MS;
+    };
+    const idle = await tookMs(false, false);
+    assert(idle < PAGES * PAGE_MS / 4, `${idle} ms of rest`);
+    for (const busy of [await tookMs(true, false), await tookMs(false, true)]) {
+      assert(busy >= (PAGES - 1) * PAGE_MS * 0.9, `${busy} ms of rest`);
+    }
+  });
+});
+
+Deno.test("KeyExchange: an owner that has no room to answer is asked again before anything is given up", async () => {
+  await inWorld(async ({ clock }) => {
+    const collected: string[] = [];
+    const answers: ReadReply[][] = [[record("kept", 1), "again"], ["absent"]];
+    const answered = (body: Uint8Array) => ({ status: 200, headers: new Headers(), body });
+    const third = {
+      request: () => answered(encodeReadReplies(answers.shift()!)),
+    };
+    const peer = {
+      request: () => answered(new Uint8Array()),
+      writeCopies: (records: unknown[]) => records.map(() => ({ horizon: 9 })),
+    };
+    await exchangeWith(peer, {
+      clock,
+      store: await storeOf([record("kept", 1), record("leftover", 2)]),
+      replica: {
+        horizon: 9,
+        collect: (records: Entry[]) => void collected.push(...records.map(({ key }) => key)),
+      },
+      linkTo: () => third as unknown as PeerLink,
+      vouches: () => false,
+      request: { topology: topologyOf(3), values: true, leftovers: true },
+    });
+    assertEquals([collected, answers], [["leftover"], []]);
+  });
+});
+
+/** Exchanges with a peer that holds nothing; `through` is the end of its pages, so far as it is ahead. */
+async function pushedToEmptyPeer(
+  records: readonly StoredRecord[],
+  through?: string,
+  request: Partial<ExchangeRequest> = {},
+): Promise<{ pushed: string[]; throughs: (string | undefined)[] }> {
+  const pushed: string[] = [];
+  const throughs: (string | undefined)[] = [];
+  await inWorld(async ({ clock }) => {
+    const peer = {
+      request: (_method: string, _path: string, { body }: { body: Uint8Array<ArrayBuffer> }) => {
+        const { after = "" } = decodeRangeRequest(new TextDecoder().decode(body));
+        const isAhead = through !== undefined && after < through;
+        const headers = new Headers(isAhead ? { [THROUGH_HEADER]: through } : {});
+        return { status: 200, headers, body: new Uint8Array() };
+      },
+      writeCopies: (batch: StoredRecord[]) => {
+        pushed.push(...batch.map(({ key }) => key));
+        return batch.map(() => "stored");
+      },
+    };
+    await exchangeWith(peer, {
+      clock,
+      store: await storeOf(records),
+      request: { onPage: (end) => throughs.push(end) > 0, ...request },
+    });
+  });
+  return { pushed, throughs };
+}
+
+Deno.test("KeyExchange: all that this node has behind the peer's last key is pushed, page by page", async () => {
+  const records = Array.from({ length: 2_600 }, (_, i) => record(`k${10_000 + i}`, i + 1));
+  const { pushed, throughs } = await pushedToEmptyPeer(records);
+  assertEquals(pushed, records.map(({ key }) => key));
+  assertEquals(throughs, ["k10999", "k11999", undefined]);
+});
+
+Deno.test("KeyExchange: large records of this node end a page before the peer's end of it", async () => {
+  const value = "v".repeat(300_000);
+  const records = Array.from({ length: 7 }, (_, i) => record(`k${i}`, i + 1, { value }));
+  const { pushed, throughs } = await pushedToEmptyPeer(records, "k4");
+  assertEquals(pushed, records.map(({ key }) => key));
+  assertEquals(throughs, ["k1", "k3", "k4", "k6", undefined]);
+});
+
+Deno.test("KeyExchange: a node that is being refilled brings a peer nothing that the peer does not own", async () => {
+  const topology = topologyOf(5);
+  const records = Array.from({ length: 60 }, (_, i) => record(`k${100 + i}`, i + 1));
+  const shared = records.filter(({ key }) =>
+    ["node1", "node2"].every((name) => topology.owns(name, key))
+  );
+  const { pushed } = await pushedToEmptyPeer(records, undefined, { topology, settled: [] });
+  assert(shared.length > 0);
+  assertEquals(pushed, shared.map(({ key }) => key));
+});
+
+/** What an exchange takes from a peer that lists some keys and answers questions about them in turn. */
+async function pulledFromPeer(
+  peer: { listed: StoredRecord[]; answers: ReadReply[][] },
+  own: readonly StoredRecord[] = [],
+): Promise<string[]> {
+  const pulled: string[] = [];
+  await inWorld(async ({ clock }) => {
+    const range = peer.listed.map((record) =>
+      encodeReadQuestion({ key: record.key, have: record })
+    );
+    const ranges = [new TextEncoder().encode(range.join(""))];
+    const link = {
+      request: (_method: string, path: string) => ({
+        status: 200,
+        headers: new Headers(),
+        body: path === "/internal/range"
+          ? ranges.shift() ?? new Uint8Array()
+          : encodeReadReplies(peer.answers.shift()!),
+      }),
+      writeCopies: (batch: StoredRecord[]) => batch.map(() => "stored"),
+    };
+    const replica = {
+      apply: (records: StoredRecord[]) => {
+        pulled.push(...records.map(({ key, counter }) => `${key}@${counter}`));
+        return records.map(() => "stored");
+      },
+    };
+    await exchangeWith(link, { clock, store: await storeOf(own), replica });
+  });
+  return pulled;
+}
+
+Deno.test("KeyExchange: a peer whose pages do not go on is not asked for ever", () =>
+  inWorld(async ({ clock }) => {
+    let asked = 0;
+    const page = { status: 200, headers: new Headers({ [THROUGH_HEADER]: "k" }) };
+    const link = {
+      async request() {
+        if (++asked > 9) throw new Error("it is asked for ever");
+        return { ...page, body: new Uint8Array() };
+      },
+    };
+    await assertRejects(() => exchangeWith(link, { clock }), ConvergeError, "its page ends before");
+    assertEquals(asked, 2);
+  }));
+
+Deno.test("KeyExchange: what one answer has no room for is asked for again", async () => {
+  const [a, b, c] = [record("a", 1), record("b", 2), record("c", 3)];
+  const answers: ReadReply[][] = [[a, "again", "again"], [b, "again"], [c]];
+  assertEquals(await pulledFromPeer({ listed: [a, b, c], answers }), ["a@1", "b@2", "c@3"]);
+});
+
+Deno.test("KeyExchange: the key that ends this node's page is compared, too", async () => {
+  const value = "v".repeat(300_000);
+  const own = [record("a", 1, { value }), record("b", 1, { value })]; // a page of its own
+  const newer = record("b", 2);
+  assertEquals(await pulledFromPeer({ listed: [newer], answers: [[newer]] }, own), ["b@2"]);
+});

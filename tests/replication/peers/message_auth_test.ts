@@ -1,0 +1,52 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../../src/errors.ts";
+import { MessageAuth, SIGNATURE_HEADER } from "../../../src/replication/peers/message_auth.ts";
+import { InProcessCluster } from "../../support/in_process_cluster.ts";
+
+const BODY = new TextEncoder().encode("body");
+
+Deno.test("MessageAuth: a proof holds for its own message only", () => {
+  const auth = new MessageAuth("secret");
+  const headers = auth.signed("POST", "/internal/kv", { "converge-from": "node1" }, BODY);
+  const proof = headers[SIGNATURE_HEADER]!;
+  const message = {
+    method: "POST",
+    path: "/internal/kv",
+    headers: Object.entries({ ...headers, accept: "*/*" }),
+    body: BODY,
+  };
+  auth.check(message, proof);
+  for (
+    const forged of [
+      { ...message, path: "/internal/collect" },
+      { ...message, body: new TextEncoder().encode("other") },
+      { ...message, headers: [["converge-from", "node2"]] as const },
+      { ...message, headers: [...message.headers, ["converge-fence", "9"]] as const },
+    ]
+  ) {
+    assertThrows(() => auth.check(forged, proof), ConvergeError, "proof");
+  }
+  assertThrows(() => auth.check(message, null), ConvergeError);
+  assertThrows(() => auth.check(message, ""), ConvergeError);
+  assertThrows(() => auth.check(message, proof + "0"), ConvergeError);
+  assertThrows(() => new MessageAuth("another").check(message, proof), ConvergeError);
+});
+
+Deno.test("internal requests: with a secret the cluster works, and forged ones change nothing", () =>
+  InProcessCluster.run({ config: { clusterSecret: "s3cret" } }, async (cluster) => {
+    await cluster.put(1, "k", "v");
+    assertEquals(await cluster.get(2, "k"), "v");
+    const before = await cluster.view(1);
+    const member = { ...before.members[1]!, incarnation: 99, origin: "http://evil:1" };
+    const gossip = JSON.stringify({ from: "node2", members: [member] });
+    for (const path of ["gossip", "kv", "read", "tree", "range", "list", "collect"]) {
+      const response = await cluster.call(1, "POST", `/internal/${path}`, {
+        body: path === "gossip" ? gossip : "",
+        headers: { "converge-counter": "4000000000000000", "converge-from": "node2" },
+      });
+      assertEquals(response.status, 401, path);
+    }
+    const after = await cluster.view(1);
+    assertEquals(after.members[1]!.origin, before.members[1]!.origin);
+    assertEquals(after.counter < 1_000, true);
+  }));

@@ -1,0 +1,126 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ConvergeError } from "../../../src/errors.ts";
+import type { Network, NetworkResponse } from "../../../src/platform/network.ts";
+import { decodeFrames } from "../../../src/record/record_line.ts";
+import { bodyChecksum } from "../../../src/replication/peers/body_checksum.ts";
+import { encodeReadReplies } from "../../../src/replication/peers/internal_protocol.ts";
+import { type PeerReply, PendingRead } from "../../../src/replication/peers/pending.ts";
+import type { WriteAnswer } from "../../../src/replication/quorum/write_core.ts";
+import { MemoryStore } from "../../../src/storage/memory_store.ts";
+import { inWorld } from "../../support/in_world.ts";
+import { linkOver } from "../../support/links.ts";
+import { bytesOf, keyOf, record } from "../../support/records.ts";
+
+/** A request under way, and how it ends. */
+interface UnderWay {
+  body: Uint8Array;
+  end: PromiseWithResolvers<NetworkResponse>;
+}
+
+Deno.test("PeerLink: a batch is put together in memory of an answered one, never of one without an answer", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const sent: UnderWay[] = [];
+    const network: Network = {
+      request({ body }) {
+        const end = Promise.withResolvers<NetworkResponse>();
+        sent.push({ body: body!, end });
+        return end.promise;
+      },
+    };
+    const link = await linkOver(network, clock, new MemoryStore());
+    let answers = 0;
+    const send = async (key: string, value?: string): Promise<UnderWay> => {
+      link.write(record(key, 1, value === undefined ? {} : { value }), {
+        onWriteAnswer: () => answers++,
+      }, 0);
+      await wait(50); // an answer that is late holds up nothing
+      const batch = sent.at(-1)!;
+      assertEquals(decodeFrames(batch.body).map((found) => found.key), [key]);
+      return batch;
+    };
+    const answered = async ({ end }: UnderWay) => {
+      end.resolve({ status: 200, headers: new Headers(), body: bytesOf("stored\n") });
+      await wait(1);
+    };
+    const first = await send("a-longer-key");
+    const second = await send("short");
+    assert(second.body.buffer !== first.body.buffer, "the first is still under way");
+    await answered(first);
+    const third = await send("b");
+    assert(third.body.buffer === first.body.buffer);
+    third.end.reject(new ConvergeError("timeout", "no answer"));
+    await wait(1);
+    link.heard();
+    const fourth = await send("c");
+    assert(fourth.body.buffer !== third.body.buffer, "nobody knows whether it is still being sent");
+    await answered(second);
+    await answered(fourth);
+    const long = await send("long", "x".repeat(600 * 1024));
+    await answered(long);
+    const last = await send("d");
+    assert(last.body.buffer !== long.body.buffer, "that of one long value is not kept");
+    await answered(last);
+    assertEquals(answers, 6);
+  });
+});
+
+const NO_BODY = new Uint8Array();
+const NO_HEADERS = new Headers();
+
+const ENDS: [what: string, end: number | "timeout" | "unreachable", answer: WriteAnswer][] = [
+  ["another life of the node", 421, "refused"],
+  ["a full queue", 503, "overloaded"],
+  ["a full disk", 507, "overloaded"],
+  ["what should never be", 500, "timeout"],
+  ["nothing to the record", 200, "timeout"],
+  ["nobody there", "unreachable", "refused"],
+  ["silence", "timeout", "timeout"],
+];
+
+for (const [what, end, expected] of ENDS) {
+  Deno.test(`PeerLink: ${what} (${end}) leaves a write ${expected}: certain only where it is`, () =>
+    inWorld(async ({ clock, wait }) => {
+      const network: Network = {
+        request: async () => {
+          if (typeof end === "string") throw new ConvergeError(end, "no answer");
+          return { status: end, headers: NO_HEADERS, body: NO_BODY };
+        },
+      };
+      const link = await linkOver(network, clock, new MemoryStore());
+      const answers: WriteAnswer[] = [];
+      const onWriteAnswer = (_slot: number, answer: WriteAnswer) => void answers.push(answer);
+      link.write(record("k", 1), { onWriteAnswer }, 0);
+      await wait(1);
+      assertEquals(answers, [expected]);
+    }));
+}
+
+Deno.test("PeerLink: a damaged answer is none, whatever its status", () =>
+  inWorld(async ({ clock }) => {
+    const headers = new Headers(bodyChecksum("{}"));
+    const network: Network = {
+      request: async () => ({ status: 200, headers, body: bytesOf("[]") }),
+    };
+    const link = await linkOver(network, clock, new MemoryStore());
+    await assertRejects(
+      () => link.request("POST", "/internal/tree", { body: NO_BODY }),
+      ConvergeError,
+      "checksum does not hold",
+    );
+  }));
+
+Deno.test("PeerLink: a read for which an answer had no room is asked for again, by itself", () =>
+  inWorld(async ({ clock, wait }) => {
+    const bodies = [encodeReadReplies(["absent", "again"]), encodeReadReplies(["absent"])];
+    const network: Network = {
+      request: async () => ({ status: 200, headers: NO_HEADERS, body: bodies.shift()! }),
+    };
+    const link = await linkOver(network, clock, new MemoryStore());
+    const replies: [number, PeerReply][] = [];
+    const onReadReply = (slot: number, reply: PeerReply) => void replies.push([slot, reply]);
+    for (const [slot, key] of ["a", "b"].entries()) {
+      link.read(new PendingRead(keyOf(key), undefined, { onReadReply }, slot));
+    }
+    await wait(1);
+    assertEquals(replies, [[0, "absent"], [1, "absent"]]);
+  }));

@@ -1,0 +1,65 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConvergeError } from "../../../src/errors.ts";
+import {
+  decodeListRequest,
+  encodeListRequest,
+  isPageOf,
+  LIST_LIMIT_MAX,
+  listedRecord,
+  listPage,
+} from "../../../src/replication/requests/key_listing.ts";
+import { MemoryStore } from "../../../src/storage/memory_store.ts";
+import { DATA } from "../../../src/storage/store.ts";
+import { record } from "../../support/records.ts";
+
+async function storeOf(sizes: readonly number[]): Promise<MemoryStore> {
+  const store = new MemoryStore();
+  for (const [i, size] of sizes.entries()) {
+    await store.apply([{
+      keyspace: DATA,
+      record: record(`k${i}`, i + 1, { value: "v".repeat(size) }),
+    }]);
+  }
+  return store;
+}
+
+Deno.test("listPage: a page ends with the record that fills it, and the next one goes on behind it", async () => {
+  const store = await storeOf([10, 600_000, 600_000, 600_000, 3_000_000, 10]);
+  const pages: string[] = [];
+  let after: string | undefined;
+  do {
+    const page = listPage(store, { prefix: "k", after, limit: 1_000, values: true });
+    pages.push(page.records.map(({ key }) => key.slice(1)).join(""));
+    after = page.through;
+  } while (after !== undefined);
+  assertEquals(pages, ["012", "34", "5"]);
+});
+
+Deno.test("isPageOf: a page has keys of its prefix only, in order, and goes on", () => {
+  const page = (keys: string[], through?: string, after?: string) =>
+    isPageOf(
+      { prefix: "k", after, limit: 9, values: false },
+      keys.map((key) => listedRecord(record(key, 1), false)),
+      through,
+    );
+  assert(page([]) && page(["k"]) && page(["k1", "k2"], "k2") && page(["k3"], "k3", "k2"));
+  assert(page([], "k5", "k2"), "nothing of what it covers is there");
+  assert(page(["k"], undefined, "a"));
+  for (const keys of [["j"], ["k1", "l"], ["k2", "k1"], ["k1", "k1"]]) {
+    assertEquals(page(keys), false, `${keys}`);
+  }
+  assertEquals(page(["k2"], undefined, "k2"), false, "what was there before");
+  assertEquals(page([], "k2", "k2"), false, "the same page for ever");
+  assertEquals(page([], "k1", "k2"), false);
+  assertEquals(page([], "j"), false);
+  assertEquals(page(["k1", "k2"], "k1"), false);
+});
+
+Deno.test("decodeListRequest: a limit from 1 to the bound, and no other", () => {
+  const request = { prefix: "k", after: undefined, values: false };
+  const decoded = (limit: number) => decodeListRequest(encodeListRequest({ ...request, limit }));
+  for (const limit of [1, LIST_LIMIT_MAX]) assertEquals(decoded(limit), { ...request, limit });
+  for (const limit of [0, -1, 1.5, LIST_LIMIT_MAX + 1]) {
+    assertThrows(() => decoded(limit), ConvergeError, "Cannot read a list request", `${limit}`);
+  }
+});

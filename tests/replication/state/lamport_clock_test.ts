@@ -1,0 +1,114 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { ConvergeError } from "../../../src/errors.ts";
+import { COUNTER_MAX } from "../../../src/record/version.ts";
+import { LamportClock } from "../../../src/replication/state/lamport_clock.ts";
+import { LocalState } from "../../../src/replication/state/local_state.ts";
+import { VirtualClock } from "../../../src/simulation/virtual/virtual_clock.ts";
+import { VirtualTime } from "../../../src/simulation/virtual/virtual_time.ts";
+import { MemoryStore } from "../../../src/storage/memory_store.ts";
+import { VirtualStore } from "../../storage/virtual_store.ts";
+
+/** The next counter, reserving where needed, as a write does. */
+async function next(clock: LamportClock): Promise<number> {
+  for (;;) {
+    const counter = clock.next();
+    if (counter !== undefined) return counter;
+    await clock.reserve();
+  }
+}
+
+Deno.test("LamportClock: counts from one, past everything seen", async () => {
+  const clock = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+  assertEquals([clock.next(), clock.next()], [1, 2]);
+  clock.observe(50);
+  clock.observe(10);
+  assertEquals([clock.current, clock.next()], [50, 51]);
+});
+
+Deno.test("LamportClock: starts past everything in log and tables", async () => {
+  const clock = await LamportClock.open(new LocalState(new MemoryStore()), 7_000_000);
+  assertEquals(await next(clock), 7_000_001);
+});
+
+Deno.test("LamportClock: nothing is given out beyond what is reserved on disk", async () => {
+  const store = new MemoryStore();
+  const clock = await LamportClock.open(new LocalState(store), 0);
+  clock.observe(3_000_000);
+  assertEquals(clock.next(), undefined);
+  await clock.reserve();
+  const counter = clock.next()!;
+  assertEquals(counter, 3_000_001);
+  const reserved = new LocalState(store).read<{ reserved: number }>("counter")!.reserved;
+  assert(counter <= reserved);
+});
+
+Deno.test("LamportClock.skipLost(): past what a lost disk may have given out, also after a restart", async () => {
+  const store = new MemoryStore();
+  const clock = await LamportClock.open(new LocalState(store), 7);
+  await clock.skipLost();
+  assert(clock.current > 2 ** 32);
+  const again = await LamportClock.open(new LocalState(store), 7);
+  assert(again.current >= clock.current);
+  const last = await LamportClock.open(new LocalState(new MemoryStore()), COUNTER_MAX - 5);
+  await last.skipLost();
+  assertEquals(last.next(), COUNTER_MAX - 4, "near the bound there is nothing to leave out");
+});
+
+Deno.test("LamportClock: a reservation that fails gives out nothing", async () => {
+  const store = new MemoryStore();
+  const clock = await LamportClock.open(new LocalState(store), 0);
+  clock.observe(3_000_000);
+  await store.close();
+  await assertRejects(() => clock.reserve(), ConvergeError);
+  assertEquals(clock.next(), undefined);
+});
+
+Deno.test("LamportClock: one beyond 2^52 is ignored; at the bound it stops, not wraps", async () => {
+  const clock = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+  for (const huge of [COUNTER_MAX + 1, 2 ** 53, Infinity, NaN]) clock.observe(huge);
+  assertEquals(clock.current, 0);
+  clock.observe(COUNTER_MAX - 1);
+  assertEquals(await next(clock), COUNTER_MAX);
+  await assertRejects(() => next(clock), ConvergeError, "used up");
+});
+
+Deno.test("LamportClock: gives no counter twice after power failed, in any durability mode", async () => {
+  for (const durability of [{ mode: "os" }, { mode: "interval", ms: 50 }] as const) {
+    for (let seed = 0; seed < 20; seed++) {
+      const disk = new VirtualStore(seed);
+      const given: number[] = [];
+      for (let life = 0; life < 3; life++) {
+        const store = await disk.open({ clock: new VirtualClock(new VirtualTime()), durability });
+        given.push(await next(await LamportClock.open(new LocalState(store), 0)));
+        disk.device.crash();
+      }
+      assertEquals(new Set(given).size, 3, `${durability.mode}, seed ${seed}: ${given}`);
+    }
+  }
+});
+
+Deno.test("LamportClock: never gives a counter twice, through any restarts", async () => {
+  const life = fc.array(
+    fc.oneof(fc.constant("next" as const), fc.integer({ min: 1, max: 5_000_000 })),
+    { maxLength: 10 },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(life, { maxLength: 6 }), async (lives) => {
+      const store = new MemoryStore();
+      let last = 0;
+      for (const steps of lives) {
+        const clock = await LamportClock.open(new LocalState(store), 0);
+        for (const step of steps) {
+          if (step !== "next") {
+            clock.observe(step);
+            continue;
+          }
+          const counter = await next(clock);
+          assert(counter > last, `${counter} after ${last}`);
+          last = counter;
+        }
+      }
+    }),
+  );
+});

@@ -1,0 +1,42 @@
+import { assertEquals } from "@std/assert";
+import { ObservedStore } from "../../../src/simulation/evidence/observed_store.ts";
+import { Promises } from "../../../src/simulation/evidence/promises.ts";
+import { MemoryStore } from "../../../src/storage/memory_store.ts";
+import { type ApplyResult, DATA } from "../../../src/storage/store.ts";
+import { record } from "../../support/records.ts";
+
+Deno.test("ObservedStore: an answer that comes after the key was erased promises nothing", async () => {
+  const promises = new Promises();
+  const inner = new MemoryStore();
+  const answers: PromiseWithResolvers<ApplyResult[]>[] = [];
+  inner.apply = () => {
+    const answer = Promise.withResolvers<ApplyResult[]>();
+    answers.push(answer);
+    return answer.promise;
+  };
+  const store = new ObservedStore(inner, { promises });
+  const tombstone = record("k", 3, { value: undefined });
+  const written = store.apply([{ keyspace: DATA, record: tombstone }]);
+  const erased = store.apply([{ keyspace: DATA, record: tombstone, erase: true }]);
+  promises.settle(0);
+  assertEquals(promises.settled.size, 0, "nothing is answered yet");
+  answers[0]!.resolve(["stored"]);
+  await written;
+  promises.settle(0);
+  assertEquals(promises.settled.size, 0, "the erasure may have happened");
+  answers[1]!.resolve(["stored"]);
+  await erased;
+  promises.settle(0);
+  assertEquals(promises.settled.size, 0);
+  const again = store.apply([{ keyspace: DATA, record: tombstone }]);
+  answers[2]!.resolve(["stored"]);
+  await again;
+  const newer = store.apply([{ keyspace: DATA, record: record("k2", 5) }]);
+  const erasedOlder = store.apply([{ keyspace: DATA, record: record("k2", 4), erase: true }]);
+  answers[4]!.resolve(["stored"]);
+  answers[3]!.resolve(["stored"]);
+  await Promise.all([newer, erasedOlder]);
+  promises.settle(0);
+  assertEquals(promises.settled.get("k")?.counter, 3);
+  assertEquals(promises.settled.get("k2")?.counter, 5, "it is newer than what was erased");
+});
