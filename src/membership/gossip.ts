@@ -6,7 +6,7 @@
  * some peers, and each answers with its own.
  */
 import type { SharedOptions } from "../config.ts";
-import { type Random, shuffled } from "../platform/random.ts";
+import { pick, type Random, shuffled } from "../platform/random.ts";
 import { FailureDetector, type Liveness } from "./failure_detector.ts";
 import { type GossipMessage, MEMBERS_MAX, SEEDS_MAX } from "./gossip_message.ts";
 import {
@@ -254,13 +254,16 @@ export class Gossip {
 
   /**
    * A gossip interval has passed: advances the heartbeat and picks whom to send the view to: some
-   * random members whatever their liveness (a silent one must be found when it is back), and all
-   * seeds that are not known yet.
+   * random members whatever their liveness (a silent one must be found when it is back), all seeds that
+   * are not known yet, and one of those that are no member's address now: where all others have
+   * exchanged their addresses, they are found nowhere else.
    */
   tick(): { origins: string[] } {
     this.#setSelf({ heartbeat: this.#self.heartbeat + 1 });
     const others = [...this.#members.values()].filter(({ name }) => name !== this.#self.name);
     const chosen = shuffled(this.#random, others).slice(0, FANOUT).map(({ origin }) => origin);
+    const left = this.#seeds.withoutMember(this.#knownOrigins());
+    if (left.length > 0) chosen.push(pick(this.#random, left));
     return { origins: [...new Set([...chosen, ...this.unresolvedSeeds])] };
   }
 

@@ -65,6 +65,16 @@ export class Seeds {
     return this.#unresolved([...all], known);
   }
 
+  /**
+   * This node's seeds under which somebody was heard, and where no member is now, as far as it knows:
+   * other names of members, and addresses that they have left.
+   *
+   * @param known Origins of members, and of those that were removed.
+   */
+  withoutMember(known: ReadonlySet<string>): string[] {
+    return this.#own.filter((seed) => this.#resolved.has(seed) && !known.has(seed));
+  }
+
   /** A member answered at an origin. @returns Whether the origin is a seed of which this was not known. */
   resolve(origin: string, name: string): boolean {
     if (!this.#isSeed(origin)) return false;

@@ -373,6 +373,20 @@ Deno.test("Gossip.tick: some members, the silent ones not left out, and all unkn
   assertEquals(gossip.self.heartbeat, 100);
 });
 
+Deno.test("Gossip.tick: a seed that a member has left is asked again, one in each round", () => {
+  const left = ["http://left1:80", "http://left2:80"];
+  const gossip = gossipOf(member("a"), { known: [member("b")], seeds: [...left, originOf("b")] });
+  for (const seed of left) gossip.receive({ from: "b", members: [member("b")] }, 0, seed);
+  assertEquals(gossip.unresolvedSeeds, []);
+  const seen = new Set<string>();
+  for (let i = 0; i < 50; i++) {
+    const { origins } = gossip.tick();
+    assertEquals(origins.length, 2);
+    for (const origin of origins) seen.add(origin);
+  }
+  assertEquals(seen, new Set([originOf("b"), ...left]));
+});
+
 Deno.test("Gossip.unresolvedSeeds: known by origin, or by who answers there", () => {
   const gossip = gossipOf(member("a"), {
     seeds: ["http://b:80", "http://alias:80", "http://c:80"],
