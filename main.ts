@@ -1,7 +1,7 @@
 /** The entry of Converge: the command line, and the Workers that it starts. */
-import { runNodeWorker } from "./src/cli/node_worker.ts";
+import { runNodeWorker } from "./src/cli/local/node_worker.ts";
 import { runProgram } from "./src/cli/program.ts";
-import { NODE_WORKER_PREFIX } from "./src/cli/worker_messages.ts";
+import { NODE_WORKER_PREFIX } from "./src/cli/local/worker_messages.ts";
 import { SEED_WORKER_NAME, serveSeeds } from "./src/cli/seed_pool.ts";
 
 // A Worker is this entry once more, under the name that it was started with.

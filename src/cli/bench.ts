@@ -1,11 +1,11 @@
 /** `converge bench`: how fast a running cluster answers. Stops by itself and cleans up behind it. */
 import { ConvergeClient } from "../client/client.ts";
-import { type LoadResult, runLoad } from "./bench_load.ts";
-import { CommandError } from "./command_error.ts";
-import { startProgress } from "./progress.ts";
+import { type LoadResult, runLoad } from "./live/bench_load.ts";
+import { CommandError } from "./output/command_error.ts";
+import { startProgress } from "./output/progress.ts";
 import { untilSignal } from "./signals.ts";
-import { tableLines } from "./table.ts";
-import { printError, printLine } from "./terminal.ts";
+import { tableLines } from "./output/table.ts";
+import { printError, printLine } from "./output/terminal.ts";
 
 /** What `converge bench` is told. */
 export interface BenchSettings {

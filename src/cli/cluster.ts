@@ -3,15 +3,15 @@ import { ConvergeClient } from "../client/client.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import { DenoLog } from "../platform/deno/deno_log.ts";
 import { HttpServer } from "../platform/deno/http_server.ts";
-import { requireOpenPort } from "./barred_ports.ts";
-import { runConsole } from "./cluster_console.ts";
-import { clusterControl } from "./cluster_control.ts";
-import { LocalCluster, type NodeStatus } from "./local_cluster.ts";
-import { originOf } from "./listen_address.ts";
-import type { NodeSettings } from "./node_options.ts";
+import { requireOpenPort } from "./options/barred_ports.ts";
+import { runConsole } from "./local/cluster_console.ts";
+import { clusterControl } from "./local/cluster_control.ts";
+import { LocalCluster, type NodeStatus } from "./local/local_cluster.ts";
+import { originOf } from "./options/listen_address.ts";
+import type { NodeSettings } from "./options/node_options.ts";
 import { untilSignal } from "./signals.ts";
-import { printLine } from "./terminal.ts";
-import { NODE_WORKER_PREFIX } from "./worker_messages.ts";
+import { printLine } from "./output/terminal.ts";
+import { NODE_WORKER_PREFIX } from "./local/worker_messages.ts";
 
 /** What `converge cluster` is told. */
 export interface ClusterSettings {

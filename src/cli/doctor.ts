@@ -1,6 +1,6 @@
 /** `converge doctor --data DIR [--salvage] [--json]`: checks a data directory offline. */
-import { CommandError } from "./command_error.ts";
-import { counted } from "./counted.ts";
+import { CommandError } from "./output/command_error.ts";
+import { counted } from "./output/counted.ts";
 import type { Disk } from "../platform/disk.ts";
 import { checkDirectory } from "../storage/directory_check.ts";
 import type { Finding } from "../storage/finding.ts";

@@ -1,9 +1,9 @@
 /** `converge export`: every key of a running cluster as JSON lines, which `import` reads again. */
 import { type ClientKey, type ClientValue, ConvergeClient } from "../client/client.ts";
-import { counted } from "./counted.ts";
+import { counted } from "./output/counted.ts";
 import { keyJson, keyOfArgument, textOf } from "./keys.ts";
-import { withRetries } from "./retry.ts";
-import { printBytes, printError } from "./terminal.ts";
+import { withRetries } from "./transfer/retry.ts";
+import { printBytes, printError } from "./output/terminal.ts";
 
 /** What `converge export` is told. */
 export interface ExportSettings {

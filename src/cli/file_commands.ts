@@ -3,10 +3,10 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { DenoDisk } from "../platform/deno/deno_disk.ts";
 import { ALL_DEFECTS } from "../simulation/defects/all_defects.ts";
 import { runDoctor } from "./doctor.ts";
-import { type Flags, integer, withExamples } from "./flags.ts";
+import { type Flags, integer, withExamples } from "./options/flags.ts";
 import { runInspect } from "./inspect.ts";
 import { runSim, SEED_MAX } from "./sim.ts";
-import { printLine } from "./terminal.ts";
+import { printLine } from "./output/terminal.ts";
 
 /** Where a command that did its work and found a fault leaves its exit code. */
 export interface Outcome {

@@ -1,7 +1,7 @@
 /** `converge health`: is a node well? For container health checks: no shell, no curl, an exit code. */
 import { ConvergeClient } from "../client/client.ts";
-import { CommandError } from "./command_error.ts";
-import { printLine } from "./terminal.ts";
+import { CommandError } from "./output/command_error.ts";
+import { printLine } from "./output/terminal.ts";
 
 const HEALTH_MS = 3_000;
 

@@ -3,16 +3,16 @@ import { type ClientKey, ConvergeClient } from "../client/client.ts";
 import { ClientError } from "../client/client_error.ts";
 import { keyPath } from "../client/key_path.ts";
 import { TTL_SECONDS_MAX } from "../http/expiry.ts";
-import { forEachBounded } from "./bounded_work.ts";
-import { CommandError } from "./command_error.ts";
-import { counted } from "./counted.ts";
-import type { ImportEntry } from "./import_entries.ts";
-import { type ImportFormat, openImport } from "./import_source.ts";
+import { forEachBounded } from "./transfer/bounded_work.ts";
+import { CommandError } from "./output/command_error.ts";
+import { counted } from "./output/counted.ts";
+import type { ImportEntry } from "./transfer/import_entries.ts";
+import { type ImportFormat, openImport } from "./transfer/import_source.ts";
 import { keyText } from "./keys.ts";
-import { nextStep } from "./next_step.ts";
-import { startProgress } from "./progress.ts";
-import { withRetries } from "./retry.ts";
-import { printError, printLine } from "./terminal.ts";
+import { nextStep } from "./output/next_step.ts";
+import { startProgress } from "./output/progress.ts";
+import { withRetries } from "./transfer/retry.ts";
+import { printError, printLine } from "./output/terminal.ts";
 
 /** What `converge import` is told. */
 export interface ImportSettings {

@@ -11,9 +11,9 @@ import {
   urlOf,
   withExamples,
   withUrl,
-} from "./flags.ts";
+} from "./options/flags.ts";
 import { runImport } from "./import.ts";
-import { IMPORT_FORMATS, type ImportFormat } from "./import_source.ts";
+import { IMPORT_FORMATS, type ImportFormat } from "./transfer/import_source.ts";
 import { runDelete, runGet, runList, runPut } from "./keys.ts";
 
 const TTL = { min: 1, max: TTL_SECONDS_MAX * 1_000 };

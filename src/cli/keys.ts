@@ -1,8 +1,8 @@
 /** `converge get | put | delete | list`: one key at a time, bytes in and out. */
 import { type ClientKey, ConvergeClient } from "../client/client.ts";
 import { VALUE_BYTES_MAX } from "../config.ts";
-import { CommandError } from "./command_error.ts";
-import { printBytes, printLine, readInput } from "./terminal.ts";
+import { CommandError } from "./output/command_error.ts";
+import { printBytes, printLine, readInput } from "./output/terminal.ts";
 
 /** What keys that are not UTF-8 begin with, for people. */
 const BASE64 = "base64:";

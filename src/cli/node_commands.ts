@@ -1,16 +1,16 @@
 /** The commands that run nodes: `serve` and `cluster`. */
 import type { Command, Option } from "commander";
 import { runCluster } from "./cluster.ts";
-import { environment } from "./environment.ts";
-import { type Flags, plainFlag, textsOf, withExamples } from "./flags.ts";
+import { environment } from "./options/environment.ts";
+import { type Flags, plainFlag, textsOf, withExamples } from "./options/flags.ts";
 import {
   type GivenText,
   givenText,
   NODE_OPTIONS,
   type NodeOption,
   readNodeSettings,
-} from "./node_options.ts";
-import { badValue, parseInteger, type Range } from "./parse_value.ts";
+} from "./options/node_options.ts";
+import { badValue, parseInteger, type Range } from "./options/parse_value.ts";
 import { runServe } from "./serve.ts";
 
 const CLUSTER_OPTIONS = NODE_OPTIONS.filter((option) => !option.perNode);

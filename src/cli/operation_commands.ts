@@ -11,11 +11,11 @@ import {
   urlOf,
   withExamples,
   withUrl,
-} from "./flags.ts";
+} from "./options/flags.ts";
 import { runHealth } from "./health.ts";
 import { runRemove } from "./remove.ts";
 import { runRing, runStatus, type StatusSettings } from "./status.ts";
-import { printLine } from "./terminal.ts";
+import { printLine } from "./output/terminal.ts";
 import { runTop } from "./top.ts";
 
 const HOUR_MS = 3_600_000;

@@ -2,15 +2,15 @@
 import { Command, CommanderError } from "commander";
 import { ClientError } from "../client/client_error.ts";
 import { isConvergeError } from "../errors.ts";
-import { CommandError } from "./command_error.ts";
+import { CommandError } from "./output/command_error.ts";
 import { addFiles, addSim, type Outcome } from "./file_commands.ts";
-import { withExamples } from "./flags.ts";
+import { withExamples } from "./options/flags.ts";
 import { addKeys, addTransfer } from "./key_commands.ts";
-import { nextStep, nextStepOfNode } from "./next_step.ts";
+import { nextStep, nextStepOfNode } from "./output/next_step.ts";
 import { addCluster, addServe } from "./node_commands.ts";
 import { addCompletions, addOperations } from "./operation_commands.ts";
-import { printError, printLine } from "./terminal.ts";
-import { VERSION } from "./version.ts";
+import { printError, printLine } from "./output/terminal.ts";
+import { VERSION } from "./output/version.ts";
 
 /** Exit code of a command line that cannot be understood. */
 const USAGE = 2;

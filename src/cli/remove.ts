@@ -2,8 +2,8 @@
 import { ClientError } from "../client/client_error.ts";
 import { ConvergeClient } from "../client/client.ts";
 import type { RemovalProgress } from "../http/removal_routes.ts";
-import { CommandError } from "./command_error.ts";
-import { printLine } from "./terminal.ts";
+import { CommandError } from "./output/command_error.ts";
+import { printLine } from "./output/terminal.ts";
 
 /** What the command is told. */
 export interface RemoveSettings {

@@ -1,8 +1,8 @@
 /** `converge serve`: one node in this process, until a signal ends it. */
-import type { NodeSettings } from "./node_options.ts";
-import { runNode } from "./run_node.ts";
+import type { NodeSettings } from "./options/node_options.ts";
+import { runNode } from "./local/run_node.ts";
 import { untilSignal } from "./signals.ts";
-import { printLine } from "./terminal.ts";
+import { printLine } from "./output/terminal.ts";
 
 /**
  * Runs a node until SIGTERM or SIGINT (drains, flushes, ends well), until it has been removed as

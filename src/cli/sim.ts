@@ -1,9 +1,9 @@
 /** `converge sim`: whole clusters under virtual time and every fault, checked, and run again by seed. */
-import { CommandError } from "./command_error.ts";
-import { ONLY_DATA } from "./next_step.ts";
-import { startProgress } from "./progress.ts";
-import { printLine } from "./terminal.ts";
-import { VERSION } from "./version.ts";
+import { CommandError } from "./output/command_error.ts";
+import { ONLY_DATA } from "./output/next_step.ts";
+import { startProgress } from "./output/progress.ts";
+import { printLine } from "./output/terminal.ts";
+import { VERSION } from "./output/version.ts";
 import type { StoreKind } from "../simulation/open_process.ts";
 import type { Plan } from "../simulation/plans/plan.ts";
 import { planProblem } from "../simulation/plans/plan_check.ts";

@@ -1,10 +1,10 @@
 /** `converge status | ring`: how a cluster stands, as one of its nodes sees it. */
 import { ConvergeClient } from "../client/client.ts";
-import { counted } from "./counted.ts";
+import { counted } from "./output/counted.ts";
 import { keyOfArgument } from "./keys.ts";
 import { waitsOf } from "./remove.ts";
-import { tableLines } from "./table.ts";
-import { printLine } from "./terminal.ts";
+import { tableLines } from "./output/table.ts";
+import { printLine } from "./output/terminal.ts";
 
 /** What both commands are told. */
 export interface StatusSettings {

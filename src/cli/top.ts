@@ -1,11 +1,11 @@
 /** `converge top`: what every node of a cluster is doing, once a second. */
 import type { ClusterEvent } from "../http/cluster_watch.ts";
 import { ClientError } from "../client/client_error.ts";
-import { clusterEvents } from "./cluster_events.ts";
+import { clusterEvents } from "./live/cluster_events.ts";
 import { untilSignal } from "./signals.ts";
-import { tableLines } from "./table.ts";
-import { printLine } from "./terminal.ts";
-import { type TopRow, type TopView, topView } from "./top_view.ts";
+import { tableLines } from "./output/table.ts";
+import { printLine } from "./output/terminal.ts";
+import { type TopRow, type TopView, topView } from "./live/top_view.ts";
 
 /** What `converge top` is told. */
 export interface TopSettings {

@@ -1,7 +1,7 @@
 /** The command line as a process: what it prints, where, and with which exit code. */
 import { assert, assertEquals } from "@std/assert";
 import { buildProgram } from "../../src/cli/program.ts";
-import { VERSION } from "../../src/cli/version.ts";
+import { VERSION } from "../../src/cli/output/version.ts";
 import { convergeCommand, freePorts, runConverge } from "../cluster/harness.ts";
 
 Deno.test("converge --version is the version of deno.json", async () => {

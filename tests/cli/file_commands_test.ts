@@ -1,6 +1,6 @@
 /** `converge inspect` and `doctor` on what is no file and no directory of a node. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CommandError } from "../../src/cli/command_error.ts";
+import { CommandError } from "../../src/cli/output/command_error.ts";
 import { runDoctor } from "../../src/cli/doctor.ts";
 import { runInspect } from "../../src/cli/inspect.ts";
 import { ConvergeError } from "../../src/errors.ts";

@@ -1,6 +1,6 @@
 /** The README says what is so. */
 import { assert, assertEquals } from "@std/assert";
-import { NODE_OPTIONS } from "../../src/cli/node_options.ts";
+import { NODE_OPTIONS } from "../../src/cli/options/node_options.ts";
 import { buildProgram } from "../../src/cli/program.ts";
 
 const root = new URL("../../", import.meta.url);

@@ -1,7 +1,7 @@
 /** `converge top`: what it makes of the events of a cluster. */
 import { assert, assertEquals } from "@std/assert";
 import { showEvents, viewLines } from "../../src/cli/top.ts";
-import { topView } from "../../src/cli/top_view.ts";
+import { topView } from "../../src/cli/live/top_view.ts";
 import { runConverge } from "../cluster/harness.ts";
 import type { ClusterEvent, NodeSample } from "../../src/http/cluster_watch.ts";
 

@@ -1,9 +1,9 @@
 /** The typed client against servers that answer as nodes do, and as they do not. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { clusterControl } from "../../src/cli/cluster_control.ts";
-import { clusterEvents } from "../../src/cli/cluster_events.ts";
-import { LocalCluster } from "../../src/cli/local_cluster.ts";
-import { nextStep } from "../../src/cli/next_step.ts";
+import { clusterControl } from "../../src/cli/local/cluster_control.ts";
+import { clusterEvents } from "../../src/cli/live/cluster_events.ts";
+import { LocalCluster } from "../../src/cli/local/local_cluster.ts";
+import { nextStep } from "../../src/cli/output/next_step.ts";
 import { ConvergeClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/client_error.ts";
 import { notFound } from "../../src/http/problem.ts";

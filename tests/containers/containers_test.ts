@@ -5,8 +5,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { parse } from "yaml";
 import { buildProgram } from "../../src/cli/program.ts";
-import { environmentName, NODE_OPTIONS, readNodeSettings } from "../../src/cli/node_options.ts";
-import { nodeConfig } from "../../src/cli/node_config.ts";
+import {
+  environmentName,
+  NODE_OPTIONS,
+  readNodeSettings,
+} from "../../src/cli/options/node_options.ts";
+import { nodeConfig } from "../../src/cli/options/node_config.ts";
 
 const read = (name: string) => Deno.readTextFile(new URL(`../../${name}`, import.meta.url));
 

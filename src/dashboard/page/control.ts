@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** The control of `converge cluster`, which a node knows of only there. */
-import type { ClusterStatus } from "../../cli/local_cluster.ts";
+import type { ClusterStatus } from "../../cli/local/local_cluster.ts";
 
 /** How often the page asks how the cluster stands. */
 const POLL_MS = 1_500;

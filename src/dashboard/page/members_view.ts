@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** The members: what each is, carries and waits for; and, under `converge cluster`, its buttons. */
-import type { ClusterStatus, NodeState } from "../../cli/local_cluster.ts";
+import type { ClusterStatus, NodeState } from "../../cli/local/local_cluster.ts";
 import type { ClusterEvent, WatchedMember } from "../../http/cluster_watch.ts";
 import type { Control } from "./control.ts";
 import { byId, h, nodeLabel, setText } from "./dom.ts";

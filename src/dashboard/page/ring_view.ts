@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** The ring, drawn: arcs in the colours of their first owners, the nodes, a key and what it does. */
-import type { ClusterStatus } from "../../cli/local_cluster.ts";
+import type { ClusterStatus } from "../../cli/local/local_cluster.ts";
 import type { ClusterEvent, WatchedMember } from "../../http/cluster_watch.ts";
 import type { RingView as Ring } from "../../http/events_routes.ts";
 import type { Receipt } from "../../replication/requests/receipt.ts";

@@ -1,0 +1,90 @@
+/** What several commands have in common: flags, their texts, examples, and where a node is. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseOrigin } from "../../config.ts";
+import { environment } from "./environment.ts";
+import { parseDuration, parseInteger, parseSize, type Range } from "./parse_value.ts";
+
+/** Flags by the names of commander, which turns `--max-value` into `maxValue`. */
+export type Flags = Record<string, string | number | boolean | undefined>;
+
+/** A flag whose default stays out of commander: the variable of the environment comes first. */
+export function plainFlag(name: string, value: string, about: string, fallback: string): Option {
+  return new Option(`--${name} ${value}`, `${about} (default: ${fallback})`);
+}
+
+/** Adds `--url`, and `--json` where the command has something to say as JSON. */
+export function withUrl(command: Command, { json = true } = {}): Command {
+  command.option(
+    "--url <url>",
+    "any node of the cluster (default: http://127.0.0.1:8080, variable: CONVERGE_URL)",
+  );
+  return json ? command.option("--json", "print JSON") : command;
+}
+
+/** What an argument that names a key may be. */
+export const KEY_ARGUMENT =
+  "text, or base64:… as list prints what is not UTF-8, has control characters or begins like it";
+
+/** Adds examples behind the help, one command line each. */
+export function withExamples(command: Command, examples: readonly string[]): Command {
+  return command.addHelpText(
+    "after",
+    `\nExamples:\n${examples.map((line) => `  ${line}\n`).join("")}`,
+  );
+}
+
+/**
+ * The node that a command talks to.
+ *
+ * @throws {ConvergeError} `bad_config`.
+ */
+export function urlOf(flags: Flags): string {
+  const given = textsOf(flags)["url"];
+  if (given !== undefined) return parseOrigin("--url", given);
+  const url = environment("CONVERGE_URL");
+  if (url) return parseOrigin("CONVERGE_URL", url);
+  // In the container of a node its port is known: `converge health` needs no options there.
+  const port = environment("CONVERGE_PORT") || "8080";
+  return `http://127.0.0.1:${parseInteger("CONVERGE_PORT", port, { min: 0, max: 65_535 })}`;
+}
+
+/** `{ maxValue: "1MiB" }` -> `{ "max-value": "1MiB" }`. */
+export function textsOf(flags: Flags): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const [name, value] of Object.entries(flags)) {
+    if (typeof value !== "string") continue;
+    texts[name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)] = value;
+  }
+  return texts;
+}
+
+/** Reads a whole number, for commander. */
+export function integer(min: number, max: number): (text: string) => number {
+  return checked(
+    (text) => parseInteger("it", text, { min, max }),
+    `a whole number ${min} to ${max}`,
+  );
+}
+
+/** Reads a time like `5s` as milliseconds, for commander. */
+export function duration(range: Range): (text: string) => number {
+  return checked(
+    (text) => parseDuration("it", text, range),
+    "a time like 500ms, 5s or 2m in range",
+  );
+}
+
+/** Reads a size like `64KiB` as bytes, for commander. */
+export function size(range: Range): (text: string) => number {
+  return checked((text) => parseSize("it", text, range), "a size like 100, 64KiB or 1MiB in range");
+}
+
+function checked(read: (text: string) => number, wanted: string): (text: string) => number {
+  return (text) => {
+    try {
+      return read(text);
+    } catch {
+      throw new InvalidArgumentError(`It must be ${wanted}.`);
+    }
+  };
+}
