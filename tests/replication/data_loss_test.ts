@@ -254,3 +254,30 @@ Deno.test("data loss: a listing does not count a node that lost the key", () =>
 function keyOf(holds: (key: string) => boolean): string {
   for (let i = 0;; i++) if (holds(`key${i}`)) return `key${i}`;
 }
+
+Deno.test("data loss: a write that is acknowledged with the word of a disk that was lost since is found", () =>
+  InProcessCluster.run({ ...WITHOUT_HINTS, nodes: 4 }, async (cluster) => {
+    const key = keyOf((key) => !cluster.ownersOf(key).includes(4));
+    const [slow, lost, without] = cluster.ownersOf(key) as [number, number, number];
+    const { network } = cluster.world;
+    const origins = [4, slow, without].map((i) => cluster.node(i).origin) as [
+      string,
+      string,
+      string,
+    ];
+    network.cut(origins[0], origins[2]);
+    network.setLink(origins[0], origins[1], { ...network.weather, delayMs: [1_400, 1_400] });
+    const written = cluster.put(4, key, "v");
+    await cluster.until(
+      "one owner has it",
+      async () => await cluster.copy(lost, key) !== undefined,
+    );
+    cluster.kill(lost);
+    cluster.wipe(lost);
+    await cluster.start(lost);
+    await written;
+    await cluster.ready();
+    for (const i of [slow, without]) refuse(cluster, i, "/internal/tree");
+    network.cut(origins[2], origins[1]);
+    assertEquals(await cluster.get(without, key), "v");
+  }));
