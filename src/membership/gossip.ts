@@ -221,10 +221,9 @@ export class Gossip {
   /** The view to send. */
   message(): GossipMessage {
     const members = [...this.#members.values()];
-    const leaving = this.#removals.pendingNames;
-    const settled = members.filter(({ name, status }) =>
-      status !== "normal" && this.#settled.has(name) && !leaving.has(name)
-    ).map(({ name }) => name);
+    const settled = members
+      .filter(({ name, status }) => status !== "normal" && this.#settled.has(name))
+      .map(({ name }) => name);
     const message = {
       from: this.#self.name,
       members,
@@ -342,13 +341,21 @@ export class Gossip {
       if (member.name === this.#self.name) this.#hearOfSelf(member, message.from);
       else this.#merge(member, nowMs);
     }
-    for (const name of message.settled ?? []) {
-      if (this.#members.has(name)) this.#settled.add(name);
-    }
+    this.#hearOfSettled(message);
     this.#hearOfSeeds(message);
     if (this.#members.has(message.from)) {
       this.#detector.heard(message.from, nowMs);
       if (viaSeed !== undefined && this.#seeds.resolve(viaSeed, message.from)) this.#version++;
+    }
+  }
+
+  #hearOfSettled({ settled = [], removed = [] }: GossipMessage): void {
+    for (const name of settled) {
+      // Where the removal that goes on there has ended here, it is said of the removed life, and not of the next.
+      const isOver = removed.some((removal) =>
+        removal.name === name && !removal.ended && this.#removals.get(removal.nodeID)?.ended
+      );
+      if (!isOver && this.#members.has(name)) this.#settled.add(name);
     }
   }
 

@@ -441,3 +441,47 @@ for (const dead of [false, true]) {
       await checkAll(cluster, [1, 2, 3]);
     }));
 }
+
+Deno.test("what one missed since a member that is removed had all data does not come back by it", () => {
+  const quick = { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000, hintBytesMax: 0 };
+  const seedsOf = (i: number) => [1, 2, 3].filter((other) => other !== i);
+  const options = { nodes: 4, start: [1, 2, 3], seedsOf, config: quick };
+  return InProcessCluster.run(options, async (cluster) => {
+    const key = KEYS.find((key) => cluster.ownersOf(key).includes(4))!;
+    const former = [1, 2, 3].find((i) => !cluster.ownersOf(key).includes(i))!;
+    const [first, second] = [1, 2, 3].filter((i) => i !== former) as [number, number];
+    const hasKey = async (i: number) => await cluster.copy(i, key) !== undefined;
+    await cluster.ready([1, 2, 3]);
+    await cluster.put(first, key, "old");
+    await cluster.until("the former owner has it", () => hasKey(former));
+    await cluster.start(4);
+    await cluster.until(
+      "node 4 has read all",
+      async () => (await cluster.view(4)).refill.done.length === 3,
+    );
+    cluster.cutOff(former); // it does not hear that node 4 is normal
+    await cluster.ready([first, second, 4]);
+    await cluster.call(first, "DELETE", `/kv/${key}`);
+    await cluster.until(
+      "all owners have forgotten it",
+      async () => !await hasKey(first) && !await hasKey(second) && !await hasKey(4),
+    );
+    cluster.kill(4);
+    cluster.wipe(4);
+    await cluster.start(4);
+    await cluster.until(
+      "its next life is known",
+      async () =>
+        (await cluster.view(second)).members.some(({ name, status }) =>
+          name === "node4" && status === "refilling"
+        ),
+    );
+    cluster.kill(4);
+    await untilDown(cluster, first, 4);
+    await remove(cluster, first, 4, true);
+    cluster.heal();
+    await untilOnly(cluster, 1, 2, 3);
+    for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, key), undefined);
+    assert(await cluster.isForgotten(key));
+  });
+});
