@@ -122,6 +122,29 @@ Deno.test("data loss: what is only being copied to the nodes that join is not gi
   });
 });
 
+Deno.test("data loss: what is being taken over from one that lost data itself is not given up", () =>
+  InProcessCluster.run({ nodes: 3, config: { replication: 2, readQuorum: 1 } }, async (cluster) => {
+    const lost = [{ start: keyFromText("a"), end: undefined }];
+    const report = { loss: 1, keyspace: DATA, file: "damaged", reason: "bits flipped", lost };
+    cluster.pause(3); // the removal waits for it
+    const body = JSON.stringify({ name: "node2" });
+    assertEquals((await cluster.call(1, "POST", "/cluster/removals", { body })).status, 202);
+    await cluster.lose(2, "k", undefined);
+    await cluster.until(
+      "node 1 knows that",
+      async () =>
+        (await cluster.view(1)).members.some(({ name, status }) =>
+          name === "node2" && status === "refilling"
+        ),
+    );
+    await assertRejects(
+      async () => await cluster.node(1).onDamage!(report),
+      ConvergeError,
+      "no other node has",
+    );
+    cluster.resume(3);
+  }));
+
 Deno.test("data loss: what has one owner is not given up while the node is being opened, either", async () => {
   const lost = [{ start: keyFromText("a"), end: undefined }];
   const report = { loss: 1, keyspace: DATA, file: "damaged", reason: "bits flipped", lost };
