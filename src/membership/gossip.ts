@@ -276,8 +276,10 @@ export class Gossip {
     if (pending !== undefined) return this.#hearOfRemovals([{ ...pending, dead }]);
     const member = this.#members.get(name);
     if (member === undefined) return;
-    const { nodeID, origin, incarnation } = member;
-    this.#hearOfRemovals([{ name, nodeID, origin, incarnation, dead, ended: false }]);
+    const { nodeID, origin, incarnation, replaces } = member;
+    const replaced = replaces?.map((life) => life.nodeID).sort();
+    const lives = { nodeID, ...(replaced === undefined ? {} : { replaced }) };
+    this.#hearOfRemovals([{ name, ...lives, origin, incarnation, dead, ended: false }]);
   }
 
   /** All members are done with a removal. */

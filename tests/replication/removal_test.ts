@@ -126,6 +126,36 @@ Deno.test("a member that hears at its start that it was removed stays out when n
     }
   }));
 
+Deno.test("a disk that a removed member had lost before stays out, too, however often it was started", () =>
+  InProcessCluster.run({ nodes: 4 }, async (cluster) => {
+    cluster.kill(4);
+    const lost = await cluster.backup(4);
+    cluster.wipe(4);
+    await cluster.start(4);
+    await cluster.ready();
+    cluster.kill(4);
+    await untilDown(cluster, 1, 4);
+    await remove(cluster, 1, 4, true);
+    await untilOnly(cluster, 1, 2, 3);
+    cluster.restore(4, lost);
+    cluster.cutOff(4);
+    for (let starts = 0; starts < 5; starts++) {
+      await cluster.start(4);
+      await cluster.wait(1_000);
+      if (starts < 4) cluster.kill(4);
+    }
+    cluster.heal();
+    const { code } = await cluster.node(4).process!.failed;
+    assertEquals(code, "removed");
+    cluster.kill(4);
+    for (const i of [1, 2, 3]) {
+      const { members } = await cluster.view(i);
+      assertEquals(members.map(({ name }) => name), ["node1", "node2", "node3"]);
+    }
+    const error = await assertRejects(() => cluster.start(4), ConvergeError);
+    assertEquals(error.code, "removed");
+  }));
+
 Deno.test("a dead member can be removed though another one has its address by now", () =>
   InProcessCluster.run({ nodes: 4 }, async (cluster) => {
     const { process, life } = cluster.node(3);
