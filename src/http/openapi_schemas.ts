@@ -115,6 +115,7 @@ export const RemovalSchema: z.ZodType<RemovalProgress> = z.object({
   nodeID: text,
   origin: text,
   incarnation: count,
+  replaced: z.array(text).exactOptional(),
   dead: z.boolean(),
   ended: z.boolean(),
   stages: z.record(text, removalStage.nullable()),

@@ -221,10 +221,9 @@ export class Gossip {
   /** The view to send. */
   message(): GossipMessage {
     const members = [...this.#members.values()];
-    const leaving = this.#removals.pendingNames;
-    const settled = members.filter(({ name, status }) =>
-      status !== "normal" && this.#settled.has(name) && !leaving.has(name)
-    ).map(({ name }) => name);
+    const settled = members
+      .filter(({ name, status }) => status !== "normal" && this.#settled.has(name))
+      .map(({ name }) => name);
     const message = {
       from: this.#self.name,
       members,
@@ -280,8 +279,10 @@ export class Gossip {
     if (pending !== undefined) return this.#hearOfRemovals([{ ...pending, dead }]);
     const member = this.#members.get(name);
     if (member === undefined) return;
-    const { nodeID, origin, incarnation } = member;
-    this.#hearOfRemovals([{ name, nodeID, origin, incarnation, dead, ended: false }]);
+    const { nodeID, origin, incarnation, replaces } = member;
+    const replaced = replaces?.map((life) => life.nodeID).sort();
+    const lives = { nodeID, ...(replaced === undefined ? {} : { replaced }) };
+    this.#hearOfRemovals([{ name, ...lives, origin, incarnation, dead, ended: false }]);
   }
 
   /** All members are done with a removal. */
@@ -345,13 +346,21 @@ export class Gossip {
       if (member.name === this.#self.name) this.#hearOfSelf(member, message.from);
       else this.#merge(member, nowMs);
     }
-    for (const name of message.settled ?? []) {
-      if (this.#members.has(name)) this.#settled.add(name);
-    }
+    this.#hearOfSettled(message);
     this.#hearOfSeeds(message);
     if (this.#members.has(message.from)) {
       this.#detector.heard(message.from, nowMs);
       if (viaSeed !== undefined && this.#seeds.resolve(viaSeed, message.from)) this.#version++;
+    }
+  }
+
+  #hearOfSettled({ settled = [], removed = [] }: GossipMessage): void {
+    for (const name of settled) {
+      // Where the removal that goes on there has ended here, it is said of the removed life, and not of the next.
+      const isOver = removed.some((removal) =>
+        removal.name === name && !removal.ended && this.#removals.get(removal.nodeID)?.ended
+      );
+      if (!isOver && this.#members.has(name)) this.#settled.add(name);
     }
   }
 

@@ -16,7 +16,7 @@ import {
   STATEMENT_MAX,
 } from "./member.ts";
 import type { Removal } from "./removal.ts";
-import type { RemovalNews, RemovalSet } from "./removal_set.ts";
+import { type RemovalNews, type RemovalSet, removesLife } from "./removal_set.ts";
 import { isStartedAfter } from "./replaced_lives.ts";
 import { TwinDetector } from "./twin_detector.ts";
 
@@ -105,7 +105,7 @@ export class OwnLives {
    * @returns What this node has to say of itself from now on; undefined where that stays as it is.
    */
   hearOfRemoval({ removal, isNew }: RemovalNews, self: Member): Partial<Member> | undefined {
-    const isOwn = removal.nodeID === this.#nodeID || this.#formerIDs.has(removal.nodeID);
+    const isOwn = removesLife(removal, this.#nodeID) || this.#formerIDs.has(removal.nodeID);
     // Taken for the same member by others that did not know either, it may have missed deletions.
     if (isOwn || (isNew && self.status !== "joining")) {
       this.#before.set(removal.nodeID, { ...self, nodeID: removal.nodeID });

@@ -6,6 +6,9 @@ import { isNodeID } from "../record/version.ts";
 /** Removals that are remembered; no more than these are begun. */
 export const REMOVALS_MAX = 4_096;
 
+/** Lives that one had replaced, and that are removed with it. */
+export const REPLACED_MAX = 16;
+
 /** That a life of a node is no member any more. Nothing takes it back. */
 export interface Removal {
   readonly name: string;
@@ -13,6 +16,11 @@ export interface Removal {
   readonly origin: string;
   /** What the life had said last: what earlier lives of the name say is not newer. */
   readonly incarnation: number;
+  /**
+   * Node IDs of lives whose place it had taken: their disks may be found again. Absent where it told of
+   * none, or an earlier version tells of it.
+   */
+  readonly replaced?: readonly string[];
   /** Whether nobody is to wait for what it says or has. */
   readonly dead: boolean;
   /** Whether all members have taken over what they gain. */
@@ -30,13 +38,26 @@ export function parseRemovals(json: unknown): Removal[] {
 }
 
 function parseRemoval(json: unknown): Removal {
-  const { name, nodeID, origin, incarnation, dead, ended } = (json ??
+  const { name, nodeID, origin, incarnation, replaced, dead, ended } = (json ??
     {}) as Record<keyof Removal, unknown>;
+  const isOfName = (id: unknown) => isNodeID(id) && id.startsWith(`${name}.`);
   if (
-    typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
+    typeof name !== "string" || !isOfName(nodeID) || !isListOf(replaced ?? [], isOfName) ||
     typeof origin !== "string" || !Number.isSafeInteger(incarnation) ||
     typeof dead !== "boolean" || typeof ended !== "boolean"
   ) throw new TypeError("a field is missing or wrong");
   parseOrigin("origin", origin);
-  return { name, nodeID, origin, incarnation: incarnation as number, dead, ended };
+  return {
+    name,
+    nodeID: nodeID as string,
+    origin,
+    incarnation: incarnation as number,
+    ...(replaced === undefined ? {} : { replaced: replaced as string[] }),
+    dead,
+    ended,
+  };
+}
+
+function isListOf(json: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(json) && json.length <= REPLACED_MAX && json.every(isItem);
 }

@@ -4,7 +4,7 @@
  * CRDT: Shapiro et al., "Conflict-Free Replicated Data Types", SSS 2011).
  */
 import type { Member } from "./member.ts";
-import { type Removal, REMOVALS_MAX } from "./removal.ts";
+import { type Removal, REMOVALS_MAX, REPLACED_MAX } from "./removal.ts";
 
 /** What a merge has changed. */
 export interface RemovalNews {
@@ -92,16 +92,35 @@ export class RemovalSet {
 function mergedRemoval(a: Removal, b: Removal | undefined): Removal {
   if (b === undefined) return a;
   const incarnation = Math.max(a.incarnation, b.incarnation);
-  return { ...a, incarnation, dead: a.dead || b.dead, ended: a.ended || b.ended };
+  return {
+    ...a,
+    incarnation,
+    ...mergedReplaced(a, b),
+    dead: a.dead || b.dead,
+    ended: a.ended || b.ended,
+  };
+}
+
+/** In one order, so that those that are left out over the bound are the same everywhere. */
+function mergedReplaced(a: Removal, b: Removal): Pick<Removal, "replaced"> {
+  if (a.replaced === undefined && b.replaced === undefined) return {};
+  const lives = new Set([...a.replaced ?? [], ...b.replaced ?? []]);
+  return { replaced: [...lives].sort().slice(0, REPLACED_MAX) };
 }
 
 /** Whether a statement is by a life that is no member any more, or by an earlier one of the name. */
 function isRemovedLife(removal: Removal, member: Member): boolean {
   return member.name === removal.name &&
-    (member.nodeID === removal.nodeID || member.incarnation <= removal.incarnation);
+    (member.incarnation <= removal.incarnation || removesLife(removal, member.nodeID));
+}
+
+/** Whether a life is removed, or was replaced by the one that is. */
+export function removesLife({ nodeID, replaced }: Removal, life: string): boolean {
+  return life === nodeID || (replaced?.includes(life) ?? false);
 }
 
 /** By all that ever changes of a removal. */
 function isSameRemoval(a: Removal, b: Removal): boolean {
-  return a.dead === b.dead && a.ended === b.ended && a.incarnation === b.incarnation;
+  return a.dead === b.dead && a.ended === b.ended && a.incarnation === b.incarnation &&
+    a.replaced?.join() === b.replaced?.join();
 }

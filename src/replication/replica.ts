@@ -142,15 +142,20 @@ export class Replica {
 
   /**
    * Forgets tombstones and expired records that every owner has confirmed, where this node still has
-   * that very version; and raises the horizon, in the same atomic batch.
+   * that very version; and raises the horizon, in the same atomic batch: past what it was, too, since no
+   * fence of before shows any more that a copy is no leftover.
    *
    * @throws {ConvergeError} as `Store.apply`.
    */
   async collect(records: readonly StoredRecord[]): Promise<void> {
     if (records.length === 0) return;
-    const { store, horizon, onStored } = this.#options;
-    const highest = records.reduce((max, { counter }) => Math.max(max, counter), 0);
-    const mutations = [horizon.raise(highest)];
+    const { store, horizon, lamport, onStored } = this.#options;
+    const least = horizon.counter + 1;
+    const mutations = [
+      horizon.raise(records.reduce((max, { counter }) => Math.max(max, counter), least)),
+    ];
+    // What is written from here on comes after it.
+    lamport.observe(horizon.counter);
     for (const record of records) {
       this.#collecting.add(record.key);
       mutations.push({ keyspace: DATA, record, erase: true });

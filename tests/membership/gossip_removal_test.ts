@@ -53,6 +53,22 @@ Deno.test("Gossip: a node that hears of a removal only when it has ended leaves 
   ]);
 });
 
+Deno.test("Gossip: others learn of one that is being removed that it was normal once, not so of its next life", () => {
+  const told = gossipOf(member("b"), { known: [member("a"), member("x")] });
+  const lost = member("x", { nodeID: "x.2", incarnation: 2, status: "joining" });
+  told.receive({ from: "x", members: [lost] }, 0);
+  told.remove("x", false);
+  const message = told.message();
+  const late = gossipOf(member("a"), { known: [member("b")] });
+  late.receive(message, 0);
+  assert(late.settled.has("x"));
+  late.endRemoval("x.2");
+  const next = member("x", { nodeID: "x.3", incarnation: 3, status: "joining" });
+  late.receive({ from: "x", members: [next] }, 0);
+  late.receive(message, 0);
+  assertEquals([late.member("x"), late.settled.has("x")], [next, false]);
+});
+
 Deno.test("Gossip: of two that tell of a removal the later word of the removed life counts", () => {
   const removal = { ...removing().removed[0]!, incarnation: 5 };
   const gossip = removing();

@@ -33,6 +33,22 @@ Deno.test("RemovalSet.isOfRemovedLife: that life whatever it says, and lives bef
   assert(!known.isOfRemovedLife(member("y", { incarnation: 1 })));
 });
 
+Deno.test("RemovalSet: lives that the removed one had replaced are removed, too, whoever tells of them", () => {
+  const [a, b] = [{ replaced: ["x.a"] }, { replaced: ["x.b"], ended: true }];
+  const known = new RemovalSet([removal("x", a)]);
+  const both = removal("x", { replaced: ["x.a", "x.b"], ended: true });
+  assertEquals(known.merge(removal("x", b))?.removal, both);
+  for (const old of [removal("x"), removal("x", a), both]) {
+    assertEquals(known.merge(old), undefined);
+  }
+  const other = new RemovalSet([removal("x", b)]);
+  assertEquals(other.merge(removal("x", a))?.removal, both);
+  for (const nodeID of ["x.a", "x.b"]) {
+    assert(!known.admits(member("x", { nodeID, incarnation: 9 })), nodeID);
+  }
+  assert(known.admits(member("x", { nodeID: "x.c", incarnation: 9 })));
+});
+
 Deno.test("RemovalSet.admits: while a removal goes on that life alone, and once it has ended another", () => {
   const [life, next] = [member("x"), member("x", { nodeID: "x.2", incarnation: 2 })];
   const known = new RemovalSet([removal("x")]);

@@ -122,6 +122,29 @@ Deno.test("data loss: what is only being copied to the nodes that join is not gi
   });
 });
 
+Deno.test("data loss: what is being taken over from one that lost data itself is not given up", () =>
+  InProcessCluster.run({ nodes: 3, config: { replication: 2, readQuorum: 1 } }, async (cluster) => {
+    const lost = [{ start: keyFromText("a"), end: undefined }];
+    const report = { loss: 1, keyspace: DATA, file: "damaged", reason: "bits flipped", lost };
+    cluster.pause(3); // the removal waits for it
+    const body = JSON.stringify({ name: "node2" });
+    assertEquals((await cluster.call(1, "POST", "/cluster/removals", { body })).status, 202);
+    await cluster.lose(2, "k", undefined);
+    await cluster.until(
+      "node 1 knows that",
+      async () =>
+        (await cluster.view(1)).members.some(({ name, status }) =>
+          name === "node2" && status === "refilling"
+        ),
+    );
+    await assertRejects(
+      async () => await cluster.node(1).onDamage!(report),
+      ConvergeError,
+      "no other node has",
+    );
+    cluster.resume(3);
+  }));
+
 Deno.test("data loss: what has one owner is not given up while the node is being opened, either", async () => {
   const lost = [{ start: keyFromText("a"), end: undefined }];
   const report = { loss: 1, keyspace: DATA, file: "damaged", reason: "bits flipped", lost };
@@ -254,3 +277,30 @@ Deno.test("data loss: a listing does not count a node that lost the key", () =>
 function keyOf(holds: (key: string) => boolean): string {
   for (let i = 0;; i++) if (holds(`key${i}`)) return `key${i}`;
 }
+
+Deno.test("data loss: a write that is acknowledged with the word of a disk that was lost since is found", () =>
+  InProcessCluster.run({ ...WITHOUT_HINTS, nodes: 4 }, async (cluster) => {
+    const key = keyOf((key) => !cluster.ownersOf(key).includes(4));
+    const [slow, lost, without] = cluster.ownersOf(key) as [number, number, number];
+    const { network } = cluster.world;
+    const origins = [4, slow, without].map((i) => cluster.node(i).origin) as [
+      string,
+      string,
+      string,
+    ];
+    network.cut(origins[0], origins[2]);
+    network.setLink(origins[0], origins[1], { ...network.weather, delayMs: [1_400, 1_400] });
+    const written = cluster.put(4, key, "v");
+    await cluster.until(
+      "one owner has it",
+      async () => await cluster.copy(lost, key) !== undefined,
+    );
+    cluster.kill(lost);
+    cluster.wipe(lost);
+    await cluster.start(lost);
+    await written;
+    await cluster.ready();
+    for (const i of [slow, without]) refuse(cluster, i, "/internal/tree");
+    network.cut(origins[2], origins[1]);
+    assertEquals(await cluster.get(without, key), "v");
+  }));

@@ -126,6 +126,36 @@ Deno.test("a member that hears at its start that it was removed stays out when n
     }
   }));
 
+Deno.test("a disk that a removed member had lost before stays out, too, however often it was started", () =>
+  InProcessCluster.run({ nodes: 4 }, async (cluster) => {
+    cluster.kill(4);
+    const lost = await cluster.backup(4);
+    cluster.wipe(4);
+    await cluster.start(4);
+    await cluster.ready();
+    cluster.kill(4);
+    await untilDown(cluster, 1, 4);
+    await remove(cluster, 1, 4, true);
+    await untilOnly(cluster, 1, 2, 3);
+    cluster.restore(4, lost);
+    cluster.cutOff(4);
+    for (let starts = 0; starts < 5; starts++) {
+      await cluster.start(4);
+      await cluster.wait(1_000);
+      if (starts < 4) cluster.kill(4);
+    }
+    cluster.heal();
+    const { code } = await cluster.node(4).process!.failed;
+    assertEquals(code, "removed");
+    cluster.kill(4);
+    for (const i of [1, 2, 3]) {
+      const { members } = await cluster.view(i);
+      assertEquals(members.map(({ name }) => name), ["node1", "node2", "node3"]);
+    }
+    const error = await assertRejects(() => cluster.start(4), ConvergeError);
+    assertEquals(error.code, "removed");
+  }));
+
 Deno.test("a dead member can be removed though another one has its address by now", () =>
   InProcessCluster.run({ nodes: 4 }, async (cluster) => {
     const { process, life } = cluster.node(3);
@@ -441,3 +471,47 @@ for (const dead of [false, true]) {
       await checkAll(cluster, [1, 2, 3]);
     }));
 }
+
+Deno.test("what one missed since a member that is removed had all data does not come back by it", () => {
+  const quick = { tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000, hintBytesMax: 0 };
+  const seedsOf = (i: number) => [1, 2, 3].filter((other) => other !== i);
+  const options = { nodes: 4, start: [1, 2, 3], seedsOf, config: quick };
+  return InProcessCluster.run(options, async (cluster) => {
+    const key = KEYS.find((key) => cluster.ownersOf(key).includes(4))!;
+    const former = [1, 2, 3].find((i) => !cluster.ownersOf(key).includes(i))!;
+    const [first, second] = [1, 2, 3].filter((i) => i !== former) as [number, number];
+    const hasKey = async (i: number) => await cluster.copy(i, key) !== undefined;
+    await cluster.ready([1, 2, 3]);
+    await cluster.put(first, key, "old");
+    await cluster.until("the former owner has it", () => hasKey(former));
+    await cluster.start(4);
+    await cluster.until(
+      "node 4 has read all",
+      async () => (await cluster.view(4)).refill.done.length === 3,
+    );
+    cluster.cutOff(former); // it does not hear that node 4 is normal
+    await cluster.ready([first, second, 4]);
+    await cluster.call(first, "DELETE", `/kv/${key}`);
+    await cluster.until(
+      "all owners have forgotten it",
+      async () => !await hasKey(first) && !await hasKey(second) && !await hasKey(4),
+    );
+    cluster.kill(4);
+    cluster.wipe(4);
+    await cluster.start(4);
+    await cluster.until(
+      "its next life is known",
+      async () =>
+        (await cluster.view(second)).members.some(({ name, status }) =>
+          name === "node4" && status === "refilling"
+        ),
+    );
+    cluster.kill(4);
+    await untilDown(cluster, first, 4);
+    await remove(cluster, first, 4, true);
+    cluster.heal();
+    await untilOnly(cluster, 1, 2, 3);
+    for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, key), undefined);
+    assert(await cluster.isForgotten(key));
+  });
+});

@@ -48,6 +48,18 @@ Deno.test("Replica: below the horizon only a fence of now is believed", () =>
     assertEquals(await replica.apply([OLD], 5), ["stored"]);
   }));
 
+Deno.test("Replica: a copy that was read before a tombstone went is not believed, though the horizon was past that", () =>
+  inWorld(async ({ clock }) => {
+    const replica = await replicaWithTombstone(clock);
+    const later = record("another", 9, { value: undefined });
+    await replica.apply([later]);
+    await replica.collect([later]);
+    const fence = replica.horizon; // learned by an owner that has missed the older tombstone so far
+    await replica.collect([TOMBSTONE]);
+    assertEquals(await replica.apply([OLD], fence), [{ horizon: replica.horizon }]);
+    assertEquals(replica.get(keyOf("k")), undefined);
+  }));
+
 Deno.test("Replica: an answer has a bound, but always room for one record; the others are to be asked for again", () =>
   inWorld(async ({ clock }) => {
     const replica = await replicaWithTombstone(clock);

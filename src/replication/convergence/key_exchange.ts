@@ -107,7 +107,8 @@ export class KeyExchange {
    * Makes this node and a peer hold the same newest records of the keys asked for.
    *
    * @returns What was moved; `complete` when it went through to the last key.
-   * @throws {ConvergeError} as `PeerLink.request` and `Store.apply`; what was done stays done.
+   * @throws {ConvergeError} as `PeerLink.request` and `Store.apply`; `overloaded` where tombstones were
+   * collected in the middle of a page. What was done stays done.
    */
   async run(request: ExchangeRequest): Promise<ExchangeCounts & { complete: boolean }> {
     const counts = { pulled: 0, pushed: 0, compared: 0 };
@@ -200,9 +201,13 @@ export class KeyExchange {
     return pulled;
   }
 
+  /** @throws {ConvergeError} `overloaded` where the horizon rose meanwhile: not all of them was taken. */
   async #store(records: readonly StoredRecord[], fence: number): Promise<number> {
     if (records.length === 0) return 0;
     const results = await this.#options.replica.apply(records, fence);
+    if (results.some(isBelowHorizon)) {
+      throw new ConvergeError("overloaded", "Cannot take the page now: the horizon rose meanwhile");
+    }
     return results.filter((result) => result === "stored").length;
   }
 

@@ -95,7 +95,7 @@ export class Refill {
   #known: Saved | undefined;
   /** The last loss that is on disk, and with it all that the node knew when it came. */
   #notedLoss = 0;
-  /** By when all who must know this node did, for certain. */
+  /** By when all who must know this node did, for certain, and since when nothing was lost. */
   #knownSinceMs = 0;
   #pulled = 0;
   #stopped = false;
@@ -147,6 +147,7 @@ export class Refill {
   async restart(loss: number): Promise<void> {
     const { gossip } = this.#options;
     this.#known = this.#nothingDone("", loss);
+    this.#knownSinceMs = this.#options.clock.monotonicMs();
     // A joining node stays so: there may still be somebody who does not know it.
     if (gossip.self.status === "normal") gossip.setStatus("refilling");
     if (await this.#saveRestart()) this.start();
@@ -221,9 +222,7 @@ export class Refill {
     const { gossip, clock, log, onStatus, topology } = this.#options;
     const isDone = saved === this.#saved && this.#isNoted && saved.ring === topology().fingerprint;
     if (status === "normal" && !isDone) return;
-    // If it was started once more since, nobody tells of its former life any more; `settled` still does.
-    const isLost = gossip.rejoined || gossip.settled.has(gossip.self.name);
-    if (status === "refilling" && isLost) await this.#options.onRejoined();
+    if (status === "refilling" && this.#hasLostData) await this.#options.onRejoined();
     gossip.setStatus(status);
     this.#knownSinceMs = clock.monotonicMs();
     log.info("member.status", { name: gossip.self.name, status });
@@ -235,11 +234,19 @@ export class Refill {
     await withEach(names, (name) => this.#refillFromOne(name));
   }
 
+  /** Whether this node had a part in quorums before, with data that it does not have any more. */
+  get #hasLostData(): boolean {
+    const { gossip } = this.#options;
+    // If it was started once more since, nobody tells of its former life any more; `settled` still does.
+    return gossip.rejoined || gossip.settled.has(gossip.self.name);
+  }
+
   /** Resolves once no write is under way that began before others knew of this node. */
   async #writesOfBefore(): Promise<void> {
-    const { gossip, clock, lamport, quorums, topology } = this.#options;
-    // Such a write may reach owners of before only, unless these are the owners of now.
-    if (gossip.rejoined || quorumsMeet(topology().members.length, quorums)) return;
+    const { clock, lamport, quorums, topology } = this.#options;
+    // Such a write may reach owners of before only, unless these are the owners of now. And where data was
+    // lost, it may count on an answer of before that, and be on one other owner only once that was read.
+    if (!this.#hasLostData && quorumsMeet(topology().members.length, quorums)) return;
     // Who knows this node said so together with its counter: nobody has written anything before.
     if (lamport.current === 0) return;
     const restMs = this.#knownSinceMs + this.#requestMsMax - clock.monotonicMs();

@@ -6,6 +6,7 @@ import type { NodeConfig } from "../../config.ts";
 import { ConvergeError } from "../../errors.ts";
 import { isOfUnknownStart, type Member } from "../../membership/member.ts";
 import type { Removal } from "../../membership/removal.ts";
+import { removesLife } from "../../membership/removal_set.ts";
 import type { RemovalStages } from "../../membership/removal_stage.ts";
 import { isReplaced } from "../../membership/replaced_lives.ts";
 import { type Random, randomHex } from "../../platform/random.ts";
@@ -107,7 +108,9 @@ export async function requireMember(
   const identity = savedIdentity(state);
   const saved = state.read<SavedMembership>(MEMBERSHIP_DOCUMENT);
   const ids = new Set([identity?.nodeID, ...identity?.formerIDs ?? []]);
-  const isOwn = ({ nodeID, dead, ended }: Removal) => ids.has(nodeID) && (dead || ended);
+  const isOwn = (removal: Removal) =>
+    (removal.dead || removal.ended) &&
+    [...ids].some((id) => id !== undefined && removesLife(removal, id));
   const known = saved?.removed ?? [];
   const own = [...known, ...heard].find(isOwn);
   if (own === undefined) return;

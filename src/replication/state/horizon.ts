@@ -1,5 +1,6 @@
 /**
- * The horizon: the highest counter of any tombstone that this node has collected.
+ * The horizon: no tombstone that this node has collected has a higher counter. Each collection raises it,
+ * be it of older tombstones only.
  *
  * Once a tombstone is gone, a value older than it must not come back by a late hint, repair or
  * message. So a record at or below the horizon is not taken for a key that this node does not have,

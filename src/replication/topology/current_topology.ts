@@ -1,6 +1,7 @@
 /** The topology of the members as this node knows them now. */
 import type { SharedOptions } from "../../config.ts";
 import type { Gossip } from "../../membership/gossip.ts";
+import { sourcesOf } from "../../membership/removal_step.ts";
 import type { Topology, TopologyOptions } from "./topology.ts";
 
 /** What it is made of. */
@@ -39,7 +40,7 @@ export class CurrentTopology {
 
   #create(): Topology {
     const { gossip, shared, createTopology } = this.#options;
-    const { self, members, unresolvedSeeds, settled, pending, ownRemoval } = gossip;
+    const { self, members, unresolvedSeeds, settled, pending, ownRemoval, removalView } = gossip;
     return createTopology({
       ...shared,
       selfName: self.name,
@@ -47,6 +48,7 @@ export class CurrentTopology {
       unresolvedSeeds,
       settled,
       pending,
+      sources: sourcesOf(removalView),
       isRemoved: ownRemoval !== undefined,
     });
   }

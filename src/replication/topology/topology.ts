@@ -58,6 +58,8 @@ export interface TopologyOptions extends QuorumOptions {
   settled?: Iterable<string>;
   /** Removals that have not ended. Default: none. */
   pending?: readonly Removal[];
+  /** Names of those of them that have data which others may lack. Default: all that are not dead. */
+  sources?: readonly string[];
   /** Whether this node is no member any more; one that is being removed is in `pending`. Default: no. */
   isRemoved?: boolean;
   selfName: string;
@@ -90,6 +92,8 @@ export class Topology {
   readonly #newOwners: readonly ReadonlySet<string>[] | undefined;
   /** Whether read quorums are smaller once those are removed that are being removed. */
   readonly #readsShrink: boolean;
+  /** Names of those that are being removed and have what they owned. */
+  readonly #sources: readonly string[];
   /** What was asked for last, of `ringBefore`, `ringsBefore` and `leftovers`. */
   #ringBefore: HashRing | undefined;
   #ringOfRemaining: HashRing | undefined;
@@ -100,6 +104,7 @@ export class Topology {
     this.members = members;
     this.unresolvedSeeds = unresolvedSeeds;
     this.pending = pending;
+    this.#sources = options.sources ?? pending.filter(({ dead }) => !dead).map(({ name }) => name);
     this.settled = [
       ...options.settled ??
         members.filter(({ status }) => status === "normal").map(({ name }) => name),
@@ -322,8 +327,7 @@ export class Topology {
   get isLastHolder(): boolean {
     if (this.quorums.n === 1) return true;
     const whole = this.members.filter(({ status }) => status === "normal").map(({ name }) => name);
-    const leaving = this.pending.filter(({ dead }) => !dead).map(({ name }) => name);
-    const holders = new Set([...whole, ...leaving]);
+    const holders = new Set([...whole, ...this.#sources]);
     holders.delete(this.#selfName);
     return this.ringBefore([]).arcs.some(({ owners }) =>
       owners.includes(this.#selfName) && !owners.some((name) => holders.has(name))

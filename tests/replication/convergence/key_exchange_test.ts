@@ -17,6 +17,7 @@ import {
 import type { PeerLink } from "../../../src/replication/peers/peer_link.ts";
 import { decodeRangeRequest } from "../../../src/replication/convergence/key_range.ts";
 import type { Replica } from "../../../src/replication/replica.ts";
+import { joinFrames } from "../../../src/record/frame.ts";
 import type { StoredRecord } from "../../../src/record/record.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
@@ -203,6 +204,12 @@ Deno.test("KeyExchange: a node that is being refilled brings a peer nothing that
   assertEquals(pushed, shared.map(({ key }) => key));
 });
 
+/** A page of versions. */
+function listOf(records: readonly StoredRecord[]): Uint8Array {
+  const lines = records.map((record) => encodeReadQuestion({ key: record.key, have: record }));
+  return new TextEncoder().encode(lines.join(""));
+}
+
 /** What an exchange takes from a peer that lists some keys and answers questions about them in turn. */
 async function pulledFromPeer(
   peer: { listed: StoredRecord[]; answers: ReadReply[][] },
@@ -210,10 +217,7 @@ async function pulledFromPeer(
 ): Promise<string[]> {
   const pulled: string[] = [];
   await inWorld(async ({ clock }) => {
-    const range = peer.listed.map((record) =>
-      encodeReadQuestion({ key: record.key, have: record })
-    );
-    const ranges = [new TextEncoder().encode(range.join(""))];
+    const ranges = [listOf(peer.listed)];
     const link = {
       request: (_method: string, path: string) => ({
         status: 200,
@@ -247,6 +251,40 @@ Deno.test("KeyExchange: a peer whose pages do not go on is not asked for ever", 
     };
     await assertRejects(() => exchangeWith(link, { clock }), ConvergeError, "its page ends before");
     assertEquals(asked, 2);
+  }));
+
+Deno.test("KeyExchange: a page that was not taken, since the horizon rose meanwhile, is not behind it", () =>
+  inWorld(async ({ clock }) => {
+    for (const values of [true, false]) {
+      const taken: string[] = [];
+      let horizon = 0;
+      const replica = {
+        get horizon() {
+          return horizon;
+        },
+        apply(records: StoredRecord[], fence: number) {
+          if (fence !== horizon) return records.map(() => ({ horizon }));
+          taken.push(...records.map(({ key }) => key));
+          return records.map(() => "stored");
+        },
+      };
+      const [a, b] = [record("a", 1), record("b", 2)];
+      const headers = new Headers();
+      const link = {
+        async request(_method: string, path: string) {
+          if (path === "/internal/read") {
+            return { status: 200, headers, body: encodeReadReplies([a, b]) };
+          }
+          horizon ||= 9; // another owner has this one collect a tombstone
+          return { status: 200, headers, body: values ? joinFrames([a, b]) : listOf([a, b]) };
+        },
+      };
+      const once = () => exchangeWith(link, { clock, replica, request: { values } });
+      await assertRejects(once, ConvergeError, "the horizon rose");
+      assertEquals(taken, []);
+      await once();
+      assertEquals(taken, ["a", "b"]);
+    }
   }));
 
 Deno.test("KeyExchange: what one answer has no room for is asked for again", async () => {

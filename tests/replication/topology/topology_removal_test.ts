@@ -224,7 +224,7 @@ Deno.test("Topology.leftovers: not what a member counts for since an earlier rem
   assert(all.arcs.some(({ end }) => isLeftover(end)));
 });
 
-Deno.test("Topology.isLastHolder: who is being removed still has what it owned, unless it is dead", () => {
+Deno.test("Topology.isLastHolder: who is being removed still has what it owned, unless it is dead, or lost data", () => {
   for (const dead of [false, true]) {
     const pending = [removal("node2", { dead }), removal("node3", { dead })];
     for (const status of ["normal", "refilling"] as const) {
@@ -232,6 +232,8 @@ Deno.test("Topology.isLastHolder: who is being removed still has what it owned, 
       const settled = ["node1", "node2", "node3", "node4"];
       // Of some arcs the three first were the owners.
       assertEquals(topologyOf(0, { pending, members, settled }).isLastHolder, dead);
+      const sources: string[] = []; // they lost data themselves
+      assertEquals(topologyOf(0, { pending, members, settled, sources }).isLastHolder, true);
     }
   }
 });
