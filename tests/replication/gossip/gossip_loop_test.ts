@@ -1,5 +1,6 @@
 /** Whom a node names, what it keeps of gossip on its disk, and when it is told that it is no member any more. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { ConvergeError } from "../../../src/errors.ts";
 import type { Gossip } from "../../../src/membership/gossip.ts";
 import type { GossipMessage } from "../../../src/membership/gossip_message.ts";
 import type { Removal } from "../../../src/membership/removal.ts";
@@ -9,9 +10,13 @@ import {
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
 } from "../../../src/replication/gossip/gossip_loop.ts";
+import type { NetworkRequest, NetworkResponse } from "../../../src/platform/network.ts";
+import { MessageAuth } from "../../../src/replication/peers/message_auth.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
-import { gossipOf, member, removal } from "../../support/members.ts";
+import { ForgetfulStore } from "../../support/forgetful_store.ts";
+import { type InWorld, inWorld } from "../../support/in_world.ts";
+import { gossipOf, member, originOf, removal } from "../../support/members.ts";
 
 /** Microtasks from the end of a write to everything that waited for it, and some more. */
 const TURNS = 12;
@@ -136,3 +141,125 @@ Deno.test("GossipLoop.save(): resolves once what was known at the call is writte
     assertEquals(state.written.at(-1)!.self.status, "refilling", `${turns} turns after the write`);
   }
 });
+
+const INTERVAL_MS = 1_000;
+
+/** What a peer answers: the view of `from`, and the highest counter that it has seen. */
+function viewOf(from: Gossip | undefined, counter = 0): NetworkResponse {
+  const view = from?.message() ?? { from: "", members: [] };
+  return {
+    status: from === undefined ? 503 : 200,
+    headers: new Headers({ "converge-counter": String(counter) }),
+    body: new TextEncoder().encode(JSON.stringify(view)),
+  };
+}
+
+/** The loop of a node that sends to a network which the test makes up. */
+function talkingLoop(
+  gossip: Gossip,
+  { clock }: InWorld,
+  { answer, store = new MemoryStore() }: {
+    answer: (request: NetworkRequest) => NetworkResponse | Promise<NetworkResponse>;
+    store?: MemoryStore;
+  },
+) {
+  const lamport = { current: 0, observe: (counter: number) => void (lamport.current = counter) };
+  const request = async (asked: NetworkRequest) => await answer(asked);
+  const { loop } = loopOf(gossip, {
+    state: new LocalState(store),
+    platform: { clock, network: { request } } as unknown as GossipLoopOptions["platform"],
+    auth: new MessageAuth(""),
+    lamport: lamport as unknown as GossipLoopOptions["lamport"],
+    intervalMs: INTERVAL_MS,
+  });
+  return { loop, lamport };
+}
+
+Deno.test("GossipLoop.refusedSeeds: where nobody was heard, and nobody listened when it was asked last", () =>
+  inWorld(async (world) => {
+    const seeds = ["s1", "s2", "s3"].map(originOf);
+    const gossip = gossipOf(member("a", { status: "joining" }), {
+      seeds,
+      known: [member("b", { status: "joining" })],
+    });
+    let answer = (): NetworkResponse => {
+      throw new ConvergeError("unreachable", "nobody listens");
+    };
+    const { loop } = talkingLoop(gossip, world, {
+      answer: ({ origin }) => {
+        if (origin === originOf("s3")) throw new ConvergeError("timeout", "no answer");
+        return answer();
+      },
+    });
+    loop.announce();
+    await world.wait(1);
+    assertEquals(loop.refusedSeeds, 2, "not b, which is no seed, nor one that is silent");
+    answer = () => viewOf(undefined);
+    loop.announce();
+    await world.wait(1);
+    assertEquals(loop.refusedSeeds, 0, "somebody does");
+    answer = () => {
+      throw new ConvergeError("unreachable", "nobody listens");
+    };
+    loop.announce();
+    await world.wait(1);
+    answer = () => {
+      throw new ConvergeError("timeout", "no answer");
+    };
+    loop.announce();
+    await world.wait(1);
+    assertEquals(loop.refusedSeeds, 0, "somebody may");
+  }));
+
+Deno.test("GossipLoop: until a node is normal it asks ten times as often", () =>
+  inWorld(async (world) => {
+    let asked = 0;
+    const gossip = gossipOf(member("a", { status: "joining" }), { known: [member("b")] });
+    const answer = () => {
+      asked++;
+      return viewOf(undefined);
+    };
+    const { loop } = talkingLoop(gossip, world, { answer });
+    loop.start();
+    await world.wait(INTERVAL_MS - 1);
+    assertEquals(asked, 10);
+    gossip.setStatus("normal");
+    await world.wait(3 * INTERVAL_MS);
+    assertEquals(asked, 10 + 3);
+    loop.stop();
+  }));
+
+Deno.test("GossipLoop: a member that could not be written is written with a later tick, and named then", () =>
+  inWorld(async (world) => {
+    const gossip = gossipOf(member("a"));
+    const store = new ForgetfulStore();
+    store.isFull = true;
+    const { loop } = talkingLoop(gossip, world, { answer: () => viewOf(undefined), store });
+    loop.start();
+    const view = gossipOf(member("b", { status: "joining" })).message();
+    loop.receive(new TextEncoder().encode(JSON.stringify(view)));
+    await world.wait(3 * INTERVAL_MS);
+    assertEquals(namedBy(loop), ["a.1"]);
+    store.isFull = false;
+    await world.wait(2 * INTERVAL_MS);
+    assertEquals(namedBy(loop), ["a.1", "b.1"]);
+    loop.stop();
+  }));
+
+Deno.test("GossipLoop: the counter of an answer is observed; one that comes after the end changes nothing", () =>
+  inWorld(async (world) => {
+    const gossip = gossipOf(member("a"), { known: [member("b")] });
+    const other = gossipOf(member("b"), { known: [member("c")] });
+    const late = Promise.withResolvers<NetworkResponse>();
+    const { loop, lamport } = talkingLoop(gossip, world, { answer: () => late.promise });
+    loop.announce();
+    loop.stop();
+    late.resolve(viewOf(other, 7));
+    await world.wait(1);
+    assertEquals([gossip.member("c"), lamport.current], [undefined, 0]);
+    const going = talkingLoop(gossip, world, { answer: () => viewOf(other, 7) });
+    going.loop.announce();
+    await world.wait(1);
+    assert(gossip.member("c") !== undefined);
+    assertEquals(going.lamport.current, 7);
+  }));
