@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { ConvergeError } from "../../../src/errors.ts";
 import type { Gossip } from "../../../src/membership/gossip.ts";
 import type { GossipMessage } from "../../../src/membership/gossip_message.ts";
+import type { Member } from "../../../src/membership/member.ts";
 import type { Removal } from "../../../src/membership/removal.ts";
 import {
   GossipLoop,
@@ -10,6 +11,8 @@ import {
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
 } from "../../../src/replication/gossip/gossip_loop.ts";
+import type { Log } from "../../../src/platform/log.ts";
+import type { Platform } from "../../../src/platform/platform.ts";
 import type { NetworkRequest, NetworkResponse } from "../../../src/platform/network.ts";
 import { MessageAuth } from "../../../src/replication/peers/message_auth.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
@@ -49,12 +52,15 @@ function loopOf(gossip: Gossip, more: Partial<GossipLoopOptions> = {}) {
 }
 
 Deno.test("GossipLoop.save: those that leave, and who was normal once, are remembered, too", async () => {
-  const gossip = gossipOf(member("a"), { known: [member("b"), member("x")] });
-  gossip.receive({ from: "b", members: [member("b", { heartbeat: 1, status: "refilling" })] }, 0);
+  const alias = "http://alias:80";
+  const gossip = gossipOf(member("a"), { known: [member("b"), member("x")], seeds: [alias] });
+  const refilling = member("b", { heartbeat: 1, status: "refilling" });
+  gossip.receive({ from: "b", members: [refilling] }, 0, alias);
   gossip.remove("x", false);
   const { loop, saved } = loopOf(gossip);
   await loop.save();
-  const { self, members, settled, removed } = saved()!;
+  const { self, members, settled, seeds, removed } = saved()!;
+  assertEquals(seeds, [[alias, "b"]]);
   assertEquals([self.name, members.map(({ name }) => name).sort()], ["a", ["a", "b", "x"]]);
   assertEquals([settled!.sort(), removed], [["a", "b", "x"], gossip.removed]);
 });
@@ -94,6 +100,50 @@ Deno.test("GossipLoop: a member that leaves goes on until all is taken over; one
   assertEquals(isTold({}, "x.2"), true, "it took the place of that one before it knew");
 });
 
+Deno.test("GossipLoop: what is news is written at once, and what is none is not", () => {
+  const state = new HeldState();
+  const told: number[] = [];
+  const gossip = gossipOf(member("a"), { known: [member("b")] });
+  const { loop } = loopOf(gossip, {
+    state: state as unknown as LocalState,
+    onChange: () => void told.push(gossip.version),
+  });
+  const hear = (changes: Partial<Member>) => {
+    const view = { from: "b", members: [member("b", { heartbeat: 1, ...changes })] };
+    loop.receive(new TextEncoder().encode(JSON.stringify(view)));
+    state.release();
+  };
+  hear({ status: "refilling" });
+  assertEquals([state.written.length, told.length], [1, 1]);
+  hear({ status: "refilling", heartbeat: 2 });
+  assertEquals([state.written.length, told.length], [1, 1]);
+});
+
+Deno.test("GossipLoop: a seed of another cluster ends a node only while that is new; it is told of once", () =>
+  inWorld(async (world) => {
+    const seed = "http://other:80";
+    for (const status of ["joining", "refilling", "normal"] as const) {
+      const ended: string[] = [];
+      const warned: unknown[] = [];
+      const gossip = gossipOf(member("a", { status }), { known: [member("b")], seeds: [seed] });
+      const { loop } = talkingLoop(gossip, world, {
+        answer: () => viewOf(gossipOf(member("z"))),
+        onOtherCluster: (origin) => void ended.push(origin),
+        warn: (_, fields) => void warned.push(fields),
+      });
+      const ask = async () => {
+        loop.announce();
+        await world.wait(1);
+      };
+      await ask();
+      assertEquals(ended.includes(seed), status === "joining", status);
+      if (status === "joining") gossip.setStatus("normal");
+      ended.length = 0;
+      for (let i = 0; i < 3; i++) await ask();
+      assertEquals([ended, warned], [[], [{ seed: originOf("b") }, { seed }]], status);
+    }
+  }));
+
 /** Node IDs in the view that a node gives who asks for it. */
 function namedBy(loop: GossipLoop): string[] {
   const question = new TextEncoder().encode(JSON.stringify({ from: "new", members: [] }));
@@ -118,9 +168,10 @@ Deno.test("GossipLoop: names only members that are on disk, or whose name is on 
   assertEquals(namedBy(loop), ["a.1", "b.2"]);
   const saving = loop.save();
   assertEquals(namedBy(loop), ["a.1", "b.2"]);
+  gossip.receive({ from: "b", members: [member("e", { status: "joining" })] }, 0);
   state.release();
   await saving;
-  assertEquals(namedBy(loop), ["a.1", "b.2", "c.2", "d.2"]);
+  assertEquals(namedBy(loop), ["a.1", "b.2", "c.2", "d.2"], "e came while it was written");
 });
 
 Deno.test("GossipLoop.save(): resolves once what was known at the call is written, whenever it comes", async () => {
@@ -158,16 +209,19 @@ function viewOf(from: Gossip | undefined, counter = 0): NetworkResponse {
 function talkingLoop(
   gossip: Gossip,
   { clock }: InWorld,
-  { answer, store = new MemoryStore() }: {
+  { answer, store = new MemoryStore(), warn = () => {}, onOtherCluster = () => {} }: {
     answer: (request: NetworkRequest) => NetworkResponse | Promise<NetworkResponse>;
     store?: MemoryStore;
+    warn?: Log["warn"];
+    onOtherCluster?: GossipLoopOptions["onOtherCluster"];
   },
 ) {
   const lamport = { current: 0, observe: (counter: number) => void (lamport.current = counter) };
   const request = async (asked: NetworkRequest) => await answer(asked);
   const { loop } = loopOf(gossip, {
     state: new LocalState(store),
-    platform: { clock, network: { request } } as unknown as GossipLoopOptions["platform"],
+    platform: { clock, network: { request }, log: { warn } } as unknown as Platform,
+    onOtherCluster,
     auth: new MessageAuth(""),
     lamport: lamport as unknown as GossipLoopOptions["lamport"],
     intervalMs: INTERVAL_MS,
