@@ -69,6 +69,7 @@ Deno.test("openIdentity(): refuses the directory of another name, and other owne
   const refusals = [
     { code: "wrong_data", options: { config: { name: "b" } } },
     { code: "bad_config", options: { config: { replication: 5 }, members: 4 } },
+    { code: "bad_config", options: { config: { replication: 2 }, members: 3 } },
     { code: "bad_config", options: { config: { virtualNodes: 7 }, members: 4 } },
   ];
   for (const { code, options } of refusals) {
