@@ -167,3 +167,24 @@ Deno.test("ReadCore: of two repairs the newer one decides, whichever is answered
   lost.repaired(0, V3, V3);
   assertEquals(lost.decide(), { action: "done", from: 2 });
 });
+
+Deno.test("ReadCore: the version of an owner that does not count is repaired onto R that do", () => {
+  const core = new ReadCore([true, true, false], 2);
+  core.answer(0, V1);
+  core.answer(1, "absent");
+  core.answer(2, V1);
+  assertEquals(core.decide(), { action: "repair", owners: [1] });
+  core.repaired(1, V1, undefined);
+  assertEquals(core.decide(), { action: "failed" });
+});
+
+Deno.test("ReadCore: an owner that did not take one version may take the next", () => {
+  const core = repairing();
+  core.repaired(0, V2, undefined);
+  core.answer(2, V3);
+  assertEquals(core.decide(), { action: "repair", owners: [0, 1] });
+  core.repaired(1, V3, undefined);
+  assertEquals(core.decide(), { action: "wait" });
+  core.repaired(0, V3, V3);
+  assertEquals(core.decide(), { action: "done", from: 2 });
+});

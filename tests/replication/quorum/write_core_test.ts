@@ -82,3 +82,11 @@ for (const [name, { counts, w, answers, decision }] of Object.entries(TABLE)) {
     assertEquals(core.decision, decision);
   });
 }
+
+Deno.test("WriteCore.counterSeen: the highest for which an owner did not take the record", () => {
+  const core = new WriteCore([true, true, false], 2);
+  core.answer(0, version(5));
+  core.answer(2, NEWER);
+  core.answer(1, { horizon: 7 });
+  assertEquals([core.counterSeen, core.complete], [9, true]);
+});
