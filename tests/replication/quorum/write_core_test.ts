@@ -37,6 +37,12 @@ const TABLE: Record<string, Case> = {
     answers: [[0, "stored"], [1, NEWER], [2, NEWER]],
     decision: "retry",
   },
+  "superseded while another may still store it: retry at once": {
+    counts: ALL,
+    w: 2,
+    answers: [[0, "refused"], [1, NEWER]],
+    decision: "retry",
+  },
   "a retry that cannot help is not asked for": {
     counts: ALL,
     w: 2,
