@@ -147,8 +147,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     if (set.owners[set.selfAt]!.gaining === "joining") {
       return this.onWriteAnswer(slot, "refused", this.#context.clock.monotonicMs());
     }
-    const { decision, answers } = this.#core;
-    if (decision === "failed" && answers.includes("overloaded")) {
+    if (this.#core.decision === "failed" && this.#isOverloaded()) {
       this.onWriteAnswer(slot, "overloaded", this.#context.clock.monotonicMs());
     } else this.#context.replica.write(this.#record, this, slot);
   }
