@@ -104,7 +104,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     // Without a counter there was not even a first attempt.
     if (this.#attempts === 0) return this.#fail();
     for (let i = 0; i < this.#request.set.owners.length; i++) {
-      if (this.#core.answers[i] === undefined) this.#core.answer(i, "timeout");
+      this.#core.answer(i, "timeout"); // what it has said stands
     }
     this.#decide();
   }

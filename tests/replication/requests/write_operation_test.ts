@@ -78,7 +78,7 @@ async function writing(
     }).run();
   const answer = (name: string, said: WriteAnswer, attempt = 1) =>
     asked.filter((one) => one.name === name)[attempt - 1]!.answer(said);
-  return { run, answer, asked, hints, ended, lamport };
+  return { run, answer, asked, hints, ended, deadlines };
 }
 
 async function refusalOf(write: Promise<unknown>): Promise<string> {
@@ -90,13 +90,13 @@ Deno.test("WriteOperation: an owner that does not have it gets a hint once all i
     const owners = [
       owner("a"),
       owner("b"),
-      ...["c", "d", "e"].map((name) => owner(name)),
+      ...["c", "d", "e", "f"].map((name) => owner(name)),
       owner("http://seed:80", { member: undefined, countsForWrites: false }),
       owner("joins", { gaining: "joining", countsForWrites: false }),
     ];
     const { run, answer, asked, hints } = await writing(world, { owners });
     const write = run();
-    assertEquals(asked.map(({ name }) => name), ["b", "c", "d", "e", "a"]);
+    assertEquals(asked.map(({ name }) => name), ["b", "c", "d", "e", "f", "a"]);
     answer("b", "stored");
     answer("c", "stored");
     const { record } = await write;
@@ -104,9 +104,9 @@ Deno.test("WriteOperation: an owner that does not have it gets a hint once all i
     answer("d", version(9));
     assertEquals(hints, [], "one may still store it");
     await world.wait(TIMEOUT_MS + 10);
-    assertEquals(hints, ["e"]);
-    answer("e", "stored");
-    assertEquals([hints, record.counter], [["e"], 1]);
+    assertEquals(hints, ["e", "f"]);
+    answer("f", "stored");
+    assertEquals([hints, record.counter], [["e", "f"], 1]);
   }));
 
 Deno.test("WriteOperation: what is not acknowledged leaves no hints, and is told of once", () =>
@@ -130,10 +130,10 @@ Deno.test("WriteOperation: answers to an earlier attempt say nothing of this one
     answer("b", version(9));
     assertEquals(asked.at(-1)!.record.counter, 10, "at once, past what was seen");
     answer("c", "stored");
-    answer("c", "stored", 2);
+    answer("a", "stored", 2);
     await world.wait(1);
     assertEquals(ended, { written: 0, failed: 0 });
-    answer("a", "stored", 2);
+    answer("c", "stored", 2);
     assertEquals((await write).record.counter, 10);
   }));
 
@@ -147,6 +147,51 @@ Deno.test("WriteOperation: tries again five times at most, later each time, and 
       assertEquals(asked.length, 3 * attempts);
       assertEquals([ended, hints], [{ written: 0, failed: 1 }, []]);
     }
+  }));
+
+Deno.test("WriteOperation: an attempt is sent to all before it is decided on, and the next one begins once", () =>
+  inWorld(async (world) => {
+    const atOnce = (name: string, attempt: number) =>
+      name === "a" ? undefined : version(10 * attempt);
+    const { run, asked, answer } = await writing(world, { atOnce });
+    const write = run();
+    write.catch(() => {});
+    const names = () => asked.map(({ name }) => name).join("");
+    assertEquals(names(), "bcabca");
+    answer("a", version(30), 2);
+    await world.wait(10);
+    assertEquals(names(), "bcabcabca");
+  }));
+
+Deno.test("WriteOperation: once it was told that it failed it is not sent again", () =>
+  inWorld(async (world) => {
+    const { run, asked, answer } = await writing(world);
+    const write = run();
+    answer("a", "refused");
+    for (const name of ["b", "c"]) answer(name, "timeout");
+    assertEquals(await refusalOf(write), "quorum_unreachable");
+    for (const name of ["b", "c"]) answer(name, version(9));
+    await world.wait(100);
+    assertEquals(asked.length, 3);
+  }));
+
+Deno.test("WriteOperation: with a receipt, too, its end counts once, and its deadline is over with it", () =>
+  inWorld(async (world) => {
+    const { run, answer, ended, deadlines } = await writing(world);
+    const expired: unknown[] = [];
+    const add = deadlines.add.bind(deadlines);
+    deadlines.add = (item, startMs) => {
+      const onDeadline = () => void expired.push(item);
+      add(Object.assign(item, { onDeadline }), startMs);
+    };
+    const write = run(true);
+    answer("a", "stored");
+    answer("b", "stored");
+    answer("c", "timeout");
+    await write;
+    answer("c", "stored"); // what really happened
+    await world.wait(TIMEOUT_MS + 10);
+    assertEquals([ended, expired], [{ written: 1, failed: 0 }, []]);
   }));
 
 Deno.test("WriteOperation: a deadline that comes before the next attempt ends it", () =>
