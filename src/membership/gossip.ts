@@ -21,7 +21,7 @@ import { type Reaction, reactionTo } from "./reaction.ts";
 import type { Removal } from "./removal.ts";
 import { isSameStages, type RemovalStages } from "./removal_stage.ts";
 import type { RemovalView } from "./removal_step.ts";
-import { RemovalSet } from "./removal_set.ts";
+import { type RemovalNews, RemovalSet } from "./removal_set.ts";
 import { isSameReplaced, isStartedAfter, withReplaced } from "./replaced_lives.ts";
 import { Seeds } from "./seeds.ts";
 
@@ -314,12 +314,18 @@ export class Gossip {
       const news = this.#removals.merge(heard);
       if (news === undefined) continue;
       this.#version++;
-      if (heard.name === this.#self.name) {
-        const change = this.#lives.hearOfRemoval(news, this.#self);
-        if (change !== undefined) this.#setSelf(change);
-      }
+      if (heard.name === this.#self.name) this.#hearOfOwnRemoval(news);
       if (news.hasJustEnded) this.#forget(news.removal);
     }
+  }
+
+  /** It is a life of this node's name that is removed. */
+  #hearOfOwnRemoval(news: RemovalNews): void {
+    const change = this.#lives.hearOfRemoval(news, this.#self);
+    if (change !== undefined) this.#setSelf(change);
+    // Others may have told of that life before: it was `normal` once, and this one was not.
+    const { name, status } = this.#self;
+    if (this.ownRemoval === undefined && status === "joining") this.#settled.delete(name);
   }
 
   /** A removal has ended: nothing is left of the member but the removal. */

@@ -164,8 +164,30 @@ Deno.test("Gossip: an empty node under the name of a removed one is a new member
   const other = gossipOf(member("x", { nodeID: "x.3", status: "joining" }));
   other.receive({ from: "b", members: [member("b"), member("x")] }, 0);
   assert(other.rejoined);
+  assert(other.settled.has("x"));
   other.receive({ from: "b", members: [member("b")], removed: gossip.removed }, 0);
   assertEquals([other.rejoined, other.ownRemoval], [false, undefined]);
+  assert(!other.settled.has("x"), "the removed life was, and this one is new");
+});
+
+Deno.test("Gossip: what is said of a life that is being removed is nothing that a new one of its name was", () => {
+  const gossip = removing({ ended: false });
+  const lost = member("x", { status: "refilling", heartbeat: 1 });
+  gossip.receive({ from: "x", members: [lost] }, 0);
+  assert(gossip.settled.has("x"));
+  for (const view of [removing({ ended: false }).message(), gossip.message()]) {
+    const added = gossipOf(member("x", { nodeID: "x.2", status: "joining" }));
+    added.receive(view, 0);
+    assertEquals([added.settled.has("x"), added.rejoined], [false, false]);
+    assert(!added.isKnownBy(view.from), "it knows the one that is removed");
+    assertEquals(added.self.replaces, undefined);
+  }
+});
+
+Deno.test("Gossip: a node whose removal has ended is still in its own view", () => {
+  const removed = gossipOf(member("x"), { known: [member("a")] });
+  removed.receive(removing().message(), 0);
+  assertEquals(removed.member("x"), removed.self);
 });
 
 Deno.test("Gossip: a new life that counts by now is not removed by more news of the removal before it", () => {
@@ -263,4 +285,7 @@ Deno.test("Gossip.namedBothWays: one that is removed while the cluster is formed
   assertEquals([a.namedBothWays, a.unresolvedSeeds], [1, ["y", "z"].map(originOf)]);
   a.endRemoval("x.1");
   assertEquals([a.namedBothWays, a.unresolvedSeeds], [1, [originOf("y")]]);
+  const added = gossipOf(member("x", { nodeID: "x.2", incarnation: 2, status: "joining" }));
+  a.receive(added.message(), 0);
+  assertEquals(a.namedBothWays, 1, "the new one has named nobody");
 });

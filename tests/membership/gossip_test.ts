@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { MEMBERS_MAX, parseGossipMessage } from "../../src/membership/gossip_message.ts";
+import { MEMBERS_MAX, parseGossipMessage, SEEDS_MAX } from "../../src/membership/gossip_message.ts";
 import type { Gossip } from "../../src/membership/gossip.ts";
 import { type Member, type MemberStatus, STATEMENT_MAX } from "../../src/membership/member.ts";
 import { gossipOf, member, originOf } from "../support/members.ts";
@@ -59,6 +59,10 @@ Deno.test("Gossip.receive: an incarnation at its bound does not make the node un
   const gossip = gossipOf(member("a"));
   gossip.receive({ from: "b", members: [poisoned, member("b")] }, 0);
   const message = JSON.parse(JSON.stringify(gossip.message()));
+  const hopeless = gossipOf(member("a"));
+  hopeless.receive({ from: "b", members: [{ ...poisoned, heartbeat: 2 ** 52 }, member("b")] }, 0);
+  hopeless.tick();
+  parseGossipMessage(JSON.parse(JSON.stringify(hopeless.message()))); // with all that is in it
   const other = gossipOf(member("b"), { known: [poisoned] });
   other.receive(parseGossipMessage(message), 0);
   assertEquals(other.member("a")!.nodeID, "a.1");
@@ -113,6 +117,20 @@ Deno.test("Gossip.isOldCopy: others have heard of another start of the same numb
   assert(copied.isOldCopy);
 });
 
+Deno.test("Gossip.isOldCopy: an old copy does not outrank the life whose directory it is of", () => {
+  const copied = gossipOf(member("a", { starts: 2, incarnation: 2 }));
+  const later = member("a", {
+    starts: 3,
+    incarnation: 3,
+    replaces: [{ nodeID: "a.0", starts: 1 }],
+  });
+  const { incarnation, replaces } = copied.self;
+  copied.receive({ from: "b", members: [later, member("b")] }, 0);
+  assert(copied.isOldCopy);
+  assertEquals([copied.self.incarnation, copied.self.replaces], [incarnation, replaces]);
+  assert(!copied.isKnownBy("b"), "b knows the later one");
+});
+
 Deno.test("Gossip.isOldCopy: earlier versions say nothing of tags, and are believed", () => {
   const other = gossipOf(member("b"));
   const start = { starts: 2, incarnation: 2 };
@@ -164,6 +182,13 @@ Deno.test("Gossip.isOldCopy: so is one that is older than what others had heard 
   assert(found.isOldCopy);
 });
 
+Deno.test("Gossip.isOldCopy: so is one that was started as often as others had heard of it", () => {
+  const { other } = replacement({ startTag: "11111111" });
+  const found = gossipOf(member("a", { starts: 3, startTag: "22222222" }));
+  found.receive(other.message(), 0);
+  assert(found.isOldCopy);
+});
+
 Deno.test("Gossip.isOldCopy: not one that has been running all the time: see Gossip.twin", () => {
   const { other } = replacement({ startTag: "11111111" });
   const running = gossipOf(member("a", { starts: 3, startTag: "11111111" }));
@@ -178,6 +203,23 @@ Deno.test("Gossip: who takes the place of a life tells of those whose place that
   const third = gossipOf(member("a", { nodeID: "a.3", status: "joining" }));
   third.receive(other.message(), 0);
   assertEquals(third.self.replaces?.map(({ nodeID }) => nodeID), ["a.1", "a.2"]);
+});
+
+Deno.test("Gossip: of a life whose place it has taken a node tells the last start, which is news", () => {
+  const { replacing, other } = replacement();
+  const versions = [replacing.version, other.version];
+  const hear = (starts: number) => {
+    const former = member("a", { starts, incarnation: 0 });
+    replacing.receive({ from: "b", members: [former] }, 0);
+    other.receive(replacing.message(), 0);
+  };
+  hear(2);
+  assertEquals(replacing.self.replaces, [{ nodeID: "a.1", starts: 3 }]);
+  assertEquals([replacing.version, other.version], versions);
+  hear(4);
+  assertEquals(replacing.self.replaces, [{ nodeID: "a.1", starts: 4 }]);
+  const news = [replacing.version, other.version].map((version, i) => version > versions[i]!);
+  assertEquals(news, [true, true], "both keep it on disk");
 });
 
 Deno.test("Gossip: of many lives the last are told of, and hearing of all again is no news", () => {
@@ -228,6 +270,24 @@ Deno.test("Gossip.twin: another life that answers is alive, and only one of the 
   const [remaining] = lives.filter((life) => life !== ended);
   assertEquals(ended!.twin!.nodeID, remaining!.self.nodeID);
   assertEquals(third.member("a")!.nodeID, remaining!.self.nodeID);
+  assert(ended!.self.incarnation < remaining!.self.incarnation, "it leaves it the last word");
+});
+
+Deno.test("Gossip.twin: a life of which two remember different words of one start is no twin", () => {
+  const wiped = gossipOf(member("a", { nodeID: "a.2" }));
+  for (const [from, incarnation] of [["b", 5], ["c", 9]] as const) {
+    wiped.receive({ from, members: [member("a", { incarnation }), member(from)] }, 0);
+  }
+  assertEquals(wiped.twin, undefined);
+});
+
+Deno.test("Gossip.twin: a life of an earlier version may have been started often, and is no twin", () => {
+  const wiped = gossipOf(member("a", { nodeID: "a.2" }));
+  for (const incarnation of [5, 9, 14, 20]) {
+    const former = member("a", { starts: 0, incarnation });
+    wiped.receive({ from: "b", members: [former, member("b")] }, 0);
+  }
+  assertEquals([wiped.twin, wiped.self.incarnation], [undefined, 21]);
 });
 
 Deno.test("Gossip.twin: a dead life of many starts, as different members remember it, is no twin", () => {
@@ -322,6 +382,21 @@ Deno.test("Gossip.reactionTo: views of one cluster, as it forms and as disks are
   });
   const now = gossipOf(member("b", { nodeID: "b.2" }), { known: [member("a")] });
   assertEquals(empty.reactionTo(now.message()), "merge");
+  // One that joined has been filled since, and is all that both know.
+  const joined = { from: "j", members: [member("j")] };
+  assertEquals(
+    gossipOf(member("a"), { known: [member("j", { status })] }).reactionTo(joined),
+    "merge",
+  );
+});
+
+Deno.test("Gossip.reactionTo: that a former life of this node came to join proves no cluster", () => {
+  const empty = gossipOf(member("a", { nodeID: "a.2", status: "refilling" }), {
+    formerIDs: ["a.1"],
+    known: [member("b")],
+  });
+  const members = [member("d"), member("a", { status: "joining" })];
+  assertEquals(empty.reactionTo({ from: "d", members }), "other_cluster");
 });
 
 Deno.test("Gossip.setStatus: others take the new status", () => {
@@ -396,7 +471,34 @@ Deno.test("Gossip.unresolvedSeeds: known by origin, or by who answers there", ()
   assertEquals(gossip.unresolvedSeeds, ["http://c:80"]);
   gossip.receive({ from: "a", members: [gossip.self] }, 0, "http://c:80");
   assertEquals(gossip.unresolvedSeeds, [], "a seed may turn out to be this node itself");
-  assertEquals([...gossip.resolvedSeeds], [["http://alias:80", "b"], ["http://c:80", "a"]]);
+  const resolved = [["http://alias:80", "b"], ["http://c:80", "a"]] as [string, string][];
+  assertEquals([...gossip.resolvedSeeds], resolved);
+  gossip.receive({ from: "b", members: [member("b")] }, 0, "http://no-seed:80");
+  assertEquals([...gossip.resolvedSeeds], resolved);
+  const { version } = gossip;
+  gossip.receive({ from: "b", members: [member("b")] }, 0, "http://c:80");
+  assertEquals(gossip.resolvedSeeds.get("http://c:80"), "b");
+  assert(gossip.version > version, "that somebody else answers there now is kept on disk");
+});
+
+Deno.test("Gossip.receive: who is not in the view that it sends is no member, and decides nothing", () => {
+  const seeds = ["http://c:80"];
+  const gossip = gossipOf(member("a", { status: "joining" }), { seeds });
+  const view = { members: [member("b", { status: "joining" as const })], seeds: ["http://d:80"] };
+  gossip.receive({ ...view, from: "stranger" }, 1_000, "http://c:80");
+  assertEquals(gossip.unresolvedSeeds, seeds);
+  assertEquals(gossip.silenceMs("stranger", 1_000), Infinity);
+});
+
+Deno.test("Gossip.message: of many seeds some are told of, no more than others take", () => {
+  const names = Array.from({ length: SEEDS_MAX + 2 }, (_, i) => `m${i}`);
+  const seeds = names.map(originOf);
+  const joining = member("a", { status: "joining" });
+  const known = names.map((name) => member(name, { status: "joining" }));
+  for (const gossip of [gossipOf(joining, { seeds }), gossipOf(joining, { seeds, known })]) {
+    const { seeds, named } = parseGossipMessage(JSON.parse(JSON.stringify(gossip.message())));
+    assertEquals(seeds!.length + named!.length, SEEDS_MAX);
+  }
 });
 
 Deno.test("Gossip.livenessOf: whoever sends is heard, so is whoever is talked about", () => {
@@ -440,6 +542,16 @@ Deno.test("Gossip: while a cluster forms, each waits for the seeds of the others
   other.receive(late.message(), 0);
   assertEquals(other.unresolvedSeeds, [gone]);
   other.receive({ from: "e", members: [member("e", { status: "normal" })] }, 0);
+  assertEquals(other.unresolvedSeeds, []);
+});
+
+Deno.test("Gossip: while a cluster forms, a seed of another one is found by whoever asks there", () => {
+  const alias = "http://alias:80";
+  const told = gossipOf(member("a", { status: "joining" }), { seeds: [alias] });
+  const other = gossipOf(member("b", { status: "joining" }));
+  other.receive(told.message(), 0);
+  assertEquals(other.unresolvedSeeds, [alias]);
+  other.receive({ from: "c", members: [member("c", { status: "joining" })] }, 0, alias);
   assertEquals(other.unresolvedSeeds, []);
 });
 

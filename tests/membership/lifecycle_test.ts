@@ -127,6 +127,14 @@ const TABLE: Record<string, Case> = {
     unresolvedSeeds: 1,
     step: WAIT,
   },
+  "beyond N members, all new, and nobody listens at a seed: the ring is not known": {
+    self: "joining",
+    others: { b: "joining", c: "joining", d: "joining" },
+    knownBy: ["b", "c", "d"],
+    unresolvedSeeds: 1,
+    refusedSeeds: 1,
+    step: WAIT,
+  },
   "refill from every normal member": {
     self: "refilling",
     others: { b: "normal", c: "normal", d: "refilling" },
@@ -190,6 +198,13 @@ const TABLE: Record<string, Case> = {
     self: "refilling",
     unresolvedSeeds: 2,
     refusedSeeds: 2,
+    step: WAIT,
+  },
+  "not forming: W are here, and no majority": {
+    self: "refilling",
+    others: { b: "refilling", c: "refilling" },
+    unresolvedSeeds: 4,
+    refusedSeeds: 4,
     step: WAIT,
   },
   "not forming: who is told of this node may have come to join it": {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import { isNewerStatement, parseMember } from "../../src/membership/member.ts";
+import { isNewerStatement, isOfUnknownStart, parseMember } from "../../src/membership/member.ts";
 import { member } from "../support/members.ts";
 
 Deno.test("isNewerStatement: incarnation first, then heartbeat; the same is not newer", () => {
@@ -10,6 +10,15 @@ Deno.test("isNewerStatement: incarnation first, then heartbeat; the same is not 
   assert(isNewerStatement(a, member("a", { incarnation: 2, heartbeat: 4 })));
   assert(!isNewerStatement(a, a));
   assert(!isNewerStatement(a, member("a", { incarnation: 3, heartbeat: 0 })));
+});
+
+Deno.test("isOfUnknownStart: a later start of that directory, or another one of its number", () => {
+  const self = { nodeID: "a.1", starts: 2, startTag: "11111111" };
+  assert(isOfUnknownStart({ ...self, starts: 3 }, self));
+  assert(isOfUnknownStart({ ...self, startTag: "22222222" }, self));
+  assert(!isOfUnknownStart(self, self));
+  assert(!isOfUnknownStart({ ...self, starts: 1 }, self));
+  assert(!isOfUnknownStart({ ...self, nodeID: "a.2", starts: 3 }, self), "that is another one");
 });
 
 Deno.test("parseMember: gives back what was sent, and nothing more", () => {
@@ -47,6 +56,7 @@ Deno.test("parseMember: refuses what no node says of itself", () => {
     { ...good, incarnation: 2 ** 52 + 1 },
     { ...good, heartbeat: "1" },
     { ...good, status: "dead" },
+    { ...good, startTag: "1".repeat(9) },
     { ...good, requestMs: "1" },
     { ...good, requestMs: 60_001 }, // no node starts with so much, and one that joins waits so long
     { ...good, replaces: {} },

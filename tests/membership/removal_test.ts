@@ -110,6 +110,22 @@ Deno.test("nextRemovalStep: one that joins must know of it, and takes everything
   assertEquals(nextRemovalStep(view([], joining)), { action: "wait" });
 });
 
+Deno.test("nextRemovalStep: one that is being filled for the first time has to be done", () => {
+  const filled = (stage: RemovalStage) => at(stage, "j", { status: "refilling" });
+  const waits = { others: [at("done", "b"), filled("known")] };
+  assertEquals(nextRemovalStep(view(["done"], waits)), { action: "wait" });
+  const done = { others: [at("done", "b"), filled("done")] };
+  assertEquals(nextRemovalStep(view(["done"], done)).action, "end");
+});
+
+Deno.test("nextRemovalStep: where all that remain are new, one that lives stays until they have its data", () => {
+  const others = [at("known", "k", { status: "joining" })];
+  const self = at("known", "j", { status: "joining" });
+  assertEquals(nextRemovalStep(view([], { self, others })), { action: "wait" });
+  const pending = [removal("x", { dead: true })];
+  assertEquals(nextRemovalStep(view([], { self, others, pending })).action, "end");
+});
+
 Deno.test("nextRemovalStep: of two removals neither goes on before all know both", () => {
   const both = { pending: [removal("x"), removal("y")], leaving: [at("known", "x")] };
   const self = member("a", { removals: { "x.1": "refilling", "y.1": "known" } });

@@ -1,10 +1,11 @@
 /** The one door through which records come in and collected tombstones leave. */
 import { assertEquals } from "@std/assert";
+import { ConvergeError, type ErrorCode } from "../../src/errors.ts";
 import type { Clock } from "../../src/platform/clock.ts";
 import { Horizon } from "../../src/replication/state/horizon.ts";
 import { LamportClock } from "../../src/replication/state/lamport_clock.ts";
 import { LocalState } from "../../src/replication/state/local_state.ts";
-import { Replica } from "../../src/replication/replica.ts";
+import { Replica, type ReplicaChange, type ReplicaOptions } from "../../src/replication/replica.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { inWorld } from "../support/in_world.ts";
 import { keyOf, record } from "../support/records.ts";
@@ -13,14 +14,16 @@ const OLD = record("k", 3);
 const TOMBSTONE = record("k", 5, { value: undefined });
 
 /** A replica that holds `TOMBSTONE`, on a store that takes its time as a disk does. */
-async function replicaWithTombstone(clock: Clock): Promise<Replica> {
-  const store = new MemoryStore();
+async function replicaWithTombstone(
+  clock: Clock,
+  { store = new MemoryStore(), ...more }: Partial<ReplicaOptions> = {},
+): Promise<Replica> {
   const state = new LocalState(store);
   const lamport = await LamportClock.open(state, 0);
   const horizon = new Horizon(state);
   const apply = store.apply.bind(store);
   store.apply = (mutations) => Promise.resolve().then(() => apply(mutations));
-  const replica = new Replica({ store, clock, lamport, horizon, onStored() {} });
+  const replica = new Replica({ store, clock, lamport, horizon, onStored() {}, ...more });
   await replica.apply([TOMBSTONE]);
   return replica;
 }
@@ -45,6 +48,8 @@ Deno.test("Replica: below the horizon only a fence of now is believed", () =>
     for (const fence of [undefined, 0, 4]) {
       assertEquals(await replica.apply([OLD], fence), [{ horizon: 5 }], `${fence}`);
     }
+    const atHorizon = record("k", 5, { nodeID: "b.1" });
+    assertEquals(await replica.apply([atHorizon]), [{ horizon: 5 }]);
     assertEquals(await replica.apply([OLD], 5), ["stored"]);
   }));
 
@@ -58,6 +63,63 @@ Deno.test("Replica: a copy that was read before a tombstone went is not believed
     await replica.collect([TOMBSTONE]);
     assertEquals(await replica.apply([OLD], fence), [{ horizon: replica.horizon }]);
     assertEquals(replica.get(keyOf("k")), undefined);
+  }));
+
+Deno.test("Replica.collect(): the horizon is the highest counter of all that is collected", () =>
+  inWorld(async ({ clock }) => {
+    const replica = await replicaWithTombstone(clock);
+    const first = record("j", 9, { value: undefined });
+    await replica.apply([first]);
+    await replica.collect([first, TOMBSTONE]);
+    assertEquals(replica.horizon, 9);
+  }));
+
+Deno.test("Replica: tells of what was stored or collected, of nothing else, and what is under way till then", () =>
+  inWorld(async ({ clock }) => {
+    const told: ReplicaChange[] = [];
+    const replica = await replicaWithTombstone(clock, { onStored: (one) => void told.push(one) });
+    const underWay = () => [...replica.keysUnderWay()];
+    told.length = 0;
+    const other = record("j", 6);
+    const applying = replica.apply([OLD, other]);
+    assertEquals(underWay(), ["k", "j"]);
+    await applying;
+    assertEquals([told, underWay()], [[other], []]);
+    told.length = 0;
+    const collecting = replica.collect([TOMBSTONE]);
+    assertEquals(underWay(), ["k"]);
+    await collecting;
+    const { key, counter, nodeID } = TOMBSTONE;
+    assertEquals([told, underWay()], [[{ key, counter, nodeID }], []]);
+  }));
+
+Deno.test("Replica: counts on from what it is given, whoever brings it", () =>
+  inWorld(async ({ clock }) => {
+    const lamport = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+    const replica = await replicaWithTombstone(clock, { lamport });
+    await replica.apply([record("j", 77)]);
+    assertEquals(lamport.current, 77);
+  }));
+
+Deno.test("Replica.write(): says whether the record may be on the disk nevertheless", () =>
+  inWorld(async ({ clock, wait }) => {
+    const store = new MemoryStore();
+    let isJoining = false;
+    const replica = await replicaWithTombstone(clock, { store, takesRecords: () => !isJoining });
+    const answers: unknown[] = [];
+    const waiter = { onWriteAnswer: (_: number, answer: unknown) => void answers.push(answer) };
+    const fail = (code: ErrorCode) => {
+      store.apply = () => Promise.reject(new ConvergeError(code, "Cannot write"));
+    };
+    for (const code of ["disk_full", "overloaded", "disk_failed"] as const) {
+      fail(code);
+      replica.write(record("j", 7), waiter, 0);
+      await wait(1);
+    }
+    isJoining = true;
+    replica.write(record("j", 7), waiter, 0);
+    await wait(1);
+    assertEquals(answers, ["overloaded", "overloaded", "timeout", "refused"]);
   }));
 
 Deno.test("Replica: an answer has a bound, but always room for one record; the others are to be asked for again", () =>

@@ -88,7 +88,7 @@ export async function openIdentity({ state, config, random, isAnotherLife, membe
 export function isOldCopy(state: LocalState, members: readonly Member[]): boolean {
   const identity = savedIdentity(state);
   if (identity === undefined) return false;
-  return members.filter(({ name }) => name === identity.name).some((member) =>
+  return members.some((member) =>
     isOfUnknownStart(member, identity) || isReplaced(identity, member)
   );
 }

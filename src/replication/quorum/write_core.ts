@@ -78,7 +78,6 @@ export class WriteCore {
   answer(owner: number, answer: WriteAnswer): void {
     const before = this.answers[owner];
     if (before !== undefined && before !== "timeout") return;
-    if (before === "timeout" && answer === "timeout") return;
     this.answers[owner] = answer;
     if (before === undefined) {
       this.#unanswered--;

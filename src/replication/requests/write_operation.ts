@@ -104,7 +104,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     // Without a counter there was not even a first attempt.
     if (this.#attempts === 0) return this.#fail();
     for (let i = 0; i < this.#request.set.owners.length; i++) {
-      if (this.#core.answers[i] === undefined) this.#core.answer(i, "timeout");
+      this.#core.answer(i, "timeout"); // what it has said stands
     }
     this.#decide();
   }
@@ -147,8 +147,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     if (set.owners[set.selfAt]!.gaining === "joining") {
       return this.onWriteAnswer(slot, "refused", this.#context.clock.monotonicMs());
     }
-    const { decision, answers } = this.#core;
-    if (decision === "failed" && answers.includes("overloaded")) {
+    if (this.#core.decision === "failed" && this.#isOverloaded()) {
       this.onWriteAnswer(slot, "overloaded", this.#context.clock.monotonicMs());
     } else this.#context.replica.write(this.#record, this, slot);
   }

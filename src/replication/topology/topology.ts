@@ -315,7 +315,6 @@ export class Topology {
 
   /** Whether ownership is known, and enough members count for quorums to be reached at all. */
   get serving(): boolean {
-    if (this.#isLeaving) return false;
     const normal = this.members.filter(({ status }) => status === "normal").length;
     return this.#complete && normal >= Math.max(this.quorums.r, this.quorums.w);
   }

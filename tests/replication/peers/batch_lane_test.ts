@@ -198,3 +198,15 @@ Deno.test("BatchLane: an older batch is late too, though a newer one was answere
   await runUntil(time, PATIENCE_MS);
   assertEquals(batches, [[1], [2, 3], [4]]);
 });
+
+Deno.test("BatchLane: where as many as may be are under way, and all are late, the rest waits", async () => {
+  const { lane: queue, batches, ends, time } = lane();
+  for (let i = 1; i <= 4; i++) {
+    queue.push(i);
+    await runUntil(time, 2 * i * PATIENCE_MS);
+  }
+  assertEquals(batches, [[1], [2]]);
+  ends[0]!();
+  await drainMicrotasks();
+  assertEquals(batches, [[1], [2], [3, 4]]);
+});

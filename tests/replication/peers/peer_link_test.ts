@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConvergeError } from "../../../src/errors.ts";
-import type { Network, NetworkResponse } from "../../../src/platform/network.ts";
+import type { Network, NetworkRequest, NetworkResponse } from "../../../src/platform/network.ts";
 import { decodeFrames } from "../../../src/record/record_line.ts";
 import { bodyChecksum } from "../../../src/replication/peers/body_checksum.ts";
 import { encodeReadReplies } from "../../../src/replication/peers/internal_protocol.ts";
 import { type PeerReply, PendingRead } from "../../../src/replication/peers/pending.ts";
+import { LamportClock } from "../../../src/replication/state/lamport_clock.ts";
+import { LocalState } from "../../../src/replication/state/local_state.ts";
 import type { WriteAnswer } from "../../../src/replication/quorum/write_core.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { inWorld } from "../../support/in_world.ts";
@@ -123,4 +125,101 @@ Deno.test("PeerLink: a read for which an answer had no room is asked for again, 
     }
     await wait(1);
     assertEquals(replies, [[0, "absent"], [1, "absent"]]);
+  }));
+
+Deno.test("PeerLink.request: says who asks which life of whom, with what counter, and how much it takes", () =>
+  inWorld(async ({ clock }) => {
+    const sent: NetworkRequest[] = [];
+    const network: Network = {
+      request: async (request) => {
+        sent.push(request);
+        return { status: 200, headers: NO_HEADERS, body: NO_BODY };
+      },
+    };
+    const lamport = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+    lamport.observe(7);
+    let life: string | undefined = undefined;
+    const link = await linkOver(network, clock, new MemoryStore(), {
+      lamport,
+      selfLife: () => life,
+    });
+    const body = bytesOf("[]");
+    await link.request("POST", "/internal/tree", { body });
+    life = "node1.2";
+    await link.request("POST", "/internal/tree", { body, headers: { "converge-more": "1" } });
+    const headers = {
+      "converge-from": "node1",
+      "converge-to": "node2.1",
+      "converge-counter": "7",
+      ...bodyChecksum(body),
+    };
+    const both = [headers, { ...headers, "converge-life": life, "converge-more": "1" }];
+    assertEquals(sent.map((request) => request.headers), both);
+    assertEquals([sent[0]!.timeoutMs, sent[0]!.maxResponseBytes], [1_000, 1024 * 1024]);
+  }));
+
+Deno.test("PeerLink: the counter of an answer is observed; whoever refuses was not heard", () =>
+  inWorld(async ({ clock }) => {
+    const lamport = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+    let status = 200;
+    const headers = new Headers({ "converge-counter": "9" });
+    const network: Network = { request: async () => ({ status, headers, body: NO_BODY }) };
+    let heard = 0;
+    const onHeard = () => void heard++;
+    const link = await linkOver(network, clock, new MemoryStore(), { lamport, onHeard });
+    await link.request("GET", "/internal/kv/k");
+    assertEquals([lamport.current, heard], [9, 1]);
+    for (status of [421, 503]) {
+      await assertRejects(() => link.request("GET", "/internal/kv/k"), ConvergeError);
+    }
+    assertEquals(heard, 1);
+  }));
+
+Deno.test("PeerLink: while a peer is gone around nothing is sent to it, and then one request to see", () =>
+  inWorld(async ({ clock, wait }) => {
+    let requests = 0;
+    const network: Network = {
+      request: async () => {
+        requests++;
+        throw new ConvergeError("timeout", "no answer");
+      },
+    };
+    const link = await linkOver(network, clock, new MemoryStore());
+    const ask = () => link.request("GET", "/internal/kv/k");
+    await assertRejects(ask, ConvergeError, "no answer");
+    assert(link.isOpen);
+    await assertRejects(ask, ConvergeError, "did not answer lately");
+    const answers: unknown[] = [];
+    const note = (_slot: number, answer: unknown) => void answers.push(answer);
+    link.write(record("k", 1), { onWriteAnswer: note }, 0);
+    link.read(new PendingRead(keyOf("k"), undefined, { onReadReply: note }, 0));
+    assertEquals([answers, requests], [["refused", "refused"], 1], "at once");
+    await wait(300);
+    assert(!link.isOpen);
+    const two = [ask(), ask()];
+    assertEquals(requests, 2);
+    for (const one of two) await assertRejects(() => one, ConvergeError);
+  }));
+
+Deno.test("PeerLink: a request that fails after a later one was answered tells of the past; one under way shows in the latency", () =>
+  inWorld(async ({ clock, wait }) => {
+    const ends: PromiseWithResolvers<NetworkResponse>[] = [];
+    const network: Network = {
+      request: () => {
+        const end = Promise.withResolvers<NetworkResponse>();
+        ends.push(end);
+        return end.promise;
+      },
+    };
+    const link = await linkOver(network, clock, new MemoryStore());
+    const first = link.request("GET", "/internal/kv/k");
+    await wait(5);
+    const second = link.request("GET", "/internal/kv/k");
+    ends[1]!.resolve({ status: 200, headers: NO_HEADERS, body: NO_BODY });
+    await second;
+    assertEquals(link.latencyMs(clock.monotonicMs()), 5);
+    ends[0]!.reject(new ConvergeError("timeout", "no answer"));
+    await assertRejects(() => first, ConvergeError);
+    assertEquals([link.isWell, link.isOpen], [true, false]);
+    assert(link.latencyMs(clock.monotonicMs()) < 2);
   }));

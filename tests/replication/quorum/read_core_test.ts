@@ -62,6 +62,30 @@ const TABLE: Record<string, Case> = {
     answers: [[0, V1], [1, V1], [2, V2]],
     decision: { action: "repair", owners: [0, 1] },
   },
+  "nor where it lacks the key": {
+    counts: [true, true, false],
+    r: 2,
+    answers: [[0, "absent"], [2, "absent"]],
+    decision: { action: "wait" },
+  },
+  "nor in the place of one that refuses": {
+    counts: [true, true, false],
+    r: 2,
+    answers: [[0, "refused"], [1, "absent"], [2, "absent"]],
+    decision: { action: "failed" },
+  },
+  "the first version of an owner stands": {
+    counts: ALL,
+    r: 2,
+    answers: [[0, V2], [0, V1], [0, "timeout"], [1, V2]],
+    decision: { action: "done", from: 0 },
+  },
+  "so does its word that it lacks the key": {
+    counts: ALL,
+    r: 2,
+    answers: [[0, "absent"], [0, V1], [1, "absent"]],
+    decision: { action: "done", from: undefined },
+  },
   "R out of reach": {
     counts: ALL,
     r: 2,
@@ -121,6 +145,46 @@ Deno.test("ReadCore: a repair with what is no longer the newest holds up no newe
   core.repaired(0, V2, V2); // the first repair, of version 2
   assertEquals(core.decide(), { action: "wait" });
   core.repaired(1, V3, undefined);
+  core.repaired(0, V3, V3);
+  assertEquals(core.decide(), { action: "done", from: 2 });
+});
+
+Deno.test("ReadCore: of two repairs the newer one decides, whichever is answered last", () => {
+  const both = () => {
+    const core = repairing();
+    core.answer(2, V3);
+    assertEquals(core.decide(), { action: "repair", owners: [0, 1] });
+    core.repaired(1, V3, undefined);
+    return core;
+  };
+  const stored = both();
+  stored.repaired(0, V3, V3);
+  stored.repaired(0, V2, V2);
+  assertEquals(stored.decide(), { action: "done", from: 2 });
+  const lost = both();
+  lost.repaired(0, V2, undefined);
+  assertEquals(lost.decide(), { action: "wait" }, "the newer one is still on its way");
+  lost.repaired(0, V3, V3);
+  assertEquals(lost.decide(), { action: "done", from: 2 });
+});
+
+Deno.test("ReadCore: the version of an owner that does not count is repaired onto R that do", () => {
+  const core = new ReadCore([true, true, false], 2);
+  core.answer(0, V1);
+  core.answer(1, "absent");
+  core.answer(2, V1);
+  assertEquals(core.decide(), { action: "repair", owners: [1] });
+  core.repaired(1, V1, undefined);
+  assertEquals(core.decide(), { action: "failed" });
+});
+
+Deno.test("ReadCore: an owner that did not take one version may take the next", () => {
+  const core = repairing();
+  core.repaired(0, V2, undefined);
+  core.answer(2, V3);
+  assertEquals(core.decide(), { action: "repair", owners: [0, 1] });
+  core.repaired(1, V3, undefined);
+  assertEquals(core.decide(), { action: "wait" });
   core.repaired(0, V3, V3);
   assertEquals(core.decide(), { action: "done", from: 2 });
 });

@@ -37,6 +37,12 @@ const TABLE: Record<string, Case> = {
     answers: [[0, "stored"], [1, NEWER], [2, NEWER]],
     decision: "retry",
   },
+  "superseded while another may still store it: retry at once": {
+    counts: ALL,
+    w: 2,
+    answers: [[0, "refused"], [1, NEWER]],
+    decision: "retry",
+  },
   "a retry that cannot help is not asked for": {
     counts: ALL,
     w: 2,
@@ -82,3 +88,11 @@ for (const [name, { counts, w, answers, decision }] of Object.entries(TABLE)) {
     assertEquals(core.decision, decision);
   });
 }
+
+Deno.test("WriteCore.counterSeen: the highest for which an owner did not take the record", () => {
+  const core = new WriteCore([true, true, false], 2);
+  core.answer(0, version(5));
+  core.answer(2, NEWER);
+  core.answer(1, { horizon: 7 });
+  assertEquals([core.counterSeen, core.complete], [9, true]);
+});

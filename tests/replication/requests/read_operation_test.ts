@@ -1,8 +1,21 @@
 /** When a read waits, for whom, and how long. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ConvergeError } from "../../../src/errors.ts";
+import type { StoredRecord } from "../../../src/record/record.ts";
+import type { PeerReply, PendingRead } from "../../../src/replication/peers/pending.ts";
+import type { WriteAnswer, WriteWaiter } from "../../../src/replication/quorum/write_core.ts";
+import type { CoordinatorContext } from "../../../src/replication/requests/coordinator_context.ts";
+import { DeadlineQueue } from "../../../src/replication/requests/deadline_queue.ts";
+import { ReadOperation } from "../../../src/replication/requests/read_operation.ts";
+import { LamportClock } from "../../../src/replication/state/lamport_clock.ts";
+import { LocalState } from "../../../src/replication/state/local_state.ts";
+import { type Owner, ownerSet } from "../../../src/replication/topology/topology.ts";
+import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { InProcessCluster } from "../../support/in_process_cluster.ts";
+import { type InWorld, inWorld } from "../../support/in_world.ts";
+import { member } from "../../support/members.ts";
 import { problemOf } from "../../support/problems.ts";
-import { record } from "../../support/records.ts";
+import { keyOf, record } from "../../support/records.ts";
 
 /** Counts the questions that a node is asked. */
 function countQuestions(cluster: InProcessCluster, nodes: readonly number[]): () => number {
@@ -95,4 +108,231 @@ Deno.test("a read's deadline counts from its start, also where it is shorter tha
     await problemOf(await cluster.call(1, "GET", "/kv/k"), 503, "quorum-unreachable");
     const tookMs = cluster.world.time.nowMs - startMs;
     assert(tookMs >= 60 && tookMs <= 75, `${tookMs} ms`);
+  }));
+
+const HEDGE_MS = 100;
+const TIMEOUT_MS = 2_000;
+
+function owner(name: string, changes: Partial<Owner> = {}): Owner {
+  const counts = { countsForWrites: true, countsForReads: true };
+  return { name, member: member(name), isSelf: name === "a", ...counts, ...changes };
+}
+
+/** A read of one key from `owners`, R of 2, which peers answer when the test says so; `b` is the quickest. */
+async function reading(
+  { clock }: InWorld,
+  { own, owners = [owner("a"), owner("b"), owner("c")], tries = 100, copied = "stored" }: {
+    own?: StoredRecord;
+    owners?: readonly Owner[];
+    tries?: number;
+    copied?: WriteAnswer;
+  } = {},
+) {
+  const asked: { name: string; pending: PendingRead }[] = [];
+  const repairs: { name: string; record: StoredRecord; answer(answer: WriteAnswer): void }[] = [];
+  const copies: { name: string; fence: number | undefined }[] = [];
+  const ended = { read: 0, failed: 0 };
+  const lamport = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+  const given = tries;
+  const write = (name: string) => (record: StoredRecord, waiter: WriteWaiter, slot: number) => {
+    const answer = (said: WriteAnswer) => waiter.onWriteAnswer(slot, said, clock.monotonicMs());
+    repairs.push({ name, record, answer });
+  };
+  const copy = (name: string) => (_: readonly StoredRecord[], fence: number | undefined) => {
+    copies.push({ name, fence });
+    return Promise.resolve([copied]);
+  };
+  const context = {
+    clock,
+    lamport,
+    deadlines: new DeadlineQueue(clock, TIMEOUT_MS),
+    hedges: new DeadlineQueue(clock, HEDGE_MS),
+    retries: { take: () => tries-- > 0 },
+    replica: { get: () => own, write: write("a"), apply: copy("a") },
+    linkTo: (name: string) => ({
+      read: (pending: PendingRead) => void asked.push({ name, pending }),
+      write: write(name),
+      writeCopies: copy(name),
+    }),
+    quorums: () => ({ n: 3, r: 2, w: 2 }),
+    costOf: ({ name }: Owner) => name.charCodeAt(0),
+    onRead: () => void ended.read++,
+    onReadFailed: () => void ended.failed++,
+    onRepair() {},
+  } as unknown as CoordinatorContext;
+  const request = { key: keyOf("k"), quorum: 2, set: ownerSet(owners), askAll: false };
+  const answer = (name: string, reply: PeerReply, time = 1) => {
+    const { pending } = asked.filter((one) => one.name === name)[time - 1]!;
+    pending.waiter.onReadReply(pending.slot, reply, clock.monotonicMs());
+  };
+  return {
+    run: () => Promise.resolve(new ReadOperation(context, request).run()),
+    names: () => asked.map(({ name }) => name),
+    triesTaken: () => given - tries,
+    ...{ answer, repairs, copies, ended, lamport },
+  };
+}
+
+const OLD = record("k", 1);
+const NEW = record("k", 9);
+
+Deno.test("ReadOperation: asks as few as it needs, another one where one refuses, the others where one is late", () =>
+  inWorld(async (world) => {
+    const { run, names, answer, ended, triesTaken } = await reading(world, { own: OLD });
+    const read = run();
+    assertEquals(names(), ["b"]);
+    answer("b", "overloaded");
+    assertEquals(names(), ["b", "c"]);
+    answer("c", "same");
+    assertEquals((await read).record, OLD);
+    await world.wait(TIMEOUT_MS + 10);
+    assertEquals([ended, triesTaken()], [{ read: 1, failed: 0 }, 0], "it waits for nothing more");
+    const late = await reading(world, { own: OLD });
+    const hedged = late.run();
+    await world.wait(HEDGE_MS + 10);
+    assertEquals([late.names(), late.triesTaken()], [["b", "c"], 1]);
+    late.answer("c", "same");
+    assertEquals((await hedged).record, OLD);
+  }));
+
+Deno.test("ReadOperation: asks nobody twice without a budget, and fails when its own time is over", () =>
+  inWorld(async (world) => {
+    const { run, names, ended, answer } = await reading(world, { own: OLD, tries: 0 });
+    const startMs = world.clock.monotonicMs();
+    const read = run();
+    read.catch(() => {});
+    await world.wait(HEDGE_MS + 10);
+    assertEquals(names(), ["b"]);
+    const error = await assertRejects(() => read, ConvergeError);
+    assertEquals(error.code, "quorum_unreachable");
+    assert(world.clock.monotonicMs() - startMs < TIMEOUT_MS + HEDGE_MS / 2);
+    answer("b", "same");
+    assertEquals(ended, { read: 0, failed: 1 });
+  }));
+
+Deno.test("ReadOperation: the newest of all answers is repaired onto R owners, and counted from", () =>
+  inWorld(async (world) => {
+    const { run, answer, names, repairs, lamport } = await reading(world, { own: OLD });
+    const read = run();
+    await world.wait(HEDGE_MS + 10);
+    assertEquals(names(), ["b", "c"]);
+    answer("c", NEW);
+    assertEquals(repairs.map(({ name, record }) => [name, record]), [["a", NEW]]);
+    answer("b", record("k", 4, { nodeID: "c.1" }));
+    assertEquals(repairs.map(({ name, record }) => [name, record]), [["a", NEW], ["b", NEW]]);
+    assertEquals(lamport.current, 9);
+    repairs[1]!.answer("stored");
+    assertEquals((await read).record, NEW);
+  }));
+
+Deno.test("ReadOperation: who does not take a repair is made up for by another owner", () =>
+  inWorld(async (world) => {
+    const { run, answer, names, repairs } = await reading(world, { own: OLD });
+    const read = run();
+    answer("b", NEW);
+    repairs[0]!.answer("overloaded");
+    assertEquals(names(), ["b", "c"]);
+    answer("c", NEW);
+    assertEquals((await read).record, NEW);
+  }));
+
+Deno.test("ReadOperation: where a repair was below the horizon all is read anew, and then it is believed", () =>
+  inWorld(async (world) => {
+    const { run, answer, names, repairs, copies } = await reading(world, {
+      owners: [owner("b"), owner("c"), owner("d")],
+    });
+    const read = run();
+    answer("b", OLD);
+    answer("c", "absent");
+    repairs[0]!.answer({ horizon: 5 });
+    assertEquals(names(), ["b", "c", "b", "c"]);
+    answer("b", OLD, 1);
+    answer("c", "absent", 1);
+    assertEquals(copies, [], "that was read before the horizon was known");
+    answer("b", OLD, 2);
+    answer("c", "absent", 2);
+    assertEquals(copies, [{ name: "c", fence: 5 }]);
+    assertEquals((await read).record, OLD);
+    const gone = await reading(world, { owners: [owner("b"), owner("c"), owner("d")] });
+    const second = gone.run();
+    gone.answer("b", OLD);
+    gone.answer("c", "absent");
+    gone.repairs[0]!.answer({ horizon: 5 });
+    gone.answer("b", "absent", 2);
+    gone.answer("c", "absent", 2);
+    assertEquals((await second).record, undefined, "it was a leftover");
+  }));
+
+Deno.test("ReadOperation: does not begin anew for ever", () =>
+  inWorld(async (world) => {
+    const owners = [owner("b"), owner("c"), owner("d")];
+    const { run, answer, names, repairs, ended } = await reading(world, {
+      owners,
+      copied: { horizon: 9 }, // it collects again and again
+    });
+    const read = run();
+    read.catch(() => {});
+    for (let time = 1; time <= 4; time++) {
+      answer("b", OLD, time);
+      answer("c", "absent", time);
+      if (time === 1) repairs[0]!.answer({ horizon: 5 });
+      await world.wait(1);
+    }
+    await assertRejects(() => read, ConvergeError);
+    assertEquals([names().length, ended.failed], [8, 1]);
+  }));
+
+Deno.test("ReadOperation: its own copy that does not count is shown first, and shows no leftover", () =>
+  inWorld(async (world) => {
+    const own = record("k", 1);
+    const self = owner("a", { countsForReads: false });
+    const { run, answer, names, repairs } = await reading(world, {
+      own,
+      owners: [self, owner("b"), owner("c")],
+    });
+    const read = run();
+    assertEquals(names(), ["b", "c"], "two that count");
+    answer("b", "absent");
+    answer("c", "absent");
+    assertEquals(repairs.map(({ name }) => name), ["b", "c"]);
+    repairs[0]!.answer({ horizon: 5 });
+    answer("b", "absent", 2);
+    answer("c", "absent", 2);
+    assertEquals((await read).record, undefined);
+    const gaining = [{ ...self, gaining: "refilling" as const }, owner("b"), owner("c")];
+    const other = await reading(world, { own, owners: gaining });
+    const second = other.run();
+    other.answer("b", "absent");
+    other.answer("c", "absent");
+    assertEquals((await second).record, undefined, "where it gains the arc it may be a leftover");
+  }));
+
+Deno.test("ReadOperation: an owner that gains the arc, or was never heard of, is not asked", () =>
+  inWorld(async (world) => {
+    const owners = [
+      owner("b", { gaining: "refilling", countsForReads: false }),
+      owner("c", { member: undefined, countsForReads: false }),
+      owner("d"),
+      owner("e"),
+    ];
+    const { run, answer, names } = await reading(world, { owners });
+    const read = run();
+    assertEquals(names(), ["d", "e"]);
+    answer("d", "absent");
+    answer("e", "absent");
+    await read;
+  }));
+
+Deno.test("ReadOperation: it is overloaded only where an owner that counts is", () =>
+  inWorld(async (world) => {
+    for (const countsForReads of [true, false]) {
+      const owners = [owner("a"), owner("b", { countsForReads }), owner("c")];
+      const { run, answer } = await reading(world, { own: OLD, owners });
+      const read = run();
+      read.catch(() => {});
+      answer("b", "overloaded");
+      answer("c", "refused");
+      const error = await assertRejects(() => read, ConvergeError);
+      assertEquals(error.code, countsForReads ? "overloaded" : "quorum_unreachable");
+    }
   }));

@@ -55,6 +55,25 @@ Deno.test("LamportClock.skipLost(): past what a lost disk may have given out, al
   assertEquals(last.next(), COUNTER_MAX - 4, "near the bound there is nothing to leave out");
 });
 
+Deno.test("LamportClock.skipLost(): reserves past it, also where a reservation of before is under way", async () => {
+  const store = new MemoryStore();
+  const clock = await LamportClock.open(new LocalState(store), 0);
+  const before = clock.reserve();
+  await clock.skipLost();
+  await before;
+  const { reserved } = new LocalState(store).read<{ reserved: number }>("counter")!;
+  assert(reserved >= clock.current);
+  assertEquals(clock.next(), 2 ** 32 + 1, "and none has to wait");
+});
+
+Deno.test("LamportClock: counters are reserved before they are used up", async () => {
+  const clock = await LamportClock.open(new LocalState(new MemoryStore()), 0);
+  clock.observe(999_998);
+  assertEquals(clock.next(), 999_999);
+  for (let turn = 0; turn < 20; turn++) await undefined;
+  assertEquals([clock.next(), clock.next()], [1_000_000, 1_000_001]);
+});
+
 Deno.test("LamportClock: a reservation that fails gives out nothing", async () => {
   const store = new MemoryStore();
   const clock = await LamportClock.open(new LocalState(store), 0);

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { META } from "../../../src/storage/store.ts";
@@ -18,7 +18,10 @@ Deno.test("LocalState: the last write of a document is read, also by a later lif
 });
 
 Deno.test("LocalState: of writes under way at once the last one stays", async () => {
-  const state = new LocalState(new MemoryStore());
+  const store = new MemoryStore();
+  const apply = store.apply.bind(store);
+  store.apply = (mutations) => Promise.resolve().then(() => apply(mutations)); // as a disk does
+  const state = new LocalState(store);
   await Promise.all(Array.from({ length: 20 }, (_, i) => state.write("a", i)));
   assertEquals(state.read("a"), 19);
 });
@@ -35,6 +38,9 @@ Deno.test("LocalState: writeAgain() brings back what the disk has lost, as it wa
   scan.close();
   await store.apply(records.map((record) => ({ keyspace: META, record, erase: true })));
   assertEquals([state.read("read"), state.read("written")], [undefined, undefined]);
+  let isSynced = false;
+  store.sync = () => Promise.resolve().then(() => void (isSynced = true));
   await state.writeAgain();
+  assert(isSynced);
   assertEquals([state.read("read"), state.read("written")], [1, 2]);
 });

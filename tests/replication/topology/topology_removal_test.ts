@@ -139,6 +139,34 @@ Deno.test("Topology.ringBefore: with the one that leaves, so that it is asked fo
   assertEquals(removing([], { members, settled }).ringBefore([]).arcs, before.arcs);
 });
 
+Deno.test("Topology.ringBefore: of few that remain with one that joins it has N owners, as before", () => {
+  const members = [member("node1"), member("node2", { status: "joining" })];
+  const pending = [REMOVAL, { ...REMOVAL, name: "node4", nodeID: "node4.1" }];
+  const topology = removing([], { members, pending, settled: ["node1"] });
+  assertEquals(topology.quorums.n, 2);
+  const { arcs } = topology.ringBefore([]);
+  assert(arcs.every(({ owners }) => owners.length === 3));
+});
+
+Deno.test("Topology.ringsBefore: with those that leave and without, as others know who is settled", () => {
+  const joiner = member("node6", { status: "joining" });
+  const members = [...[1, 2, 3, 4].map((i) => member(`node${i}`)), joiner];
+  const topology = removing([], { members });
+  for (const settled of [[], ["node6"], []]) {
+    const [before, remaining] = topology.ringsBefore(settled);
+    const names = ["node1", "node2", "node3", "node4", ...settled];
+    assertEquals(remaining!.names, names);
+    assertEquals(before!.names.toSorted(), [...names, "node5"].sort());
+  }
+});
+
+Deno.test("Topology.arcsOnceSharedBy: arcs that a member owns now, and no others", () => {
+  const topology = removing(["known", "known", "known", "known"]);
+  const arcs = topology.arcsOnceSharedBy("node1", "node5");
+  assert(arcs.length > 0);
+  assert(arcs.every((arc) => topology.ring.arcs[arc]!.owners.includes("node1")));
+});
+
 Deno.test("Topology: where so few are left that all own everything, nobody gains anything", () => {
   const topology = removing(["known", "known"]);
   assertEquals(topology.quorums.n, 2);
@@ -200,6 +228,7 @@ Deno.test("Topology.isNewTo: not what a member owned before another joined, that
 
 Deno.test("Topology.leftovers: until a member has cleared them away", () => {
   assertNotEquals(removing(["known", "known", "known", "known"]).leftovers(), undefined);
+  assertNotEquals(removing([undefined, "known", "known", "known"]).leftovers(), undefined);
   assertEquals(removing(["refilling", "known", "known", "known"]).leftovers(), undefined);
   assertEquals(topologyOf(4).leftovers(), undefined);
 });

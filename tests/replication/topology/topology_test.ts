@@ -45,6 +45,8 @@ Deno.test("Topology: beyond N, an unplaced seed may own any key: not ready, unle
   const topology = topologyOf(3, { ...options, members: joining });
   const error = assertThrows(() => topology.ownersOf("k"), ConvergeError);
   assertEquals(error.code, "not_ready");
+  const refilling = [member("node1", { status: "refilling" }), member("node2"), member("node3")];
+  assertThrows(() => topologyOf(0, { ...options, members: refilling }).ownersOf("k"));
   assertEquals(topologyOf(3, options).ownersOf("k").length, 3);
 });
 
@@ -120,6 +122,26 @@ Deno.test("Topology.isLastHolder: while nobody else who owns some keys has all o
   const all = five.map(({ name }) => name);
   assertEquals(isLast(five, { settled: all }), true, "of some arcs the three first are the owners");
   assertEquals(isLast(five, { settled: all, replication: 4 }), false);
+  const [self, ...rest] = others("normal", "normal");
+  const filled = [{ ...self!, status: "refilling" as const }, ...rest];
+  const joined = { replication: 1, readQuorum: 1, settled: ["node2", "node3"] };
+  assertEquals(isLast(filled, joined), true, "it has what it took while it was filled");
   const fresh = five.map((one) => ({ ...one, status: "refilling" as const }));
   assertEquals(isLast(fresh, { settled: [] }), false, "nobody had anything before");
+});
+
+Deno.test("Topology.isLastHolder: not for what others own, who have lost it", () => {
+  const options = { virtualNodes: 1 };
+  const owners = topologyOf(6, options).ring.arcs.map((arc) => arc.owners);
+  const whole = new Set(["node1"]);
+  for (const [first, second, third] of owners) {
+    if (first === "node1") whole.add(second!);
+    if (third === "node1") whole.add(second!);
+  }
+  assert(owners.some((names) => !names.some((name) => whole.has(name))));
+  const members = topologyOf(6).members.map((one) =>
+    whole.has(one.name) ? one : { ...one, status: "refilling" as const }
+  );
+  const settled = members.map(({ name }) => name);
+  assertEquals(topologyOf(0, { ...options, members, settled }).isLastHolder, false);
 });
