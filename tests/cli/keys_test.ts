@@ -1,5 +1,8 @@
 /** `converge get | put | delete | list`: which keys they reach, and what they store. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { InvalidArgumentError } from "commander";
+import { ConvergeClient } from "../../src/client/client.ts";
+import { timeToLive } from "../../src/cli/options/flags.ts";
 import { keyText } from "../../src/cli/keys.ts";
 import { convergeCommand, freePorts, runConverge, TestCluster } from "../cluster/harness.ts";
 
@@ -27,6 +30,8 @@ Deno.test("converge get, put, delete, ring: take keys as list prints them", asyn
   assertEquals(await cluster.nodes[0]!.get("base64:%2FwA="), "text");
   const listed = (await run("list")).trimEnd().split("\n");
   assertEquals(listed, ["base64:YmFzZTY0Oi93QT0=", "base64:/wA="]);
+  const entries = await Array.fromAsync(new ConvergeClient(url).entries());
+  assertEquals(entries.map(({ bytes }) => new TextDecoder().decode(bytes)), ["text", "bytes"]);
   assertEquals(await run("list", "base64:/w=="), listed[1] + "\n");
   assertEquals(await run("list", "base"), listed[0] + "\n");
   const exported = await runConverge(["export", "--prefix", "base64:/w==", "--url", url]);
@@ -107,7 +112,16 @@ Deno.test("converge put: no more is read than a node can take", async () => {
   );
 });
 
-Deno.test("converge list --limit: asks for no more than it prints", async () => {
+Deno.test("timeToLive(): bare digits, which could be seconds or milliseconds, are refused", () => {
+  const read = timeToLive(7_200);
+  assertEquals(["1500ms", "60s", "2h"].map(read), [2, 60, 7_200]);
+  for (const text of ["60", "1", "0s", "3h", "1.5h", ""]) {
+    const error = assertThrows(() => read(text), InvalidArgumentError);
+    assertEquals(error.message, "It must be a time with its unit, like 30s, 15m or 24h, up to 2h.");
+  }
+});
+
+Deno.test("converge list --limit: asks for no more than it prints, and says that there may be more", async () => {
   const asked: string[] = [];
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, ({ url }) => {
     asked.push(new URL(url).search);
@@ -115,7 +129,8 @@ Deno.test("converge list --limit: asks for no more than it prints", async () => 
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
   for (const [limit, pages] of [["2", 1], ["3", 2]] as const) {
-    const { stdout } = await runConverge(["list", "--limit", limit, "--url", url]);
+    const { stdout, stderr } = await runConverge(["list", "--limit", limit, "--url", url]);
     assertEquals([stdout.split("\n").length - 1, asked.splice(0).length], [Number(limit), pages]);
+    assertEquals(stderr, "There may be more keys: raise --limit to see them\n");
   }
 });

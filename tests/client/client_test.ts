@@ -200,17 +200,39 @@ Deno.test("ConvergeClient: a signal gives up what is under way, for good, and wh
   }
 });
 
-Deno.test("ConvergeClient.put(): type, quorum and time to live go along", async () => {
-  let asked = "";
+Deno.test("ConvergeClient: a signal that lives long keeps nothing of requests that have ended", async () => {
+  const { signal } = new AbortController();
+  const calls: string[] = [];
+  for (const name of ["addEventListener", "removeEventListener"] as const) {
+    const original = signal[name];
+    signal[name] = (...args: unknown[]) => {
+      calls.push(name);
+      Reflect.apply(original, signal, args);
+    };
+  }
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => notFound("a value under this key"),
+  );
+  const client = new ConvergeClient(`http://127.0.0.1:${server.addr.port}`, { signal });
+  for (let i = 0; i < 2; i++) await client.get("k");
+  const pair = ["addEventListener", "removeEventListener"];
+  assertEquals(calls, [...pair, ...pair]);
+});
+
+Deno.test("ConvergeClient.put(), explain(): type, quorum and time to live go along", async () => {
+  const asked: string[] = [];
   const answer = ({ url, headers }: Request) => {
-    asked = new URL(url).search + " " + headers.get("content-type");
-    return new Response(null, { status: 204, headers: { etag: '"7-node1.a"' } });
+    asked.push(new URL(url).search + " " + headers.get("content-type"));
+    return Response.json({ token: "0", owners: [] }, { headers: { etag: '"7-node1.a"' } });
   };
   await withServer(answer, async (client) => {
     const options = { contentType: "text/css", w: 1, ttlSeconds: 60 };
-    assertEquals(await client.put("k", new Uint8Array(), options), "7-node1.a");
+    const bytes = new Uint8Array();
+    assertEquals(await client.put("k", bytes, options), "7-node1.a");
+    await client.explain("PUT", "k", { bytes, ...options });
   });
-  assertEquals(asked, "?w=1&ttl=60 text/css");
+  assertEquals(asked, ["?w=1&ttl=60 text/css", "?explain=1&w=1&ttl=60 text/css"]);
 });
 
 Deno.test("ConvergeClient: a node that is silent, or silent in the middle of an answer, is waited for so long", async () => {
@@ -250,6 +272,29 @@ Deno.test("ConvergeClient: an answer leaves no timer behind, which would keep a 
       Object.assign(globalThis, { setTimeout, clearTimeout });
     }
   });
+});
+
+Deno.test("ConvergeClient: why a node cannot be reached is said in words", async () => {
+  const { fetch } = globalThis;
+  const said = [
+    ["Connection reset by peer (os error 104)", "Connection reset by peer"],
+    [
+      "error sending request for url (http://a:1/): client error (Connect): tcp connect error: Connection refused (os error 111)",
+      "Connection refused",
+    ],
+    ["bad port", "bad port"],
+  ] as const;
+  try {
+    for (const [message, words] of said) {
+      globalThis.fetch = () =>
+        Promise.reject(new TypeError("fetch failed", { cause: new Error(message) }));
+      const client = new ConvergeClient("http://a:1");
+      const { message: told } = await assertRejects(() => client.get("k"), ClientError);
+      assertEquals(told, `Cannot reach http://a:1: ${words}`);
+    }
+  } finally {
+    globalThis.fetch = fetch;
+  }
 });
 
 Deno.test("ConvergeClient: a redirect is followed to nobody, and is no success", async () => {
@@ -301,7 +346,45 @@ Deno.test("ConvergeClient.keys(): all pages, each from where the one before ende
   await withServer(answer, async (client) => {
     const keys = await Array.fromAsync(client.keys({ prefix: "p", limit: 2 }));
     assertEquals(keys, ["p1", "p2", "p3 after p2"]);
+    const rest = await Array.fromAsync(client.keys({ prefix: "p", limit: 2, after: "p1" }));
+    assertEquals(rest, ["p3 after p1"]);
   });
+});
+
+Deno.test("ConvergeClient.entries(): all pages with their values, as text and as bytes", async () => {
+  const lines = [
+    { k: "p1", v: "ü", t: "text/css", x: 1_795_953_600_500, c: 7, n: "node1.a" },
+    { kb: "/wA=", b: "/wA=", c: 8, n: "node1.a" },
+  ];
+  const answer = ({ url }: Request) => {
+    const { searchParams } = new URL(url);
+    assertEquals(searchParams.get("values"), "1");
+    return Response.json(
+      searchParams.get("after") === null
+        ? { keys: lines.slice(0, 1), next: "p1" }
+        : { keys: lines.slice(1) },
+    );
+  };
+  const type = "application/octet-stream";
+  const bytes = new Uint8Array([255, 0]);
+  await withServer(answer, async (client) => {
+    assertEquals(await Array.fromAsync(client.entries({ prefix: "p" })), [
+      {
+        key: "p1",
+        bytes: new TextEncoder().encode("ü"),
+        contentType: "text/css",
+        version: "7-node1.a",
+        expiresAtMs: 1_795_953_600_500,
+      },
+      { key: bytes, bytes, contentType: type, version: "8-node1.a", expiresAtMs: undefined },
+    ]);
+  });
+  for (const line of [{ k: "p1", v: "ü" }, { k: "p1", c: 7, n: "node1.a" }]) {
+    await withServer(() => Response.json({ keys: [line] }), async (client) => {
+      const list = () => Array.fromAsync(client.entries());
+      await assertRejects(list, ClientError, "no node of Converge");
+    });
+  }
 });
 
 Deno.test("ConvergeClient: versions by way of a proxy that compresses; the keys . and .. without a body", async () => {
