@@ -31,8 +31,8 @@ import type { Topology } from "./replication/topology/topology.ts";
 import type { DamageReport } from "./storage/lsm_store.ts";
 import { DATA, type Store } from "./storage/store.ts";
 
-/** How long a message of gossip waits for its answer at most. */
-const GOSSIP_TIMEOUT_MS_MAX = 1_000;
+/** How long a message of gossip waits for its answer, however little time clients' requests have. */
+const GOSSIP_TIMEOUT_MS = 1_000;
 
 /** What most parts of a node take from it. */
 interface SharedParts {
@@ -199,7 +199,7 @@ export class ConvergeNode {
       auth,
       remembered,
       intervalMs: config.gossipIntervalMs,
-      timeoutMs: Math.min(config.requestTimeoutMs, GOSSIP_TIMEOUT_MS_MAX),
+      timeoutMs: GOSSIP_TIMEOUT_MS,
       onChange: () => this.#onMembershipChange(),
       onHeard: (name) => this.#onHeard(name),
       onOtherOptions: (message) => this.#failure.resolve(stopReasons.otherOptions(message)),

@@ -26,7 +26,10 @@ import { savedStages } from "../replication/convergence/takeover.ts";
 import type { Store } from "../storage/store.ts";
 import type { NodeParts } from "./node_parts.ts";
 
-/** How long a start waits for what other members say of this node. */
+/**
+ * How long a start waits for what other members say of this node, however little time clients' requests
+ * have: without their answer it may count with an old copy.
+ */
 const SELF_QUESTION_MS = 1_000;
 
 /** A node that is being started: its store is open, and no more is known. */
@@ -73,7 +76,7 @@ export async function recoverNode(starting: StartingNode): Promise<RecoveredNode
     seeds: config.peers,
     platform,
     auth,
-    timeoutMs: Math.min(config.requestTimeoutMs, SELF_QUESTION_MS),
+    timeoutMs: SELF_QUESTION_MS,
   });
   await heedOthers(starting, { state, views });
   // Where documents may be gone, the node may have given out counters that it knows nothing of: it is

@@ -200,6 +200,29 @@ Deno.test("a wiped node is sent each record about once, and what one peer alone 
     assert(received > 302 * 2_000, `${received} bytes`);
   }));
 
+Deno.test("nodes agree, forget and are filled where answers take longer than clients may wait", () => {
+  const config = { requestTimeoutMs: 100, tombstoneIntervalMs: 500, antiEntropyIntervalMs: 1_000 };
+  return InProcessCluster.run({ config }, async (cluster) => {
+    for (const key of KEYS) await cluster.put(1, key, "v");
+    cluster.kill(3);
+    cluster.wipe(3);
+    cluster.slow(3, 60);
+    await cluster.start(3);
+    await converged(cluster, KEYS);
+    await cluster.call(1, "DELETE", "/kv/k0");
+    await cluster.until("the tombstone is collected", () => cluster.isForgotten("k0"));
+    cluster.cutOff(3);
+    await cluster.put(1, "k1", "missed");
+    cluster.heal();
+    cluster.slow(3, 60);
+    await converged(cluster, KEYS.slice(1));
+    await cluster.until("no hint waits", async () => {
+      const { hints } = await cluster.view(1);
+      return Object.keys(hints.waiting).length === 0;
+    });
+  });
+});
+
 Deno.test("a refill that cannot go on says so in the log, after a while", () =>
   InProcessCluster.run({ config: NO_HINTS }, async (cluster) => {
     for (const key of KEYS) await cluster.put(1, key, "v");

@@ -238,6 +238,18 @@ Deno.test("one that comes back with an empty disk counts though those of all oth
     assertEquals(await cluster.get(2, "k"), "v");
   }));
 
+Deno.test("a seed that only an answer tells apart is heard, though clients wait for less than that takes", () =>
+  InProcessCluster.run({ config: { requestTimeoutMs: 100 }, start: [1] }, async (cluster) => {
+    const { network } = cluster.world;
+    const { life, process } = cluster.node(1);
+    // Another name for node 1, as of a balancer.
+    network.listen("http://any:8080", life!, (request) => process!.app.fetch(request));
+    cluster.node(2).config.peers.splice(0, Infinity, "http://any:8080");
+    network.weather = { ...network.weather, delayMs: [100, 100] };
+    await cluster.start(2);
+    await cluster.ready([1, 2]);
+  }));
+
 Deno.test("a node that lost its disk is filled though it is told of an address that nobody has", () =>
   InProcessCluster.run({ nodes: 2 }, async (cluster) => {
     await cluster.put(1, "k", "v");

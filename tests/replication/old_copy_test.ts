@@ -74,6 +74,17 @@ Deno.test("old copy: no version is given out again", () =>
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "three");
   }));
 
+Deno.test("old copy: it is found out at the start, though clients wait for less than an answer takes", () => {
+  const config = { ...QUICK.config, requestTimeoutMs: 100 };
+  return InProcessCluster.run({ config }, async (cluster) => {
+    const copy = await copied(cluster);
+    const { nodeID } = cluster.node(3).process!;
+    cluster.slow(3, 100);
+    await startOn(cluster, copy);
+    assertNotEquals(cluster.node(3).process!.nodeID, nodeID);
+  });
+});
+
 Deno.test("old copy: where nobody could tell at the start it stops when it hears, and is filled after that", () =>
   InProcessCluster.run(QUICK, async (cluster) => {
     const copy = await copied(cluster);

@@ -307,6 +307,7 @@ export class AntiEntropy {
 async function ask<Answer>(link: PeerLink, question: unknown): Promise<Answer> {
   const response = await link.request("POST", "/internal/tree", {
     body: encoder.encode(JSON.stringify(question)),
+    timeoutMs: link.workTimeoutMs,
   });
   return JSON.parse(decoder.decode(response.body)) as Answer;
 }

@@ -168,6 +168,7 @@ export class KeyExchange {
     const question = encodeRangeRequest({ after, owners, leaves, settled, ring, values });
     const { headers, body } = await link.request("POST", "/internal/range", {
       body: new TextEncoder().encode(question),
+      timeoutMs: link.workTimeoutMs,
     });
     const header = headers.get(THROUGH_HEADER);
     const through = header === null ? undefined : keyFromPath(header);
@@ -272,6 +273,7 @@ async function askAbout(
   const response = await link.request("POST", "/internal/read", {
     body: new TextEncoder().encode(body),
     headers,
+    timeoutMs: link.workTimeoutMs,
   });
   return decodeReadReplies(response.body, keys);
 }

@@ -280,7 +280,8 @@ export class TombstoneCollector {
         [DURABLE_HEADER]: "1",
         ...(fingerprint === undefined ? {} : { [RING_HEADER]: fingerprint }),
       };
-      const response = await link.request("POST", "/internal/read", { body, headers });
+      const { workTimeoutMs: timeoutMs } = link;
+      const response = await link.request("POST", "/internal/read", { body, headers, timeoutMs });
       return decodeReadReplies(response.body, questions);
     } catch {
       return undefined;
@@ -304,6 +305,7 @@ export class TombstoneCollector {
         await link.request("POST", "/internal/collect", {
           body,
           headers: { [RING_HEADER]: fingerprint },
+          timeoutMs: link.workTimeoutMs,
         });
       } catch {
         return false;

@@ -221,7 +221,8 @@ export class WaitingHints {
     if (link === undefined || link.isOpen) throw new Error("the node does not answer");
     const body = joinFrames(records);
     const headers = { [HINT_HEADER]: "1" };
-    const response = await link.request("POST", "/internal/kv", { body, headers });
+    const { workTimeoutMs: timeoutMs } = link;
+    const response = await link.request("POST", "/internal/kv", { body, headers, timeoutMs });
     decodeApplyResults(response.body, records.length);
   }
 

@@ -65,6 +65,12 @@ const READ_LIMITS: LaneLimits = {
   queueBytesMax: 4 * 1024 * 1024,
 };
 
+/**
+ * Milliseconds until work is given up that no client waits for. A page of keys, hashes or a batch of hints
+ * take their time, which may be more than clients are given.
+ */
+const WORK_TIMEOUT_MS_MIN = 1_500;
+
 const encoder = new TextEncoder();
 
 /** One peer, whatever life of it. */
@@ -113,6 +119,11 @@ export class PeerLink {
   latencyMs(nowMs: number): number {
     if (this.#underWayMs.length === 0) return this.#latencyMs;
     return Math.max(this.#latencyMs, nowMs - this.#underWayMs[0]!);
+  }
+
+  /** Milliseconds for a request that no client waits for. */
+  get workTimeoutMs(): number {
+    return Math.max(this.#context.timeoutMs, WORK_TIMEOUT_MS_MIN);
   }
 
   get queuedBytes(): number {
@@ -169,6 +180,7 @@ export class PeerLink {
   ): Promise<ReplicaResult[]> {
     const response = await this.request("POST", "/internal/kv", {
       body: joinFrames(records),
+      timeoutMs: this.workTimeoutMs,
       ...(fence === undefined ? {} : { headers: { [FENCE_HEADER]: String(fence) } }),
     });
     return decodeApplyResults(response.body, records.length);
