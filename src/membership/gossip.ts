@@ -362,11 +362,13 @@ export class Gossip {
 
   #hearOfSettled({ settled = [], removed = [] }: GossipMessage): void {
     for (const name of settled) {
-      // Where the removal that goes on there has ended here, it is said of the removed life, and not of the next.
-      const isOver = removed.some((removal) =>
-        removal.name === name && !removal.ended && this.#removals.get(removal.nodeID)?.ended
+      const member = this.#members.get(name);
+      if (member === undefined) continue;
+      // Where another life is being removed there, it is said of that one.
+      const isOfAnother = removed.some((removal) =>
+        removal.name === name && !removal.ended && removal.nodeID !== member.nodeID
       );
-      if (!isOver && this.#members.has(name)) this.#settled.add(name);
+      if (!isOfAnother) this.#settled.add(name);
     }
   }
 
