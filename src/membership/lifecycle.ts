@@ -19,6 +19,10 @@
  *   have to know it first.
  * - *Why a node that lost its data waits for those that join.* Such a one may have acked a write together
  *   with the lost disk, and has to give it. Nobody that joins waits for a node that lost its data.
+ * - *Why a new node waits for those that were being filled when it began to count.* W of these may have
+ *   acked a write, by a ring without the new node, that nobody who is normal has. In the place of one of
+ *   them it would miss that. They do not wait for it, since they began before. Where any two quorums meet
+ *   with one node more it does not wait either.
  * - *Why a node with leftovers of lost data waits for all that join.* A node that joins takes keys from
  *   former owners, and what is left of lost data was compared only where this node is an owner now.
  * - *Why no new name begins to count while a removal is not known by all.* A node that still goes by the
@@ -49,6 +53,8 @@ export interface LifecycleView extends QuorumOptions {
   isKnownBy(name: string): boolean;
   /** Names of the members from which this node has taken all that it should have. */
   readonly refilledFrom: ReadonlySet<string>;
+  /** Node IDs of those that were being filled when this node began to count. Default: nobody was. */
+  readonly earlier?: ReadonlySet<string>;
   /** Whether it may have copies from before deletions that the others have forgotten. */
   readonly hasLeftovers?: boolean;
   /** Present while members are being removed. */
@@ -80,7 +86,9 @@ export function nextStep(view: LifecycleView): LifecycleStep {
   if (sources.length === 0) return become("normal");
   const from = sources.filter((name) => !view.refilledFrom.has(name));
   if (from.length > 0) return { action: "refill", from };
-  return waitsForJoiners(view) || waitsToBeKnown(view) ? WAIT : become("normal");
+  return waitsForJoiners(view) || waitsForEarlier(view) || waitsToBeKnown(view)
+    ? WAIT
+    : become("normal");
 }
 
 /**
@@ -88,13 +96,25 @@ export function nextStep(view: LifecycleView): LifecycleStep {
  * has leftovers of that data, which none that joins may be filled from.
  */
 function waitsForJoiners({ self, others, settled, hasLeftovers }: LifecycleView): boolean {
-  const joiners = others.filter(({ name, status }) => status !== "normal" && !settled.has(name));
+  const joiners = joinersOf(others, settled);
   return settled.has(self.name) &&
     (hasLeftovers === true ? joiners.length > 0 : joiners.some(isRefilling));
 }
 
-function isRefilling({ status }: Member): boolean {
+export function isRefilling({ status }: Member): boolean {
   return status === "refilling";
+}
+
+/** Whether those that began to count before this node may have what nobody has who is normal. */
+function waitsForEarlier(view: LifecycleView): boolean {
+  const { earlier, settled, others } = view;
+  if (earlier === undefined || quorumsMeet(totalOf(view), view)) return false;
+  return joinersOf(others, settled).some((one) => isRefilling(one) && earlier.has(one.nodeID));
+}
+
+/** Members that have yet to take over what they own for the first time. */
+export function joinersOf(members: readonly Member[], settled: ReadonlySet<string>): Member[] {
+  return members.filter(({ name, status }) => status !== "normal" && !settled.has(name));
 }
 
 /** Whether a normal member may not know this node yet, whose name was not on the ring before. */

@@ -496,3 +496,44 @@ Deno.test("a node that lost its disk forms no cluster with one that is told of i
       }
     },
   ));
+
+Deno.test("what two that join have acknowledged alone is not missed by a third one that is filled before them", () => {
+  const seedsOf = (i: number) => [1, 2, 3].filter((other) => other !== i);
+  const options = { nodes: 6, start: [1, 2, 3], seedsOf, config: { hintBytesMax: 0 } };
+  return InProcessCluster.run(options, async (cluster) => {
+    const key = Array.from({ length: 200 }, (_, i) => `k${i}`).find((key) => {
+      const before = cluster.ownersOf(key, [1, 2, 3, 4, 5]);
+      const after = cluster.ownersOf(key);
+      return before.includes(4) && before.includes(5) && after.includes(6) &&
+        after.some((i) => i <= 3);
+    })!;
+    const old = cluster.ownersOf(key).find((i) => i <= 3)!;
+    const [third, other] = [1, 2, 3].filter((i) => i !== old) as [number, number];
+    const is = async (i: number, status: string) =>
+      (await cluster.view(third)).members.some((member) =>
+        member.name === `node${i}` && member.status === status
+      );
+    await cluster.ready([1, 2, 3]);
+    await cluster.put(1, "first", "v");
+    for (const i of [4, 5]) await cluster.start(i);
+    for (const i of [4, 5]) await cluster.until(`${i} counts`, () => is(i, "refilling"));
+    cluster.cutOff(other, [4, 5]);
+    for (const i of [4, 5]) {
+      await cluster.until(
+        `${i} has read the others`,
+        async () => (await cluster.view(i)).refill.done.length === 2,
+      );
+    }
+    cluster.cutOff(third, [old]);
+    await cluster.put(third, key, "v");
+    cluster.heal();
+    cluster.cutOff(old, [4, 5]); // neither is filled, nor gives it what it missed
+    await cluster.start(6);
+    await cluster.wait(10_000);
+    const response = await cluster.call(old, "GET", `/kv/${key}`);
+    assertEquals(response.status, 503, "node 6 does not count yet");
+    cluster.heal();
+    await cluster.ready();
+    for (const i of [1, 2, 3, 4, 5, 6]) assertEquals(await cluster.get(i, key), "v");
+  });
+});

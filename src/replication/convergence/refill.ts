@@ -6,7 +6,13 @@ import { isConvergeError } from "../../errors.ts";
 import { type Clock, delay } from "../../platform/clock.ts";
 import type { Log } from "../../platform/log.ts";
 import type { Gossip } from "../../membership/gossip.ts";
-import { type LifecycleView, nextStep } from "../../membership/lifecycle.ts";
+import type { Member } from "../../membership/member.ts";
+import {
+  isRefilling,
+  joinersOf,
+  type LifecycleView,
+  nextStep,
+} from "../../membership/lifecycle.ts";
 import { type QuorumOptions, quorumsMeet } from "../../membership/quorums.ts";
 import { isKnownByAll, sourcesOf } from "../../membership/removal_step.ts";
 import { type Key, keyFromPath, keyToPath } from "../../record/key.ts";
@@ -62,6 +68,8 @@ interface Saved {
   loss: number;
   /** Whether this node was started on an old copy of its directory. */
   isOldCopy?: boolean;
+  /** Node IDs of those that were being filled when this node began to count; absent where nobody was. */
+  earlier?: string[];
 }
 
 const DOCUMENT = "refill";
@@ -190,9 +198,10 @@ export class Refill {
     if (this.#saved.ring !== topology().fingerprint) {
       this.#known = this.#nothingDone(topology().fingerprint, this.#saved.loss);
     }
+    const { done, earlier } = this.#saved;
     const step = nextStep({
       self: gossip.self,
-      others: gossip.members.filter(({ name }) => name !== gossip.self.name),
+      others: this.#others,
       unresolvedSeeds: gossip.unresolvedSeeds.length,
       refusedSeeds: this.#options.refusedSeeds(),
       rejoined: gossip.rejoined,
@@ -200,12 +209,18 @@ export class Refill {
       settled: gossip.settled,
       ...this.#options.quorums,
       isKnownBy: (name) => gossip.isKnownBy(name),
-      refilledFrom: new Set(this.#saved.done),
+      refilledFrom: new Set(done),
+      earlier: new Set(earlier),
       hasLeftovers: hasLeftovers(this.#saved),
       removals: this.#removals(),
     });
     if (step.action === "become") await this.#become(step.status);
     else if (step.action === "refill") await this.#refillFrom(step.from);
+  }
+
+  get #others(): Member[] {
+    const { self, members } = this.#options.gossip;
+    return members.filter(({ name }) => name !== self.name);
   }
 
   #removals(): LifecycleView["removals"] {
@@ -222,11 +237,25 @@ export class Refill {
     const { gossip, clock, log, onStatus, topology } = this.#options;
     const isDone = saved === this.#saved && this.#isNoted && saved.ring === topology().fingerprint;
     if (status === "normal" && !isDone) return;
-    if (status === "refilling" && this.#hasLostData) await this.#options.onRejoined();
+    if (status === "refilling") {
+      if (this.#hasLostData) await this.#options.onRejoined();
+      await this.#noteEarlier();
+    }
     gossip.setStatus(status);
     this.#knownSinceMs = clock.monotonicMs();
     log.info("member.status", { name: gossip.self.name, status });
     await onStatus();
+  }
+
+  /** On disk before this node counts: else each of two that are started again could wait for the other. */
+  async #noteEarlier(): Promise<void> {
+    // As below: they have nothing that was written by a ring without this node.
+    if (this.#options.lamport.current === 0) return;
+    const earlier = joinersOf(this.#others, this.#options.gossip.settled).filter(isRefilling)
+      .map(({ nodeID }) => nodeID);
+    if (earlier.length === 0 && this.#saved.earlier === undefined) return;
+    this.#saved.earlier = earlier;
+    await this.#save(this.#saved);
   }
 
   async #refillFrom(names: readonly string[]): Promise<void> {
@@ -324,8 +353,12 @@ export class Refill {
   }
 
   #nothingDone(ring: string, loss: number): Saved {
-    const { isOldCopy } = this.#known ?? readSaved(this.#options.state) ?? {};
-    return { ...nothingDone(ring, loss), ...(isOldCopy === true ? { isOldCopy } : {}) };
+    const { isOldCopy, earlier } = this.#known ?? readSaved(this.#options.state) ?? {};
+    return {
+      ...nothingDone(ring, loss),
+      ...(isOldCopy === true ? { isOldCopy } : {}),
+      ...(earlier === undefined ? {} : { earlier }),
+    };
   }
 
   get #isNoted(): boolean {

@@ -202,6 +202,30 @@ Deno.test("Refill: it waits once, however many members turn out to have data one
   });
 });
 
+Deno.test("Refill: whom it waits for, since they began before it, is known after a restart, too", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { options } = refillOf(clock, new MemoryStore(), () => {});
+    const started = (status: "joining" | "refilling") => {
+      const others = ["node2", "node3", "node4"].map((name) => member(name));
+      const known = [...others, member("node5", { status: "refilling" })];
+      const gossip = gossipOf(member("node1", { status }), { known });
+      for (const { name } of known) gossip.receive({ from: name, members: gossip.members }, 0);
+      const refill = new Refill({ ...options, gossip, topology: () => topologyOf(5) });
+      refill.start();
+      return { gossip, refill };
+    };
+    const before = started("joining");
+    await wait(100); // it counts, and has read nobody
+    before.refill.stop();
+    const { gossip } = started("refilling");
+    await wait(5_000);
+    assertEquals([before.gossip.self.status, gossip.self.status], ["refilling", "refilling"]);
+    gossip.receive({ from: "node5", members: [member("node5", { heartbeat: 1 })] }, 5_000);
+    await wait(5_000);
+    assertEquals(gossip.self.status, "normal");
+  });
+});
+
 Deno.test("Refill: after each page the horizon is past what others collected; another ring ends it", async () => {
   await inWorld(async ({ clock, wait }) => {
     let raised = 0;
