@@ -1,5 +1,5 @@
 /** What a coordinator takes, and whom its reads ask. */
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../../src/errors.ts";
 import {
   Coordinator,
@@ -87,4 +87,14 @@ Deno.test("Coordinator: a read asks the quickest peer that is well and counts", 
     assertEquals(await quickest(all, failing), ["node3"]);
     const members = [member("node1"), member("node2", { status: "refilling" }), member("node3")];
     assertEquals(await quickest(topologyOf(0, { members }), well), ["node3"]);
+  }));
+
+Deno.test("Coordinator: each request earns a share of what may be asked twice", () =>
+  inWorld(async (world) => {
+    const { coordinator, asked } = await coordinating(world, topologyOf(3));
+    for (let i = 0; i < 200; i++) {
+      Promise.resolve(coordinator.read(keyOf("k"))).catch(() => {});
+      await world.wait(2_100);
+    }
+    assert(asked.length > 200 + 100 + 200 / 5 - 5, `${asked.length} questions`);
   }));
