@@ -156,8 +156,7 @@ export class WaitingHints {
 
   /** Looks through all hints once, in order of keys. */
   async #deliverBacklog(isDropped: boolean): Promise<void> {
-    const before = this.#recent;
-    this.#recent = new Set();
+    this.#recent = new Set(); // they are among these
     this.#hasBacklog = false;
     try {
       let after: Key | undefined;
@@ -169,7 +168,6 @@ export class WaitingHints {
       }
     } catch (error) {
       this.#hasBacklog = true;
-      for (const key of before) if (this.#recent.size < RECENT_MAX) this.#recent.add(key);
       throw error;
     }
   }

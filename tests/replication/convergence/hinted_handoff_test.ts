@@ -17,7 +17,7 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
   const received: string[] = [];
   const told: string[] = [];
   const peer = {
-    answer: (request: NetworkRequest): NetworkResponse => {
+    answer: (request: NetworkRequest): NetworkResponse | Promise<NetworkResponse> => {
       const records = decodeFrames(request.body!);
       received.push(...records.map(({ key, counter }) => `${key}@${counter}`));
       return {
@@ -27,14 +27,15 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
       };
     },
   };
-  const network: Network = { request: async (request) => peer.answer(request) };
-  const link = await linkOver(network, clock, store);
+  const network: Network = { request: async (request) => await peer.answer(request) };
+  const peerLink = await linkOver(network, clock, store);
+  const link = { name: "node2" };
   const open = () =>
     new HintedHandoff({
       store,
       clock,
       log: { info: (event) => void told.push(event), warn() {}, error() {} },
-      linkTo: (name) => name === "node2" ? link : undefined,
+      linkTo: (name) => name === link.name ? peerLink : undefined,
       bytesMax: options.bytesMax ?? 1e6,
       ageMsMax: options.ageMsMax ?? 3 * HOUR_MS,
     });
@@ -42,7 +43,7 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
     const scan = store.scan("hints-node2");
     return scan.next(1_000).map(({ key, counter }) => `${key}@${counter}`);
   };
-  return { store, peer, received, told, kept, hints: open(), open };
+  return { store, peer, link, received, told, kept, hints: open(), open };
 }
 
 const away = (): never => {
@@ -262,14 +263,120 @@ Deno.test("HintedHandoff: many large hints go in messages that the peer accepts"
       return reachable(request);
     };
     const value = "x".repeat(1024 * 1024);
-    for (let i = 0; i < 20; i++) {
-      hints.add("node2", record(`k${10 + i}`, 1, { value }));
-      await wait(1);
-    }
+    const add = async (from: number) => {
+      for (let i = from; i < from + 10; i++) {
+        hints.add("node2", record(`k${10 + i}`, 1, { value }));
+        await wait(1);
+      }
+    };
+    await add(0); // from an earlier life, as far as it knows
     hints.start(["node2"]);
-    await wait(20_000);
+    await wait(10_000);
+    await add(10);
+    await wait(10_000);
     assertEquals(received.length, 20);
     assert(largest < 7 * 1024 * 1024, `${largest} bytes in one message`);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: the bound holds for what comes in one turn, too", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const size = record("k10", 1).frame.byteLength;
+    const { hints, kept } = await handoff(clock, { bytesMax: 10 * size });
+    for (let i = 0; i < 30; i++) hints.add("node2", record(`k${10 + i}`, 1));
+    await wait(1);
+    assertEquals([kept().length, hints.counts().dropped], [10, 20]);
+  });
+});
+
+Deno.test("HintedHandoff: a hint that cannot be kept is counted as dropped", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, store } = await handoff(clock);
+    store.apply = () => Promise.reject(new ConvergeError("disk_full", "Cannot write: no space"));
+    hints.add("node2", record("k", 1));
+    await wait(1);
+    assertEquals(hints.counts(), { added: 0, delivered: 0, dropped: 1, waiting: {} });
+  });
+});
+
+Deno.test("HintedHandoff: what waits for one that is removed is dropped; a new one of its name gets its own", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, received, kept } = await handoff(clock);
+    const reachable = peer.answer;
+    peer.answer = away;
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    await wait(1_000);
+    hints.forget("node2");
+    await wait(1_000);
+    assertEquals([kept(), hints.counts().dropped], [[], 1]);
+    peer.answer = reachable;
+    hints.start(["node2"]);
+    hints.add("node2", record("b", 2));
+    await wait(10_000);
+    assertEquals(received, ["b@2"]);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: one delivery to a node at a time, twice a second, until it is stopped", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    let rounds = 0;
+    const counting: Clock = {
+      monotonicMs: () => clock.monotonicMs(),
+      wallMs: () => clock.wallMs(),
+      clearTimer: (timer) => clock.clearTimer(timer),
+      setTimer: (delayMs, callback) => {
+        if (delayMs === 500) rounds++;
+        return clock.setTimer(delayMs, callback);
+      },
+    };
+    const { hints, peer } = await handoff(counting);
+    let asked = 0;
+    const { promise, resolve } = Promise.withResolvers<NetworkResponse>();
+    peer.answer = () => {
+      asked++;
+      return promise;
+    };
+    for (let i = 0; i < 3; i++) hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    await wait(5_100);
+    assertEquals([rounds, asked], [11, 1]);
+    hints.stop();
+    resolve({ status: 200, headers: new Headers(), body: bytesOf("stored\n") });
+    await wait(5_000);
+    assertEquals([rounds, asked], [11, 1]);
+  });
+});
+
+Deno.test("HintedHandoff: names that no keyspace can have are kept apart", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, link, received } = await handoff(clock);
+    hints.add("A.name", record("a", 1));
+    hints.add("Another.name", record("b", 2));
+    link.name = "A.name";
+    hints.start(["A.name", "Another.name"]);
+    await wait(5_000);
+    assertEquals([received, hints.counts().waiting], [["a@1"], { "Another.name": 1 }]);
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: what could not be counted takes no room once all has been delivered", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, store, received } = await handoff(clock);
+    hints.add("node2", record("a", 1));
+    await wait(1);
+    const scan = store.scan;
+    store.scan = () => {
+      throw new ConvergeError("corrupt_file", "Cannot read");
+    };
+    hints.start(["node2"]);
+    assertEquals(hints.counts().waiting, { node2: 2 });
+    store.scan = scan;
+    await wait(5_000);
+    assertEquals([received, hints.counts().waiting], [["a@1"], {}]);
     hints.stop();
   });
 });

@@ -41,6 +41,12 @@ Deno.test("DeadlineQueue: a removed item does not expire, the others do; removin
   queue.remove(item("stranger"));
   at(1_000);
   assertEquals(expired, ["a@100", "c@100"]);
+  const [first, second, third] = ["a", "b", "c"].map(item);
+  for (const one of [first!, second!, third!]) add(one);
+  for (const one of [second!, third!, second!]) queue.remove(one);
+  expired.length = 0;
+  at(2_000);
+  assertEquals(expired, ["a@1100"], "it brings nobody back");
 });
 
 Deno.test("DeadlineQueue: an emptied queue can be used again", () => {

@@ -8,6 +8,7 @@ import {
   listedRecord,
   listPage,
 } from "../../../src/replication/requests/key_listing.ts";
+import { encodeRecord } from "../../../src/record/record_line.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { DATA } from "../../../src/storage/store.ts";
 import { record } from "../../support/records.ts";
@@ -33,6 +34,24 @@ Deno.test("listPage: a page ends with the record that fills it, and the next one
     after = page.through;
   } while (after !== undefined);
   assertEquals(pages, ["012", "34", "5"]);
+});
+
+Deno.test("listPage: of a prefix all keys and no others, wherever it is to go on, whatever its last byte is", async () => {
+  const store = new MemoryStore();
+  const keys = ["a", "b", "b\xfe", "b\xff", "b\xffz", "c", "\xff", "\xff\xff"];
+  await store.apply(
+    keys.map((key, i) => ({
+      keyspace: DATA,
+      record: encodeRecord({ key, value: new Uint8Array(), counter: i + 1, nodeID: "a.1" }),
+    })),
+  );
+  const list = (prefix: string, after?: string) =>
+    listPage(store, { prefix, after, limit: 100, values: false }).records.map(({ key }) => key);
+  assertEquals(list("b\xff"), ["b\xff", "b\xffz"]);
+  assertEquals(list("b\xff", "a"), ["b\xff", "b\xffz"]);
+  assertEquals(list("b", "b\xff"), ["b\xffz"]);
+  assertEquals(list("\xff"), ["\xff", "\xff\xff"]);
+  assertEquals(list(""), keys);
 });
 
 Deno.test("isPageOf: a page has keys of its prefix only, in order, and goes on", () => {

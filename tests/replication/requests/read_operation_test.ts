@@ -155,7 +155,7 @@ async function reading(
       writeCopies: copy(name),
     }),
     quorums: () => ({ n: 3, r: 2, w: 2 }),
-    costOf: ({ name }: Owner) => name.charCodeAt(0),
+    costOf: ({ name }: Owner) => name.charCodeAt(0), // in order of names
     onRead: () => void ended.read++,
     onReadFailed: () => void ended.failed++,
     onRepair() {},
@@ -169,7 +169,7 @@ async function reading(
     run: () => Promise.resolve(new ReadOperation(context, request).run()),
     names: () => asked.map(({ name }) => name),
     triesTaken: () => given - tries,
-    ...{ answer, repairs, copies, ended, lamport },
+    ...{ answer, asked, repairs, copies, ended, lamport },
   };
 }
 
@@ -223,6 +223,16 @@ Deno.test("ReadOperation: the newest of all answers is repaired onto R owners, a
     assertEquals(lamport.current, 9);
     repairs[1]!.answer("stored");
     assertEquals((await read).record, NEW);
+  }));
+
+Deno.test("ReadOperation: what comes after its end does not change what it has read", () =>
+  inWorld(async (world) => {
+    const { run, answer } = await reading(world, { own: OLD });
+    const read = run();
+    await world.wait(HEDGE_MS + 10);
+    answer("b", "same");
+    answer("c", NEW); // on one owner: the next read need not find it
+    assertEquals((await read).record, OLD);
   }));
 
 Deno.test("ReadOperation: who does not take a repair is made up for by another owner", () =>
@@ -286,7 +296,7 @@ Deno.test("ReadOperation: its own copy that does not count is shown first, and s
   inWorld(async (world) => {
     const own = record("k", 1);
     const self = owner("a", { countsForReads: false });
-    const { run, answer, names, repairs } = await reading(world, {
+    const { run, answer, asked, names, repairs } = await reading(world, {
       own,
       owners: [self, owner("b"), owner("c")],
     });
@@ -296,6 +306,7 @@ Deno.test("ReadOperation: its own copy that does not count is shown first, and s
     answer("c", "absent");
     assertEquals(repairs.map(({ name }) => name), ["b", "c"]);
     repairs[0]!.answer({ horizon: 5 });
+    assertEquals(asked.map(({ pending }) => pending.have), [own, own, undefined, undefined]);
     answer("b", "absent", 2);
     answer("c", "absent", 2);
     assertEquals((await read).record, undefined);
@@ -309,15 +320,17 @@ Deno.test("ReadOperation: its own copy that does not count is shown first, and s
 
 Deno.test("ReadOperation: an owner that gains the arc, or was never heard of, is not asked", () =>
   inWorld(async (world) => {
+    const countsForReads = false;
     const owners = [
-      owner("b", { gaining: "refilling", countsForReads: false }),
-      owner("c", { member: undefined, countsForReads: false }),
+      owner("a1", { gaining: "refilling", countsForReads }),
+      owner("a2", { member: undefined, countsForReads }),
+      owner("b", { countsForReads }),
       owner("d"),
       owner("e"),
     ];
     const { run, answer, names } = await reading(world, { owners });
     const read = run();
-    assertEquals(names(), ["d", "e"]);
+    assertEquals(names(), ["b", "d", "e"], "two that count");
     answer("d", "absent");
     answer("e", "absent");
     await read;
