@@ -16,7 +16,7 @@ const GROUP_VALUES_MAX = 8;
 
 /** What a node has too much of. @param valueBytesMax Bytes of the longest value. */
 export function excessOf(
-  { name, config, clock, store }: SimulatedNode,
+  { name, startedWith: config, clock, store }: SimulatedNode,
   { atMs, valueBytesMax }: { atMs: number; valueBytesMax: number },
 ): Measurement[] {
   if (clock === undefined || store === undefined) return [];

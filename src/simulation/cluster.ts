@@ -57,8 +57,8 @@ export class SimulatedNode {
   store: ObservedStore | undefined;
   clock: VirtualClock | undefined;
   lives = 0;
-  /** The peers that its last start was told of. */
-  toldOf: readonly string[] = [];
+  /** What its last start was told. */
+  startedWith: NodeConfig;
   /** Its operator has asked it to stop, and it has not ended yet. */
   stopping = false;
   /** Its operator removes it. */
@@ -68,7 +68,7 @@ export class SimulatedNode {
   disturbance: Disturbance | undefined;
 
   constructor(config: NodeConfig, disk: VirtualDisk, nowMs: () => number) {
-    this.config = config;
+    this.config = this.startedWith = config;
     this.disk = disk;
     this.promises = new Promises(nowMs);
     this.pageCache = new PageCache(config.durability);
@@ -144,7 +144,7 @@ export class Cluster {
     const life = new ProcessLife(time);
     node.life = life;
     node.lives++;
-    node.toldOf = node.config.peers;
+    const config = node.startedWith = node.config;
     this.#disturb(node);
     const clock = node.clock = new VirtualClock(time, { life, skew: node.skew });
     const platform: Platform = {
@@ -158,7 +158,7 @@ export class Cluster {
     const process = await this.#openOrEnd(node, life, platform);
     if (process === undefined || life.dead) return false;
     node.process = process;
-    node.pageCache.synced(time.nowMs);
+    node.pageCache.started(time.nowMs, config.durability);
     this.#checkPromises(node);
     network.listen(node.origin, life, (request) => process.app.fetch(request));
     process.start();
@@ -194,7 +194,7 @@ export class Cluster {
     if (!power) return;
     const sinceMs = node.pageCache.durableUntilMs(nowMs);
     node.promises.settle(sinceMs);
-    if (node.config.durability.mode === "fsync") return;
+    if (node.pageCache.isBypassed) return;
     this.powerFailures.push({ node: node.name, atMs: nowMs, sinceMs });
   }
 
@@ -305,7 +305,7 @@ export class Cluster {
     platform: Platform,
   ): Promise<SimulatedProcess | undefined> {
     try {
-      return await this.#open(node.config, platform, (store) => this.#observe(node, store));
+      return await this.#open(node.startedWith, platform, (store) => this.#observe(node, store));
     } catch (error) {
       if (life.dead) return undefined;
       const code = isConvergeError(error) ? error.code : "unknown";

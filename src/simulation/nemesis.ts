@@ -136,6 +136,10 @@ export class Nemesis {
       case "restart":
         void this.#cluster.stop(node);
         return boot;
+      case "own_options":
+        void this.#cluster.stop(node);
+        node.config = { ...node.config, ...fault.options };
+        return boot;
       case "pause":
         this.#cluster.pause(node);
         return () => this.#cluster.resume(node);
@@ -153,6 +157,9 @@ export class Nemesis {
         this.#cluster.kill(node);
         this.#cluster.wipe(node);
         return boot;
+      case "replace_disk":
+        this.#operator.replaceDisk(node, fault.durationMs);
+        return () => {};
       case "old_copy":
         return this.#copy(node);
       case "lost_disk":

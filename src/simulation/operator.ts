@@ -21,6 +21,9 @@ export class Operator {
   readonly #taken = new Set<SimulatedNode>();
   /** Those that are to be added again. */
   readonly #due = new Set<SimulatedNode>();
+  /** Ends with the last disk that is to be replaced. */
+  #replacing = Promise.resolve();
+  #replacements = 0;
   #over = false;
 
   constructor(world: World, cluster: Cluster) {
@@ -30,7 +33,7 @@ export class Operator {
 
   /** Whether nothing is left to be done but to wait for removals. */
   get isIdle(): boolean {
-    return this.#due.size === 0;
+    return this.#due.size === 0 && this.#replacements === 0;
   }
 
   /** Stops asking. */
@@ -46,6 +49,45 @@ export class Operator {
     if (how === "paused") this.#cluster.pause(node);
     if (again) this.#due.add(node);
     void this.#insist(node).then(() => again ? this.#addAgain(node) : undefined);
+  }
+
+  /**
+   * Replaces the disk of a node, if all members come to be there and complete in time, after those that
+   * were to be replaced before.
+   *
+   * @param downMs For how long the node is down.
+   */
+  replaceDisk(node: SimulatedNode, downMs: number): void {
+    this.#replacements++;
+    this.#replacing = this.#replacing.then(() => this.#replace(node, downMs))
+      .finally(() => this.#replacements--);
+  }
+
+  async #replace(node: SimulatedNode, downMs: number): Promise<void> {
+    const { time } = this.#world;
+    const untilMs = time.nowMs + PATIENCE_MS;
+    while (!await this.#isWhole()) {
+      if (time.nowMs > untilMs) return;
+      await time.wait(RETRY_MS);
+    }
+    if (node.leaving !== undefined) return;
+    this.#cluster.kill(node);
+    this.#cluster.wipe(node);
+    await time.wait(downMs);
+    // Not waited for: a start that is cut short never ends.
+    void this.#cluster.boot(node);
+  }
+
+  /** Whether all members are there, and have all that they should have. */
+  async #isWhole(): Promise<boolean> {
+    for (const node of this.#cluster.members) {
+      if (node.leaving !== undefined) continue;
+      const view = await this.#ask(node, "GET", "/cluster");
+      if (view === undefined) return false;
+      const { members, self } = view as { self: string; members: { status?: string }[] };
+      if (self !== node.name || members.some(({ status }) => status !== "normal")) return false;
+    }
+    return true;
   }
 
   /** Whether there is a removal to hear of: one that met nobody was no member in the first place. */

@@ -127,6 +127,14 @@ function timeoutsOf({ requestTimeoutsMs = [REQUEST_TIMEOUT_MS] }: Plan): readonl
   return requestTimeoutsMs;
 }
 
+/** Of all that nodes have one after the other. */
+function longestTimeoutMs(plan: Plan): number {
+  const later = plan.faults.flatMap((fault) =>
+    fault.kind === "own_options" ? [fault.options.requestTimeoutMs ?? 0] : []
+  );
+  return Math.max(...timeoutsOf(plan), ...later);
+}
+
 function originOf(index: number): string {
   return `http://n${index}:8080`;
 }
@@ -195,7 +203,7 @@ class Run {
       sightings: this.#cluster.sightings,
       brokenPromises: this.#cluster.brokenPromises,
       disturbances: this.#cluster.disturbances,
-      deadlineMs: Math.max(...timeoutsOf(this.#plan)) + DEADLINE_SLACK_MS,
+      deadlineMs: longestTimeoutMs(this.#plan) + DEADLINE_SLACK_MS,
       wall: (node, fromMs, toMs) =>
         this.#cluster.wallClocks.bounds(node, fromMs, Math.min(toMs, this.#world.time.nowMs)),
       measurements: this.#measurements,
@@ -270,7 +278,7 @@ class Run {
   /** As an operator would: who waits for an address that nobody has any more is told of those of now. */
   async #correctPeers(): Promise<void> {
     for (const node of this.#staying) {
-      const { toldOf, config: { peers } } = node;
+      const { startedWith: { peers: toldOf }, config: { peers } } = node;
       if (toldOf.length === peers.length && toldOf.every((peer) => peers.includes(peer))) continue;
       const view = await this.#viewOf(node);
       if (view === undefined || view.unresolvedSeeds.length === 0) continue;

@@ -39,6 +39,10 @@ Deno.test("planProblem() names what is wrong", () => {
     [{ ...plan, faults: [fault, null] }, "fault 2"],
     [{ ...plan, faults: [{ ...fault, kind: "toString" }] }, "toString"],
     [{ ...plan, faults: [{ ...fault, node: 3 }] }, "node"],
+    [
+      { ...plan, faults: [{ ...fault, kind: "own_options", options: { replication: 2 } }] },
+      "replication",
+    ],
     [{ ...plan, faults: [{ ...fault, kind: "storm" }] }, "weather"],
     [{ ...plan, faults: [{ ...fault, node: 3 }, { ...fault, kind: "join", via: 3 }] }, "fault 2"],
   ];

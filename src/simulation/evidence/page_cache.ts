@@ -12,7 +12,8 @@ const SLACK_MS = 10;
 
 /** How much of one node's answers is durable, over all of its lives. */
 export class PageCache {
-  readonly #durability: NodeConfig["durability"];
+  /** That of the life that runs, or ran last. */
+  #durability: NodeConfig["durability"];
   /** The last moment of which it is certain that everything before was synced. */
   #syncedMs = 0;
   /** Stretches in which no timer came: it was paused, or dead. */
@@ -23,7 +24,18 @@ export class PageCache {
     this.#durability = durability;
   }
 
-  /** All is on the device: the node has started, which syncs what is found, or has stopped. */
+  /** Whether the device has what is answered for. */
+  get isBypassed(): boolean {
+    return this.#durability.mode === "fsync";
+  }
+
+  /** All is on the device: the node has started, which syncs what is found. */
+  started(nowMs: number, durability: NodeConfig["durability"]): void {
+    this.#durability = durability;
+    this.synced(nowMs);
+  }
+
+  /** All is on the device: the node has stopped. */
   synced(nowMs: number): void {
     this.#syncedMs = nowMs;
     this.resumed(nowMs);

@@ -2,6 +2,11 @@
 import type { NodeConfig, SharedOptions } from "../../config.ts";
 import type { LinkFaults } from "../virtual/virtual_network.ts";
 
+/** What each node may have for itself. Not bounds of what lies on its disk, which may be over new ones. */
+export type OwnOptions = Partial<
+  Pick<NodeConfig, "durability" | "requestTimeoutMs" | "gossipIntervalMs" | "inFlightMax">
+>;
+
 /** One fault: strikes at `atMs` of the fault phase and is undone `durationMs` later. */
 export type Fault = { readonly atMs: number; readonly durationMs: number } & FaultKind;
 
@@ -42,6 +47,11 @@ export type FaultKind =
   | { kind: "old_copy"; node: number }
   /** The node comes back with an empty disk; the one of before is found again, and put back at the end. */
   | { kind: "lost_disk"; node: number }
+  /**
+   * The disk of a node is replaced by an empty one, as soon as all members are there and complete; one
+   * after the other.
+   */
+  | { kind: "replace_disk"; node: number }
   /** Bits of a table flip. */
   | { kind: "bit_rot"; node: number; bits: number }
   | { kind: "slow_disk"; node: number; syncMs: [number, number] }
@@ -49,6 +59,8 @@ export type FaultKind =
   | { kind: "disk_error"; node: number; operation: FailingOperation }
   /** The wall clock jumps. */
   | { kind: "clock_jump"; node: number; offsetMs: number; rate: number }
+  /** The node is stopped by its operator and started with other options of its own. */
+  | { kind: "own_options"; node: number; options: OwnOptions }
   /** All nodes end, and are started with other options. */
   | { kind: "options"; options: SharedOptions }
   /**

@@ -2,7 +2,7 @@
 import { type SharedOptions, sharedOptions } from "../../config.ts";
 import { majorityOf, type QuorumOptions, quorumsOf } from "../../membership/quorums.ts";
 import { pick, type Random, randomInteger, shuffled } from "../../platform/random.ts";
-import type { Fault, FaultKind, Plan } from "./plan.ts";
+import type { Fault, FaultKind, OwnOptions, Plan } from "./plan.ts";
 
 /** Changes a plan; gives back the same one where that does not go with what is in it. */
 export type PlanChange = (plan: Plan, random: Random) => Plan;
@@ -15,10 +15,13 @@ export const PLAN_CHANGES = {
   "old disks": withOldDisk,
   moves: withMoves,
   "long values": withLongValues,
+  "own options": withOwnOptions,
+  "little time": withLittleTime,
+  "new disks": withNewDisks,
 } as const satisfies Record<string, PlanChange>;
 
 /** The share of plans that is changed. */
-const CHANGED_SHARE = 0.2;
+const CHANGED_SHARE = 0.3;
 
 /** Changes some plans. @param mayGrow Whether the number of nodes is left to chance. */
 export function withChange(plan: Plan, random: Random, mayGrow: boolean): Plan {
@@ -178,6 +181,92 @@ function withLongValues(plan: Plan, random: Random): Plan {
     valueBytesMax: pick(random, [60_000, 250_000]),
     memtableBytes: 1_048_576,
   };
+}
+
+/** Nodes are stopped, and started with other options that each may have for itself. */
+function withOwnOptions(plan: Plan, random: Random): Plan {
+  const joins = plan.faults.filter(({ kind }) => kind === "join").length;
+  const changes = Array.from({ length: 1 + randomInteger(random, 5) }, (): Fault => ({
+    atMs: randomInteger(random, plan.faultsMs),
+    durationMs: 100 + randomInteger(random, 1_500),
+    kind: "own_options",
+    node: randomInteger(random, plan.nodes + joins),
+    options: ownOptions(random),
+  }));
+  return withFaults(plan, [...plan.faults, ...changes]);
+}
+
+function ownOptions(random: Random): OwnOptions {
+  return {
+    requestTimeoutMs: pick(random, [100, 300, 1_000, 4_000]),
+    ...pick<OwnOptions>(random, [
+      { durability: { mode: "fsync" } },
+      { durability: { mode: "interval", ms: 50 } },
+      { durability: { mode: "os" } },
+      { gossipIntervalMs: pick(random, [200, 3_000]) },
+      { inFlightMax: pick(random, [1, 4_096]) },
+    ]),
+  };
+}
+
+/**
+ * Clients are given less time than answers of slow nodes take, while a disk comes back that was copied, or
+ * lost, before. Nothing else keeps nodes from asking each other.
+ */
+function withLittleTime(plan: Plan, random: Random): Plan {
+  if (plan.nodes < 3) return plan;
+  const { faultsMs } = plan;
+  const node = randomInteger(random, plan.nodes);
+  const others = plan.faults.filter((fault) =>
+    fault.kind === "clock_jump" || fault.kind === "restart" && fault.node !== node
+  );
+  const slow = [node, ...someNodes(random, plan.nodes)].map((slow): Fault => ({
+    atMs: randomInteger(random, Math.floor(faultsMs / 3)),
+    durationMs: faultsMs,
+    kind: "slow_node",
+    node: slow,
+    delayMs: [20, 60 + randomInteger(random, 200)],
+  }));
+  const old: Fault = {
+    atMs: randomInteger(random, Math.floor(faultsMs / 3)),
+    durationMs: Math.floor(faultsMs / 3),
+    kind: pick<"old_copy" | "lost_disk">(random, ["old_copy", "lost_disk"]),
+    node,
+  };
+  const requestTimeoutsMs = pick(random, [[50], [100], [300], [100, 1_000]]);
+  // A version that is given out twice is seen where both are of one key.
+  const few = { keys: pick(random, [1, 2, 5]), deleteShare: 0.3 };
+  return withFaults({ ...plan, ...few, requestTimeoutsMs }, [...others, ...slow, old]);
+}
+
+/** None, one or two. */
+function someNodes(random: Random, nodes: number): number[] {
+  return Array.from({ length: randomInteger(random, 3) }, () => randomInteger(random, nodes));
+}
+
+/** The disks of all nodes are replaced, each once all members are complete again; nobody loses another. */
+function withNewDisks(plan: Plan, random: Random): Plan {
+  const others = plan.faults.filter((fault) =>
+    fault.kind !== "wipe" && fault.kind !== "bit_rot" && fault.kind !== "other_peers" &&
+    (fault.kind !== "remove" || fault.how === "live") && random.next() < 0.6
+  );
+  const joins = others.filter(({ kind }) => kind === "join").length;
+  const total = plan.nodes + joins;
+  const faultsMs = 20_000 + randomInteger(random, 15_000);
+  const disks = Array.from({ length: 2 + randomInteger(random, total) }, (_, i): Fault => ({
+    atMs: randomInteger(random, Math.floor(faultsMs / 2)),
+    durationMs: pick(random, [50, 500, 3_000]),
+    kind: "replace_disk",
+    node: i % total,
+  }));
+  const kept = others.filter((fault) => isHarmless(fault, total) || isChange(fault, total));
+  return withFaults({ ...plan, operations: 2 * plan.operations, faultsMs }, [...kept, ...disks]);
+}
+
+/** Whether a fault changes the members. */
+function isChange(fault: Fault, total: number): boolean {
+  return fault.kind === "join" || fault.kind === "swap" ||
+    fault.kind === "remove" && fault.node < total;
 }
 
 function withFaults(plan: Plan, faults: Fault[]): Plan {

@@ -1,7 +1,7 @@
 /** Whether what a file holds is a plan: it may have been written, or cut down, by hand. */
 import { z } from "zod";
 import type { NodeConfig, SharedOptions } from "../../config.ts";
-import type { FailingOperation, Fault, Plan } from "./plan.ts";
+import type { FailingOperation, Fault, OwnOptions, Plan } from "./plan.ts";
 import type { LinkFaults } from "../virtual/virtual_network.ts";
 
 const NODES_MAX = 15;
@@ -42,6 +42,13 @@ const durability: z.ZodType<NodeConfig["durability"]> = z.discriminatedUnion("mo
   z.strictObject({ mode: z.literal("interval"), ms: positive }),
   z.strictObject({ mode: z.literal("os") }),
 ]);
+
+const ownOptions: z.ZodType<OwnOptions> = z.strictObject({
+  durability: durability.exactOptional(),
+  requestTimeoutMs: positive.exactOptional(),
+  gossipIntervalMs: positive.exactOptional(),
+  inFlightMax: positive.exactOptional(),
+});
 
 const PLAN: z.ZodType<Omit<Plan, "faults"> & { faults: unknown[] }> = z.strictObject({
   seed: count,
@@ -121,6 +128,7 @@ function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
     fault("swap", { a: count.max(nodes - 1), b: count.max(nodes - 1) }),
     fault("other_peers", { node, peers: z.array(count.max(nodes - 1)) }),
     fault("wipe", { node }),
+    fault("replace_disk", { node }),
     fault("old_copy", { node }),
     fault("lost_disk", { node }),
     fault("bit_rot", { node, bits: count }),
@@ -129,6 +137,7 @@ function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
     fault("disk_error", { node, operation: z.enum(OPERATIONS) }),
     fault("clock_jump", { node, offsetMs: z.number(), rate: atLeastNone }),
     fault("remove", { node, how: z.enum(["live", "dead", "paused"]), again: z.boolean() }),
+    fault("own_options", { node, options: ownOptions }),
     fault("options", { options }),
     fault("join", { via: count.max(nodes - 1).exactOptional() }),
   ]);

@@ -52,6 +52,16 @@ Deno.test("PageCache: where it was paused no timer came, from an interval before
   assertEquals(lateMs(cache, 9_001 + usualMs), usualMs, "it runs again");
 });
 
+Deno.test("PageCache: what a life left counts by its own mode until the next one has started", () => {
+  const cache = new PageCache({ mode: "os" });
+  cache.halted(1_000);
+  assertEquals([cache.isBypassed, cache.durableUntilMs(2_000)], [false, 0]);
+  cache.started(3_000, { mode: "fsync" });
+  assertEquals([cache.isBypassed, cache.durableUntilMs(4_000)], [true, 4_000]);
+  cache.started(5_000, { mode: "os" });
+  assertEquals([cache.isBypassed, cache.durableUntilMs(6_000)], [false, 5_000]);
+});
+
 Deno.test("withLosses: nothing is promised any more of what ended since, and began before the failure", () => {
   const operations = [put("a", 1, [1, 10]), put("a", 2, [11, 20]), put("a", 3, [21, 30])];
   const full = (atMs: number, sinceMs: number) =>
