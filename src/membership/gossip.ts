@@ -151,6 +151,17 @@ export class Gossip {
     return this.#knownBy.has(name);
   }
 
+  /**
+   * Whether this node is new, and no member that counts is known to know it yet. Then others may count by
+   * now of which it has not heard, and which have not heard of it. From then on one of two that are new
+   * hears of the other by that member.
+   */
+  get isUnknown(): boolean {
+    if (this.#self.status !== "joining") return false;
+    const normal = this.members.filter(({ status }) => status === "normal");
+    return normal.length > 0 && !normal.some(({ name }) => this.#knownBy.has(name));
+  }
+
   /** As `OwnLives.rejoined`: whether others knew a member of this name before this life of it. */
   get rejoined(): boolean {
     return this.#lives.rejoined;

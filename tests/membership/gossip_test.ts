@@ -583,3 +583,17 @@ Deno.test("Gossip.settled: whoever was normal once is told of, though it is not 
   told.receive(unknown, 0);
   assertEquals([...told.settled].sort(), ["a", "b"], "nobody knows that one");
 });
+
+Deno.test("Gossip.isUnknown: until a member that counts says that it knows a new node", () => {
+  const gossip = gossipOf(member("a", { status: "joining" }));
+  const hear = (from: string, ...members: Member[]) => gossip.receive({ from, members }, 0);
+  const [b, c] = [member("b"), member("c", { status: "joining" })];
+  assertEquals(gossip.isUnknown, false, "there is none");
+  hear("b", b, c);
+  hear("c", b, c, gossip.self);
+  assertEquals(gossip.isUnknown, true);
+  hear("b", b, c, gossip.self);
+  assertEquals(gossip.isUnknown, false);
+  const refilling = gossipOf(member("a", { status: "refilling" }), { known: [b] });
+  assertEquals(refilling.isUnknown, false, "all knew it once");
+});

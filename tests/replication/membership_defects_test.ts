@@ -537,3 +537,39 @@ Deno.test("what two that join have acknowledged alone is not missed by a third o
     for (const i of [1, 2, 3, 4, 5, 6]) assertEquals(await cluster.get(i, key), "v");
   });
 });
+
+Deno.test("a new node that is known by nobody yet does not read by owners of before", () => {
+  const seedsOf = (i: number) => i === 5 ? [1] : [1, 2, 3].filter((other) => other !== i);
+  const options = { nodes: 5, start: [1, 2, 3], seedsOf, config: { hintBytesMax: 0 } };
+  return InProcessCluster.run(options, async (cluster) => {
+    await cluster.ready([1, 2, 3]);
+    const key = Array.from({ length: 200 }, (_, i) => `k${i}`).find((key) =>
+      !cluster.ownersOf(key, [1, 2, 3, 5]).includes(5) &&
+      cluster.ownersOf(key, [1, 2, 3, 4]).includes(4)
+    )!;
+    const [first, missing] = cluster.ownersOf(key, [1, 2, 3, 4]).filter((i) => i !== 4) as [
+      number,
+      number,
+    ];
+    const { network } = cluster.world;
+    const faults = { ...network.weather, delayMs: [900, 900] as const };
+    network.setLink(originOf(1), originOf(5), faults); // what it is answered first is old
+    const starting = cluster.start(5);
+    await cluster.start(4);
+    await cluster.until(
+      "node 4 counts",
+      async () =>
+        (await cluster.view(first)).members.some(({ name, status }) =>
+          name === "node4" && status === "refilling"
+        ),
+    );
+    cluster.cutOff(first, [missing]);
+    await cluster.put(first, key, "v");
+    cluster.cutOff(first, [5]);
+    await starting;
+    const response = await cluster.call(5, "GET", `/kv/${key}`);
+    assertEquals([response.status, (await cluster.call(5, "GET", "/readyz")).status], [503, 503]);
+    await cluster.until("it is known", async () => (await cluster.call(5, "GET", `/kv/${key}`)).ok);
+    assertEquals(await cluster.get(5, key), "v");
+  });
+});

@@ -40,7 +40,8 @@ export class CurrentTopology {
 
   #create(): Topology {
     const { gossip, shared, createTopology } = this.#options;
-    const { self, members, unresolvedSeeds, settled, pending, ownRemoval, removalView } = gossip;
+    const { self, members, unresolvedSeeds, settled, pending, ownRemoval, removalView, isUnknown } =
+      gossip;
     return createTopology({
       ...shared,
       selfName: self.name,
@@ -49,6 +50,7 @@ export class CurrentTopology {
       settled,
       pending,
       sources: sourcesOf(removalView),
+      isUnknown,
       isRemoved: ownRemoval !== undefined,
     });
   }

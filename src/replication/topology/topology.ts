@@ -60,6 +60,8 @@ export interface TopologyOptions extends QuorumOptions {
   pending?: readonly Removal[];
   /** Names of those of them that have data which others may lack. Default: all that are not dead. */
   sources?: readonly string[];
+  /** Whether this node may know less than those who count do, see `Gossip.isUnknown`. Default: no. */
+  isUnknown?: boolean;
   /** Whether this node is no member any more; one that is being removed is in `pending`. Default: no. */
   isRemoved?: boolean;
   selfName: string;
@@ -85,6 +87,7 @@ export class Topology {
   /** Whether ownership is known. */
   readonly #complete: boolean;
   readonly #isLeaving: boolean;
+  readonly #isUnknown: boolean;
   readonly #ownersByArc: readonly OwnerSet[];
   /** The ring with those that are being removed; undefined where there are none. */
   readonly #ringWithLeaving: HashRing | undefined;
@@ -113,6 +116,7 @@ export class Topology {
     this.#tokensPerNode = options.virtualNodes;
     this.#ownersMax = options.replication;
     this.#isLeaving = options.isRemoved === true || pending.some(({ name }) => name === selfName);
+    this.#isUnknown = options.isUnknown === true;
     const total = members.length + unresolvedSeeds.length;
     const now = quorumsOf(total, options);
     const before = quorumsOf(total + pending.length, options);
@@ -134,7 +138,7 @@ export class Topology {
     // the whole cluster: to it, new seeds on its command line are only addresses to try.
     const self = members.find(({ name }) => name === selfName);
     const everybodyOwns = total <= this.quorums.n;
-    this.#complete = !this.#isLeaving &&
+    this.#complete = !this.#isLeaving && !this.#isUnknown &&
       (everybodyOwns || unresolvedSeeds.length === 0 || self?.status === "normal");
     this.#ownersByArc = this.#ownerSets(everybodyOwns ? unresolvedSeeds.map(unplacedOwner) : []);
   }
@@ -208,6 +212,12 @@ export class Topology {
     if (arc === undefined) {
       if (this.#isLeaving) {
         throw new ConvergeError("not_ready", "Cannot take requests: this node is being removed");
+      }
+      if (this.#isUnknown) {
+        throw new ConvergeError(
+          "not_ready",
+          "Cannot tell the owners of a key: this node is new here",
+        );
       }
       throw new ConvergeError(
         "not_ready",
