@@ -10,8 +10,11 @@ import {
   THROUGH_HEADER,
 } from "../../../src/replication/convergence/key_exchange.ts";
 import {
+  decodeReadQuestions,
   encodeReadQuestion,
   encodeReadReplies,
+  HORIZON_HEADER,
+  LEAVING_HEADER,
   type ReadReply,
 } from "../../../src/replication/peers/internal_protocol.ts";
 import type { PeerLink } from "../../../src/replication/peers/peer_link.ts";
@@ -25,6 +28,7 @@ import { DATA } from "../../../src/storage/store.ts";
 import { compareVersions, type Version } from "../../../src/record/version.ts";
 import { key, version } from "../../support/arbitraries.ts";
 import { inWorld } from "../../support/in_world.ts";
+import { member, removal } from "../../support/members.ts";
 import { record } from "../../support/records.ts";
 import { topologyOf } from "../../support/topologies.ts";
 
@@ -38,17 +42,20 @@ interface Setup extends Partial<Omit<KeyExchangeOptions, "replica">> {
 }
 
 /** Runs an exchange of node1 with node2, whose link answers what the exchange asks of it. */
-async function exchangeWith(link: object, { replica, request, ...options }: Setup): Promise<void> {
+async function exchangeWith(
+  link: object,
+  { replica, request, ...options }: Setup,
+): Promise<{ complete: boolean }> {
   const exchange = new KeyExchange({
     store: new MemoryStore(),
-    replica: { horizon: 0, ...replica } as unknown as Replica,
+    replica: Object.assign(replica ?? {}, { horizon: 0, ...replica }) as unknown as Replica,
     selfName: "node1",
     linkTo: () => undefined,
     vouches: () => true,
     isBusy: () => false,
     ...options,
   });
-  await exchange.run({
+  return await exchange.run({
     peerName: "node2",
     link: link as PeerLink,
     topology: topologyOf(2),
@@ -299,3 +306,135 @@ Deno.test("KeyExchange: the key that ends this node's page is compared, too", as
   const newer = record("b", 2);
   assertEquals(await pulledFromPeer({ listed: [newer], answers: [[newer]] }, own), ["b@2"]);
 });
+
+Deno.test("KeyExchange: what is collected here while the peer answers is not taken from it again", async () => {
+  for (const values of [true, false]) {
+    await inWorld(async ({ clock }) => {
+      const old = record("k", 3);
+      const replica = {
+        horizon: 4,
+        fences: [] as unknown[],
+        apply(records: StoredRecord[], fence: number) {
+          this.fences.push(fence);
+          return records.map(() => ({ horizon: this.horizon }));
+        },
+      };
+      const link = {
+        request: (_method: string, path: string) => {
+          replica.horizon++; // tombstones are collected all the time
+          const listed = new TextEncoder().encode(encodeReadQuestion({ key: "k", have: old }));
+          const isListed = path === "/internal/range" && !values;
+          const body = isListed ? listed : encodeReadReplies([old]);
+          return { status: 200, headers: new Headers(), body };
+        },
+      };
+      await exchangeWith(link, { clock, replica, request: { values } });
+      assertEquals(replica.fences, [4], "the horizon before anything was read");
+    });
+  }
+});
+
+Deno.test("KeyExchange: a node vouches for what it pushes while it has all its data, to the end of that", async () => {
+  for (const isFilled of [true, false]) {
+    await inWorld(async ({ clock }) => {
+      const fences: unknown[] = [];
+      const link = {
+        request: () => ({
+          status: 200,
+          headers: new Headers({ [HORIZON_HEADER]: "7" }),
+          body: new Uint8Array(),
+        }),
+        writeCopies: (batch: StoredRecord[], fence: unknown) => {
+          fences.push(fence);
+          return batch.map(() => "stored");
+        },
+      };
+      const store = await storeOf([record("k", 1)]);
+      await exchangeWith(link, { clock, store, vouches: () => isFilled });
+      assertEquals(fences, [isFilled ? 7 : undefined]);
+    });
+  }
+});
+
+Deno.test("KeyExchange: a member that is being removed is asked as one that is", async () => {
+  await inWorld(async ({ clock }) => {
+    const found = record("k", 1);
+    const said: unknown[] = [];
+    const link = {
+      request: (_method: string, path: string, { headers = {} }: { headers?: object }) => {
+        if (path === "/internal/read") said.push(headers);
+        const listed = new TextEncoder().encode(encodeReadQuestion({ key: "k", have: found }));
+        const body = path === "/internal/range" ? listed : encodeReadReplies([found]);
+        return { status: 200, headers: new Headers(), body };
+      },
+    };
+    const replica = { apply: (records: StoredRecord[]) => records.map(() => "stored") };
+    const members = [member("node1"), member("node3")];
+    const topology = topologyOf(0, { members, pending: [removal("node2")] });
+    for (const asked of [topologyOf(2), topology]) {
+      await exchangeWith(link, { clock, replica, request: { topology: asked } });
+    }
+    assertEquals(said, [{}, { [LEAVING_HEADER]: "1" }]);
+  });
+});
+
+/** What is given up of a node's leftovers that node2 does not take, where node3 knows some of the keys. */
+async function givenUp(
+  { leftovers, third }: { leftovers: boolean; third: string[] | "unreachable" },
+): Promise<string[]> {
+  const collected: string[] = [];
+  await inWorld(async ({ clock }) => {
+    const answered = (body: Uint8Array) => ({ status: 200, headers: new Headers(), body });
+    const link = {
+      request: () => answered(new Uint8Array()),
+      writeCopies: (records: unknown[]) => records.map(() => ({ horizon: 9 })),
+    };
+    const other = {
+      request: (_method: string, _path: string, { body }: { body: Uint8Array }) =>
+        answered(encodeReadReplies(
+          decodeReadQuestions(body).map(({ key }) =>
+            third.includes(key) ? record(key, 1) : "absent"
+          ),
+        )),
+    };
+    await exchangeWith(link, {
+      clock,
+      store: await storeOf([record("a", 1), record("b", 2)]),
+      replica: {
+        horizon: 9,
+        collect: (records: Entry[]) => void collected.push(...records.map(({ key }) => key)),
+      },
+      linkTo: (name) =>
+        name === "node3" && third !== "unreachable" ? other as unknown as PeerLink : undefined,
+      request: { topology: topologyOf(3), leftovers },
+    });
+  });
+  return collected;
+}
+
+Deno.test("KeyExchange: leftovers go only where nobody has the key, as far as all others can tell", async () => {
+  assertEquals(await givenUp({ leftovers: true, third: ["b"] }), ["a"]);
+  assertEquals(await givenUp({ leftovers: true, third: [] }), ["a", "b"]);
+  assertEquals(await givenUp({ leftovers: false, third: [] }), [], "it has all its data");
+  const silent = givenUp({ leftovers: true, third: "unreachable" });
+  await assertRejects(() => silent, ConvergeError, "Cannot ask node3");
+});
+
+Deno.test("KeyExchange: is complete at the end of the keys, and not where it is told to stop before", () =>
+  inWorld(async ({ clock }) => {
+    for (const through of [undefined, "k"]) {
+      for (const goesOn of [true, false]) {
+        let asked = 0;
+        const link = {
+          request: () => {
+            const headers = through === undefined || asked++ > 0
+              ? {}
+              : { [THROUGH_HEADER]: through };
+            return { status: 200, headers: new Headers(headers), body: new Uint8Array() };
+          },
+        };
+        const { complete } = await exchangeWith(link, { clock, request: { onPage: () => goesOn } });
+        assertEquals(complete, through === undefined || goesOn);
+      }
+    }
+  }));
