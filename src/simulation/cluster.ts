@@ -231,7 +231,8 @@ export class Cluster {
   wake(node: SimulatedNode): void {
     if (node.life?.paused !== true) return;
     node.life.resume();
-    node.pageCache.resumed(this.#world.time.nowMs);
+    // One that died meanwhile syncs nothing.
+    if (!node.life.dead) node.pageCache.resumed(this.#world.time.nowMs);
     this.#world.note("resume", { node: node.name });
     if (node.process !== undefined) this.#calm(node);
   }

@@ -94,7 +94,7 @@ export class CompactionLane {
   debtBytes(): number {
     let debt = 0;
     for (const runs of this.#catalog.tables.keyspaces.values()) {
-      debt += compactionDebt(runs.map(({ bytes }) => bytes));
+      debt += compactionDebt(runs);
     }
     return debt;
   }
@@ -181,12 +181,11 @@ export class CompactionLane {
 
   #pick(policy: CompactionPolicy): Merge | undefined {
     for (const [keyspace, runs] of this.#catalog.tables.keyspaces) {
-      const runBytes = runs.map(({ bytes }) => bytes);
-      const choice = pickCompaction(runBytes, policy);
+      const choice = pickCompaction(runs, policy);
       if (choice === undefined) continue;
       // Where there was no room for all of it, what is merged bit by bit may make some.
       const isFull = this.#error !== undefined;
-      const { from, to } = isFull ? smallestPart(runBytes, choice) : choice;
+      const { from, to } = isFull ? smallestPart(runs, choice) : choice;
       return { policy, keyspace, merged: runs.slice(from, to), older: runs.slice(to) };
     }
     return undefined;

@@ -3,7 +3,8 @@
  *
  * Tiered ("universal") compaction: a run is written whole by each flush; neighbours of similar size
  * are merged, so that a record is rewritten about once per power of the fan-in, and the oldest run is
- * rewritten when the newer ones together reach a share of it, which bounds space. Levelled
+ * rewritten when the newer ones together reach a share of it, or erase a share of its records, which
+ * bounds space. Levelled
  * compaction rewrites about ten times per level; in one thread with the requests that is the
  * dearer side of the bargain (`docs/benchmarks.md` has the measured amplifications).
  */
@@ -12,8 +13,23 @@
 export interface CompactionPolicy {
   /** Runs of similar size that are merged at once. */
   readonly fanIn: number;
-  /** Newer runs are at most this share of the oldest: space amplification stays below 1 + this. */
+  /**
+   * Newer runs are at most this share of the oldest, and erase at most this share of its records: space
+   * amplification stays below 1 + this where values are replaced by others of their size.
+   */
   readonly newerShareMax: number;
+}
+
+/** What is to be known of a run. */
+export interface RunSize {
+  readonly bytes: number;
+  /** Lines in it, erase markers included. */
+  readonly records: number;
+  /**
+   * Erase markers. One is written only where an older run may have its key, so that each stands for bytes
+   * there that nobody can read: most of what is left of a value is in the run that has it.
+   */
+  readonly erases: number;
 }
 
 /** While memtables keep coming: a record is rewritten a third less often, or more. */
@@ -30,47 +46,60 @@ export interface CompactionChoice {
   to: number;
 }
 
-/** @param runBytes Sizes of a keyspace's runs, newest first. */
+/** @param runs A keyspace's, newest first. */
 export function pickCompaction(
-  runBytes: readonly number[],
+  runs: readonly RunSize[],
   { fanIn, newerShareMax }: CompactionPolicy,
 ): CompactionChoice | undefined {
-  const count = runBytes.length;
+  const count = runs.length;
   if (count < 2) return undefined;
-  const tier = pickTier(runBytes, fanIn);
+  const tier = pickTier(runs, fanIn);
   if (tier !== undefined) return tier;
-  let newer = 0;
-  for (let i = 0; i < count - 1; i++) newer += runBytes[i]!;
-  return newer > runBytes[count - 1]! * newerShareMax ? { from: 0, to: count } : undefined;
+  let bytes = 0;
+  let erases = 0;
+  for (let i = 0; i < count - 1; i++) {
+    bytes += runs[i]!.bytes;
+    erases += runs[i]!.erases;
+  }
+  const oldest = runs[count - 1]!;
+  if (bytes > oldest.bytes * newerShareMax) return { from: 0, to: count };
+  if (!erasesShare(erases, oldest, newerShareMax)) return undefined;
+  // First those that erase what came after the oldest: they are gone when the newer ones are merged.
+  return { from: 0, to: Math.max(2, count - 1) };
+}
+
+/** Whether so many erase markers stand for more than a share of a run. */
+export function erasesShare(erases: number, { records }: RunSize, share: number): boolean {
+  return erases > records * share;
 }
 
 /** The two neighbours of a choice that take the least room to merge. */
 export function smallestPart(
-  runBytes: readonly number[],
+  runs: readonly RunSize[],
   { from, to }: CompactionChoice,
 ): CompactionChoice {
   let least = from;
-  const together = (i: number) => runBytes[i]! + runBytes[i + 1]!;
+  const together = (i: number) => runs[i]!.bytes + runs[i + 1]!.bytes;
   for (let i = from; i < to - 1; i++) if (together(i) < together(least)) least = i;
   return { from: least, to: least + 2 };
 }
 
 /** Bytes that must be rewritten until all is at rest, roughly: those of the next choice. */
-export function compactionDebt(runBytes: readonly number[]): number {
-  const choice = pickCompaction(runBytes, AT_REST);
+export function compactionDebt(runs: readonly RunSize[]): number {
+  const choice = pickCompaction(runs, AT_REST);
   if (choice === undefined) return 0;
   let debt = 0;
-  for (let i = choice.from; i < choice.to; i++) debt += runBytes[i]!;
+  for (let i = choice.from; i < choice.to; i++) debt += runs[i]!.bytes;
   return debt;
 }
 
 /** The first `fanIn` or more neighbours of which none is much larger than the newer together. */
-function pickTier(runBytes: readonly number[], fanIn: number): CompactionChoice | undefined {
-  for (let from = 0; from + fanIn <= runBytes.length; from++) {
-    let together = runBytes[from]!;
+function pickTier(runs: readonly RunSize[], fanIn: number): CompactionChoice | undefined {
+  for (let from = 0; from + fanIn <= runs.length; from++) {
+    let together = runs[from]!.bytes;
     let to = from + 1;
-    while (to < runBytes.length && runBytes[to]! <= together * SIMILAR_FACTOR) {
-      together += runBytes[to++]!;
+    while (to < runs.length && runs[to]!.bytes <= together * SIMILAR_FACTOR) {
+      together += runs[to++]!.bytes;
     }
     if (to - from >= fanIn) return { from, to };
   }

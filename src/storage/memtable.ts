@@ -168,6 +168,8 @@ export class MemtableKeyspace {
   #notes = new Uint32Array(ROOM);
   readonly #earlier = new Map<number, EarlierLine>();
   readonly #dropped: number[] = [];
+  /** Keys whose first line here was a tombstone or an erase marker: most of them hide something older. */
+  removals = 0;
 
   constructor() {
     this.sorted = new SortedSlots(this.#keys);
@@ -228,8 +230,10 @@ export class MemtableKeyspace {
     const at = slot * FIELDS;
     const fields = this.#fields;
     const before = fields[at + SEQUENCE]!;
-    if (before === 0) this.sorted.add(slot);
-    else if (before <= seen) this.#keep(slot, before);
+    if (before === 0) {
+      this.sorted.add(slot);
+      if ((line.marks & (TOMBSTONE | ERASE)) !== 0) this.removals++;
+    } else if (before <= seen) this.#keep(slot, before);
     this.#buffers[slot] = line.bytes;
     this.#counters[slot] = line.counter;
     fields[at + START] = line.start;

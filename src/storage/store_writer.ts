@@ -9,6 +9,7 @@ import type { Disk } from "../platform/disk.ts";
 import type { Log } from "../platform/log.ts";
 import { Reminder } from "../platform/reminder.ts";
 import { hashKey, type KeyHash } from "./bloom_filter.ts";
+import { AT_REST, erasesShare } from "./compaction_picker.ts";
 import { Group, type Lookup } from "./group.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { Memtable } from "./memtable.ts";
@@ -320,13 +321,40 @@ export class StoreWriter {
       if (this.#maintenance.compactionError !== undefined) throw this.#maintenance.compactionError;
       await this.#maintenance.progress();
     }
-    if (this.memtableFill < 1) return;
+    if (this.memtableFill < 1) {
+      if (this.#removesMuch()) await this.#rotateForSpace();
+      return;
+    }
     while (this.#maintenance.frozen.length >= FROZEN_MAX) {
       if (this.#fatal !== undefined) throw this.#fatal;
       if (this.#maintenance.flushError !== undefined) throw this.#maintenance.flushError;
       await this.#maintenance.progress();
     }
     await this.#rotate();
+  }
+
+  /**
+   * Freezes the memtable before it is full, where what it removes is a large share of a large run: who
+   * deletes much, and writes nothing after that, wants the space back. On a full disk all goes on as it is.
+   */
+  async #rotateForSpace(): Promise<void> {
+    try {
+      await this.#rotate();
+    } catch (error) {
+      if (!isConvergeError(error, "disk_full")) throw error;
+    }
+  }
+
+  /** Whether a flush is worth it for that: less than a memtable takes is not. */
+  #removesMuch(): boolean {
+    if (this.#maintenance.frozen.length > 0) return false;
+    for (const [keyspace, { removals }] of this.#active.keyspaces) {
+      if (removals === 0) continue;
+      const oldest = this.#options.catalog.tables.runs(keyspace).at(-1);
+      if (oldest === undefined || oldest.bytes < this.#memtableBytes) continue;
+      if (erasesShare(removals, oldest, AT_REST.newerShareMax)) return true;
+    }
+    return false;
   }
 
   /** Freezes the memtable and goes on in a new segment. Only the writer may call it. */

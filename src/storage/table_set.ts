@@ -1,18 +1,18 @@
 /** The open tables at one moment: an immutable value, replaced by every flush and compaction. */
 import type { Key } from "../record/key.ts";
 import type { KeyHash } from "./bloom_filter.ts";
+import type { RunSize } from "./compaction_picker.ts";
 import type { LineRecord } from "./line_record.ts";
 import type { TableReader } from "./sstable_reader.ts";
 import type { Keyspace } from "./store.ts";
 
 /** Tables that follow each other in key order, made by one flush or compaction. */
-export interface Run {
+export interface Run extends RunSize {
   /** A higher one of a keyspace is newer. */
   readonly id: number;
   readonly keyspace: Keyspace;
   /** In key order, ranges disjoint, at least one. */
   readonly tables: readonly TableReader[];
-  readonly bytes: number;
   /** The highest counter in this run and all older ones of the keyspace. */
   readonly maxCounterFromHere: number;
 }
@@ -84,11 +84,15 @@ function sortedRuns(keyspace: Keyspace, byID: Map<number, TableReader[]>): Run[]
   for (const id of [...byID.keys()].sort((a, b) => a - b)) {
     const tables = byID.get(id)!.sort((a, b) => a.properties.first < b.properties.first ? -1 : 1);
     let bytes = 0;
+    let records = 0;
+    let erases = 0;
     for (const table of tables) {
       bytes += table.bytes;
+      records += table.properties.records;
+      erases += table.properties.erases;
       maxCounterFromHere = Math.max(maxCounterFromHere, table.properties.maxCounter);
     }
-    runs.unshift({ id, keyspace, tables, bytes, maxCounterFromHere });
+    runs.unshift({ id, keyspace, tables, bytes, records, erases, maxCounterFromHere });
   }
   return runs;
 }

@@ -76,6 +76,62 @@ Deno.test("LsmStore: an erase outlives each merge that leaves something older be
   await store.close();
 });
 
+const LONG = { value: "v".repeat(1_000) };
+const LARGE_MEMTABLE_BYTES = 64 * 1024;
+
+/** A store with one run of so many long values, larger than a memtable. */
+async function openWithLongValues(
+  count: number,
+  subject: VirtualStore,
+  disk = subject.device.mount(),
+): Promise<LsmStore> {
+  const clock = new InstantClock();
+  const store = await subject.open({ clock, disk, memtableBytes: LARGE_MEMTABLE_BYTES });
+  const keys = Array.from({ length: count }, (_, i) => `key${i}`);
+  await store.apply(keys.map((key) => put(key, 1, LONG)));
+  await store.flush();
+  await store.settled();
+  return store;
+}
+
+async function eraseAll(store: LsmStore, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await store.apply([{ ...put(`key${i}`, 2), erase: true }]);
+}
+
+Deno.test("LsmStore: what was erased of a large run is off the disk but for a memtable's worth, though nothing is written after that", async () => {
+  const subject = new VirtualStore();
+  const store = await openWithLongValues(100, subject);
+  const leftBytes = () => store.statistics().tableBytes;
+  assert(leftBytes() > 100_000);
+  await eraseAll(store, 100);
+  for (let i = 0; i < 10 && leftBytes() > LARGE_MEMTABLE_BYTES; i++) await turns();
+  assert(leftBytes() <= LARGE_MEMTABLE_BYTES, `${leftBytes()} bytes are left`);
+  await store.close();
+  const again = await subject.open();
+  assertEquals(scanAll(again), []);
+  await again.close();
+});
+
+Deno.test("LsmStore: an erase that would have space given back is done on a disk without any", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  const store = await openWithLongValues(100, subject, disk);
+  const { flushesTotal } = store.statistics();
+  const openAppend = disk.openAppend.bind(disk);
+  disk.openAppend = (path, options) => {
+    if (path.endsWith(".log")) throw new ConvergeError("disk_full", "no space");
+    return openAppend(path, options);
+  };
+  await eraseAll(store, 100);
+  assertEquals(scanAll(store), []);
+  disk.openAppend = openAppend;
+  assertEquals(store.statistics().flushesTotal, flushesTotal);
+  await store.apply([put("more", 3)]);
+  for (let i = 0; i < 10 && store.statistics().flushesTotal === flushesTotal; i++) await turns();
+  assertEquals(store.statistics().flushesTotal, flushesTotal + 1, "once there is room");
+  await store.close();
+});
+
 const TWO_SMALL = [100, 100];
 
 Deno.test("LsmStore: what compaction leaves lying under load is merged once nothing was flushed for some time", async () => {

@@ -1,12 +1,23 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   AT_REST,
-  compactionDebt,
+  type CompactionChoice,
+  compactionDebt as debtOf,
   type CompactionPolicy,
-  pickCompaction,
-  smallestPart,
+  pickCompaction as pick,
+  type RunSize,
+  smallestPart as smallest,
   UNDER_LOAD,
 } from "../../src/storage/compaction_picker.ts";
+
+/** Runs of so many bytes, with one record a byte, newest first. */
+const runsOf = (bytes: readonly number[]): RunSize[] =>
+  bytes.map((bytes) => ({ bytes, records: bytes, erases: 0 }));
+const pickCompaction = (bytes: readonly number[], policy: CompactionPolicy) =>
+  pick(runsOf(bytes), policy);
+const compactionDebt = (bytes: readonly number[]) => debtOf(runsOf(bytes));
+const smallestPart = (bytes: readonly number[], choice: CompactionChoice) =>
+  smallest(runsOf(bytes), choice);
 
 /** Flushes runs of size 1 that share no key. @returns what was rewritten, and the runs after each. */
 function load(flushes: number, policy: CompactionPolicy): { rewritten: number; seen: number[][] } {
@@ -52,6 +63,18 @@ Deno.test("pickCompaction(): everything, once the newer runs are too large a sha
   assertEquals(compactionDebt([40, 100]), 0);
   assertEquals(compactionDebt([41, 100]), 141);
   assertEquals(compactionDebt([1, 9, 9, 9, 9, 900]), 36);
+});
+
+Deno.test("pickCompaction(): everything, once the newer runs erase too large a share of the oldest, however small they are", () => {
+  const oldest = { bytes: 1_000_000, records: 100, erases: 0 };
+  const erasing = (erases: number) => ({ bytes: erases, records: erases, erases });
+  assertEquals(pick([erasing(41), oldest], AT_REST), { from: 0, to: 2 });
+  assertEquals(pick([erasing(40), oldest], AT_REST), undefined);
+  assertEquals(pick([erasing(100), oldest], UNDER_LOAD), undefined);
+  assertEquals(pick([erasing(101), oldest], UNDER_LOAD), { from: 0, to: 2 });
+  assertEquals(debtOf([erasing(41), oldest]), 1_000_041);
+  const newerFirst = pick([erasing(1), erasing(40), oldest], AT_REST);
+  assertEquals(newerFirst, { from: 0, to: 2 }, "what they erase of each other frees nothing there");
 });
 
 Deno.test("smallestPart(): two neighbours of the choice, and of nothing else", () => {

@@ -126,7 +126,10 @@ export class KeyTree {
     }
     if (this.#closed) return false;
     const keys = this.mustReadAll ? undefined : this.#takeTouched();
-    if (keys?.size === 0) return false;
+    if (keys?.size === 0) {
+      this.#renewBase();
+      return false;
+    }
     this.#isHurried = isAwaited;
     this.#updating = keys === undefined ? this.#readAll() : this.#follow(keys);
     try {
@@ -135,6 +138,16 @@ export class KeyTree {
       this.#updating = undefined;
     }
     return true;
+  }
+
+  /**
+   * Nothing has changed: a snapshot of now shows the same. The one before holds memory, and the files of
+   * all tables that were merged since.
+   */
+  #renewBase(): void {
+    const now = this.#options.store.snapshot();
+    this.#base?.close();
+    this.#base = now;
   }
 
   async #follow(keys: ReadonlySet<Key>): Promise<void> {

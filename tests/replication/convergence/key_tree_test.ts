@@ -175,6 +175,30 @@ Deno.test("KeyTree: a tree that is wrong is made right when it is doubted, and s
   });
 });
 
+Deno.test("KeyTree.update(): keeps no files of tables that were merged, though nothing has changed since", async () => {
+  await inWorld(async ({ clock, time, wait }) => {
+    const disk = new VirtualDisk({ random: new SeededRandom(1, "disk"), time });
+    const store = await LsmStore.open({
+      directory: "data",
+      clock,
+      disk: disk.mount(new ProcessLife(time)),
+    });
+    const { tree, replica } = await treeOver(store, clock);
+    for (const counter of [1, 2]) {
+      await replica.apply([record("a", counter)]);
+      await store.flush();
+    }
+    await tree.update();
+    await store.settled();
+    await tree.update();
+    await wait(1_000); // files are removed in another thread
+    const tables = disk.files().filter(({ path }) => path.endsWith(".sst"));
+    assertEquals(tables.length, store.statistics().tableCount);
+    tree.close();
+    await store.close();
+  });
+});
+
 Deno.test("KeyTree.update() rests where others want the thread, unless it is waited for", async () => {
   for (const isAwaited of [false, true]) {
     const store = new MemoryStore();
