@@ -109,7 +109,11 @@ export function validateConfig(config: NodeConfig): NodeConfig {
     throw badConfig("--write-quorum", writeQuorum, `more than half of ${replication}`);
   }
   if (readQuorum + writeQuorum <= replication) {
-    throw badConfig("--read-quorum", readQuorum, `more than ${replication - writeQuorum}`);
+    throw badConfig(
+      "--read-quorum",
+      readQuorum,
+      `more than --replication less --write-quorum, ${replication} - ${writeQuorum}`,
+    );
   }
   requireInteger("--virtual-nodes", config.virtualNodes, 1, 4096);
   requireInteger("--gossip-interval", config.gossipIntervalMs, 10, 60_000);

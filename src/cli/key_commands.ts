@@ -3,11 +3,11 @@ import { type Command, Option } from "commander";
 import { runExport } from "./export.ts";
 import { TTL_SECONDS_MAX } from "../http/expiry.ts";
 import {
-  duration,
   type Flags,
   integer,
   KEY_ARGUMENT,
   textsOf,
+  timeToLive,
   urlOf,
   withExamples,
   withUrl,
@@ -15,8 +15,6 @@ import {
 import { runImport } from "./import.ts";
 import { IMPORT_FORMATS, type ImportFormat } from "./transfer/import_source.ts";
 import { runDelete, runGet, runList, runPut } from "./keys.ts";
-
-const TTL = { min: 1, max: TTL_SECONDS_MAX * 1_000 };
 
 /** Adds `get`, `put`, `delete` and `list`. */
 export function addKeys(program: Command): void {
@@ -41,14 +39,21 @@ export function addKeys(program: Command): void {
     "converge put photo --type image/jpeg < photo.jpg",
     "converge put session/7 open --ttl 30m",
   ]);
-  put.argument("<key>", KEY_ARGUMENT).argument("[value]").addOption(explain())
+  put.argument("<key>", KEY_ARGUMENT).argument(
+    "[value]",
+    "text; standard input without it, or for -",
+  ).addOption(explain())
     .option("--type <type>", "content type")
-    .option("--ttl <time>", "how long it is to live, rounded up to seconds", duration(TTL))
+    .option(
+      "--ttl <time>",
+      "how long it is to live, like 30s or 24h, rounded up to seconds",
+      timeToLive(TTL_SECONDS_MAX),
+    )
     .action((key: string, value: string | undefined, flags: Flags) =>
       runPut(key, value, {
         ...keySettings(flags),
         type: textsOf(flags)["type"],
-        ttlSeconds: flags.ttl === undefined ? undefined : Math.ceil(Number(flags.ttl) / 1_000),
+        ttlSeconds: flags.ttl === undefined ? undefined : Number(flags.ttl),
       })
     );
 

@@ -2,7 +2,7 @@
 import { type ClientKey, ConvergeClient } from "../client/client.ts";
 import { VALUE_BYTES_MAX } from "../config.ts";
 import { CommandError } from "./output/command_error.ts";
-import { printBytes, printLine, readInput } from "./output/terminal.ts";
+import { printBytes, printError, printLine, readInput } from "./output/terminal.ts";
 
 /** What keys that are not UTF-8 begin with, for people. */
 const BASE64 = "base64:";
@@ -75,18 +75,27 @@ export async function runDelete(argument: string, settings: KeySettings): Promis
   printLine(settings.json ? JSON.stringify({ key: argument, deleted: true }) : "deleted");
 }
 
-/** Writes the keys that begin with what `argument` names, one per line, in byte order. */
+/**
+ * Writes the keys that begin with what `argument` names, one per line, in byte order. That there may
+ * be more is told beside them: a script that counts or deletes must not take these for all.
+ */
 export async function runList(
   argument: string,
   settings: { url: string; json: boolean; limit: number },
 ): Promise<void> {
-  let listed = 0;
   const prefix = keyOfArgument(argument);
   const client = new ConvergeClient(settings.url);
-  for await (const key of client.keys({ prefix, limit: Math.min(settings.limit, 1_000) })) {
-    printLine(settings.json ? JSON.stringify(keyJson(key)) : keyText(key));
-    if (++listed === settings.limit) return;
-  }
+  let left = settings.limit;
+  let after: ClientKey | undefined;
+  do {
+    const page = await client.list({ prefix, after, limit: Math.min(left, 1_000) });
+    for (const key of page.keys.slice(0, left)) {
+      printLine(settings.json ? JSON.stringify(keyJson(key)) : keyText(key));
+    }
+    left -= page.keys.length;
+    after = page.next;
+  } while (after !== undefined && left > 0);
+  if (after !== undefined) printError("There may be more keys: raise --limit to see them");
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The commands that look at a running cluster. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { ownPrefix, runBench } from "./bench.ts";
 import { COMPLETION_SHELLS, completionScript } from "./completions.ts";
 import {
@@ -78,11 +78,9 @@ function addBench(program: Command): void {
     "converge bench --concurrency 64 --value-size 4KiB --duration 10s --json",
   ]);
   bench.option("--concurrency <count>", "requests under way at a time", integer(1, 1024), 32)
-    .option(
-      "--duration <time>",
-      "of the puts, and of the gets",
-      duration({ min: 1, max: HOUR_MS }),
-      5_000,
+    .addOption(
+      new Option("--duration <time>", "of the puts, and of the gets")
+        .argParser(duration({ min: 1, max: HOUR_MS })).default(5_000, "5s"),
     )
     .option("--requests <count>", "puts, and gets, at most", integer(1, 10_000_000), 1_000_000)
     .option("--keys <count>", "different keys", integer(1, 1_000_000), 1_000)

@@ -32,11 +32,11 @@ export interface KeyPage {
 
 /** Which keys to list. */
 export interface ListOptions {
-  prefix?: ClientKey;
+  prefix?: ClientKey | undefined;
   /** Only keys behind this one. */
-  after?: ClientKey;
-  /** Keys of a page, 1 to 1000. */
-  limit?: number;
+  after?: ClientKey | undefined;
+  /** Keys of a page, 1 to 1000; default: 100. */
+  limit?: number | undefined;
 }
 
 /** How to make a {@linkcode ConvergeClient}. */
@@ -157,11 +157,11 @@ export class ConvergeClient {
     }
   }
 
-  /** All keys that begin with `prefix`, page by page. */
-  async *keys(options: Omit<ListOptions, "after"> = {}): AsyncGenerator<ClientKey> {
-    let after: ClientKey | undefined;
+  /** All keys that begin with `prefix`, page by page; after an error go on `after` the last one. */
+  async *keys(options: ListOptions = {}): AsyncGenerator<ClientKey> {
+    let { after } = options;
     do {
-      const page = await this.list(after === undefined ? options : { ...options, after });
+      const page = await this.list({ ...options, after });
       yield* page.keys;
       after = page.next;
     } while (after !== undefined);

@@ -1,5 +1,7 @@
 /** `converge get | put | delete | list`: which keys they reach, and what they store. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { InvalidArgumentError } from "commander";
+import { timeToLive } from "../../src/cli/options/flags.ts";
 import { keyText } from "../../src/cli/keys.ts";
 import { convergeCommand, freePorts, runConverge, TestCluster } from "../cluster/harness.ts";
 
@@ -107,7 +109,16 @@ Deno.test("converge put: no more is read than a node can take", async () => {
   );
 });
 
-Deno.test("converge list --limit: asks for no more than it prints", async () => {
+Deno.test("timeToLive(): bare digits, which could be seconds or milliseconds, are refused", () => {
+  const read = timeToLive(7_200);
+  assertEquals(["1500ms", "60s", "2h"].map(read), [2, 60, 7_200]);
+  for (const text of ["60", "1", "0s", "3h", "1.5h", ""]) {
+    const error = assertThrows(() => read(text), InvalidArgumentError);
+    assertEquals(error.message, "It must be a time with its unit, like 30s, 15m or 24h, up to 2h.");
+  }
+});
+
+Deno.test("converge list --limit: asks for no more than it prints, and says that there may be more", async () => {
   const asked: string[] = [];
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, ({ url }) => {
     asked.push(new URL(url).search);
@@ -115,7 +126,8 @@ Deno.test("converge list --limit: asks for no more than it prints", async () => 
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
   for (const [limit, pages] of [["2", 1], ["3", 2]] as const) {
-    const { stdout } = await runConverge(["list", "--limit", limit, "--url", url]);
+    const { stdout, stderr } = await runConverge(["list", "--limit", limit, "--url", url]);
     assertEquals([stdout.split("\n").length - 1, asked.splice(0).length], [Number(limit), pages]);
+    assertEquals(stderr, "There may be more keys: raise --limit to see them\n");
   }
 });

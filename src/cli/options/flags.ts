@@ -74,6 +74,18 @@ export function duration(range: Range): (text: string) => number {
   );
 }
 
+/**
+ * Reads a time to live as seconds, rounded up, for commander. Bare digits are refused: other options
+ * read them as milliseconds, and `?ttl=` as seconds.
+ */
+export function timeToLive(secondsMax: number): (text: string) => number {
+  const range = { min: 1, max: secondsMax * 1_000 };
+  return checked(
+    (text) => Math.ceil(parseDuration("it", /\d$/.test(text) ? "" : text, range) / 1_000),
+    `a time with its unit, like 30s, 15m or 24h, up to ${secondsMax / 3_600}h`,
+  );
+}
+
 /** Reads a size like `64KiB` as bytes, for commander. */
 export function size(range: Range): (text: string) => number {
   return checked((text) => parseSize("it", text, range), "a size like 100, 64KiB or 1MiB in range");

@@ -27,12 +27,21 @@ export function parseInteger(option: string, text: string, range: Range): number
 
 /** Milliseconds from `1500`, `1500ms`, `2s`, `5m` or `3h`. */
 export function parseDuration(option: string, text: string, range: Range): number {
-  return inRange({ option, text, range, value: withUnit(text, DURATION_MS), unit: " ms" });
+  const value = withUnit(text, DURATION_MS);
+  return inRange({ option, text, range, value, kind: "a time like 500ms or 2s,", unit: " ms" });
 }
 
 /** Bytes from `1048576`, `64KiB`, `1MiB` or `2GiB`. */
 export function parseSize(option: string, text: string, range: Range): number {
-  return inRange({ option, text, range, value: withUnit(text, SIZE_BYTES), unit: " bytes" });
+  const value = withUnit(text, SIZE_BYTES);
+  return inRange({
+    option,
+    text,
+    range,
+    value,
+    kind: "a size like 64KiB or 1MiB,",
+    unit: " bytes",
+  });
 }
 
 /** A number from 0 to 1, like `0.01`. */
@@ -68,14 +77,15 @@ function withUnit(text: string, units: Record<string, number>): number {
 }
 
 function inRange(
-  { option, text, range: { min, max }, value, unit = "" }: {
+  { option, text, range: { min, max }, value, kind = "a whole number", unit = "" }: {
     option: string;
     text: string;
     range: Range;
     value: number;
+    kind?: string;
     unit?: string;
   },
 ): number {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
-  throw badValue(option, text, `a whole number from ${min} to ${max}${unit}`);
+  throw badValue(option, text, `${kind} from ${min} to ${max}${unit}`);
 }

@@ -52,7 +52,13 @@ Deno.test("parseDuration() reads milliseconds, seconds, minutes and hours", () =
   const texts = ["1500", "1500ms", "2s", "5m", "3h", "2 s", "2S"];
   assertEquals(readings(read, texts), [1_500, 1_500, 2_000, 300_000, 10_800_000, 2_000, 2_000]);
   assertRefused(read, ["", "s", "2d", "2s!", "2s 3", "1.5s", "-2s", "2constructor"]);
-  assertRefused((text) => parseDuration("--x", text, { min: 10, max: 99 }), ["9ms", "1s"]);
+  const narrow = (text: string) => parseDuration("--x", text, { min: 10, max: 99 });
+  assertRefused(narrow, ["9ms", "1s"]);
+  assertThrows(
+    () => narrow("1s"),
+    ConvergeError,
+    "must be a time like 500ms or 2s, from 10 to 99 ms",
+  );
 });
 
 Deno.test("parseSize() reads bytes and binary units, in any case", () => {
@@ -60,6 +66,7 @@ Deno.test("parseSize() reads bytes and binary units, in any case", () => {
   const texts = ["10", "10b", "64KiB", "64kib", "1MiB", "2GiB"];
   assertEquals(readings(read, texts), [10, 10, 65_536, 65_536, 1_048_576, 2_147_483_648]);
   assertRefused(read, ["", "KiB", "1MB", "1KiB1", "1k", "9999999GiB"]);
+  assertThrows(() => read("1MB"), ConvergeError, "must be a size like 64KiB or 1MiB, from 0 to");
 });
 
 Deno.test("parseRatio() reads what is from 0 to 1", () => {
