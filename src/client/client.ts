@@ -23,6 +23,11 @@ export interface ClientValue {
   expiresAtMs: number | undefined;
 }
 
+/** A key with its value. */
+export interface ClientEntry extends ClientValue {
+  key: ClientKey;
+}
+
 /** One page of keys. */
 export interface KeyPage {
   keys: ClientKey[];
@@ -56,6 +61,7 @@ export interface Quorum {
 }
 
 const TIMEOUT_MS = 10_000;
+const DEFAULT_TYPE = "application/octet-stream";
 
 /** What is stored with a value. */
 export interface PutOptions extends Quorum {
@@ -96,7 +102,7 @@ export class ConvergeClient {
     await this.#check(response);
     return {
       bytes: new Uint8Array(await response.arrayBuffer()),
-      contentType: response.headers.get("content-type") ?? "application/octet-stream",
+      contentType: response.headers.get("content-type") ?? DEFAULT_TYPE,
       version: this.#versionOf(response),
       expiresAtMs: expiryOf(response),
     };
@@ -141,30 +147,18 @@ export class ConvergeClient {
   }
 
   /** One page of the keys that begin with `prefix`, in byte order. */
-  async list({ prefix, after, limit }: ListOptions = {}): Promise<KeyPage> {
-    const query = queryOf({
-      ...keyParameter("prefix", prefix),
-      ...keyParameter("after", after),
-      limit,
-    });
-    const response = await this.#send("GET", `/kv${query}`);
-    const { keys, next, nextb } = await this.#json<PageJson>(response, "keys");
-    try {
-      const isLast = next === undefined && nextb === undefined;
-      return { keys: keys.map(keyOf), next: isLast ? undefined : keyOf({ k: next, kb: nextb }) };
-    } catch (cause) {
-      throw noNode(this.url, "its keys are none", { status: response.status, cause });
-    }
+  list(options: ListOptions = {}): Promise<KeyPage> {
+    return this.#page(options, {}, keyOf);
   }
 
   /** All keys that begin with `prefix`, page by page; after an error go on `after` the last one. */
   async *keys(options: ListOptions = {}): AsyncGenerator<ClientKey> {
-    let { after } = options;
-    do {
-      const page = await this.list({ ...options, after });
-      yield* page.keys;
-      after = page.next;
-    } while (after !== undefined);
+    yield* this.#pages(options, {}, keyOf);
+  }
+
+  /** As {@linkcode ConvergeClient.keys}, with their values. */
+  async *entries(options: ListOptions = {}): AsyncGenerator<ClientEntry> {
+    yield* this.#pages(options, { values: 1 }, entryOf);
   }
 
   /** Members, states, ring ownership, quorums. */
@@ -193,16 +187,52 @@ export class ConvergeClient {
     return response.ok;
   }
 
+  async *#pages<T>(
+    options: ListOptions,
+    more: object,
+    read: (json: EntryJson) => T,
+  ): AsyncGenerator<T> {
+    let { after } = options;
+    do {
+      const page = await this.#page({ ...options, after }, more, read);
+      yield* page.keys;
+      after = page.next;
+    } while (after !== undefined);
+  }
+
+  async #page<T>(
+    { prefix, after, limit }: ListOptions,
+    more: object,
+    read: (json: EntryJson) => T,
+  ): Promise<{ keys: T[]; next: ClientKey | undefined }> {
+    const query = queryOf({
+      ...keyParameter("prefix", prefix),
+      ...keyParameter("after", after),
+      limit,
+      ...more,
+    });
+    const response = await this.#send("GET", `/kv${query}`);
+    const { keys, next, nextb } = await this.#json<PageJson>(response, "keys");
+    try {
+      const isLast = next === undefined && nextb === undefined;
+      return { keys: keys.map(read), next: isLast ? undefined : keyOf({ k: next, kb: nextb }) };
+    } catch (cause) {
+      throw noNode(this.url, "its keys are none", { status: response.status, cause });
+    }
+  }
+
   async #send(
     method: string,
     path: string,
     { body, headers = {} }: RequestBody = {},
   ): Promise<Response> {
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), this.#timeoutMs);
-    const signal = this.#signal === undefined
-      ? abort.signal
-      : AbortSignal.any([abort.signal, this.#signal]);
+    const { signal } = abort;
+    const giveUp = () => abort.abort();
+    const timer = setTimeout(giveUp, this.#timeoutMs);
+    // Not by `AbortSignal.any`: in Node 20 the client's signal would keep something of each request.
+    this.#signal?.addEventListener("abort", giveUp);
+    if (this.#signal?.aborted) giveUp();
     try {
       if (isFolded(path.split("?")[0] ?? "")) {
         const raw = body === undefined ? {} : { body };
@@ -229,6 +259,7 @@ export class ConvergeClient {
       throw new ClientError(`Cannot reach ${this.url}: ${reason}`, { cause });
     } finally {
       clearTimeout(timer);
+      this.#signal?.removeEventListener("abort", giveUp);
     }
   }
 
@@ -301,9 +332,19 @@ interface KeyJson {
   kb?: string | undefined;
 }
 
+/** A record line: with `values`, a list has one for each key. */
+interface EntryJson extends KeyJson {
+  v?: string;
+  b?: string;
+  t?: string;
+  x?: number;
+  c?: number;
+  n?: string;
+}
+
 /** A page of a list; the cursor is a key. */
 interface PageJson {
-  keys: KeyJson[];
+  keys: EntryJson[];
   next?: string;
   nextb?: string;
 }
@@ -311,6 +352,18 @@ interface PageJson {
 /** @throws {Error} For what is no key. */
 function keyOf({ k, kb }: KeyJson): ClientKey {
   return typeof k === "string" ? k : fromBase64(kb!);
+}
+
+/** @throws {Error} For what is no record of a value. */
+function entryOf({ v, b, t, x, c, n, ...key }: EntryJson): ClientEntry {
+  if (typeof c !== "number" || typeof n !== "string") throw new TypeError("it has no version");
+  return {
+    key: keyOf(key),
+    bytes: typeof v === "string" ? new TextEncoder().encode(v) : fromBase64(b!),
+    contentType: t ?? DEFAULT_TYPE,
+    version: `${c}-${n}`,
+    expiresAtMs: x,
+  };
 }
 
 /** Text as it is, bytes in base64 under the name with a `b` behind it. */

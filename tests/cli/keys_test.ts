@@ -1,6 +1,7 @@
 /** `converge get | put | delete | list`: which keys they reach, and what they store. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { InvalidArgumentError } from "commander";
+import { ConvergeClient } from "../../src/client/client.ts";
 import { timeToLive } from "../../src/cli/options/flags.ts";
 import { keyText } from "../../src/cli/keys.ts";
 import { convergeCommand, freePorts, runConverge, TestCluster } from "../cluster/harness.ts";
@@ -29,6 +30,8 @@ Deno.test("converge get, put, delete, ring: take keys as list prints them", asyn
   assertEquals(await cluster.nodes[0]!.get("base64:%2FwA="), "text");
   const listed = (await run("list")).trimEnd().split("\n");
   assertEquals(listed, ["base64:YmFzZTY0Oi93QT0=", "base64:/wA="]);
+  const entries = await Array.fromAsync(new ConvergeClient(url).entries());
+  assertEquals(entries.map(({ bytes }) => new TextDecoder().decode(bytes)), ["text", "bytes"]);
   assertEquals(await run("list", "base64:/w=="), listed[1] + "\n");
   assertEquals(await run("list", "base"), listed[0] + "\n");
   const exported = await runConverge(["export", "--prefix", "base64:/w==", "--url", url]);

@@ -200,6 +200,26 @@ Deno.test("ConvergeClient: a signal gives up what is under way, for good, and wh
   }
 });
 
+Deno.test("ConvergeClient: a signal that lives long keeps nothing of requests that have ended", async () => {
+  const { signal } = new AbortController();
+  const calls: string[] = [];
+  for (const name of ["addEventListener", "removeEventListener"] as const) {
+    const original = signal[name];
+    signal[name] = (...args: unknown[]) => {
+      calls.push(name);
+      Reflect.apply(original, signal, args);
+    };
+  }
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => notFound("a value under this key"),
+  );
+  const client = new ConvergeClient(`http://127.0.0.1:${server.addr.port}`, { signal });
+  for (let i = 0; i < 2; i++) await client.get("k");
+  const pair = ["addEventListener", "removeEventListener"];
+  assertEquals(calls, [...pair, ...pair]);
+});
+
 Deno.test("ConvergeClient.put(): type, quorum and time to live go along", async () => {
   let asked = "";
   const answer = ({ url, headers }: Request) => {
@@ -301,7 +321,45 @@ Deno.test("ConvergeClient.keys(): all pages, each from where the one before ende
   await withServer(answer, async (client) => {
     const keys = await Array.fromAsync(client.keys({ prefix: "p", limit: 2 }));
     assertEquals(keys, ["p1", "p2", "p3 after p2"]);
+    const rest = await Array.fromAsync(client.keys({ prefix: "p", limit: 2, after: "p1" }));
+    assertEquals(rest, ["p3 after p1"]);
   });
+});
+
+Deno.test("ConvergeClient.entries(): all pages with their values, as text and as bytes", async () => {
+  const lines = [
+    { k: "p1", v: "ü", t: "text/css", x: 1_795_953_600_500, c: 7, n: "node1.a" },
+    { kb: "/wA=", b: "/wA=", c: 8, n: "node1.a" },
+  ];
+  const answer = ({ url }: Request) => {
+    const { searchParams } = new URL(url);
+    assertEquals(searchParams.get("values"), "1");
+    return Response.json(
+      searchParams.get("after") === null
+        ? { keys: lines.slice(0, 1), next: "p1" }
+        : { keys: lines.slice(1) },
+    );
+  };
+  const type = "application/octet-stream";
+  const bytes = new Uint8Array([255, 0]);
+  await withServer(answer, async (client) => {
+    assertEquals(await Array.fromAsync(client.entries({ prefix: "p" })), [
+      {
+        key: "p1",
+        bytes: new TextEncoder().encode("ü"),
+        contentType: "text/css",
+        version: "7-node1.a",
+        expiresAtMs: 1_795_953_600_500,
+      },
+      { key: bytes, bytes, contentType: type, version: "8-node1.a", expiresAtMs: undefined },
+    ]);
+  });
+  for (const line of [{ k: "p1", v: "ü" }, { k: "p1", c: 7, n: "node1.a" }]) {
+    await withServer(() => Response.json({ keys: [line] }), async (client) => {
+      const list = () => Array.fromAsync(client.entries());
+      await assertRejects(list, ClientError, "no node of Converge");
+    });
+  }
 });
 
 Deno.test("ConvergeClient: versions by way of a proxy that compresses; the keys . and .. without a body", async () => {
