@@ -1,6 +1,8 @@
 /** What all messages between nodes go through: how one is taken, what it must meet, how it is answered. */
 import { ConvergeError } from "../errors.ts";
 import type { MemberStatus } from "../membership/member.ts";
+import type { Log } from "../platform/log.ts";
+import type { Reminder } from "../platform/reminder.ts";
 import type { AntiEntropy } from "../replication/convergence/anti_entropy.ts";
 import { bodyChecksum, checkBody } from "../replication/peers/body_checksum.ts";
 import type { GossipLoop } from "../replication/gossip/gossip_loop.ts";
@@ -13,7 +15,11 @@ import {
   TO_HEADER,
 } from "../replication/peers/internal_protocol.ts";
 import type { LamportClock } from "../replication/state/lamport_clock.ts";
-import { type MessageAuth, SIGNATURE_HEADER } from "../replication/peers/message_auth.ts";
+import {
+  type MessageAuth,
+  SIGNATURE_HEADER,
+  type SignedMessage,
+} from "../replication/peers/message_auth.ts";
 import type { Replica } from "../replication/replica.ts";
 import type { Topology } from "../replication/topology/topology.ts";
 import type { Store } from "../storage/store.ts";
@@ -26,6 +32,7 @@ export interface InternalRoutesOptions extends BodyReaderOptions {
   nodeID: string;
   lamport: LamportClock;
   auth: MessageAuth;
+  log: Log;
   replica: Replica;
   store: Store;
   gossipLoop: GossipLoop;
@@ -47,6 +54,8 @@ export interface InternalRoutesOptions extends BodyReaderOptions {
 /** The node that takes messages. */
 export interface Receiver extends InternalRoutesOptions {
   readonly bodies: BodyReader;
+  /** Of messages without this cluster's proof. */
+  readonly forgedReminder: Reminder;
 }
 
 /** A message that was taken. */
@@ -71,7 +80,7 @@ export async function receive(request: Request, node: Receiver): Promise<Message
   const { method, headers, url } = request;
   const body = await node.bodies.read(request);
   const path = rawPathAfter(url, "");
-  node.auth.check({ method, path, headers, body }, headers.get(SIGNATURE_HEADER));
+  checkProof({ method, path, headers, body }, headers.get(SIGNATURE_HEADER), node);
   checkBody(headers, body);
   const from = headers.get(FROM_HEADER) ?? "";
   // Gossip is taken from one that was removed, too: it hears of that by the answer.
@@ -85,6 +94,19 @@ export async function receive(request: Request, node: Receiver): Promise<Message
   node.lamport.observe(parseCounterHeader(headers.get(COUNTER_HEADER)));
   if (from !== "") node.onHeard(from);
   return { from, headers, body };
+}
+
+/** @throws {ConvergeError} `forged_message`. */
+function checkProof(message: SignedMessage, proof: string | null, node: Receiver): void {
+  try {
+    node.auth.check(message, proof);
+  } catch (error) {
+    // Mostly a node of this cluster with another secret, or this one. Its name is not to be trusted.
+    if (node.forgedReminder.isDue()) {
+      node.log.warn("message.refused", { why: "its --cluster-secret is another, or none" });
+    }
+    throw error;
+  }
 }
 
 /**

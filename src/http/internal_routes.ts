@@ -1,6 +1,7 @@
 /** `/internal/*`: what nodes say to each other; see `replication/peers/internal_protocol.ts`. */
 import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
+import { Reminder } from "../platform/reminder.ts";
 import { joinFrames, lineOf } from "../record/frame.ts";
 import { keyFromPath, keyToPath } from "../record/key.ts";
 import { decodeFrames } from "../record/record_line.ts";
@@ -64,7 +65,7 @@ const HANDLERS: Readonly<Record<string, MessageHandler>> = {
 /** Adds the routes. */
 export function internalRoutes(app: Hono, options: InternalRoutesOptions): void {
   const bodies = new BodyReader(options, batchBytesMax(options.maxValueBytes));
-  const node: Receiver = { ...options, bodies };
+  const node: Receiver = { ...options, bodies, forgedReminder: new Reminder(options.clock) };
   for (const [path, handle] of Object.entries(HANDLERS)) {
     app.post(path, ({ req }) => handle(req.raw, node));
     app.all(path, ({ req }) => methodNotAllowed(req.method, "POST"));

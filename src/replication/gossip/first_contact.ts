@@ -7,7 +7,7 @@ import type { Clock } from "../../platform/clock.ts";
 import { shuffled } from "../../platform/random.ts";
 import { type AnsweredView, exchangeViews, type GossipChannel } from "./gossip_exchange.ts";
 import type { LamportClock } from "../state/lamport_clock.ts";
-import { otherCluster, otherOptions } from "../state/stop_reasons.ts";
+import { otherCluster, otherOptions, otherSecret } from "../state/stop_reasons.ts";
 
 /** Who is asked, and how. */
 export interface FirstContact extends GossipChannel {
@@ -33,6 +33,9 @@ export interface HeardView {
 /**
  * The views of others, as far as they answer in time. They are asked first of all, since the node may
  * have been started on an old copy of its directory, or may be new and not fit into their cluster.
+ *
+ * @throws {ConvergeError} `bad_config` where it remembers nobody, and has another secret than one of
+ * them. Under an address that is remembered, a node of another cluster may be by now.
  */
 export async function viewsOfOthers(contact: FirstContact): Promise<HeardView[]> {
   const { name, members, seeds, platform } = contact;
@@ -46,6 +49,9 @@ export async function viewsOfOthers(contact: FirstContact): Promise<HeardView[]>
       return [{ origin, view: await exchangeViews(contact, { origin, body, headers: {} }) }];
     } catch (error) {
       if (!isConvergeError(error)) throw error;
+      if (isConvergeError(error, "forged_message") && members.length === 0) {
+        throw otherSecret(origin);
+      }
       return [];
     }
   }));

@@ -25,7 +25,8 @@ const decoder = new TextDecoder();
  * Sends a view.
  *
  * @returns The view that the other one answers; one of no members where it refused.
- * @throws {ConvergeError} `unreachable`, `timeout`, `corrupt_message`.
+ * @throws {ConvergeError} `unreachable`, `timeout`, `corrupt_message`; `forged_message` where the other
+ * one has another secret.
  */
 export async function exchangeViews(
   { platform, auth, timeoutMs }: GossipChannel,
@@ -44,6 +45,12 @@ export async function exchangeViews(
     body,
     timeoutMs,
   });
+  if (response.status === 401) {
+    throw new ConvergeError(
+      "forged_message",
+      `Cannot gossip with ${origin}: it has another secret`,
+    );
+  }
   if (response.status !== 200) return { from: "", members: [], counter: 0 };
   checkBody(response.headers, response.body);
   const counter = parseCounterHeader(response.headers.get(COUNTER_HEADER));

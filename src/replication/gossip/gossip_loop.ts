@@ -75,6 +75,7 @@ export class GossipLoop {
   readonly #otherClusters = new Set<string>();
   /** Of those of another cluster that ask this node. */
   readonly #reminder: Reminder;
+  readonly #secretReminder: Reminder;
   readonly #isNew: boolean;
   #onDisk: KnownAfterRestart;
   #version = -1;
@@ -85,6 +86,7 @@ export class GossipLoop {
   constructor(options: GossipLoopOptions) {
     this.#options = options;
     this.#reminder = new Reminder(options.platform.clock);
+    this.#secretReminder = new Reminder(options.platform.clock);
     this.#isNew = options.gossip.self.status === "joining";
     const { gossip, remembered } = options;
     const names = namesOf(remembered).intersection(namesOf(gossip.members));
@@ -157,8 +159,15 @@ export class GossipLoop {
       // Silence is what the failure detector is for.
       if (isConvergeError(error, "unreachable")) this.#refused.add(origin);
       else this.#refused.delete(origin);
+      if (isConvergeError(error, "forged_message")) this.#onOtherSecret(origin);
       if (!isConvergeError(error)) throw error;
     }
+  }
+
+  #onOtherSecret(by: string): void {
+    if (!this.#secretReminder.isDue()) return;
+    const why = "its --cluster-secret is another";
+    this.#options.platform.log.warn("gossip.refused", { by, why });
   }
 
   #merge(message: GossipMessage, viaSeed?: string): void {

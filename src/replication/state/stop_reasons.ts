@@ -20,6 +20,14 @@ export function otherCluster(seed: string): ConvergeError {
   );
 }
 
+/** A node takes no messages of this one, which is new. */
+export function otherSecret(origin: string): ConvergeError {
+  return new ConvergeError(
+    "bad_config",
+    `Cannot join ${origin}: its --cluster-secret is another`,
+  );
+}
+
 /** Another node runs under this one's name. */
 export function nameTaken({ name, origin }: Member): ConvergeError {
   return new ConvergeError(

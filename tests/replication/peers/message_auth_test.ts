@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../../src/errors.ts";
 import { MessageAuth, SIGNATURE_HEADER } from "../../../src/replication/peers/message_auth.ts";
 import { InProcessCluster } from "../../support/in_process_cluster.ts";
@@ -49,4 +49,32 @@ Deno.test("internal requests: with a secret the cluster works, and forged ones c
     const after = await cluster.view(1);
     assertEquals(after.members[1]!.origin, before.members[1]!.origin);
     assertEquals(after.counter < 1_000, true);
+  }));
+
+Deno.test("another secret: a new node does not start, and says which member has it", () =>
+  InProcessCluster.run({ config: { clusterSecret: "s3cret" }, start: [1, 2] }, async (cluster) => {
+    await cluster.ready();
+    for (const clusterSecret of ["", "other"]) {
+      Object.assign(cluster.node(3).config, { clusterSecret });
+      const error = await assertRejects(() => cluster.start(3), ConvergeError);
+      assertEquals(error.code, "bad_config");
+      assert(/^Cannot join http:.*: its --cluster-secret is another$/.test(error.message));
+    }
+  }));
+
+Deno.test("another secret: a member is told that it is refused, and others that they refuse it", () =>
+  InProcessCluster.run({ config: { clusterSecret: "s3cret" } }, async (cluster) => {
+    cluster.kill(3);
+    Object.assign(cluster.node(3).config, { clusterSecret: "" });
+    await cluster.start(3);
+    const told = (i: number, event: string) =>
+      cluster.node(i).warnings.filter((one) => one === event);
+    await cluster.until(
+      "all are told",
+      () =>
+        told(3, "gossip.refused").length > 0 && told(1, "message.refused").length > 0 &&
+        told(2, "message.refused").length > 0,
+    );
+    await cluster.wait(30_000);
+    assertEquals([told(3, "gossip.refused").length, told(1, "message.refused").length], [1, 1]);
   }));
