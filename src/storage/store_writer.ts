@@ -7,6 +7,7 @@ import { ConvergeError, isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Log } from "../platform/log.ts";
+import { Reminder } from "../platform/reminder.ts";
 import { hashKey, type KeyHash } from "./bloom_filter.ts";
 import { Group, type Lookup } from "./group.ts";
 import type { Maintenance } from "./maintenance.ts";
@@ -76,12 +77,15 @@ export class StoreWriter {
   #lastCommitMs = 0;
   /** When the writer last let others run: one caller that awaits each write would never. */
   #sliceStartMs = 0;
+  /** Never ended: where there is room for small records only, they come between. */
+  readonly #fullReminder: Reminder;
   #closed = false;
   #fatal: ConvergeError | undefined;
 
   constructor(recovered: Recovered, options: StoreWriterOptions) {
     this.#options = options;
     this.#clock = options.clock;
+    this.#fullReminder = new Reminder(options.clock);
     this.#maintenance = options.maintenance;
     this.#durability = options.durability ?? { mode: "fsync" };
     this.#memtableBytes = options.memtableBytes ?? MEMTABLE_BYTES;
@@ -251,13 +255,22 @@ export class StoreWriter {
     try {
       this.#log.append(group.buffer, group.bytes, group.lines);
     } catch (error) {
-      throw isConvergeError(error, "disk_full") ? error : this.fail(error);
+      throw this.#refusal(error);
     }
     if (this.#durability.mode === "fsync") await this.#syncLog();
     else this.#scheduleSync();
     this.#highestCounter = Math.max(this.#highestCounter, group.highestCounter);
     group.commit();
     if (this.#durability.mode === "fsync") this.#scheduleWitness();
+  }
+
+  /** Why the log takes nothing: a full disk refuses what was to be written, all else ends the writing. */
+  #refusal(error: unknown): ConvergeError {
+    if (!isConvergeError(error, "disk_full")) return this.fail(error);
+    if (this.#fullReminder.isDue()) {
+      this.#options.log?.warn("storage.writes_refused", { reason: error.message });
+    }
+    return error;
   }
 
   /** Has the last group get its witness once writing has paused. */
@@ -328,7 +341,7 @@ export class StoreWriter {
         previousBytes: sealed.bytes,
       });
     } catch (error) {
-      throw isConvergeError(error, "disk_full") ? error : this.fail(error);
+      throw this.#refusal(error);
     }
     sealed.close();
     this.#maintenance.freeze({ memtable: this.#active, nextLog: this.#log.number });

@@ -89,6 +89,23 @@ Deno.test("LsmStore: on a full disk each lane tries again after pauses, and tell
   await store.close();
 });
 
+Deno.test("LsmStore: a full disk that refuses writes is told of once a minute", async () => {
+  for (const memtableBytes of [1 << 20, 600]) { // where the log cannot grow, and where no other begins
+    const subject = new VirtualStore();
+    const { log, counts } = countingLog();
+    const store = await subject.open({ log, memtableBytes });
+    const sizes = subject.device.files().map(({ sizeBytes }) => sizeBytes);
+    subject.device.faults.capacityBytes = sizes.reduce((sum, bytes) => sum + bytes, 700);
+    let refused = 0;
+    for (let counter = 1; counter < 20; counter++) {
+      await store.apply([put("a", counter)]).catch(() => void refused++);
+    }
+    assert(refused > 2, String(refused));
+    assertEquals(counts["storage.writes_refused"], 1);
+    await store.close().catch(() => {});
+  }
+});
+
 Deno.test("LsmStore: no timers are left once it is closed, or has failed", async () => {
   const clock = new HeldClock();
   const closed = await new VirtualStore().open({ clock });
