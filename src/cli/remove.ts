@@ -65,11 +65,11 @@ export function waitsOf({ name, dead, stages, leaving }: RemovalProgress): strin
   const unaware = members.filter(([, stage]) => stage === null).map(([member]) => member);
   if (unaware.length > 0) return `${name}: waiting until it is known to ${unaware.join(", ")}`;
   if (!dead && leaving === null) {
-    return `${name}: waiting until it knows itself; if it will not come back: ` +
-      `converge remove --dead ${name}`;
+    return `${name}: waiting until ${name} itself hears of it; ` +
+      `if it will not come back: converge remove --dead ${name}`;
   }
   const late = members.filter(([, stage]) => stage !== "done").map(([member]) => member);
   return late.length === 0
-    ? `${name}: what it had has been taken over`
-    : `${name}: what it had is taken over by ${late.join(", ")}`;
+    ? `${name}: all that it had is taken over`
+    : `${name}: waiting until what it had is taken over by ${late.join(", ")}`;
 }

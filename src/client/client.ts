@@ -389,6 +389,7 @@ function expiryOf(response: Response): number | undefined {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause !== undefined) return reasonOf(error.cause);
-  const words = /.*(?:connect error|dns error|client error \(\w+\)): (.*?)(?: \(os error \d+\))?$/;
+  const words =
+    /^(?:.*(?:connect error|dns error|client error \(\w+\)): )?(.*?)(?: \(os error \d+\))?$/s;
   return words.exec(error.message)?.[1] ?? error.message;
 }

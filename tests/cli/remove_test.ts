@@ -39,7 +39,7 @@ Deno.test("converge remove: waits for the end, and goes on where the node is res
     assertEquals([code, stderr], [0, ""]);
     assertEquals(stdout.trimEnd().split("\n"), [
       "b: waiting until it is known to a",
-      "b: what it had is taken over by a",
+      "b: waiting until what it had is taken over by a",
       "b is no member any more",
     ]);
     assertEquals(orders, [{ name: "b", dead: false }]);
@@ -78,15 +78,15 @@ Deno.test("converge remove: says for whom it waits, and what to do where that ma
   const known = { node1: "known", node2: "known" } as const;
   assertEquals(
     waits(known),
-    "node4: waiting until it knows itself; if it will not come back: converge remove --dead node4",
+    "node4: waiting until node4 itself hears of it; if it will not come back: converge remove --dead node4",
   );
-  const takenOver = "node4: what it had is taken over by node1, node2";
+  const takenOver = "node4: waiting until what it had is taken over by node1, node2";
   assertEquals(waits(known, { leaving: "known" as const }), takenOver);
   assertEquals(waits(known, { dead: true }), takenOver);
   assertEquals(
     waits({ node1: "done", node2: "refilling" }, { dead: true }),
-    "node4: what it had is taken over by node2",
+    "node4: waiting until what it had is taken over by node2",
   );
   const all = { node1: "done", node2: "done" } as const;
-  assertEquals(waits(all, { dead: true }), "node4: what it had has been taken over");
+  assertEquals(waits(all, { dead: true }), "node4: all that it had is taken over");
 });

@@ -272,6 +272,29 @@ Deno.test("ConvergeClient: an answer leaves no timer behind, which would keep a 
   });
 });
 
+Deno.test("ConvergeClient: why a node cannot be reached is said in words", async () => {
+  const { fetch } = globalThis;
+  const said = [
+    ["Connection reset by peer (os error 104)", "Connection reset by peer"],
+    [
+      "error sending request for url (http://a:1/): client error (Connect): tcp connect error: Connection refused (os error 111)",
+      "Connection refused",
+    ],
+    ["bad port", "bad port"],
+  ] as const;
+  try {
+    for (const [message, words] of said) {
+      globalThis.fetch = () =>
+        Promise.reject(new TypeError("fetch failed", { cause: new Error(message) }));
+      const client = new ConvergeClient("http://a:1");
+      const { message: told } = await assertRejects(() => client.get("k"), ClientError);
+      assertEquals(told, `Cannot reach http://a:1: ${words}`);
+    }
+  } finally {
+    globalThis.fetch = fetch;
+  }
+});
+
 Deno.test("ConvergeClient: a redirect is followed to nobody, and is no success", async () => {
   const paths: string[] = [];
   const answer = ({ url }: Request) => {

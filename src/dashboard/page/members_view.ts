@@ -154,7 +154,7 @@ export class MembersView {
       );
     }
     const cuts = new Set(status.cuts.map((pair) => [...pair].sort().join(" ")));
-    const names = status.nodes.map(({ name }) => name);
+    const names = status.nodes.map(({ name }) => name).filter((name) => this.#rows.has(name));
     this.#links.replaceChildren(
       h("span", { class: "note" }, "Links"),
       ...names.flatMap((a, i) =>
