@@ -137,12 +137,10 @@ export class ConvergeClient {
   async explain(
     method: "GET" | "PUT" | "DELETE",
     key: ClientKey,
-    { ttlSeconds, ...options }:
-      & { bytes?: Uint8Array }
-      & Pick<PutOptions, "contentType" | "ttlSeconds"> = {},
+    { bytes, contentType, ttlSeconds, ...quorum }: PutOptions & { bytes?: Uint8Array } = {},
   ): Promise<Receipt> {
-    const path = keyPath(key) + queryOf({ explain: 1, ttl: ttlSeconds });
-    const response = await this.#send(method, path, bodyOf(options));
+    const path = keyPath(key) + queryOf({ explain: 1, ...quorum, ttl: ttlSeconds });
+    const response = await this.#send(method, path, bodyOf({ bytes, contentType }));
     return await this.#json(response, "token", "owners");
   }
 
@@ -299,7 +297,10 @@ interface RequestBody {
 }
 
 function bodyOf(
-  { bytes, contentType }: { bytes?: Uint8Array; contentType?: string | undefined },
+  { bytes, contentType }: {
+    bytes?: Uint8Array | undefined;
+    contentType?: string | undefined;
+  },
 ): RequestBody {
   if (contentType !== undefined) checkContentType(contentType);
   return {

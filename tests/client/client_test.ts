@@ -220,17 +220,19 @@ Deno.test("ConvergeClient: a signal that lives long keeps nothing of requests th
   assertEquals(calls, [...pair, ...pair]);
 });
 
-Deno.test("ConvergeClient.put(): type, quorum and time to live go along", async () => {
-  let asked = "";
+Deno.test("ConvergeClient.put(), explain(): type, quorum and time to live go along", async () => {
+  const asked: string[] = [];
   const answer = ({ url, headers }: Request) => {
-    asked = new URL(url).search + " " + headers.get("content-type");
-    return new Response(null, { status: 204, headers: { etag: '"7-node1.a"' } });
+    asked.push(new URL(url).search + " " + headers.get("content-type"));
+    return Response.json({ token: "0", owners: [] }, { headers: { etag: '"7-node1.a"' } });
   };
   await withServer(answer, async (client) => {
     const options = { contentType: "text/css", w: 1, ttlSeconds: 60 };
-    assertEquals(await client.put("k", new Uint8Array(), options), "7-node1.a");
+    const bytes = new Uint8Array();
+    assertEquals(await client.put("k", bytes, options), "7-node1.a");
+    await client.explain("PUT", "k", { bytes, ...options });
   });
-  assertEquals(asked, "?w=1&ttl=60 text/css");
+  assertEquals(asked, ["?w=1&ttl=60 text/css", "?explain=1&w=1&ttl=60 text/css"]);
 });
 
 Deno.test("ConvergeClient: a node that is silent, or silent in the middle of an answer, is waited for so long", async () => {
