@@ -35,6 +35,17 @@ Deno.test("receipt: a write tells of every owner that it has it, under which ver
     }
   }));
 
+Deno.test("receipt: times are told to the microsecond", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    for (const method of ["PUT", "GET"]) {
+      cluster.slow(1, 1 / 3);
+      const { ms, owners } = await receipt(cluster, method, "/kv/k?explain=1");
+      const told = [ms, ...owners.map((owner) => owner.ms!)];
+      assert(told.some((one) => one > 0 && !Number.isInteger(one)), String(told));
+      assertEquals(told, told.map((one) => Number(one.toFixed(3))));
+    }
+  }));
+
 Deno.test("receipt: a read tells of every owner what it has, and where it found it", () =>
   InProcessCluster.run(UNHEALED, async (cluster) => {
     await receipt(cluster, "PUT", "/kv/k?explain=1&w=3");

@@ -3,7 +3,13 @@ import type { Key } from "../../record/key.ts";
 import type { Version } from "../../record/version.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { ReadAnswer } from "../quorum/read_core.ts";
-import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
+import {
+  type OwnerReceipt,
+  type Receipt,
+  receiptHead,
+  receiptMs,
+  receiptVersion,
+} from "./receipt.ts";
 import type { Owner, OwnerSet } from "../topology/topology.ts";
 
 /** What a read knows of itself. Lists are by position of the owner. */
@@ -42,7 +48,7 @@ export function readReceipt(
     result: read.state,
     why: whyOf(read),
     ...receiptVersion(read.newest),
-    ms: read.ms,
+    ms: receiptMs(read.ms),
     owners: owners.map((owner, i) => ownerReceipt(read, owner, i)),
   };
 }
@@ -66,7 +72,7 @@ function ownerReceipt(read: ReadFacts, owner: Owner, i: number): OwnerReceipt {
       ? "found"
       : answer ?? (read.wasAsked(i) ? "pending" : "not asked"),
     ...receiptVersion(typeof answer === "object" ? answer : undefined),
-    ...(ms === undefined ? {} : { ms }),
+    ...(ms === undefined ? {} : { ms: receiptMs(ms) }),
     countsForQuorum: owner.countsForReads,
     ...(from === undefined ? {} : { from }),
     ...(read.repaired?.[i] ? { repaired: true } : {}),

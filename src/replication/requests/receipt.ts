@@ -52,6 +52,11 @@ export function receiptHead(
   return { operation, key: keyToJson(key), token: formatToken(tokenOf(key)) };
 }
 
+/** Milliseconds to the microsecond: what is behind that is noise of the clock's arithmetic. */
+export function receiptMs(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
 /** `{ version }`, or nothing where there is none. */
 export function receiptVersion(version: Version | undefined): { version?: string } {
   return version === undefined ? {} : { version: formatVersion(version) };

@@ -3,7 +3,13 @@ import type { Key } from "../../record/key.ts";
 import type { StoredRecord } from "../../record/record.ts";
 import type { Version } from "../../record/version.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
-import { type OwnerReceipt, type Receipt, receiptHead, receiptVersion } from "./receipt.ts";
+import {
+  type OwnerReceipt,
+  type Receipt,
+  receiptHead,
+  receiptMs,
+  receiptVersion,
+} from "./receipt.ts";
 import type { Owner, OwnerSet } from "../topology/topology.ts";
 import type { WriteAnswer } from "../quorum/write_core.ts";
 
@@ -48,7 +54,7 @@ export function writeReceipt(
       : `only ${stored} of the ${quorum} required owners are known to have it on disk`,
     ...(write.record === undefined ? {} : receiptVersion(write.record)),
     attempts,
-    ms: write.ms,
+    ms: receiptMs(write.ms),
     ...(state === "failed" ? { indeterminate, mayBeOn: mayBeOn(write) } : {}),
     owners: owners.map((owner, i) => ownerReceipt(write, owner, i, fsynced)),
   };
@@ -67,7 +73,7 @@ function ownerReceipt(write: WriteFacts, owner: Owner, i: number, fsynced: boole
     name: owner.name,
     outcome: typeof answer === "object" ? "superseded" : answer ?? "pending",
     ...receiptVersion(heldVersion(answer, write.record)),
-    ...(ms === undefined ? {} : { ms }),
+    ...(ms === undefined ? {} : { ms: receiptMs(ms) }),
     countsForQuorum: owner.countsForWrites,
     ...(answer === "stored" ? { fsynced } : {}),
     ...(write.hinted?.[i] ? { hinted: true } : {}),
