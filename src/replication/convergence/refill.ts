@@ -231,16 +231,15 @@ export class Refill {
 
   async #become(status: "refilling" | "normal"): Promise<void> {
     const saved = this.#saved;
+    // First, so that the horizon is past the counters that are left out when this node begins to count.
+    if (status === "refilling" && this.#hasLostData) await this.#options.onRejoined();
     await this.#options.onBeforeRefill();
     // Nothing counts as done where data was lost meanwhile, or the loss is not on disk yet; nor where
     // this node may own other keys by now.
     const { gossip, clock, log, onStatus, topology } = this.#options;
     const isDone = saved === this.#saved && this.#isNoted && saved.ring === topology().fingerprint;
     if (status === "normal" && !isDone) return;
-    if (status === "refilling") {
-      if (this.#hasLostData) await this.#options.onRejoined();
-      await this.#noteEarlier();
-    }
+    if (status === "refilling") await this.#noteEarlier();
     gossip.setStatus(status);
     this.#knownSinceMs = clock.monotonicMs();
     log.info("member.status", { name: gossip.self.name, status });

@@ -75,10 +75,13 @@ Deno.test("Refill: counters are left out after a lost disk, also where it was st
       gossip.receive({ from: "node2", members: [self, member("node2")] }, 0);
       assertEquals(gossip.rejoined, false);
       const left: string[] = [];
-      const onRejoined = () => Promise.resolve(void left.push(gossip.self.status));
-      new Refill({ ...options, gossip, onRejoined }).start();
+      const onRejoined = async () => void left.push(gossip.self.status);
+      const onBeforeRefill = async () => void left.push("horizon");
+      new Refill({ ...options, gossip, onRejoined, onBeforeRefill }).start();
+      while (gossip.self.status === "joining") await wait(1);
+      assertEquals(left, [...settled.map(() => "joining"), "horizon"]);
       while (gossip.self.status !== "normal") await wait(10);
-      assertEquals(left, settled.map(() => "joining"));
+      assertEquals(left.filter((what) => what !== "horizon"), settled.map(() => "joining"));
     });
   }
 });
