@@ -4,7 +4,12 @@ import { ConvergeError } from "../../../src/errors.ts";
 import type { Member, MemberStatus } from "../../../src/membership/member.ts";
 import { keyFromText } from "../../../src/record/key.ts";
 import type { ExchangeRequest } from "../../../src/replication/convergence/key_exchange.ts";
-import { Refill, type RefillOptions } from "../../../src/replication/convergence/refill.ts";
+import {
+  notedLoss,
+  noteOldCopy,
+  Refill,
+  type RefillOptions,
+} from "../../../src/replication/convergence/refill.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { type InWorld, inWorld } from "../../support/in_world.ts";
@@ -83,13 +88,64 @@ function filling(
 Deno.test("Refill: goes on where it was, and knows of a loss that it noted in an earlier life", () =>
   inWorld(async (world) => {
     const saved = { after: { node2: "k" }, loss: 7 };
-    const { refill, save, requests, isFilled } = filling(world, { saved });
+    const { refill, save, requests, isFilled, told } = filling(world, { saved });
     await save();
     refill.start();
     assert(await isFilled());
-    assertEquals(requests.map(({ after, values, leftovers }) => [after, values, leftovers]), [
-      [keyFromText("k"), true, true],
-    ]);
+    const [{ after, leaves, values, leftovers }] = requests as [ExchangeRequest];
+    assertEquals([after, leaves, values, leftovers], [keyFromText("k"), undefined, true, true]);
+    assertEquals(told, ["normal"]);
+  }));
+
+Deno.test("Refill: what an old copy of a directory holds proves nothing, until all is filled", () =>
+  inWorld(async (world) => {
+    const { refill, state, requests, isFilled } = filling(world);
+    await noteOldCopy(state);
+    refill.start();
+    assert(await isFilled());
+    assertEquals(requests.map(({ leftovers }) => leftovers), [true]);
+  }));
+
+Deno.test("Refill: how far it is comes to the disk now and then, and never over a later loss", () =>
+  inWorld(async (world) => {
+    const { refill, state, requests } = filling(world, { complete: () => false });
+    refill.start();
+    await world.wait(10);
+    const { onPage } = requests[0]!;
+    const afterOf = () => state.read<{ after: object }>("refill")?.after;
+    for (let page = 1; page < 40; page++) {
+      assertEquals(await onPage(`k${page}`, COUNTS), true);
+      assertEquals(afterOf(), page < 20 ? undefined : { node2: "k20" });
+    }
+    await refill.restart(7);
+    assertEquals(await onPage("k40", COUNTS), false);
+    assertEquals([notedLoss(state), afterOf()], [7, {}]);
+    refill.stop();
+  }));
+
+Deno.test("Refill: a ring that grows at the very end of it is no end", () =>
+  inWorld(async (world) => {
+    let topology = topologyOf(2);
+    const { refill, requests, isFilled } = filling(world, {
+      topology: () => topology,
+      onBeforeRefill: async () => {
+        if (requests.length > 0) topology = topologyOf(3);
+      },
+    });
+    refill.start();
+    assert(await isFilled());
+    assertEquals(requests.length, 2);
+  }));
+
+Deno.test("Refill: one whose name was on the ring before waits for no writes of before", () =>
+  inWorld(async (world) => {
+    const { refill, gossip, requests } = filling(world, { topology: () => topologyOf(5) });
+    const former = member("node1", { nodeID: "node1.0", incarnation: 0 });
+    gossip.receive({ from: "node2", members: [former] }, 0);
+    refill.start();
+    await world.wait(500);
+    assertEquals(requests.length, 1);
+    refill.stop();
   }));
 
 Deno.test("Refill: of a further member only what differs is compared, by hashes of now", () =>
@@ -209,4 +265,23 @@ Deno.test("Refill.restart: others are told at once, and all documents are writte
     assert(await isFilled());
     assertEquals(written.slice(1, 3), [["document"], ["refill"]]);
     assertEquals(requests.map(({ leftovers }) => leftovers), [true]);
+  }));
+
+Deno.test("Refill.restart: no progress is noted beside a loss before the documents are written again", () =>
+  inWorld(async (world) => {
+    const store = new MemoryStore();
+    const { refill, state, save, requests } = filling(world, { store });
+    await save();
+    await state.write("document", 1);
+    refill.start();
+    const apply = store.apply.bind(store);
+    store.apply = (mutations) =>
+      mutations.some(({ record }) => record.key === "document")
+        ? Promise.reject(new ConvergeError("corrupt_file", "Cannot read a table"))
+        : apply(mutations);
+    await refill.restart(7);
+    await world.wait(5_000);
+    assert(requests.length > 0);
+    assertEquals(notedLoss(state), 0, "else what is gone would not be missed after a restart");
+    refill.stop();
   }));
