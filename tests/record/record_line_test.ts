@@ -107,6 +107,7 @@ Deno.test("decodeFrame: refuses lines that no node writes, though their checksum
     `{"k":"k","v":"x","b":"eA==",${rest}`,
     `{"k":"k","v":"x","d":1,${rest}`,
     `{"k":"k","d":2,${rest}`,
+    `{"k":"k","v":"x","d":0,${rest}`,
     `{"k":"k","d":true,${rest}`,
     `{"k":"k","v":1,${rest}`,
     `{"k":"k","v":"\\ud800",${rest}`, // would be read as U+FFFD
@@ -197,5 +198,12 @@ Deno.test("encodeRecord: a large frame keeps no buffer beyond its own bytes", ()
     const value = new TextEncoder().encode(text);
     const { frame } = encodeRecord({ key: "k", value, counter: 1, nodeID: "a.1" });
     assert(frame.buffer.byteLength < 1.1 * frame.byteLength, `${frame.buffer.byteLength}`);
+  }
+});
+
+Deno.test("encodeRecord: refuses a content type that nobody could read again", () => {
+  for (const contentType of ["a\nb", "t".repeat(256)]) {
+    const fields = { key: "k", value: new Uint8Array(), counter: 1, nodeID: "a.1", contentType };
+    assertThrows(() => encodeRecord(fields), ConvergeError, "the content type is unusable");
   }
 });
