@@ -107,6 +107,7 @@ Deno.test("decodeFrame: refuses lines that no node writes, though their checksum
     `{"k":"k","v":"x","b":"eA==",${rest}`,
     `{"k":"k","v":"x","d":1,${rest}`,
     `{"k":"k","d":2,${rest}`,
+    `{"k":"k","v":"x","d":0,${rest}`,
     `{"k":"k","d":true,${rest}`,
     `{"k":"k","v":1,${rest}`,
     `{"k":"k","v":"\\ud800",${rest}`, // would be read as U+FFFD
@@ -121,6 +122,7 @@ Deno.test("decodeFrame: refuses lines that no node writes, though their checksum
     `{"k":"k","v":"x","x":1.5,${rest}`,
     `{"k":"k","v":"x","x":"1",${rest}`,
     `{"k":"k","v":"x","c":0,"n":"a.1"}`,
+    `{"k":"k","v":"x","c":01,"n":"a.1"}`,
     `{"k":"k","v":"x","c":${COUNTER_MAX + 1},"n":"a.1"}`,
     `{"k":"k","v":"x","c":9007199254740993,"n":"a.1"}`,
     `{"k":"k","v":"x","c":1e400,"n":"a.1"}`,
@@ -198,4 +200,33 @@ Deno.test("encodeRecord: a large frame keeps no buffer beyond its own bytes", ()
     const { frame } = encodeRecord({ key: "k", value, counter: 1, nodeID: "a.1" });
     assert(frame.buffer.byteLength < 1.1 * frame.byteLength, `${frame.buffer.byteLength}`);
   }
+});
+
+Deno.test("encodeRecord: refuses a content type that nobody could read again", () => {
+  for (const contentType of ["a\nb", "t".repeat(256)]) {
+    const fields = { key: "k", value: new Uint8Array(), counter: 1, nodeID: "a.1", contentType };
+    assertThrows(() => encodeRecord(fields), ConvergeError, "the content type is unusable");
+  }
+});
+
+Deno.test("encodeRecord: a content type beyond ASCII, as headers may have, comes back as it was", () => {
+  const value = bytesOf("plain");
+  const contentType = 'text/plain; name="caf\xe9"';
+  for (const type of [contentType, "text/caf\xe9"]) {
+    const { frame } = encodeRecord({
+      key: "k",
+      value,
+      counter: 1,
+      nodeID: "a.1",
+      contentType: type,
+    });
+    const read = valueOf(decodeFrame(frame, 0, frame.byteLength));
+    assertEquals([read.bytes, read.contentType], [value, type]);
+  }
+});
+
+Deno.test("decodeFrames: node IDs that begin alike are told apart, in any order", () => {
+  const nodeIDs = ["a.1", "a.12", "a.1", "a.123", "a.12"];
+  const records = nodeIDs.map((nodeID, i) => record(`k${i}`, 1, { nodeID }));
+  assertEquals(decodeFrames(joinFrames(records)).map(({ nodeID }) => nodeID), nodeIDs);
 });

@@ -124,7 +124,7 @@ export class Convergence {
   /** Members came or went, or count otherwise than before. */
   onMembershipChange(before: Topology): void {
     const namesBefore = new Set(before.members.map(({ name }) => name));
-    const names = new Set(this.#peerNames());
+    const names = new Set(this.#gossip.members.map(({ name }) => name));
     const added = [...names.difference(namesBefore)];
     if (added.length > 0) this.hints.start(added);
     for (const name of added) this.antiEntropy.urgent(name);

@@ -195,6 +195,7 @@ Deno.test("Takeover: of two removals the one that it is done with stays so, and 
     await world.wait(5_000);
     const saidAt: unknown[] = [];
     played.exchange = () => {
+      assertEquals(savedStages(played.state), played.gossip.self.removals);
       saidAt.push(played.gossip.self.removals);
       return Promise.resolve(true);
     };

@@ -181,3 +181,21 @@ Deno.test("TombstoneCollector: looks again while something is to expire, and lea
     assertEquals(collected[0], "k");
     collector.stop();
   }));
+
+Deno.test("TombstoneCollector: looks again after a round that failed in its midst", () =>
+  inWorld(async (world) => {
+    const { collector, store, collected } = await collecting(world);
+    const { scan } = store;
+    collector.start();
+    await world.wait(1_500);
+    store.scan = () => ({ ...scan.call(store, DATA), next: fail, close() {} });
+    await world.wait(1_000);
+    store.scan = scan;
+    await world.wait(1_000);
+    assertEquals(collected, ["k"]);
+    collector.stop();
+  }));
+
+function fail(): never {
+  throw new ConvergeError("corrupt_file", "Cannot read");
+}
