@@ -9,6 +9,8 @@ export interface Problem {
   [member: string]: unknown;
 }
 
+const PASSING: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
+
 /** A request that was not answered as hoped. */
 export class ClientError extends Error {
   override readonly name = "ClientError";
@@ -16,7 +18,10 @@ export class ClientError extends Error {
   readonly status: number | undefined;
   /** What the node said about it, where it did. */
   readonly problem: Problem | undefined;
-  /** Whether the same request may well work later: no answer, overload, too few owners. */
+  /**
+   * Whether the same request may well work later: no answer, overload, too few owners, a body that came
+   * too slowly; or a proxy that has had enough, or found no node behind it.
+   */
   readonly passing: boolean;
 
   constructor(
@@ -31,7 +36,7 @@ export class ClientError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.status = options.status;
     this.problem = options.problem;
-    this.passing = options.passing ?? (options.status === undefined || options.status === 503);
+    this.passing = options.passing ?? (options.status === undefined || PASSING.has(options.status));
   }
 }
 

@@ -297,6 +297,18 @@ Deno.test("ConvergeClient: why a node cannot be reached is said in words", async
   }
 });
 
+Deno.test("ConvergeClient: what passes by itself, said by a node or by a proxy before it", async () => {
+  const statuses = [400, 403, 405, 408, 409, 413, 429, 500, 502, 503, 504];
+  const passing: number[] = [];
+  for (const status of statuses) {
+    await withServer(() => new Response("<html>", { status }), async (client) => {
+      const error = await assertRejects(() => client.get("k"), ClientError);
+      if (error.passing) passing.push(status);
+    });
+  }
+  assertEquals(passing, [408, 429, 502, 503, 504]);
+});
+
 Deno.test("ConvergeClient: a redirect is followed to nobody, and is no success", async () => {
   const paths: string[] = [];
   const answer = ({ url }: Request) => {

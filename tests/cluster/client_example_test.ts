@@ -1,7 +1,7 @@
 /** The README's example of the client, carried out with a real node. */
 import { assertEquals } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
-import type { ClientKey, ClientValue } from "../../src/client/client.ts";
+import type { ClientEntry, ClientValue } from "../../src/client/client.ts";
 import { TestCluster } from "./harness.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -14,7 +14,8 @@ Deno.test("README: its example of the client works", async () => {
     .replace("./src/client/client.ts", new URL("src/client/client.ts", root).href)
     .replace("http://127.0.0.1:8081", cluster.nodes[0]!.url);
   const path = join(cluster.cwd, "example.ts");
-  await Deno.writeTextFile(path, `${module}export { keys, value };\n`);
-  const done: { keys: ClientKey[]; value: ClientValue } = await import(toFileUrl(path).href);
-  assertEquals([done.keys, new TextDecoder().decode(done.value.bytes)], [["users/1"], "hello"]);
+  await Deno.writeTextFile(path, `${module}export { users, value };\n`);
+  const done: { users: ClientEntry[]; value: ClientValue } = await import(toFileUrl(path).href);
+  assertEquals(new TextDecoder().decode(done.value.bytes), "hello");
+  assertEquals(done.users, [{ key: "users/1", ...done.value }]);
 });
