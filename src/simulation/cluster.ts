@@ -231,7 +231,8 @@ export class Cluster {
   wake(node: SimulatedNode): void {
     if (node.life?.paused !== true) return;
     node.life.resume();
-    node.pageCache.resumed(this.#world.time.nowMs);
+    // Not of one that died before or meanwhile: no timer of it comes any more.
+    if (!node.life.dead) node.pageCache.resumed(this.#world.time.nowMs);
     this.#world.note("resume", { node: node.name });
     if (node.process !== undefined) this.#calm(node);
   }
