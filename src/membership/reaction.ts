@@ -62,7 +62,7 @@ function reactionToOptions(
  * Two views of one cluster always share a member, or one that was removed, since no member is removed
  * before all others know of it. Nodes that are new prove nothing: one may have spoken to two clusters.
  * A node that lost its data is recognized by a node ID of before, since all others that it remembers may
- * have been replaced meanwhile.
+ * have been replaced meanwhile; and where it was replaced itself, by the lives that say so.
  */
 function isOfAnotherCluster(
   { members, removed = [] }: GossipMessage,
@@ -75,10 +75,18 @@ function isOfAnotherCluster(
 
 /** Whether a member of a view proves that it is of this node's cluster. */
 function isShared(member: Member, { members, removals, formerIDs }: Receiver): boolean {
-  if (formerIDs.has(member.nodeID) && isNormal(member)) return true;
+  const lives = livesOf(member);
+  if (isNormal(member) && lives.some((nodeID) => formerIDs.has(nodeID))) return true;
   if (removals.get(member.nodeID) !== undefined) return true;
   const known = members.get(member.name);
-  return known?.nodeID === member.nodeID && (isNormal(known) || isNormal(member));
+  return known !== undefined && livesOf(known).some((nodeID) => lives.includes(nodeID)) &&
+    (isNormal(known) || isNormal(member));
+}
+
+/** Node IDs of a member, and of those whose place it has certainly taken: a new one may be wrong. */
+function livesOf(member: Member): string[] {
+  const replaced = isNormal(member) ? member.replaces ?? [] : [];
+  return [member.nodeID, ...replaced.map(({ nodeID }) => nodeID)];
 }
 
 /** Whether there is, or was, a member of this node ID. */

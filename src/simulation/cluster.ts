@@ -231,7 +231,7 @@ export class Cluster {
   wake(node: SimulatedNode): void {
     if (node.life?.paused !== true) return;
     node.life.resume();
-    // One that died meanwhile syncs nothing.
+    // Not of one that died before or meanwhile: no timer of it comes any more.
     if (!node.life.dead) node.pageCache.resumed(this.#world.time.nowMs);
     this.#world.note("resume", { node: node.name });
     if (node.process !== undefined) this.#calm(node);

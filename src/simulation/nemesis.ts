@@ -158,7 +158,7 @@ export class Nemesis {
         this.#cluster.wipe(node);
         return boot;
       case "replace_disk":
-        this.#operator.replaceDisk(node, fault.durationMs);
+        this.#operator.replaceDisk(node, fault);
         return () => {};
       case "old_copy":
         return this.#copy(node);

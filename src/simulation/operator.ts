@@ -1,7 +1,8 @@
 /** Removes members, as an operator would: asks again until somebody takes it on. */
 import type { Cluster, SimulatedNode } from "./cluster.ts";
-import type { RemovalFault } from "./plans/plan.ts";
+import type { Fault, RemovalFault } from "./plans/plan.ts";
 import { ProcessLife } from "./virtual/process_life.ts";
+import type { DiskCopy } from "./virtual/virtual_disk.ts";
 import type { World } from "./world.ts";
 
 const RETRY_MS = 500;
@@ -12,6 +13,8 @@ const PATIENCE_MS = 30_000;
 const ORIGIN = "http://operator";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+
+type DiskReplacement = Extract<Fault, { kind: "replace_disk" }>;
 
 /** The operator of a run. */
 export class Operator {
@@ -24,6 +27,8 @@ export class Operator {
   /** Ends with the last disk that is to be replaced. */
   #replacing = Promise.resolve();
   #replacements = 0;
+  /** The first disk of each node that was replaced. */
+  readonly #firstDisks = new Map<SimulatedNode, DiskCopy>();
   #over = false;
 
   constructor(world: World, cluster: Cluster) {
@@ -45,6 +50,8 @@ export class Operator {
   remove(node: SimulatedNode, { how, again }: RemovalFault): void {
     if (node.leaving !== undefined) return;
     node.leaving = how;
+    // That of a removed life is none of this cluster's any more.
+    this.#firstDisks.delete(node);
     if (how === "dead") this.#cluster.kill(node);
     if (how === "paused") this.#cluster.pause(node);
     if (again) this.#due.add(node);
@@ -53,27 +60,30 @@ export class Operator {
 
   /**
    * Replaces the disk of a node, if all members come to be there and complete in time, after those that
-   * were to be replaced before.
-   *
-   * @param downMs For how long the node is down.
+   * were to be replaced before. The node is down for as long as the fault lasts.
    */
-  replaceDisk(node: SimulatedNode, downMs: number): void {
+  replaceDisk(node: SimulatedNode, fault: DiskReplacement): void {
     this.#replacements++;
-    this.#replacing = this.#replacing.then(() => this.#replace(node, downMs))
+    this.#replacing = this.#replacing.then(() => this.#replace(node, fault))
       .finally(() => this.#replacements--);
   }
 
-  async #replace(node: SimulatedNode, downMs: number): Promise<void> {
+  async #replace(node: SimulatedNode, { durationMs, by }: DiskReplacement): Promise<void> {
     const { time } = this.#world;
     const untilMs = time.nowMs + PATIENCE_MS;
     while (!await this.#isWhole()) {
       if (time.nowMs > untilMs) return;
       await time.wait(RETRY_MS);
     }
-    if (node.leaving !== undefined) return;
+    const first = this.#firstDisks.get(node);
+    if (node.leaving !== undefined || (by === "first" && first === undefined)) return;
     this.#cluster.kill(node);
-    this.#cluster.wipe(node);
-    await time.wait(downMs);
+    if (by === "first") this.#cluster.restore(node, first!);
+    else {
+      if (first === undefined) this.#firstDisks.set(node, node.disk.copy());
+      this.#cluster.wipe(node);
+    }
+    await time.wait(durationMs);
     // Not waited for: a start that is cut short never ends.
     void this.#cluster.boot(node);
   }

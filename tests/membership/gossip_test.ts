@@ -388,6 +388,17 @@ Deno.test("Gossip.reactionTo: views of one cluster, as it forms and as disks are
     gossipOf(member("a"), { known: [member("j", { status })] }).reactionTo(joined),
     "merge",
   );
+  // All were replaced, and the disk that one of them lost is found.
+  const start = { starts: 1, startTag: "00000001" };
+  const replaces = [{ nodeID: "a.1", ...start }];
+  const found = gossipOf(member("a", { nodeID: "a.1", ...start }), { known: [member("b")] });
+  for (const [by, reaction] of [["normal", "merge"], ["refilling", "other_cluster"]] as const) {
+    const anew = gossipOf(member("b", { nodeID: "b.2" }), {
+      known: [member("a", { nodeID: "a.2", status: by, replaces })],
+    });
+    assertEquals(found.reactionTo(anew.message()), reaction, by);
+    assertEquals(anew.reactionTo(found.message()), reaction, by);
+  }
 });
 
 Deno.test("Gossip.reactionTo: that a former life of this node came to join proves no cluster", () => {

@@ -261,3 +261,26 @@ Deno.test("old copy: a disk that is found again while all are down stops when th
     await cluster.wait(10_000);
     assertEquals(await cluster.isForgotten("k"), true);
   }));
+
+Deno.test("old copy: a disk that is found again once all others were replaced, too, is of this cluster", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    await cluster.put(1, "k", "old");
+    const lost = await lostDisk(cluster);
+    await replaceBothOthers(cluster);
+    await cluster.put(1, "k", "new");
+    await startOn(cluster, lost);
+    await cluster.ready();
+    assertEquals(await cluster.get(3, "k"), "new");
+  }));
+
+Deno.test("old copy: so it is where it could ask nobody, and it stops as soon as it hears", () =>
+  InProcessCluster.run(QUICK, async (cluster) => {
+    const lost = await lostDisk(cluster);
+    await replaceBothOthers(cluster);
+    cluster.kill(3);
+    cluster.restore(3, lost);
+    cluster.cutOff(3);
+    await cluster.start(3);
+    cluster.heal();
+    assertEquals(await codeOfStop(cluster), "old_copy");
+  }));

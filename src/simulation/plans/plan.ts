@@ -48,10 +48,10 @@ export type FaultKind =
   /** The node comes back with an empty disk; the one of before is found again, and put back at the end. */
   | { kind: "lost_disk"; node: number }
   /**
-   * The disk of a node is replaced by an empty one, as soon as all members are there and complete; one
-   * after the other.
+   * The disk of a node is replaced by an empty one, or by the first that was replaced there, as soon as all
+   * members are there and complete; one after the other.
    */
-  | { kind: "replace_disk"; node: number }
+  | { kind: "replace_disk"; node: number; by?: "first" }
   /** Bits of a table flip. */
   | { kind: "bit_rot"; node: number; bits: number }
   | { kind: "slow_disk"; node: number; syncMs: [number, number] }

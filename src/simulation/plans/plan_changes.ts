@@ -244,7 +244,10 @@ function someNodes(random: Random, nodes: number): number[] {
   return Array.from({ length: randomInteger(random, 3) }, () => randomInteger(random, nodes));
 }
 
-/** The disks of all nodes are replaced, each once all members are complete again; nobody loses another. */
+/**
+ * The disks of some nodes, or all, are replaced, each once all members are complete again, and one of them
+ * is found; nobody loses another.
+ */
 function withNewDisks(plan: Plan, random: Random): Plan {
   const others = plan.faults.filter((fault) =>
     fault.kind !== "wipe" && fault.kind !== "bit_rot" && fault.kind !== "other_peers" &&
@@ -253,14 +256,18 @@ function withNewDisks(plan: Plan, random: Random): Plan {
   const joins = others.filter(({ kind }) => kind === "join").length;
   const total = plan.nodes + joins;
   const faultsMs = 20_000 + randomInteger(random, 15_000);
-  const disks = Array.from({ length: 2 + randomInteger(random, total) }, (_, i): Fault => ({
-    atMs: randomInteger(random, Math.floor(faultsMs / 2)),
+  const nodes = Array.from({ length: 2 + randomInteger(random, total) }, (_, i) => i % total);
+  // Once all others are others, too, or before.
+  const found = random.next() < 0.4 ? [pick(random, nodes)] : [];
+  const replaced = [...nodes, ...found].map((node, i): Fault => ({
+    atMs: i * 200 + randomInteger(random, Math.floor(faultsMs / (i < nodes.length ? 4 : 2))),
     durationMs: pick(random, [50, 500, 3_000]),
     kind: "replace_disk",
-    node: i % total,
+    node,
+    ...(i < nodes.length ? {} : { by: "first" }),
   }));
   const kept = others.filter((fault) => isHarmless(fault, total) || isChange(fault, total));
-  return withFaults({ ...plan, operations: 2 * plan.operations, faultsMs }, [...kept, ...disks]);
+  return withFaults({ ...plan, operations: 2 * plan.operations, faultsMs }, [...kept, ...replaced]);
 }
 
 /** Whether a fault changes the members. */

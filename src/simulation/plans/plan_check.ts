@@ -128,7 +128,7 @@ function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
     fault("swap", { a: count.max(nodes - 1), b: count.max(nodes - 1) }),
     fault("other_peers", { node, peers: z.array(count.max(nodes - 1)) }),
     fault("wipe", { node }),
-    fault("replace_disk", { node }),
+    fault("replace_disk", { node, by: z.literal("first").exactOptional() }),
     fault("old_copy", { node }),
     fault("lost_disk", { node }),
     fault("bit_rot", { node, bits: count }),
