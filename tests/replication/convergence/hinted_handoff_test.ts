@@ -271,7 +271,7 @@ Deno.test("HintedHandoff: many large hints go in messages that the peer accepts"
     };
     await add(0); // from an earlier life, as far as it knows
     hints.start(["node2"]);
-    await wait(10_000);
+    await wait(10_100); // between two rounds
     await add(10);
     await wait(10_000);
     assertEquals(received.length, 20);
