@@ -65,6 +65,8 @@ export class SimulatedNode {
   leaving: RemovalFault["how"] | undefined;
   /** It was seen to be removed: it ended, or refused to start, for that reason. */
   isRemoved = false;
+  /** Its operator saw that the others have removed it, whether or not it knows. */
+  isGone = false;
   disturbance: Disturbance | undefined;
 
   constructor(config: NodeConfig, disk: VirtualDisk, nowMs: () => number) {
@@ -265,6 +267,8 @@ export class Cluster {
   /** Replaces the disk of a node that is not running by an empty one; it is told where the others are. */
   wipe(node: SimulatedNode): void {
     this.tellOfMembers(node);
+    // Started again it would be a new member, which nobody asked for.
+    if (node.isGone) node.isRemoved = true;
     node.disk.wipe();
     node.promises.clear();
     node.damaged = true;

@@ -55,7 +55,10 @@ export class Operator {
     if (how === "dead") this.#cluster.kill(node);
     if (how === "paused") this.#cluster.pause(node);
     if (again) this.#due.add(node);
-    void this.#insist(node).then(() => again ? this.#addAgain(node) : undefined);
+    void this.#insist(node).then(() => {
+      if (again) return void this.#addAgain(node);
+      if (!this.#over) this.#onGone(node);
+    });
   }
 
   /**
@@ -155,6 +158,14 @@ export class Operator {
     node.isRemoved = false;
     this.#due.delete(node);
     await this.#cluster.boot(node);
+  }
+
+  /** With an empty disk it would be, or is already, a new member, which nobody asked for. */
+  #onGone(node: SimulatedNode): void {
+    node.isGone = true;
+    if (!node.damaged) return;
+    if (node.life?.dead === false) this.#cluster.kill(node);
+    node.isRemoved = true;
   }
 
   #onTaken(node: SimulatedNode, chance: number): void {
