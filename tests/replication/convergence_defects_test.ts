@@ -94,7 +94,7 @@ Deno.test("a node that is being refilled takes no hints: they may be older than 
     const body = record("k", 1).frame.slice();
     const answer = await cluster.call(3, "POST", "/internal/kv", { headers, body });
     await problemOf(answer, 503, "not-ready");
-    await cluster.plant(3, record("k", 1));
+    await cluster.plant(3, record("k", 2 ** 33)); // past the counters that the lost disk leaves out
   }));
 
 Deno.test("cold keys heal: owners agree in the end though nobody reads and no hint was kept", () =>

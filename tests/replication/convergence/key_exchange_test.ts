@@ -44,11 +44,14 @@ interface Setup extends Partial<Omit<KeyExchangeOptions, "replica">> {
 /** Runs an exchange of node1 with node2, whose link answers what the exchange asks of it. */
 async function exchangeWith(
   link: object,
-  { replica, request, ...options }: Setup,
+  { replica = {}, request, ...options }: Setup,
 ): Promise<{ complete: boolean }> {
   const exchange = new KeyExchange({
     store: new MemoryStore(),
-    replica: Object.assign(replica ?? {}, { horizon: 0, ...replica }) as unknown as Replica,
+    replica: Object.assign(
+      replica,
+      "horizon" in replica ? {} : { horizon: 0 },
+    ) as unknown as Replica,
     selfName: "node1",
     linkTo: () => undefined,
     vouches: () => true,
@@ -328,7 +331,8 @@ Deno.test("KeyExchange: what is collected here while the peer answers is not tak
           return { status: 200, headers: new Headers(), body };
         },
       };
-      await exchangeWith(link, { clock, replica, request: { values } });
+      const exchange = () => exchangeWith(link, { clock, replica, request: { values } });
+      await assertRejects(exchange, ConvergeError, "the horizon rose");
       assertEquals(replica.fences, [4], "the horizon before anything was read");
     });
   }

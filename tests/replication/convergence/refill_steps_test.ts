@@ -137,17 +137,6 @@ Deno.test("Refill: a ring that grows at the very end of it is no end", () =>
     assertEquals(requests.length, 2);
   }));
 
-Deno.test("Refill: one whose name was on the ring before waits for no writes of before", () =>
-  inWorld(async (world) => {
-    const { refill, gossip, requests } = filling(world, { topology: () => topologyOf(5) });
-    const former = member("node1", { nodeID: "node1.0", incarnation: 0 });
-    gossip.receive({ from: "node2", members: [former] }, 0);
-    refill.start();
-    await world.wait(500);
-    assertEquals(requests.length, 1);
-    refill.stop();
-  }));
-
 Deno.test("Refill: of a further member only what differs is compared, by hashes of now", () =>
   inWorld(async (world) => {
     const known = ["node2", "node3", "node4"].map((name) => member(name));
