@@ -330,7 +330,11 @@ export class StoreWriter {
       if (this.#maintenance.flushError !== undefined) throw this.#maintenance.flushError;
       await this.#maintenance.progress();
     }
-    await this.#rotate();
+    try {
+      await this.#rotate();
+    } catch (error) {
+      throw this.#refusal(error);
+    }
   }
 
   /**
@@ -369,7 +373,7 @@ export class StoreWriter {
         previousBytes: sealed.bytes,
       });
     } catch (error) {
-      throw this.#refusal(error);
+      throw isConvergeError(error, "disk_full") ? error : this.fail(error);
     }
     sealed.close();
     this.#maintenance.freeze({ memtable: this.#active, nextLog: this.#log.number });

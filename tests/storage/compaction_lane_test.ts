@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { TimerID } from "../../src/platform/clock.ts";
-import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import type { LsmStore, LsmStoreOptions } from "../../src/storage/lsm_store.ts";
 import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
 import { readManifest } from "../../src/storage/manifest.ts";
 import { DATA } from "../../src/storage/store.ts";
@@ -83,10 +83,10 @@ const LARGE_MEMTABLE_BYTES = 64 * 1024;
 async function openWithLongValues(
   count: number,
   subject: VirtualStore,
-  disk = subject.device.mount(),
+  options: Partial<LsmStoreOptions> = {},
 ): Promise<LsmStore> {
   const clock = new InstantClock();
-  const store = await subject.open({ clock, disk, memtableBytes: LARGE_MEMTABLE_BYTES });
+  const store = await subject.open({ clock, memtableBytes: LARGE_MEMTABLE_BYTES, ...options });
   const keys = Array.from({ length: count }, (_, i) => `key${i}`);
   await store.apply(keys.map((key) => put(key, 1, LONG)));
   await store.flush();
@@ -115,7 +115,9 @@ Deno.test("LsmStore: what was erased of a large run is off the disk but for a me
 Deno.test("LsmStore: an erase that would have space given back is done on a disk without any", async () => {
   const subject = new VirtualStore();
   const disk = subject.device.mount();
-  const store = await openWithLongValues(100, subject, disk);
+  const warnings: string[] = [];
+  const log = { info() {}, error() {}, warn: (event: string) => void warnings.push(event) };
+  const store = await openWithLongValues(100, subject, { disk, log });
   const { flushesTotal } = store.statistics();
   const openAppend = disk.openAppend.bind(disk);
   disk.openAppend = (path, options) => {
@@ -124,6 +126,7 @@ Deno.test("LsmStore: an erase that would have space given back is done on a disk
   };
   await eraseAll(store, 100);
   assertEquals(scanAll(store), []);
+  assertEquals(warnings, [], "nothing was refused");
   disk.openAppend = openAppend;
   assertEquals(store.statistics().flushesTotal, flushesTotal);
   await store.apply([put("more", 3)]);
