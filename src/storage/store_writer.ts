@@ -12,11 +12,11 @@ import { hashKey, type KeyHash } from "./bloom_filter.ts";
 import { AT_REST, erasesShare } from "./compaction_picker.ts";
 import { Group, type Lookup } from "./group.ts";
 import type { Maintenance } from "./maintenance.ts";
-import { Memtable } from "./memtable.ts";
+import { Memtable, type MemtableKeyspace } from "./memtable.ts";
 import type { Recovered } from "./recovery.ts";
 import type { ApplyResult, Mutation } from "./store.ts";
 import type { TableCatalog } from "./table_catalog.ts";
-import { tableFor } from "./table_set.ts";
+import { type Run, tableFor } from "./table_set.ts";
 import { LogWriter } from "./wal_writer.ts";
 import { type WaitingCall, WriteQueue } from "./write_queue.ts";
 
@@ -80,6 +80,8 @@ export class StoreWriter {
   #sliceStartMs = 0;
   /** Never ended: where there is room for small records only, they come between. */
   readonly #fullReminder: Reminder;
+  /** How much was removed in memory when it was last found to hide little of the oldest run. */
+  readonly #looked = new WeakMap<MemtableKeyspace, number>();
   #closed = false;
   #fatal: ConvergeError | undefined;
 
@@ -352,12 +354,25 @@ export class StoreWriter {
   /** Whether a flush is worth it for that: less than a memtable takes is not. */
   #removesMuch(): boolean {
     if (this.#maintenance.frozen.length > 0) return false;
-    for (const [keyspace, { removals }] of this.#active.keyspaces) {
-      if (removals === 0) continue;
+    for (const [keyspace, memory] of this.#active.keyspaces) {
+      if (memory.removals === 0) continue;
       const oldest = this.#options.catalog.tables.runs(keyspace).at(-1);
       if (oldest === undefined || oldest.bytes < this.#memtableBytes) continue;
-      if (erasesShare(removals, oldest, AT_REST.newerShareMax)) return true;
+      const mayHideMuch = erasesShare(memory.removals, oldest, AT_REST.newerShareMax);
+      if (mayHideMuch && this.#hidesMuch(memory, oldest)) return true;
     }
+    return false;
+  }
+
+  /** Whether a large share of a run is removed in memory. It looks again once there are twice as many. */
+  #hidesMuch(memory: MemtableKeyspace, run: Run): boolean {
+    if (memory.removals < 2 * (this.#looked.get(memory) ?? 0)) return false;
+    let hidden = 0;
+    for (const key of memory.removedKeys()) {
+      if (tableFor(run, key)?.mayHave(hashKey(key)) !== true) continue;
+      if (erasesShare(++hidden, run, AT_REST.newerShareMax)) return true;
+    }
+    this.#looked.set(memory, memory.removals);
     return false;
   }
 

@@ -135,6 +135,21 @@ Deno.test("LsmStore: an erase that would have space given back is done on a disk
   await store.close();
 });
 
+Deno.test("LsmStore: small values that come and go among a few long ones cost no early flushes, and have the long ones not written again", async () => {
+  const subject = new VirtualStore();
+  const store = await openWithLongValues(100, subject);
+  const { tableBytes } = store.statistics();
+  for (let i = 0; i < 3_000; i++) {
+    await store.apply([put(`key5/${i}`, 2)]);
+    if (i >= 150) await store.apply([{ ...put(`key5/${i - 150}`, 3), erase: true }]);
+  }
+  await store.settled();
+  const { flushesTotal, compactedBytesTotal } = store.statistics();
+  assert(compactedBytesTotal < 3 * tableBytes, `${compactedBytesTotal} bytes were written again`);
+  assert(flushesTotal < 25, `${flushesTotal} flushes of what fills 20 memtables`);
+  await store.close();
+});
+
 const TWO_SMALL = [100, 100];
 
 Deno.test("LsmStore: what compaction leaves lying under load is merged once nothing was flushed for some time", async () => {
