@@ -218,11 +218,10 @@ export class MemtableKeyspace {
   }
 
   /** Keys whose line here is a tombstone or an erase marker. */
-  *removedKeys(): Iterable<Key> {
-    for (let slot = 0; slot < this.#keys.length; slot++) {
-      const isRemoval = (this.#fields[slot * FIELDS + MARKS]! & (TOMBSTONE | ERASE)) !== 0;
-      if (isRemoval && this.hasLine(slot)) yield this.#keys[slot]!;
-    }
+  removedKeys(): Key[] {
+    return this.#keys.filter((_, slot) =>
+      this.hasLine(slot) && (this.#fields[slot * FIELDS + MARKS]! & (TOMBSTONE | ERASE)) !== 0
+    );
   }
 
   noteOf(slot: number): number {

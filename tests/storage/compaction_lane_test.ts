@@ -150,6 +150,24 @@ Deno.test("LsmStore: small values that come and go among a few long ones cost no
   await store.close();
 });
 
+Deno.test("LsmStore: of very many keys that are erased, a sample tells that it is worth an early flush", async () => {
+  const clock = new InstantClock();
+  const store = await new VirtualStore().open({ clock, memtableBytes: 2 ** 20 });
+  const keys = Array.from({ length: 7_000 }, (_, i) => `key${i}`);
+  await store.apply(keys.map((key) => put(key, 1, { value: "v".repeat(200) })));
+  await store.flush();
+  const erase = (from: number, to: number) =>
+    store.apply(keys.slice(from, to).map((key) => ({ ...put(key, 2), erase: true })));
+  await erase(0, 2_800); // two fifths
+  await erase(2_800, 2_801);
+  assertEquals(store.statistics().flushesTotal, 1);
+  await erase(2_801, 2_802);
+  await erase(2_802, 3_000);
+  for (let i = 0; i < 10 && store.statistics().flushesTotal === 1; i++) await turns();
+  assertEquals(store.statistics().flushesTotal, 2);
+  await store.close();
+});
+
 const TWO_SMALL = [100, 100];
 
 Deno.test("LsmStore: what compaction leaves lying under load is merged once nothing was flushed for some time", async () => {
