@@ -265,14 +265,16 @@ export class Gossip {
   /**
    * A gossip interval has passed: advances the heartbeat and picks whom to send the view to: some
    * random members whatever their liveness (a silent one must be found when it is back), all seeds that
-   * are not known yet, and one of those that are no member's address now: where all others have
-   * exchanged their addresses, they are found nowhere else.
+   * are not known yet, and while a member is silent one of those that are no member's address now: where
+   * members have exchanged their addresses, it may be found nowhere else. Otherwise another cluster may
+   * begin there in peace.
    */
-  tick(): { origins: string[] } {
+  tick(nowMs: number): { origins: string[] } {
     this.#setSelf({ heartbeat: this.#self.heartbeat + 1 });
     const others = [...this.#members.values()].filter(({ name }) => name !== this.#self.name);
     const chosen = shuffled(this.#random, others).slice(0, FANOUT).map(({ origin }) => origin);
-    const left = this.#seeds.withoutMember(this.#knownOrigins());
+    const isSilent = others.some(({ name }) => this.livenessOf(name, nowMs) !== "up");
+    const left = isSilent ? this.#seeds.withoutMember(this.#knownOrigins()) : [];
     if (left.length > 0) chosen.push(pick(this.#random, left));
     return { origins: [...new Set([...chosen, ...this.unresolvedSeeds])] };
   }

@@ -26,8 +26,9 @@ export interface RunSize {
   /** Lines in it, erase markers included. */
   readonly records: number;
   /**
-   * Erase markers. One is written only where an older run may have its key, so that each stands for bytes
-   * there that nobody can read: most of what is left of a value is in the run that has it.
+   * Erase markers. One is written only where an older run may have its key, by range and filter, so that
+   * each stands for bytes there that nobody can read: most of what is left of a value is in the run that
+   * has it.
    */
   readonly erases: number;
 }

@@ -168,7 +168,7 @@ export class MemtableKeyspace {
   #notes = new Uint32Array(ROOM);
   readonly #earlier = new Map<number, EarlierLine>();
   readonly #dropped: number[] = [];
-  /** Keys whose first line here was a tombstone or an erase marker: most of them hide something older. */
+  /** Keys whose first line here was a tombstone or an erase marker: they may hide something older. */
   removals = 0;
 
   constructor() {
@@ -215,6 +215,13 @@ export class MemtableKeyspace {
     const fields = this.#fields;
     if ((fields[at + MARKS]! & ERASE) !== 0) return undefined;
     return lineFacts(this.#buffers[slot]!, fields[at + START]!, fields[at + END]!);
+  }
+
+  /** Keys whose line here is a tombstone or an erase marker. */
+  removedKeys(): Key[] {
+    return this.#keys.filter((_, slot) =>
+      this.hasLine(slot) && (this.#fields[slot * FIELDS + MARKS]! & (TOMBSTONE | ERASE)) !== 0
+    );
   }
 
   noteOf(slot: number): number {

@@ -107,6 +107,14 @@ export class TableReader implements TableIdentity, FileHolder {
     return `${this.#options.directory}/${this.name}`;
   }
 
+  /**
+   * Whether a key of its range may be in this table: false is certain. It may, as long as the filter was
+   * not read; nothing is read for this.
+   */
+  mayHave(hash: KeyHash): boolean {
+    return this.#index === undefined || mayContain(this.#index.filter, hash);
+  }
+
   /** The newest line of a key in this table, an erase marker too. @throws `corrupt_file`. */
   get(key: Key, hash: KeyHash): LineRecord | undefined {
     const { first, last } = this.properties;

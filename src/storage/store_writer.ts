@@ -12,11 +12,11 @@ import { hashKey, type KeyHash } from "./bloom_filter.ts";
 import { AT_REST, erasesShare } from "./compaction_picker.ts";
 import { Group, type Lookup } from "./group.ts";
 import type { Maintenance } from "./maintenance.ts";
-import { Memtable } from "./memtable.ts";
+import { Memtable, type MemtableKeyspace } from "./memtable.ts";
 import type { Recovered } from "./recovery.ts";
 import type { ApplyResult, Mutation } from "./store.ts";
 import type { TableCatalog } from "./table_catalog.ts";
-import { tableFor } from "./table_set.ts";
+import { type Run, tableFor } from "./table_set.ts";
 import { LogWriter } from "./wal_writer.ts";
 import { type WaitingCall, WriteQueue } from "./write_queue.ts";
 
@@ -48,6 +48,8 @@ const FROZEN_MAX = 1;
 const RUNS_SLOW = 16;
 const RUNS_STOP = 24;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
+/** Keys that are looked for in filters at once, of how many were removed in memory: a millisecond. */
+const REMOVALS_LOOKED_AT = 2_048;
 /** Without a wait for the device in between, the writer lets others run after this long. */
 const WRITER_SLICE_MS = 2;
 
@@ -80,6 +82,8 @@ export class StoreWriter {
   #sliceStartMs = 0;
   /** Never ended: where there is room for small records only, they come between. */
   readonly #fullReminder: Reminder;
+  /** How much was removed in memory when it was last found to hide little of the oldest run. */
+  readonly #looked = new WeakMap<MemtableKeyspace, number>();
   #closed = false;
   #fatal: ConvergeError | undefined;
 
@@ -330,7 +334,11 @@ export class StoreWriter {
       if (this.#maintenance.flushError !== undefined) throw this.#maintenance.flushError;
       await this.#maintenance.progress();
     }
-    await this.#rotate();
+    try {
+      await this.#rotate();
+    } catch (error) {
+      throw this.#refusal(error);
+    }
   }
 
   /**
@@ -348,12 +356,28 @@ export class StoreWriter {
   /** Whether a flush is worth it for that: less than a memtable takes is not. */
   #removesMuch(): boolean {
     if (this.#maintenance.frozen.length > 0) return false;
-    for (const [keyspace, { removals }] of this.#active.keyspaces) {
-      if (removals === 0) continue;
+    for (const [keyspace, memory] of this.#active.keyspaces) {
+      if (memory.removals === 0) continue;
       const oldest = this.#options.catalog.tables.runs(keyspace).at(-1);
       if (oldest === undefined || oldest.bytes < this.#memtableBytes) continue;
-      if (erasesShare(removals, oldest, AT_REST.newerShareMax)) return true;
+      const mayHideMuch = erasesShare(memory.removals, oldest, AT_REST.newerShareMax);
+      if (mayHideMuch && this.#hidesMuch(memory, oldest)) return true;
     }
+    return false;
+  }
+
+  /** Whether a large share of a run is removed in memory. It looks again once there are twice as many. */
+  #hidesMuch(memory: MemtableKeyspace, run: Run): boolean {
+    if (memory.removals < 2 * (this.#looked.get(memory) ?? 0)) return false;
+    const keys = memory.removedKeys();
+    const step = Math.ceil(keys.length / REMOVALS_LOOKED_AT);
+    let hidden = 0;
+    for (let i = 0; i < keys.length; i += step) {
+      const key = keys[i]!;
+      if (tableFor(run, key)?.mayHave(hashKey(key)) === true) hidden += step;
+    }
+    if (erasesShare(hidden, run, AT_REST.newerShareMax)) return true;
+    this.#looked.set(memory, memory.removals);
     return false;
   }
 
@@ -369,7 +393,7 @@ export class StoreWriter {
         previousBytes: sealed.bytes,
       });
     } catch (error) {
-      throw this.#refusal(error);
+      throw isConvergeError(error, "disk_full") ? error : this.fail(error);
     }
     sealed.close();
     this.#maintenance.freeze({ memtable: this.#active, nextLog: this.#log.number });

@@ -5,6 +5,7 @@
 import type { Clock } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Key } from "../record/key.ts";
+import { hashKey, type KeyHash } from "./bloom_filter.ts";
 import type { Cursor } from "./cursor.ts";
 import { tableName } from "./file_names.ts";
 import { lineFacts } from "./line_record.ts";
@@ -125,7 +126,10 @@ function writeSlice(
   }
 }
 
+const scratch: KeyHash = { a: 0, b: 0 };
+
 /** Whether something older that an erase marker hides may still lie under it. */
 function isNeeded(key: Key, older: readonly Run[]): boolean {
-  return older.some((run) => tableFor(run, key) !== undefined);
+  const hash = hashKey(key, scratch);
+  return older.some((run) => tableFor(run, key)?.mayHave(hash) === true);
 }

@@ -75,7 +75,7 @@ class Network {
   tick(i: number, lost = false): void {
     const node = this.nodes[i];
     if (node === undefined) return;
-    for (const origin of node.tick().origins) {
+    for (const origin of node.tick(this.#nowMs).origins) {
       const peer = this.nodes.find((other) => other?.self.origin === origin);
       if (lost || peer === undefined) continue;
       this.#nowMs++;

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import type { TimerID } from "../../src/platform/clock.ts";
-import type { LsmStore } from "../../src/storage/lsm_store.ts";
+import type { LsmStore, LsmStoreOptions } from "../../src/storage/lsm_store.ts";
 import { DAMAGED_NAME } from "../../src/storage/file_names.ts";
 import { readManifest } from "../../src/storage/manifest.ts";
 import { DATA } from "../../src/storage/store.ts";
@@ -83,10 +83,10 @@ const LARGE_MEMTABLE_BYTES = 64 * 1024;
 async function openWithLongValues(
   count: number,
   subject: VirtualStore,
-  disk = subject.device.mount(),
+  options: Partial<LsmStoreOptions> = {},
 ): Promise<LsmStore> {
   const clock = new InstantClock();
-  const store = await subject.open({ clock, disk, memtableBytes: LARGE_MEMTABLE_BYTES });
+  const store = await subject.open({ clock, memtableBytes: LARGE_MEMTABLE_BYTES, ...options });
   const keys = Array.from({ length: count }, (_, i) => `key${i}`);
   await store.apply(keys.map((key) => put(key, 1, LONG)));
   await store.flush();
@@ -115,7 +115,9 @@ Deno.test("LsmStore: what was erased of a large run is off the disk but for a me
 Deno.test("LsmStore: an erase that would have space given back is done on a disk without any", async () => {
   const subject = new VirtualStore();
   const disk = subject.device.mount();
-  const store = await openWithLongValues(100, subject, disk);
+  const warnings: string[] = [];
+  const log = { info() {}, error() {}, warn: (event: string) => void warnings.push(event) };
+  const store = await openWithLongValues(100, subject, { disk, log });
   const { flushesTotal } = store.statistics();
   const openAppend = disk.openAppend.bind(disk);
   disk.openAppend = (path, options) => {
@@ -124,11 +126,45 @@ Deno.test("LsmStore: an erase that would have space given back is done on a disk
   };
   await eraseAll(store, 100);
   assertEquals(scanAll(store), []);
+  assertEquals(warnings, [], "nothing was refused");
   disk.openAppend = openAppend;
   assertEquals(store.statistics().flushesTotal, flushesTotal);
   await store.apply([put("more", 3)]);
   for (let i = 0; i < 10 && store.statistics().flushesTotal === flushesTotal; i++) await turns();
   assertEquals(store.statistics().flushesTotal, flushesTotal + 1, "once there is room");
+  await store.close();
+});
+
+Deno.test("LsmStore: small values that come and go among a few long ones cost no early flushes, and have the long ones not written again", async () => {
+  const subject = new VirtualStore();
+  const store = await openWithLongValues(100, subject);
+  const { tableBytes } = store.statistics();
+  for (let i = 0; i < 3_000; i++) {
+    await store.apply([put(`key5/${i}`, 2)]);
+    if (i >= 150) await store.apply([{ ...put(`key5/${i - 150}`, 3), erase: true }]);
+  }
+  await store.settled();
+  const { flushesTotal, compactedBytesTotal } = store.statistics();
+  assert(compactedBytesTotal < 3 * tableBytes, `${compactedBytesTotal} bytes were written again`);
+  assert(flushesTotal < 25, `${flushesTotal} flushes of what fills 20 memtables`);
+  await store.close();
+});
+
+Deno.test("LsmStore: of very many keys that are erased, a sample tells that it is worth an early flush", async () => {
+  const clock = new InstantClock();
+  const store = await new VirtualStore().open({ clock, memtableBytes: 2 ** 20 });
+  const keys = Array.from({ length: 7_000 }, (_, i) => `key${i}`);
+  await store.apply(keys.map((key) => put(key, 1, { value: "v".repeat(200) })));
+  await store.flush();
+  const erase = (from: number, to: number) =>
+    store.apply(keys.slice(from, to).map((key) => ({ ...put(key, 2), erase: true })));
+  await erase(0, 2_800); // two fifths
+  await erase(2_800, 2_801);
+  assertEquals(store.statistics().flushesTotal, 1);
+  await erase(2_801, 2_802);
+  await erase(2_802, 3_000);
+  for (let i = 0; i < 10 && store.statistics().flushesTotal === 1; i++) await turns();
+  assertEquals(store.statistics().flushesTotal, 2);
   await store.close();
 });
 

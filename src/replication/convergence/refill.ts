@@ -68,8 +68,11 @@ interface Saved {
   loss: number;
   /** Whether this node was started on an old copy of its directory. */
   isOldCopy?: boolean;
-  /** Node IDs of those that were being filled when this node began to count; absent where nobody was. */
-  earlier?: string[];
+  /**
+   * Node IDs of those that were being filled when this node began to count, and its own then; absent where
+   * nobody else joined.
+   */
+  earlier?: { lives: string[]; by: string };
 }
 
 const DOCUMENT = "refill";
@@ -210,7 +213,7 @@ export class Refill {
       ...this.#options.quorums,
       isKnownBy: (name) => gossip.isKnownBy(name),
       refilledFrom: new Set(done),
-      earlier: new Set(earlier),
+      earlier: new Set(earlier?.lives),
       hasLeftovers: hasLeftovers(this.#saved),
       removals: this.#removals(),
     });
@@ -246,14 +249,21 @@ export class Refill {
     await onStatus();
   }
 
-  /** On disk before this node counts: else each of two that are started again could wait for the other. */
+  /**
+   * On disk before this node counts, once in its life: else each of two that are started again could wait
+   * for the other.
+   */
   async #noteEarlier(): Promise<void> {
+    const { gossip, lamport } = this.#options;
     // As below: they have nothing that was written by a ring without this node.
-    if (this.#options.lamport.current === 0) return;
-    const earlier = joinersOf(this.#others, this.#options.gossip.settled).filter(isRefilling)
-      .map(({ nodeID }) => nodeID);
-    if (earlier.length === 0 && this.#saved.earlier === undefined) return;
-    this.#saved.earlier = earlier;
+    if (lamport.current === 0) return;
+    const by = gossip.self.nodeID;
+    const joiners = joinersOf(this.#others, gossip.settled);
+    if (joiners.length === 0 && this.#saved.earlier === undefined) return;
+    // Where it ended before its status was on disk, all have known it since, and some may wait for it.
+    if (this.#saved.earlier?.by !== by) {
+      this.#saved.earlier = { lives: joiners.filter(isRefilling).map(({ nodeID }) => nodeID), by };
+    }
     await this.#save(this.#saved);
   }
 

@@ -129,7 +129,9 @@ export class GossipLoop {
 
   /** Sends this node's view now: something about it changed that others wait for. */
   announce(): void {
-    for (const origin of this.#options.gossip.tick().origins) void this.#exchange(origin);
+    const { gossip, platform } = this.#options;
+    const { origins } = gossip.tick(platform.clock.monotonicMs());
+    for (const origin of origins) void this.#exchange(origin);
   }
 
   #tick(): void {

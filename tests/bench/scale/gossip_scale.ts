@@ -78,7 +78,7 @@ class RoundCluster {
     this.#nowMs += INTERVAL_MS;
     const bytes = this.#messageBytes();
     for (const gossip of shuffled(this.#random, [...this.#nodes.values()])) {
-      for (const target of gossip.tick().origins) this.#exchange(gossip, target, bytes);
+      for (const target of gossip.tick(this.#nowMs).origins) this.#exchange(gossip, target, bytes);
     }
   }
 

@@ -229,6 +229,27 @@ Deno.test("Refill: whom it waits for, since they began before it, is known after
   });
 });
 
+Deno.test("Refill: who began after it, and may wait for it, is not waited for after a restart that its status did not outlive", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { options } = refillOf(clock, new MemoryStore(), () => {});
+    const started = (node5: "joining" | "refilling") => {
+      const others = ["node2", "node3", "node4"].map((name) => member(name));
+      const known = [...others, member("node5", { status: node5 })];
+      const gossip = gossipOf(member("node1", { status: "joining" }), { known });
+      for (const { name } of known) gossip.receive({ from: name, members: gossip.members }, 0);
+      const refill = new Refill({ ...options, gossip, topology: () => topologyOf(5) });
+      refill.start();
+      return { gossip, refill };
+    };
+    const before = started("joining");
+    await wait(100); // it counts, and others were told so; that is not on disk
+    before.refill.stop();
+    const { gossip } = started("refilling");
+    await wait(5_000);
+    assertEquals([before.gossip.self.status, gossip.self.status], ["refilling", "normal"]);
+  });
+});
+
 Deno.test("Refill: after each page the horizon is past what others collected; another ring ends it", async () => {
   await inWorld(async ({ clock, wait }) => {
     let raised = 0;
