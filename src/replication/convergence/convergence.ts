@@ -79,7 +79,7 @@ export class Convergence {
       quorums: config,
       refusedSeeds: () => gossipLoop.refusedSeeds,
       onBeforeRefill,
-      onRejoined: () => lamport.skipLost(),
+      onRejoined: (loss) => lamport.skipLost(loss),
       onStatus: () => {
         options.onSelfChange();
         return gossipLoop.save();

@@ -46,8 +46,12 @@ export interface RefillOptions {
    * all that was collected while this node had no data lies below it.
    */
   onBeforeRefill(): Promise<void>;
-  /** Called before this node, whose disk was lost, counts for writes again. */
-  onRejoined(): Promise<void>;
+  /**
+   * Called before this node, whose disk was lost, counts for writes again; perhaps more than once.
+   *
+   * @param loss The last one, as of `Store.lastLoss`.
+   */
+  onRejoined(loss: number): Promise<void>;
   /** Makes this node's new status known and durable. */
   onStatus(): Promise<void>;
 }
@@ -235,7 +239,7 @@ export class Refill {
   async #become(status: "refilling" | "normal"): Promise<void> {
     const saved = this.#saved;
     // First, so that the horizon is past the counters that are left out when this node begins to count.
-    if (status === "refilling" && this.#hasLostData) await this.#options.onRejoined();
+    if (status === "refilling" && this.#hasLostData) await this.#options.onRejoined(saved.loss);
     await this.#options.onBeforeRefill();
     // Nothing counts as done where data was lost meanwhile, or the loss is not on disk yet; nor where
     // this node may own other keys by now.

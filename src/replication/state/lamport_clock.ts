@@ -27,6 +27,8 @@ export class LamportClock {
   /** Invariant: on disk; no counter above it was ever given out. */
   #reserved: number;
   #reserving: Promise<void> | undefined;
+  /** The loss for which counters were left out last. */
+  #skippedFor: number | undefined;
 
   private constructor(state: LocalState, current: number) {
     this.#state = state;
@@ -57,12 +59,15 @@ export class LamportClock {
 
   /**
    * Goes past all counters that may have been given out without this node's knowing, and resolves when
-   * that is on disk.
+   * that is on disk. Where that has failed it can be tried again: no more counters are left out then, or a
+   * full disk would use up those of the whole cluster.
    *
+   * @param loss Which loss of data, one number for each.
    * @throws {ConvergeError} as {@linkcode LamportClock.reserve}.
    */
-  async skipLost(): Promise<void> {
-    this.observe(this.#current + LOST_COUNTERS);
+  async skipLost(loss: number): Promise<void> {
+    if (this.#skippedFor !== loss) this.observe(this.#current + LOST_COUNTERS);
+    this.#skippedFor = loss;
     while (this.#reserved < this.#current) await this.reserve();
   }
 

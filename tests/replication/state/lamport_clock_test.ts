@@ -46,12 +46,12 @@ Deno.test("LamportClock: nothing is given out beyond what is reserved on disk", 
 Deno.test("LamportClock.skipLost(): past what a lost disk may have given out, also after a restart", async () => {
   const store = new MemoryStore();
   const clock = await LamportClock.open(new LocalState(store), 7);
-  await clock.skipLost();
+  await clock.skipLost(0);
   assert(clock.current > 2 ** 32);
   const again = await LamportClock.open(new LocalState(store), 7);
   assert(again.current >= clock.current);
   const last = await LamportClock.open(new LocalState(new MemoryStore()), COUNTER_MAX - 5);
-  await last.skipLost();
+  await last.skipLost(0);
   assertEquals(last.next(), COUNTER_MAX - 4, "near the bound there is nothing to leave out");
 });
 
@@ -59,11 +59,26 @@ Deno.test("LamportClock.skipLost(): reserves past it, also where a reservation o
   const store = new MemoryStore();
   const clock = await LamportClock.open(new LocalState(store), 0);
   const before = clock.reserve();
-  await clock.skipLost();
+  await clock.skipLost(0);
   await before;
   const { reserved } = new LocalState(store).read<{ reserved: number }>("counter")!;
   assert(reserved >= clock.current);
   assertEquals(clock.next(), 2 ** 32 + 1, "and none has to wait");
+});
+
+Deno.test("LamportClock.skipLost(): leaves out once what it is asked for again, as where a disk is full", async () => {
+  const store = new MemoryStore();
+  const clock = await LamportClock.open(new LocalState(store), 7);
+  const apply = store.apply.bind(store);
+  store.apply = () => Promise.reject(new ConvergeError("disk_full", "Cannot write"));
+  for (let again = 0; again < 3; again++) {
+    await assertRejects(() => clock.skipLost(0), ConvergeError, "Cannot write");
+  }
+  store.apply = apply;
+  await clock.skipLost(0);
+  assertEquals(clock.current, 7 + 2 ** 32);
+  await clock.skipLost(1);
+  assertEquals(clock.current, 7 + 2 * 2 ** 32, "another loss, other counters");
 });
 
 Deno.test("LamportClock: counters are reserved before they are used up", async () => {
