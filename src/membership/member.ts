@@ -2,6 +2,7 @@
 import { parseOrigin, REQUEST_TIMEOUT_MS_MAX } from "../config.ts";
 import { ConvergeError } from "../errors.ts";
 import { isNodeID } from "../record/version.ts";
+import { LIVES_MAX } from "./removal.ts";
 import { parseStages, type RemovalStages } from "./removal_stage.ts";
 
 /**
@@ -14,9 +15,6 @@ export type MemberStatus = "joining" | "refilling" | "normal";
 
 /** The largest incarnation and heartbeat; a statement beyond it is refused. */
 export const STATEMENT_MAX = 2 ** 52;
-
-/** Earlier lives of a node that are taken note of. */
-export const LIVES_MAX = 16;
 
 /** What a node says of itself; others pass it on unchanged. */
 export interface Member {

@@ -11,11 +11,10 @@ import {
   isNewerStatement,
   isOfUnknownStart,
   isOtherStart,
-  LIVES_MAX,
   type Member,
   STATEMENT_MAX,
 } from "./member.ts";
-import type { Removal } from "./removal.ts";
+import { LIVES_MAX, type Removal } from "./removal.ts";
 import { type RemovalNews, type RemovalSet, removesLife } from "./removal_set.ts";
 import { isStartedAfter } from "./replaced_lives.ts";
 import { TwinDetector } from "./twin_detector.ts";

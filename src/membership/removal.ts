@@ -6,8 +6,8 @@ import { isNodeID } from "../record/version.ts";
 /** Removals that are remembered; no more than these are begun. */
 export const REMOVALS_MAX = 4_096;
 
-/** Lives that one had replaced, and that are removed with it. */
-export const REPLACED_MAX = 16;
+/** Earlier lives of a name that are taken note of: of a member, and with its removal. */
+export const LIVES_MAX = 16;
 
 /** That a life of a node is no member any more. Nothing takes it back. */
 export interface Removal {
@@ -59,5 +59,5 @@ function parseRemoval(json: unknown): Removal {
 }
 
 function isListOf(json: unknown, isItem: (item: unknown) => boolean): boolean {
-  return Array.isArray(json) && json.length <= REPLACED_MAX && json.every(isItem);
+  return Array.isArray(json) && json.length <= LIVES_MAX && json.every(isItem);
 }

@@ -4,7 +4,7 @@
  * CRDT: Shapiro et al., "Conflict-Free Replicated Data Types", SSS 2011).
  */
 import type { Member } from "./member.ts";
-import { type Removal, REMOVALS_MAX, REPLACED_MAX } from "./removal.ts";
+import { LIVES_MAX, type Removal, REMOVALS_MAX } from "./removal.ts";
 
 /** What a merge has changed. */
 export interface RemovalNews {
@@ -105,7 +105,7 @@ function mergedRemoval(a: Removal, b: Removal | undefined): Removal {
 function mergedReplaced(a: Removal, b: Removal): Pick<Removal, "replaced"> {
   if (a.replaced === undefined && b.replaced === undefined) return {};
   const lives = new Set([...a.replaced ?? [], ...b.replaced ?? []]);
-  return { replaced: [...lives].sort().slice(0, REPLACED_MAX) };
+  return { replaced: [...lives].sort().slice(0, LIVES_MAX) };
 }
 
 /** Whether a statement is by a life that is no member any more, or by an earlier one of the name. */

@@ -2,7 +2,8 @@
  * Lives of a name whose place another life has taken: the disk of one was lost, and may be found again
  * when the other has long counted. What is on it then is as old as any old copy. Pure.
  */
-import { isOtherStart, LIVES_MAX, type Member, type Start } from "./member.ts";
+import { isOtherStart, type Member, type Start } from "./member.ts";
+import { LIVES_MAX } from "./removal.ts";
 
 /** Whether another life says that it took the place of this one. */
 export function isReplaced({ nodeID }: Start, by: Member): boolean {

@@ -4,9 +4,8 @@
  * Tiered ("universal") compaction: a run is written whole by each flush; neighbours of similar size
  * are merged, so that a record is rewritten about once per power of the fan-in, and the oldest run is
  * rewritten when the newer ones together reach a share of it, or erase a share of its records, which
- * bounds space. Levelled
- * compaction rewrites about ten times per level; in one thread with the requests that is the
- * dearer side of the bargain (`docs/benchmarks.md` has the measured amplifications).
+ * bounds space. Levelled compaction rewrites about ten times per level; in one thread with the requests
+ * that is the dearer side of the bargain (`docs/benchmarks.md` has the measured amplifications).
  */
 
 /** How much is left lying: what merging later saves in writing costs space, and runs to look into. */

@@ -14,6 +14,7 @@ import { LocalState } from "../../../src/replication/state/local_state.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { type InWorld, inWorld } from "../../support/in_world.ts";
 import { gossipOf, member } from "../../support/members.ts";
+import { refillOptions } from "../../support/refills.ts";
 import { topologyOf } from "../../support/topologies.ts";
 
 const COUNTS = { pulled: 1, pushed: 0, compared: 1 };
@@ -38,7 +39,6 @@ function filling(
     store?: MemoryStore;
   } & Partial<RefillOptions> = {},
 ) {
-  const topology = () => topologyOf(2);
   const state = new LocalState(store);
   const self = member("node1", { status });
   const gossip = gossipOf(self, { known });
@@ -47,14 +47,10 @@ function filling(
   }
   const requests: ExchangeRequest[] = [];
   const told: string[] = [];
-  const options = {
+  const options = refillOptions({
     gossip,
     state,
     clock,
-    log: { info() {}, warn() {}, error() {} },
-    quorums: { replication: 3, readQuorum: 2, writeQuorum: 2 },
-    requestTimeoutMs: 1_000,
-    lamport: { current: 1 },
     exchange: {
       run: (request: ExchangeRequest) => {
         requests.push(request);
@@ -65,14 +61,9 @@ function filling(
       differing: (name: string, _link: unknown, _topology: unknown, fresh: boolean) =>
         differing(name, fresh),
     },
-    topology,
-    linkTo: () => ({}),
-    refusedSeeds: () => 0,
     onStatus: () => Promise.resolve(void told.push(gossip.self.status)),
-    onBeforeRefill: () => Promise.resolve(),
-    onRejoined: () => Promise.resolve(),
     ...more,
-  } as unknown as RefillOptions;
+  });
   const save = async () => {
     const ring = options.topology().fingerprint;
     await state.write("refill", { ring, done: [], after: {}, loss: 0, ...saved });

@@ -3,14 +3,11 @@ import { ConvergeError } from "../../../src/errors.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
 import type { ExchangeRequest } from "../../../src/replication/convergence/key_exchange.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
-import {
-  notedLoss,
-  Refill,
-  type RefillOptions,
-} from "../../../src/replication/convergence/refill.ts";
+import { notedLoss, Refill } from "../../../src/replication/convergence/refill.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { inWorld } from "../../support/in_world.ts";
 import { gossipOf, member } from "../../support/members.ts";
+import { refillOptions } from "../../support/refills.ts";
 import { topologyOf } from "../../support/topologies.ts";
 
 type Exchange = (request: ExchangeRequest) => Promise<void> | void;
@@ -20,14 +17,10 @@ function refillOf(clock: Clock, store: MemoryStore, exchange: Exchange) {
   const state = new LocalState(store);
   const gossip = gossipOf(member("node1", { status: "refilling" }), { known: [member("node2")] });
   gossip.receive({ from: "node2", members: [gossip.self, member("node2")] }, 0);
-  const options = {
+  const options = refillOptions({
     gossip,
     state,
     clock,
-    log: { info() {}, warn() {}, error() {} },
-    quorums: { replication: 3, readQuorum: 2, writeQuorum: 2 },
-    requestTimeoutMs: 1_000,
-    lamport: { current: 1 },
     exchange: {
       run: async (request: ExchangeRequest) => {
         const counts = { pulled: 1, pushed: 0, compared: 1 };
@@ -37,14 +30,7 @@ function refillOf(clock: Clock, store: MemoryStore, exchange: Exchange) {
         return { ...counts, complete: true };
       },
     },
-    antiEntropy: { differing: () => Promise.resolve(new Set()) },
-    topology: () => topologyOf(2),
-    linkTo: () => ({}),
-    refusedSeeds: () => 0,
-    onStatus: () => Promise.resolve(),
-    onBeforeRefill: () => Promise.resolve(),
-    onRejoined: () => Promise.resolve(),
-  } as unknown as RefillOptions;
+  });
   return { refill: new Refill(options), state, gossip, options };
 }
 
