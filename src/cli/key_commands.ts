@@ -57,10 +57,20 @@ export function addKeys(program: Command): void {
       })
     );
 
-  const remove = withUrl(program.command("delete").description("remove a key"));
-  withExamples(remove, ["converge delete greeting", "converge delete greeting --explain"]);
-  remove.argument("<key>", KEY_ARGUMENT).addOption(explain())
-    .action((key: string, flags: Flags) => runDelete(key, keySettings(flags)));
+  const remove = withUrl(
+    program.command("delete").description("remove a key, or all that begin alike"),
+  );
+  withExamples(remove, [
+    "converge delete greeting",
+    "converge delete greeting --explain",
+    "converge delete --prefix users/",
+  ]);
+  remove.argument("[key]", KEY_ARGUMENT)
+    .addOption(explain().conflicts("prefix"))
+    .option("--prefix <prefix>", "all keys that begin so; text, or base64:…")
+    .action((key: string | undefined, flags: Flags) =>
+      runDelete({ key, prefix: textsOf(flags)["prefix"] }, keySettings(flags))
+    );
 
   const list = withUrl(program.command("list").description("list keys in byte order"));
   withExamples(list, ["converge list", "converge list users/ --limit 10 --json"]);

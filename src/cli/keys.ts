@@ -2,6 +2,7 @@
 import { type ClientKey, ConvergeClient } from "../client/client.ts";
 import { VALUE_BYTES_MAX } from "../config.ts";
 import { CommandError } from "./output/command_error.ts";
+import { counted } from "./output/counted.ts";
 import { printBytes, printError, printLine, readInput } from "./output/terminal.ts";
 
 /** What keys that are not UTF-8 begin with, for people. */
@@ -66,13 +67,42 @@ export async function runPut(
   printLine(settings.json ? JSON.stringify({ key: argument, version }) : `stored as ${version}`);
 }
 
-/** Removes a key; one that is absent is no error. */
-export async function runDelete(argument: string, settings: KeySettings): Promise<void> {
+/** What to remove: one of the two. */
+export interface DeleteTarget {
+  key: string | undefined;
+  prefix: string | undefined;
+}
+
+/**
+ * Removes a key, or all that begin alike; one that is absent is no error.
+ *
+ * @throws {CommandError} When not exactly one of the two is named.
+ */
+export async function runDelete(
+  { key: argument, prefix }: DeleteTarget,
+  settings: KeySettings,
+): Promise<void> {
+  if (argument === undefined) return await runDeletePrefix(prefix, settings);
+  if (prefix !== undefined) {
+    throw new CommandError("Cannot delete a key and a prefix at once", { exitCode: 2 });
+  }
   const key = keyOfArgument(argument);
   const client = new ConvergeClient(settings.url);
   if (settings.explain) return printJson(await client.explain("DELETE", key));
   await client.delete(key);
   printLine(settings.json ? JSON.stringify({ key: argument, deleted: true }) : "deleted");
+}
+
+async function runDeletePrefix(prefix: string | undefined, settings: KeySettings): Promise<void> {
+  const beginning = keyOfArgument(prefix ?? "");
+  if (beginning.length === 0) {
+    const why = "Cannot delete nothing: name a key, or with --prefix what all keys begin with";
+    throw new CommandError(why, { exitCode: 2 });
+  }
+  const deleted = await new ConvergeClient(settings.url).deletePrefix(beginning);
+  printLine(
+    settings.json ? JSON.stringify({ prefix, deleted }) : `deleted ${counted(deleted, "key")}`,
+  );
 }
 
 /**

@@ -47,32 +47,19 @@ export const NOT_FOUND = "urn:converge:problem:not-found";
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu;
 const WORDS_MAX = 1_000;
 
-/** What an answer that is no success tells of, in words for a person. */
-export async function refusal(url: string, response: Response): Promise<ClientError> {
-  const { status } = response;
-  const text = await response.text();
-  const problem = problemOf(text);
-  const said = wordsOf(problem?.detail ?? problem?.title ?? text.slice(0, 200));
-  if (status === 404 && problem?.type !== NOT_FOUND) {
-    return noNode(url, problem === undefined ? "it answers 404" : said, { status, problem });
-  }
-  return new ClientError(said === "" ? `${url} answers ${status}` : said, { status, problem });
+/** A problem that stands in an answer beside others. */
+export function problemError(problem: Problem): ClientError {
+  return new ClientError(wordsOf(problem), { status: problem.status, problem });
 }
 
-/** Somebody answers there, and not as a node does. @param why A clause that says how. */
-export function noNode(
-  url: string,
-  why: string,
-  options: { status: number; problem?: Problem | undefined; cause?: unknown },
-): ClientError {
-  return new ClientError(`Cannot use ${url}: it is no node of Converge: ${why}`, options);
-}
-
-function wordsOf(text: string): string {
+/** What a problem, or any text, says in words for a person. */
+export function wordsOf(said: Problem | string): string {
+  const text = typeof said === "string" ? said.slice(0, 200) : said.detail ?? said.title;
   return text.slice(0, WORDS_MAX).replaceAll(UNPRINTABLE, " ").trim();
 }
 
-function problemOf(text: string): Problem | undefined {
+/** The problem document that a text is; undefined where it is none. */
+export function problemOf(text: string): Problem | undefined {
   try {
     const problem = JSON.parse(text);
     const isProblem = [problem.title, problem.detail ?? ""].every((part) =>

@@ -4,7 +4,7 @@ import { clusterControl } from "../../src/cli/local/cluster_control.ts";
 import { clusterEvents } from "../../src/cli/live/cluster_events.ts";
 import { LocalCluster } from "../../src/cli/local/local_cluster.ts";
 import { nextStep } from "../../src/cli/output/next_step.ts";
-import { ConvergeClient } from "../../src/client/client.ts";
+import { type BatchOperation, ConvergeClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/client_error.ts";
 import { notFound } from "../../src/http/problem.ts";
 
@@ -15,6 +15,22 @@ async function withServer(
 ): Promise<void> {
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, handler);
   await use(new ConvergeClient(`http://127.0.0.1:${server.addr.port}`));
+}
+
+/** Servers that answer so, what each was asked, and their addresses. */
+function servers(...handlers: ((request: Request) => Response | Promise<Response>)[]) {
+  const stack = new AsyncDisposableStack();
+  const asked = handlers.map(() => 0);
+  const urls = handlers.map((handler, i) => {
+    const counting = (request: Request) => {
+      asked[i]! += 1;
+      return handler(request);
+    };
+    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, counting);
+    stack.use(server);
+    return `http://127.0.0.1:${server.addr.port}`;
+  });
+  return { urls, asked, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 Deno.test("ConvergeClient.get(): absent is what a node does not find", async () => {
@@ -140,6 +156,77 @@ Deno.test("ConvergeClient: what is no origin of a node is told at once, and that
     assertEquals([error.passing, nextStep(error)], [false, ""]);
   }
   assertEquals(new ConvergeClient("HTTP://LocalHost:80/").url, "http://localhost");
+});
+
+const stored = () => new Response("v", { headers: { etag: '"7-node1.a"' } });
+const refusing = (status: number, detail: string) => () =>
+  Response.json({ type: "t", title: "t", status, detail }, { status });
+
+Deno.test("ConvergeClient: of several nodes the next is asked where one is away, and stays the one that is asked", async () => {
+  const silent = Promise.withResolvers<Response>();
+  await using nodes = servers(() => silent.promise, stored, stored);
+  using away = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = away.addr as Deno.NetAddr;
+  away.close();
+  const urls = [`http://127.0.0.1:${port}`, ...nodes.urls];
+  const client = new ConvergeClient(urls, { timeoutMs: 50 });
+  assertEquals(client.url, urls[0]);
+  assertEquals(await client.put("k", new Uint8Array()), "7-node1.a");
+  assertEquals([client.url, nodes.asked], [urls[2]!, [1, 1, 0]]);
+  for (const key of ["k", ".."]) await client.get(key);
+  assertEquals(nodes.asked, [1, 3, 0]);
+  silent.resolve(new Response());
+});
+
+Deno.test("ConvergeClient: another node is asked for what this one cannot do now, and for nothing else", async () => {
+  const elsewhere: number[] = [];
+  const statuses = [304, 400, 404, 408, 409, 413, 429, 500, 502, 503, 504, 507];
+  for (const status of statuses) {
+    const answer = () => new Response(status === 304 ? null : "no", { status });
+    await using nodes = servers(answer, stored);
+    const client = new ConvergeClient(nodes.urls);
+    await client.put("k", new Uint8Array()).catch(() => {});
+    if (nodes.asked[1] === 1) elsewhere.push(status);
+  }
+  assertEquals(elsewhere, [502, 503, 504]);
+});
+
+Deno.test("ConvergeClient: of several nodes that all refuse or are silent it tells what helps most", async () => {
+  await using nodes = servers(refusing(503, "one of two"), refusing(503, "other words"));
+  const none = ["http://127.0.0.1:1", "http://127.0.0.1:2"];
+  const cases: [string[], string][] = [
+    [nodes.urls, "one of two"],
+    [[none[0]!, ...nodes.urls.toReversed()], "other words"],
+    [none, "Cannot reach http://127.0.0.1:1: "],
+    [none, "Cannot reach http://127.0.0.1:2: "],
+  ];
+  for (const [urls, words] of cases) {
+    const client = new ConvergeClient(urls);
+    const error = await assertRejects(() => client.get("k"), ClientError, words);
+    assertEquals([error.passing, client.url], [true, urls[0]]);
+  }
+  const error = assertThrows(() => new ConvergeClient([]), ClientError);
+  assertEquals(error.passing, false);
+});
+
+Deno.test("ConvergeClient.probe(): of several nodes one is meant", async () => {
+  await using nodes = servers(refusing(503, "not yet"), () => Response.json({ status: "ready" }));
+  assertEquals(await new ConvergeClient(nodes.urls).probe("/readyz"), false);
+  assertEquals(nodes.asked, [1, 0]);
+});
+
+Deno.test("ConvergeClient: what is given up is asked of nobody else", async () => {
+  const abort = new AbortController();
+  const held = Promise.withResolvers<Response>();
+  const holding = () => {
+    abort.abort();
+    return held.promise;
+  };
+  await using nodes = servers(holding, stored);
+  const client = new ConvergeClient(nodes.urls, { signal: abort.signal });
+  await assertRejects(() => client.get("k"), ClientError, "given up");
+  assertEquals(nodes.asked, [1, 0]);
+  held.resolve(new Response());
 });
 
 Deno.test("ConvergeClient: keys of bytes need nothing that Node lacks", async () => {
@@ -397,6 +484,79 @@ Deno.test("ConvergeClient.entries(): all pages with their values, as text and as
       await assertRejects(list, ClientError, "no node of Converge");
     });
   }
+});
+
+Deno.test("ConvergeClient.batch(): lines go out, and what became of each comes back", async () => {
+  const asked: string[] = [];
+  const problem = { type: "urn:converge:problem:overloaded", title: "overloaded", status: 503 };
+  const answers: object[] = [
+    { status: 200, k: "a", v: "ü", t: "text/css", x: 5, etag: '"7-node1.a"' },
+    { status: 404, k: "b" },
+    { status: 204, etag: '"8-node1.a"' },
+    { ...problem, detail: "Cannot begin\nit" },
+  ];
+  const answer = async (request: Request) => {
+    asked.push(`${request.method} ${new URL(request.url).pathname}`, await request.text());
+    return new Response(answers.map((line) => JSON.stringify(line) + "\n").join(""));
+  };
+  const operations: BatchOperation[] = [
+    { op: "get", key: "a", r: 1 },
+    { op: "get", key: "b" },
+    { op: "put", key: new Uint8Array([255]), bytes: new Uint8Array([0]), ttlSeconds: 9, w: 1 },
+    { op: "delete", key: "d", w: 3 },
+  ];
+  await withServer(answer, async (client) => {
+    const [got, absent, put, failed] = await client.batch(operations);
+    const bytes = new TextEncoder().encode("ü");
+    const value = { bytes, contentType: "text/css", version: "7-node1.a", expiresAtMs: 5 };
+    assertEquals([got, absent, put], [{ value }, {}, { version: "8-node1.a" }]);
+    assertEquals([failed!.error!.message, failed!.error!.passing], ["Cannot begin it", true]);
+    assertEquals(asked, [
+      "POST /batch",
+      '{"k":"a","op":"get","r":1}\n{"k":"b","op":"get"}\n' +
+      '{"op":"put","kb":"/w==","b":"AA==","ttl":9,"w":1}\n{"k":"d","op":"delete","w":3}\n',
+    ]);
+    await assertRejects(
+      () => client.batch([{ op: "get", key: "\ud800" }]),
+      ClientError,
+      "surrogate",
+    );
+    for (const lines of [[{}], [null], [{ status: 204 }], [{ status: 200, etag: '"7-a"' }], []]) {
+      answers.splice(0, Infinity, ...lines as object[]);
+      const one = () => client.batch(operations.slice(0, 1));
+      await assertRejects(one, ClientError, "no node of Converge", JSON.stringify(lines));
+    }
+  });
+});
+
+Deno.test("ConvergeClient.deletePrefix(): every page by a batch, until one fails", async () => {
+  const batches: string[] = [];
+  const refused = { type: "t", title: "t", status: 503, detail: "too few" };
+  const answer = async (request: Request) => {
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/batch") {
+      const lines = (await request.text()).trim().split("\n").map((line) => JSON.parse(line));
+      batches.push(lines.map(({ op, k }) => `${op} ${k}`).join(", "));
+      const told = lines.map(({ k }) => k === "p4" ? refused : { status: 204, etag: '"7-a"' });
+      return new Response(told.map((line) => JSON.stringify(line)).join("\n"));
+    }
+    assertEquals([searchParams.get("prefix"), searchParams.get("limit")], ["p", "1000"]);
+    return Response.json(
+      searchParams.get("after") === null
+        ? { keys: [{ k: "p1" }, { k: "p2" }], next: "p2" }
+        : { keys: [{ k: lastKey }] },
+    );
+  };
+  let lastKey = "p3";
+  await withServer(answer, async (client) => {
+    assertEquals(await client.deletePrefix("p"), 3);
+    assertEquals(batches, ["delete p1, delete p2", "delete p3"]);
+    lastKey = "p4";
+    await assertRejects(() => client.deletePrefix("p"), ClientError, "too few");
+    for (const prefix of ["", new Uint8Array()]) {
+      await assertRejects(() => client.deletePrefix(prefix), ClientError, "without a prefix");
+    }
+  });
 });
 
 Deno.test("ConvergeClient: versions by way of a proxy that compresses; the keys . and .. without a body", async () => {

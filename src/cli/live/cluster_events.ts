@@ -3,7 +3,8 @@
  * asks the others: so this works, too, where peers know each other by names that mean nothing here,
  * as in containers.
  */
-import { ClientError, noNode, refusal } from "../../client/client_error.ts";
+import { type Answer, noNode, refusal } from "../../client/answer.ts";
+import { ClientError } from "../../client/client_error.ts";
 import type { ClusterEvent } from "../../http/cluster_watch.ts";
 
 /** Events come every second; a node that is silent for so long does not answer. */
@@ -26,14 +27,14 @@ export async function* clusterEvents(
   const either = AbortSignal.any([signal, silence.signal]);
   let buffered = "";
   try {
-    const response = await connect(url, either);
-    for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+    const answer = await connect(url, either);
+    for await (const text of answer.response.body!.pipeThrough(new TextDecoderStream())) {
       silence.putOff();
       buffered += text;
       const blocks = buffered.split("\n\n");
       buffered = blocks.pop() ?? "";
       for (const block of blocks) {
-        if (block.startsWith(DATA)) yield eventOf(url, block.slice(DATA.length));
+        if (block.startsWith(DATA)) yield eventOf(answer, block.slice(DATA.length));
       }
       if (buffered.length > EVENT_CHARS_MAX) {
         throw new ClientError(`Cannot watch ${url}: an event has no end`);
@@ -76,19 +77,19 @@ class Silence {
   }
 }
 
-function eventOf(url: string, json: string): ClusterEvent {
+function eventOf(answer: Answer, json: string): ClusterEvent {
   const event = JSON.parse(json);
   if (Array.isArray(event?.members) && Object.hasOwn(event, "quorums")) return event;
-  throw noNode(url, "it tells of no members", { status: 200 });
+  throw noNode(answer, "it tells of no members");
 }
 
-async function connect(url: string, signal: AbortSignal): Promise<Response> {
+async function connect(url: string, signal: AbortSignal): Promise<Answer> {
   let response: Response;
   try {
     response = await fetch(`${url}/events`, { redirect: "manual", signal });
   } catch (cause) {
     throw new ClientError(`Cannot reach ${url}: no answer`, { cause });
   }
-  if (response.ok && response.body !== null) return response;
-  throw await refusal(url, response);
+  if (response.ok && response.body !== null) return { url, response };
+  throw await refusal({ url, response });
 }
