@@ -1,5 +1,5 @@
 /** `converge export`: every key of a running cluster as JSON lines, which `import` reads again. */
-import { type ClientKey, type ClientValue, ConvergeClient } from "../client/client.ts";
+import { type ClientEntry, type ClientKey, ConvergeClient } from "../client/client.ts";
 import { counted } from "./output/counted.ts";
 import { keyJson, keyOfArgument, textOf } from "./keys.ts";
 import { withRetries } from "./transfer/retry.ts";
@@ -10,8 +10,6 @@ export interface ExportSettings {
   url: string;
   /** As {@linkcode keyOfArgument} reads it. */
   prefix: string;
-  /** Gets under way at most. */
-  concurrency: number;
 }
 
 const PAGE_KEYS = 1_000;
@@ -23,44 +21,30 @@ const encoder = new TextEncoder();
  *
  * @throws {ClientError} When the cluster does not answer.
  */
-export async function runExport({ url, prefix, concurrency }: ExportSettings): Promise<void> {
+export async function runExport({ url, prefix }: ExportSettings): Promise<void> {
   const client = new ConvergeClient(url);
   let exported = 0;
-  /** The oldest first: lines leave in the order of the keys, however the answers come. */
-  const running: Promise<string | undefined>[] = [];
-  const flushOldest = async () => {
-    const line = await running.shift();
-    if (line === undefined) return;
-    printBytes(encoder.encode(line));
-    exported += 1;
-  };
-  for await (const key of keysOf(client, keyOfArgument(prefix))) {
-    const line = withRetries(() => client.get(key)).then((value) =>
-      value === undefined ? undefined : exportLine(key, value)
-    );
-    line.catch(() => {}); // told when its turn comes
-    running.push(line);
-    if (running.length >= concurrency) await flushOldest();
+  for await (const entries of pagesOf(client, keyOfArgument(prefix))) {
+    printBytes(encoder.encode(entries.map(exportLine).join("")));
+    exported += entries.length;
   }
-  while (running.length > 0) await flushOldest();
   printError(`Exported ${counted(exported, "record")} from ${url}`);
 }
 
-/** All keys, in pages; only the first one tells whether there is a node, and is not asked for again. */
-async function* keysOf(client: ConvergeClient, prefix: ClientKey): AsyncGenerator<ClientKey> {
-  let page = await client.list({ prefix, limit: PAGE_KEYS });
+/** All records; only the first page tells whether there is a node, and is not asked for again. */
+async function* pagesOf(client: ConvergeClient, prefix: ClientKey): AsyncGenerator<ClientEntry[]> {
+  let page = await client.listEntries({ prefix, limit: PAGE_KEYS });
   while (true) {
-    yield* page.keys;
+    yield page.entries;
     const after = page.next;
     if (after === undefined) return;
-    page = await withRetries(() => client.list({ prefix, after, limit: PAGE_KEYS }));
+    page = await withRetries(() => client.listEntries({ prefix, after, limit: PAGE_KEYS }));
   }
 }
 
 /** The line of one key; text where the bytes are UTF-8, else base64. */
 export function exportLine(
-  key: ClientKey,
-  { bytes, contentType, expiresAtMs }: Omit<ClientValue, "version">,
+  { key, bytes, contentType, expiresAtMs }: Omit<ClientEntry, "version">,
 ): string {
   const text = textOf(bytes);
   const valuePart = text === undefined ? { b: bytes.toBase64() } : { v: text };

@@ -11,6 +11,7 @@ import { type ImportFormat, openImport } from "./transfer/import_source.ts";
 import { keyText } from "./keys.ts";
 import { nextStep } from "./output/next_step.ts";
 import { startProgress } from "./output/progress.ts";
+import { PutBatcher } from "./transfer/put_batcher.ts";
 import { withRetries } from "./transfer/retry.ts";
 import { printError, printLine } from "./output/terminal.ts";
 
@@ -32,7 +33,7 @@ export interface ImportSettings {
  * @throws {CommandError | ClientError} At the first record that is malformed or refused for good.
  */
 export async function runImport(path: string, settings: ImportSettings): Promise<void> {
-  const client = new ConvergeClient(settings.url);
+  const batcher = new PutBatcher(new ConvergeClient(settings.url));
   const source = await openImport(path, settings);
   const progress = startProgress(source.totalBytes);
   const lastOfKey = new Map<string, Promise<unknown>>();
@@ -42,7 +43,7 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   const putOnce = async ({ key, bytes, contentType, expiresAtMs }: ImportEntry) => {
     const ttlSeconds = secondsUntil(expiresAtMs);
     if (ttlSeconds === 0) return false;
-    await client.put(key, bytes, { contentType, ttlSeconds });
+    await batcher.put(key, bytes, { contentType, ttlSeconds });
     return true;
   };
   const put = async (entry: ImportEntry) => {

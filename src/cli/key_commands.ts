@@ -83,7 +83,6 @@ export function addKeys(program: Command): void {
 
 /** Adds `import` and `export`. */
 export function addTransfer(program: Command): void {
-  const concurrency = integer(1, 1024);
   const imports = withUrl(program.command("import").description("put every record of a file"));
   withExamples(imports, [
     "converge import - --key-field id < cities.jsonl",
@@ -96,7 +95,7 @@ export function addTransfer(program: Command): void {
         .default("json-lines"),
     )
     .option("--key-field <name>", "member of each record that holds its key, like name.common")
-    .option("--concurrency <count>", "puts under way at most", concurrency, 64)
+    .option("--concurrency <count>", "puts under way at most", integer(1, 1024), 256)
     .action((file: string, flags: Flags) =>
       runImport(file, {
         url: urlOf(flags),
@@ -115,14 +114,7 @@ export function addTransfer(program: Command): void {
     "converge export --prefix users/ --url http://127.0.0.1:8082 | gzip > users.jsonl.gz",
   ]);
   exports.option("--prefix <prefix>", "only keys that begin so; text, or base64:…", "")
-    .option("--concurrency <count>", "gets under way at most", concurrency, 64)
-    .action((flags: Flags) =>
-      runExport({
-        url: urlOf(flags),
-        prefix: String(flags.prefix),
-        concurrency: Number(flags.concurrency),
-      })
-    );
+    .action((flags: Flags) => runExport({ url: urlOf(flags), prefix: String(flags.prefix) }));
 }
 
 function keySettings(flags: Flags): { url: string; json: boolean; explain: boolean } {

@@ -33,6 +33,11 @@ export interface KeyPage {
   next: ClientKey | undefined;
 }
 
+/** One page of keys with their values. */
+export interface EntryPage extends Pick<KeyPage, "next"> {
+  entries: ClientEntry[];
+}
+
 const TIMEOUT_MS = 10_000;
 
 /** Keys of a page that are deleted by one batch. */
@@ -146,18 +151,35 @@ export class ConvergeClient {
   }
 
   /** One page of the keys that begin with `prefix`, in byte order. */
-  list(options: ListOptions = {}): Promise<KeyPage> {
-    return this.#page(options, {}, keyOf);
+  async list(options: ListOptions = {}): Promise<KeyPage> {
+    const { items, next } = await this.#page(options, {}, keyOf);
+    return { keys: items, next };
+  }
+
+  /** As {@linkcode ConvergeClient.list}, with their values; large ones make a page shorter. */
+  async listEntries(options: ListOptions = {}): Promise<EntryPage> {
+    const { items, next } = await this.#page(options, { values: 1 }, entryOf);
+    return { entries: items, next };
   }
 
   /** All keys that begin with `prefix`, page by page; after an error go on `after` the last one. */
   async *keys(options: ListOptions = {}): AsyncGenerator<ClientKey> {
-    yield* this.#pages(options, {}, keyOf);
+    let { after } = options;
+    do {
+      const page = await this.list({ ...options, after });
+      yield* page.keys;
+      after = page.next;
+    } while (after !== undefined);
   }
 
   /** As {@linkcode ConvergeClient.keys}, with their values. */
   async *entries(options: ListOptions = {}): AsyncGenerator<ClientEntry> {
-    yield* this.#pages(options, { values: 1 }, entryOf);
+    let { after } = options;
+    do {
+      const page = await this.listEntries({ ...options, after });
+      yield* page.entries;
+      after = page.next;
+    } while (after !== undefined);
   }
 
   /** Members, states, ring ownership, quorums. */
@@ -187,24 +209,11 @@ export class ConvergeClient {
     return ok;
   }
 
-  async *#pages<T>(
-    options: ListOptions,
-    more: object,
-    read: (json: EntryJson) => T,
-  ): AsyncGenerator<T> {
-    let { after } = options;
-    do {
-      const page = await this.#page({ ...options, after }, more, read);
-      yield* page.keys;
-      after = page.next;
-    } while (after !== undefined);
-  }
-
   async #page<T>(
     { prefix, after, limit }: ListOptions,
     more: object,
     read: (json: EntryJson) => T,
-  ): Promise<{ keys: T[]; next: ClientKey | undefined }> {
+  ): Promise<{ items: T[]; next: ClientKey | undefined }> {
     const query = queryOf({
       ...keyParameter("prefix", prefix),
       ...keyParameter("after", after),
@@ -215,7 +224,7 @@ export class ConvergeClient {
     const { keys, next, nextb } = await jsonOf<PageJson>(answer, "keys");
     try {
       const isLast = next === undefined && nextb === undefined;
-      return { keys: keys.map(read), next: isLast ? undefined : keyOf({ k: next, kb: nextb }) };
+      return { items: keys.map(read), next: isLast ? undefined : keyOf({ k: next, kb: nextb }) };
     } catch (cause) {
       throw noNode(answer, "its keys are none", { cause });
     }

@@ -1,7 +1,7 @@
 /** `converge import` and `export` as processes, against servers that answer as nodes do. */
 import { assert, assertEquals } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import { notFound, problemResponse } from "../../src/http/problem.ts";
+import { problemOf, problemResponse } from "../../src/http/problem.ts";
 import { convergeCommand, runConverge } from "../cluster/harness.ts";
 
 async function withNode(
@@ -17,123 +17,113 @@ function importLines(url: string, lines: string[]) {
   return runConverge(["import", "-", "--url", url], { input });
 }
 
-const stored = () => new Response(null, { status: 204, headers: { etag: '"1-node1.a"' } });
 const overloaded = () => problemResponse(new ConvergeError("overloaded", "Cannot do it now"));
 
-Deno.test("converge import: records of one key are put in turn, however the key is written", async () => {
-  let underWay = 0;
-  let most = 0;
-  const put = async () => {
-    most = Math.max(most, ++underWay);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    underWay -= 1;
-    return stored();
+/** A line of a batch. */
+interface Line {
+  k?: string;
+  kb?: string;
+  b?: string;
+}
+
+/** A node that takes batches, and says `refused` of single puts. */
+function taking(
+  take: (lines: Line[]) => void | Promise<void>,
+  refused: (line: Line) => ConvergeError | undefined = () => undefined,
+) {
+  return async (request: Request) => {
+    const lines: Line[] = (await request.text()).trim().split("\n").map((line) => JSON.parse(line));
+    await take(lines);
+    const answers = lines.map((line) => {
+      const error = refused(line);
+      return error === undefined ? { status: 204, etag: '"1-node1.a"' } : problemOf(error);
+    });
+    return new Response(answers.map((answer) => JSON.stringify(answer)).join("\n"));
   };
-  await withNode(put, async (url) => {
+}
+
+Deno.test("converge import: records of one key are put in turn, however the key is written", async () => {
+  const batches: string[] = [];
+  let underWay = 0;
+  const take = async (lines: Line[]) => {
+    assertEquals(++underWay, 1);
+    batches.push(lines.map(({ b }) => atob(b!)).join(" "));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    underWay -= 1;
+  };
+  await withNode(taking(take), async (url) => {
     const lines = ['{"k":"a","v":"1"}', '{"kb":"YQ==","v":"2"}', '{"k":"a","v":"3"}'];
     const { code, stderr } = await importLines(url, lines);
-    assertEquals([code, most], [0, 1], stderr);
+    assertEquals([code, batches], [0, ["1", "2", "3"]], stderr);
   });
 });
 
 Deno.test("converge import: says which record was refused", async () => {
-  const put = ({ url }: Request) =>
-    url.endsWith("/kv/big")
-      ? problemResponse(new ConvergeError("value_too_large", "Cannot take so much"))
-      : stored();
-  await withNode(put, async (url) => {
+  const refused = ({ k }: Line) =>
+    k === "big" ? new ConvergeError("value_too_large", "Cannot take so much") : undefined;
+  await withNode(taking(() => {}, refused), async (url) => {
     const { code, stderr } = await importLines(url, ['{"k":"a","v":"1"}', '{"k":"big","v":"2"}']);
     assertEquals(code, 1);
     assert(/^converge: Cannot import "big": Cannot take so much; .*--max-value.*\n$/.test(stderr));
   });
 });
 
-Deno.test("converge export: a page that is refused for a moment is asked for again", async () => {
-  const asked: string[] = [];
-  const answer = ({ url }: Request) => {
-    const { pathname, searchParams } = new URL(url);
-    if (pathname !== "/kv") {
-      return new Response(pathname, { headers: { etag: '"1-node1.a"', "content-type": "t" } });
-    }
-    const after = searchParams.get("after") ?? "";
-    asked.push(after);
-    if (after === "") return Response.json({ keys: [{ k: "a" }], next: "a" });
-    return asked.length === 2 ? overloaded() : Response.json({ keys: [{ k: "b" }] });
-  };
-  await withNode(answer, async (url) => {
-    const { code, stdout, stderr } = await runConverge(["export", "--url", url]);
-    assertEquals([code, asked], [0, ["", "a", "a"]], stderr);
-    assertEquals(stdout, '{"k":"a","v":"/kv/a","t":"t"}\n{"k":"b","v":"/kv/b","t":"t"}\n');
+Deno.test("converge import: what is refused for a moment is put again, alone or with its batch", async () => {
+  const puts: string[] = [];
+  const refusals = ["c", "d"];
+  const node = taking(
+    (lines) => void puts.push(...lines.map(({ k }) => k!)),
+    ({ k }) =>
+      refusals.includes(k!)
+        ? new ConvergeError("overloaded", `Not now ${refusals.splice(refusals.indexOf(k!), 1)}`)
+        : undefined,
+  );
+  let whole = 1;
+  await withNode((request) => whole-- > 0 ? overloaded() : node(request), async (url) => {
+    const lines = ["a", "b", "c", "d"].map((k) => JSON.stringify({ k, v: "1" }));
+    const { code, stderr } = await importLines(url, lines);
+    assertEquals([code, stderr], [0, `Imported 4 records into ${url}\n`]);
+    assertEquals(puts.toSorted(), ["a", "b", "c", "c", "d", "d"]);
   });
 });
 
-/** A node of these keys, whose values `get` gives. */
-function listing(keys: string[], get: (key: string) => Response | Promise<Response>) {
-  return ({ url }: Request) => {
-    const { pathname } = new URL(url);
-    return pathname === "/kv"
-      ? Response.json({ keys: keys.map((k) => ({ k })) })
-      : get(pathname.slice("/kv/".length));
+Deno.test("converge export: a page that is refused for a moment is asked for again", async () => {
+  const asked: string[] = [];
+  const record = (k: string) => ({ k, v: `value of ${k}`, t: "t", c: 1, n: "node1.a" });
+  const answer = ({ url }: Request) => {
+    const { searchParams } = new URL(url);
+    const after = searchParams.get("after") ?? "";
+    asked.push(after);
+    if (after === "") return Response.json({ keys: [record("a")], next: "a" });
+    return asked.length === 2 ? overloaded() : Response.json({ keys: [record("b"), record("c")] });
   };
-}
+  await withNode(answer, async (url) => {
+    const { code, stdout, stderr } = await runConverge(["export", "--url", url]);
+    assertEquals([code, asked, stderr], [0, ["", "a", "a"], `Exported 3 records from ${url}\n`]);
+    const lines = ["a", "b", "c"].map((k) => `{"k":"${k}","v":"value of ${k}","t":"t"}\n`);
+    assertEquals(stdout, lines.join(""));
+  });
+});
 
-function value(text: string): Response {
-  return new Response(new TextEncoder().encode(text), { headers: { etag: '"1-node1.a"' } });
-}
+Deno.test("converge export: what fails for good in the middle is told in one line, behind what there was", async () => {
+  const answer = ({ url }: Request) =>
+    new URL(url).searchParams.has("after")
+      ? problemResponse(new ConvergeError("disk_failed", "Cannot read b"))
+      : Response.json({ keys: [{ k: "a", v: "a", c: 1, n: "node1.a" }], next: "a" });
+  await withNode(answer, async (url) => {
+    const { code, stdout, stderr } = await runConverge(["export", "--url", url]);
+    assertEquals([code, stdout], [1, '{"k":"a","v":"a"}\n']);
+    assertEquals(stderr, "converge: Cannot read b\n");
+  });
+});
 
 Deno.test("converge import --json: says how many records it put", async () => {
-  await withNode(stored, async (url) => {
+  await withNode(taking(() => {}), async (url) => {
     const input = new TextEncoder().encode('{"k":"a","v":"1"}\n{"k":"a","v":"2"}\n');
     const { code, stdout, stderr } = await runConverge(["import", "-", "--json", "--url", url], {
       input,
     });
     assertEquals([code, stderr, JSON.parse(stdout)], [0, "", { url, imported: 2, expired: 0 }]);
-  });
-});
-
-Deno.test("converge export: keys in order, without those deleted meanwhile, what is refused asked again", async () => {
-  let refusals = 1;
-  const get = (key: string) => {
-    if (key === "b") return notFound("a value under this key");
-    return key === "c" && refusals-- > 0 ? overloaded() : value(key);
-  };
-  await withNode(listing(["a", "b", "c", "d"], get), async (url) => {
-    const { code, stdout, stderr } = await runConverge(["export", "--url", url]);
-    assertEquals([code, stderr], [0, `Exported 3 records from ${url}\n`]);
-    assertEquals(stdout, ["a", "c", "d"].map((k) => `{"k":"${k}","v":"${k}"}\n`).join(""));
-  });
-});
-
-Deno.test("converge export: no more gets under way than it was told", async () => {
-  let underWay = 0;
-  let most = 0;
-  const get = async (key: string) => {
-    most = Math.max(most, ++underWay);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    underWay -= 1;
-    return value(key);
-  };
-  const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
-  await withNode(listing(keys, get), async (url) => {
-    const { code } = await runConverge(["export", "--concurrency", "3", "--url", url]);
-    assertEquals([code, most <= 3], [0, true], `${most}`);
-  });
-});
-
-Deno.test("converge export: a get that fails before its turn is told in one line", async () => {
-  const failed = Promise.withResolvers<void>();
-  const get = async (key: string) => {
-    if (key === "b") {
-      setTimeout(failed.resolve, 100); // it has arrived by then
-      return problemResponse(new ConvergeError("disk_failed", "Cannot read b"));
-    }
-    await failed.promise;
-    return value(key);
-  };
-  await withNode(listing(["a", "b"], get), async (url) => {
-    const { code, stdout, stderr } = await runConverge(["export", "--url", url]);
-    assertEquals([code, stdout], [1, '{"k":"a","v":"a"}\n']);
-    assertEquals(stderr, "converge: Cannot read b\n");
   });
 });
 

@@ -467,6 +467,8 @@ Deno.test("ConvergeClient.entries(): all pages with their values, as text and as
   const type = "application/octet-stream";
   const bytes = new Uint8Array([255, 0]);
   await withServer(answer, async (client) => {
+    const page = await client.listEntries({ prefix: "p" });
+    assertEquals([page.entries.map(({ key }) => key), page.next], [["p1"], "p1"]);
     assertEquals(await Array.fromAsync(client.entries({ prefix: "p" })), [
       {
         key: "p1",

@@ -61,7 +61,7 @@ Deno.test("exportLine() writes what entryOfLine() reads, for any bytes", () => {
     ["empty", new Uint8Array(), "application/octet-stream"],
   ];
   for (const [key, value, contentType, expiresAtMs] of cases) {
-    const line = exportLine(key, { bytes: value, contentType, expiresAtMs }).trimEnd();
+    const line = exportLine({ key, bytes: value, contentType, expiresAtMs }).trimEnd();
     assertEquals(line.includes('"t":'), contentType === "text/plain");
     const entry = entryOfLine(bytes(line), { where, keyField: undefined });
     assertEquals(entry.key, key);
