@@ -137,6 +137,7 @@ browserTest(
     await using cluster = await ClusterProcess.start();
     for (let i = 10; i < 40; i++) await cluster.put(1, `list/${i}`, "v");
     const page = await WatchedPage.open(browser, cluster.url(1), DESK);
+    await page.until(`!document.getElementById("next").disabled`); // else they would be no clicks
     await page.page.evaluate(`
     document.getElementById("next").click();
     document.getElementById("next").click();
