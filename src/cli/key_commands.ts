@@ -18,7 +18,13 @@ import { runDelete, runGet, runList, runPut } from "./keys.ts";
 
 /** Adds `get`, `put`, `delete` and `list`. */
 export function addKeys(program: Command): void {
-  const explain = () => new Option("--explain", "print the receipt instead");
+  addGet(program);
+  addPut(program);
+  addDelete(program);
+  addList(program);
+}
+
+function addGet(program: Command): void {
   const get = withUrl(
     program.command("get").description("write a key's value to standard output"),
   );
@@ -30,7 +36,9 @@ export function addKeys(program: Command): void {
   ]);
   get.argument("<key>", KEY_ARGUMENT).addOption(explain())
     .action((key: string, flags: Flags) => runGet(key, keySettings(flags)));
+}
 
+function addPut(program: Command): void {
   const put = withUrl(
     program.command("put").description("store a value, or standard input, under a key"),
   );
@@ -39,10 +47,9 @@ export function addKeys(program: Command): void {
     "converge put photo --type image/jpeg < photo.jpg",
     "converge put session/7 open --ttl 30m",
   ]);
-  put.argument("<key>", KEY_ARGUMENT).argument(
-    "[value]",
-    "text; standard input without it, or for -",
-  ).addOption(explain())
+  put.argument("<key>", KEY_ARGUMENT)
+    .argument("[value]", "text; standard input without it, or for -")
+    .addOption(explain())
     .option("--type <type>", "content type")
     .option(
       "--ttl <time>",
@@ -56,7 +63,9 @@ export function addKeys(program: Command): void {
         ttlSeconds: flags.ttl === undefined ? undefined : Number(flags.ttl),
       })
     );
+}
 
+function addDelete(program: Command): void {
   const remove = withUrl(
     program.command("delete").description("remove a key, or all that begin alike"),
   );
@@ -71,7 +80,9 @@ export function addKeys(program: Command): void {
     .action((key: string | undefined, flags: Flags) =>
       runDelete({ key, prefix: textsOf(flags)["prefix"] }, keySettings(flags))
     );
+}
 
+function addList(program: Command): void {
   const list = withUrl(program.command("list").description("list keys in byte order"));
   withExamples(list, ["converge list", "converge list users/ --limit 10 --json"]);
   list.argument("[prefix]", KEY_ARGUMENT)
@@ -115,6 +126,10 @@ export function addTransfer(program: Command): void {
   ]);
   exports.option("--prefix <prefix>", "only keys that begin so; text, or base64:…", "")
     .action((flags: Flags) => runExport({ url: urlOf(flags), prefix: String(flags.prefix) }));
+}
+
+function explain(): Option {
+  return new Option("--explain", "print the receipt instead");
 }
 
 function keySettings(flags: Flags): { url: string; json: boolean; explain: boolean } {

@@ -177,7 +177,7 @@ Deno.test({
     await using node = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
       const isPage = new URL(request.url).pathname === "/kv";
       const value = new Response("value", { headers: { etag: '"1-node1.a"' } });
-      return isPage ? Response.json({ keys: [{ k: "k" }] }) : value;
+      return isPage ? Response.json({ keys: [{ k: "k", v: "value", c: 1, n: "node1.a" }] }) : value;
     });
     const url = `http://127.0.0.1:${node.addr.port}`;
     for (const args of [["get", "k"], ["list"], ["export"], ["put", "k", "v"], ["--help"]]) {
