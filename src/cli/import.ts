@@ -23,9 +23,12 @@ export interface ImportSettings {
   format: ImportFormat;
   /** Member of each record that holds its key. */
   keyField: string | undefined;
-  /** Puts under way at most. */
+  /** Puts under way at most; one of a large value counts for several. */
   concurrency: number;
 }
+
+/** Bytes of values that a put may have without counting for more. */
+const PUT_BYTES = 16 * 1024;
 
 /**
  * Puts every record of `path` (`-` = standard input). Running it again is safe: it puts the same.
@@ -64,7 +67,8 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   };
 
   try {
-    await forEachBounded(source.entries(), settings.concurrency, putInTurn);
+    const { concurrency } = settings;
+    await forEachBounded(source.entries(), { concurrency, weightOf }, putInTurn);
   } finally {
     progress.stop();
   }
@@ -73,6 +77,11 @@ export async function runImport(path: string, settings: ImportSettings): Promise
     const left = expired === 0 ? "" : `; the time of ${counted(expired, "record")} is over`;
     printError(`Imported ${counted(puts, "record")} into ${settings.url}${left}`);
   }
+}
+
+/** How many puts one counts for: of the largest values few lie in memory, here and on the node. */
+function weightOf({ bytes }: ImportEntry): number {
+  return 1 + Math.floor(bytes.byteLength / PUT_BYTES);
 }
 
 /** Whole seconds that a value has left, 0 where its time is over; undefined where it stays. */

@@ -106,7 +106,12 @@ export function addTransfer(program: Command): void {
         .default("json-lines"),
     )
     .option("--key-field <name>", "member of each record that holds its key, like name.common")
-    .option("--concurrency <count>", "puts under way at most", integer(1, 1024), 256)
+    .option(
+      "--concurrency <count>",
+      "puts under way at most, large ones counting for several",
+      integer(1, 1024),
+      256,
+    )
     .action((file: string, flags: Flags) =>
       runImport(file, {
         url: urlOf(flags),
