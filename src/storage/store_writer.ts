@@ -163,6 +163,7 @@ export class StoreWriter {
     while (this.#writing !== undefined) await this.#writing;
     // Where this fails (disk full), what is in memory is in the log.
     if (this.#fatal === undefined) await this.#freeze().catch(() => {});
+    while (this.#writing !== undefined) await this.#writing;
   }
 
   /** Closes the log; nothing is written after that. */
