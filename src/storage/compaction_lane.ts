@@ -16,6 +16,7 @@ import {
   UNDER_LOAD,
 } from "./compaction_picker.ts";
 import { MergeCursor } from "./cursor.ts";
+import { HiddenBytes } from "./hidden_bytes.ts";
 import type { LaneControl } from "./lane_control.ts";
 import { RunCursor } from "./run_cursor.ts";
 import type { Keyspace } from "./store.ts";
@@ -55,6 +56,8 @@ export interface CompactionLaneOptions {
   repair: TableRepair;
   /** What goes on in the other lane. */
   flushed: { readonly flushes: number; readonly lastFlushMs: number };
+  /** A merge was made. */
+  onTables: () => void;
   /** Called with what nothing can be done about: the store must stop. */
   onFailure: (cause: unknown) => void;
 }
@@ -66,6 +69,7 @@ export class CompactionLane {
   readonly #catalog: TableCatalog;
   readonly #control: LaneControl;
   readonly #repair: TableRepair;
+  readonly #hidden = new HiddenBytes();
   #running: Promise<void> | undefined;
   /** Whether there may be something to do that it has not looked at. */
   #runAgain = false;
@@ -94,7 +98,7 @@ export class CompactionLane {
   debtBytes(): number {
     let debt = 0;
     for (const runs of this.#catalog.tables.keyspaces.values()) {
-      debt += compactionDebt(runs);
+      debt += compactionDebt(runs, this.#hidden.of(runs));
     }
     return debt;
   }
@@ -153,7 +157,7 @@ export class CompactionLane {
   /** Has it look again once the store is at rest, if it will find something then. */
   #lookAtRest(): void {
     if (this.#isEnding || this.#restTimer !== undefined) return;
-    if (this.debtBytes() === 0) return;
+    if (this.debtBytes() === 0 && !this.#mayHideMore) return;
     const { clock, flushed } = this.#options;
     const leftMs = flushed.lastFlushMs + REST_AFTER_MS - clock.monotonicMs();
     // A timer may be a little early: then this goes on, and not with nothing to wait for.
@@ -174,14 +178,34 @@ export class CompactionLane {
 
   async #mergeOne(): Promise<boolean> {
     if (!this.#mayMerge) return false;
-    const merge = this.#pick(UNDER_LOAD) ?? (this.#isAtRest ? this.#pick(AT_REST) : undefined);
+    const merge = this.#pick(UNDER_LOAD) ?? await this.#pickAtRest();
     if (merge !== undefined) await this.#merge(merge);
     return merge !== undefined;
   }
 
+  async #pickAtRest(): Promise<Merge | undefined> {
+    if (!this.#isAtRest) return undefined;
+    const pause = async () => {
+      await this.#control.restGenerously();
+      return !this.#isEnding && this.#isAtRest;
+    };
+    for (const runs of this.#catalog.tables.keyspaces.values()) {
+      await this.#hidden.look(runs, pause);
+    }
+    return this.#pick(AT_REST);
+  }
+
+  /** Whether a look at rest would tell more of what newer runs hide. */
+  get #mayHideMore(): boolean {
+    for (const runs of this.#catalog.tables.keyspaces.values()) {
+      if (this.#hidden.isDue(runs)) return true;
+    }
+    return false;
+  }
+
   #pick(policy: CompactionPolicy): Merge | undefined {
     for (const [keyspace, runs] of this.#catalog.tables.keyspaces) {
-      const choice = pickCompaction(runs, policy);
+      const choice = pickCompaction(runs, policy, this.#hidden.of(runs));
       if (choice === undefined) continue;
       // Where there was no room for all of it, what is merged bit by bit may make some.
       const isFull = this.#error !== undefined;
@@ -205,6 +229,7 @@ export class CompactionLane {
     await this.#catalog.commit({ add, run: merged[0]!.id, remove });
     this.totals.compactions++;
     for (const { bytes } of add) this.totals.compactedBytes += bytes;
+    this.#options.onTables();
   }
 
   /** What there was time for at rest, and may be long, gives way to repairs and to what flushes need. */

@@ -3,8 +3,8 @@
  *
  * Tiered ("universal") compaction: a run is written whole by each flush; neighbours of similar size
  * are merged, so that a record is rewritten about once per power of the fan-in, and the oldest run is
- * rewritten when the newer ones together reach a share of it, or erase a share of its records, which
- * bounds space. Levelled compaction rewrites about ten times per level; in one thread with the requests
+ * rewritten when the newer ones together reach a share of it, or erase a share of its records, or hide
+ * a share of its bytes, which bounds space. Levelled compaction rewrites about ten times per level; in one thread with the requests
  * that is the dearer side of the bargain (`docs/benchmarks.md` has the measured amplifications).
  */
 
@@ -46,10 +46,14 @@ export interface CompactionChoice {
   to: number;
 }
 
-/** @param runs A keyspace's, newest first. */
+/**
+ * @param runs A keyspace's, newest first.
+ * @param hiddenBytes Bytes of the oldest that newer ones hide, about; in each of these for itself.
+ */
 export function pickCompaction(
   runs: readonly RunSize[],
   { fanIn, newerShareMax }: CompactionPolicy,
+  hiddenBytes = 0,
 ): CompactionChoice | undefined {
   const count = runs.length;
   if (count < 2) return undefined;
@@ -63,8 +67,10 @@ export function pickCompaction(
   }
   const oldest = runs[count - 1]!;
   if (bytes > oldest.bytes * newerShareMax) return { from: 0, to: count };
-  if (!erasesShare(erases, oldest, newerShareMax)) return undefined;
-  // First those that erase what came after the oldest: they are gone when the newer ones are merged.
+  const hidesMuch = hiddenBytes > oldest.bytes * newerShareMax;
+  if (!hidesMuch && !erasesShare(erases, oldest, newerShareMax)) return undefined;
+  // First those that erase what came after the oldest: they are gone when the newer ones are merged. And
+  // what several of these hide is counted once then.
   return { from: 0, to: Math.max(2, count - 1) };
 }
 
@@ -85,8 +91,8 @@ export function smallestPart(
 }
 
 /** Bytes that must be rewritten until all is at rest, roughly: those of the next choice. */
-export function compactionDebt(runs: readonly RunSize[]): number {
-  const choice = pickCompaction(runs, AT_REST);
+export function compactionDebt(runs: readonly RunSize[], hiddenBytes = 0): number {
+  const choice = pickCompaction(runs, AT_REST, hiddenBytes);
   if (choice === undefined) return 0;
   let debt = 0;
   for (let i = choice.from; i < choice.to; i++) debt += runs[i]!.bytes;

@@ -74,6 +74,7 @@ export class LsmStore implements Store {
       onFailure: (cause) => void this.#writer.fail(cause),
       highestCounter: () => this.#writer.highestCounter,
       memtableFill: () => this.#writer.memtableFill,
+      onTables: () => this.#writer.onTables(),
     });
     this.#writer = new StoreWriter(recovered, {
       ...options,

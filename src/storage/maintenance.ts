@@ -21,6 +21,8 @@ export interface MaintenanceOptions extends LsmStoreOptions {
   highestCounter: () => number;
   /** How full the memtable is that takes the writes: 0 is empty, 1 is about to be frozen. */
   memtableFill: () => number;
+  /** Called after each flush and each merge. */
+  onTables: () => void;
 }
 
 /** The two lanes of background work of a store. */
@@ -39,7 +41,11 @@ export class Maintenance {
     this.#control = new LaneControl(clock);
     const target: TableTarget = { disk, directory, allocate: () => catalog.allocate() };
     const shared = { ...options, control: this.#control, target };
-    this.#flushes = new FlushLane({ ...shared, onFlushed: () => this.#compactions.look() });
+    const onFlushed = () => {
+      this.#compactions.look();
+      options.onTables();
+    };
+    this.#flushes = new FlushLane({ ...shared, onFlushed });
     this.frozen = this.#flushes.frozen;
     this.#repair = new TableRepair(shared);
     this.#compactions = new CompactionLane({

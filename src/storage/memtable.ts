@@ -217,11 +217,15 @@ export class MemtableKeyspace {
     return lineFacts(this.#buffers[slot]!, fields[at + START]!, fields[at + END]!);
   }
 
-  /** Keys whose line here is a tombstone or an erase marker. */
-  removedKeys(): Key[] {
-    return this.#keys.filter((_, slot) =>
-      this.hasLine(slot) && (this.#fields[slot * FIELDS + MARKS]! & (TOMBSTONE | ERASE)) !== 0
-    );
+  /** Keys whose line here is a tombstone, an erase marker, or no longer than so many bytes. */
+  shortKeys(bytesMax: number): Key[] {
+    return this.#keys.filter((_, slot) => {
+      const at = slot * FIELDS;
+      const fields = this.#fields;
+      if (fields[at + SEQUENCE] === 0) return false;
+      return (fields[at + MARKS]! & (TOMBSTONE | ERASE)) !== 0 ||
+        fields[at + END]! - fields[at + START]! <= bytesMax;
+    });
   }
 
   noteOf(slot: number): number {

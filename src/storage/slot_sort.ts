@@ -10,6 +10,8 @@ import type { Key } from "../record/key.ts";
 const DIGIT_BYTES = 5;
 /** As few slots, or fewer, are sorted by comparing keys. */
 const COMPARED_MAX = 8;
+/** As many common bytes, or fewer, are looked at one by one: beyond it the runtime is faster. */
+const LOOKED_AT_BYTES_MAX = 32;
 /** Bits of a number, behind the digit, that say which slot it is of. */
 const PLACE_BITS = 16;
 
@@ -52,14 +54,33 @@ export function sortSlots(keys: readonly Key[], slots: Uint32Array, depth = 0): 
 /** Bytes that all keys begin with; of these, `known` are known. */
 function commonLength(keys: readonly Key[], slots: Uint32Array, known: number): number {
   const first = keys[slots[0]!]!;
-  let length = first.length;
+  if (first.length - known > LOOKED_AT_BYTES_MAX) return commonLengthOfLong(keys, slots, known);
+  let { length } = first;
+  for (let i = 1; i < slots.length; i++) length = commonEnd(keys[slots[i]!]!, first, known, length);
+  return length;
+}
+
+/**
+ * The same by comparing whole keys, which the runtime does a word at a time: what the least and the
+ * greatest have in common all between them have, too. Eight thousand keys that have two thousand bytes
+ * in common would take a tenth of a second else.
+ */
+function commonLengthOfLong(keys: readonly Key[], slots: Uint32Array, known: number): number {
+  let least = keys[slots[0]!]!;
+  let greatest = least;
   for (let i = 1; i < slots.length; i++) {
     const key = keys[slots[i]!]!;
-    let at = known;
-    while (at < length && key.charCodeAt(at) === first.charCodeAt(at)) at++;
-    length = at;
+    if (key < least) least = key;
+    else if (key > greatest) greatest = key;
   }
-  return length;
+  return commonEnd(least, greatest, known, least.length);
+}
+
+/** Where two keys differ first, from `from` on and before `to`; `to` where they do not. */
+function commonEnd(a: Key, b: Key, from: number, to: number): number {
+  let at = from;
+  while (at < to && a.charCodeAt(at) === b.charCodeAt(at)) at++;
+  return at;
 }
 
 function byteAt(key: Key, at: number): number {

@@ -2,7 +2,7 @@
  * A sorted table on disk: JSON lines throughout. Grammar and a worked example: `docs/formats.md`.
  *
  *     table      = block* index* filter properties footer
- *     block      = line+                            sorted record lines, about 2 KiB
+ *     block      = line+                            sorted record lines, about 2 KiB, or 8 times a long key
  *     index      = {"index":key,"at":n,"bytes":n,"crc":hex}      first key, place, CRC-32 of a block
  *     filter     = {"filter":base64,"probes":7}
  *     properties = {"table":{...}}

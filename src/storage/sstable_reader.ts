@@ -115,6 +115,11 @@ export class TableReader implements TableIdentity, FileHolder {
     return this.#index === undefined || mayContain(this.#index.filter, hash);
   }
 
+  /** Whether {@linkcode index} is at hand without a read. */
+  get isIndexKnown(): boolean {
+    return this.#index !== undefined;
+  }
+
   /** The newest line of a key in this table, an erase marker too. @throws `corrupt_file`. */
   get(key: Key, hash: KeyHash): LineRecord | undefined {
     const { first, last } = this.properties;

@@ -20,6 +20,8 @@ import {
 } from "./sstable_format.ts";
 
 const LF = 10;
+/** A block is so many times as long as its first key, which its line in the index repeats, at least. */
+const FIRST_KEYS_PER_BLOCK = 8;
 const OUTPUT_BYTES = 128 * 1024;
 /** Written bytes after which the device is given them, so that the last sync is short. */
 const SYNC_STEP_BYTES = 4 * 1024 * 1024;
@@ -55,6 +57,8 @@ export class TableWriter {
   readonly #crcs: number[] = [];
   readonly #indexLines = new ByteBuffer(BLOCK_BYTES);
   readonly #block = new ByteBuffer(2 * BLOCK_BYTES);
+  /** Bytes with which the block is complete. */
+  #blockBytesMin = BLOCK_BYTES;
   #output: Uint8Array = new Uint8Array(OUTPUT_BYTES);
   #outputBytes = 0;
   /** Bytes of finished blocks. */
@@ -89,7 +93,10 @@ export class TableWriter {
     if (facts.erase === true) this.#erases++;
     if (facts.counter > this.#maxCounter) this.#maxCounter = facts.counter;
     const block = this.#block;
-    if (block.length === 0) this.#firstKeys.push(lineKey(bytes, start, end));
+    if (block.length === 0) {
+      this.#firstKeys.push(lineKey(bytes, start, end));
+      this.#blockBytesMin = Math.max(BLOCK_BYTES, FIRST_KEYS_PER_BLOCK * key.length);
+    }
     block.reserve(end - start + 1);
     block.bytes.set(bytes.subarray(start, end), block.length);
     block.length += end - start;
@@ -97,7 +104,7 @@ export class TableWriter {
     this.#filter.add(key);
     this.#records++;
     this.#lastKey = key;
-    if (block.length >= BLOCK_BYTES) this.#finishBlock();
+    if (block.length >= this.#blockBytesMin) this.#finishBlock();
   }
 
   /** Gives the device what has gathered, if that is much. */

@@ -29,6 +29,8 @@ export interface LsmStoreOptions {
    * being opened it is called for the keyspace `meta` alone, and must not wait until the store is open.
    * Where it rejects with `corrupt_file` the table is not given up: it stays as it is, and the store
    * fails.
+   * Where it rejects with `closed`, as a write does once the store is being closed, the table stays as it
+   * is for the next start.
    */
   onDamage?: (report: DamageReport) => void | Promise<void>;
 }

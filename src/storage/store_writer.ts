@@ -7,6 +7,7 @@ import { ConvergeError, isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Log } from "../platform/log.ts";
+import type { Key } from "../record/key.ts";
 import { Reminder } from "../platform/reminder.ts";
 import { hashKey, type KeyHash } from "./bloom_filter.ts";
 import { AT_REST, erasesShare } from "./compaction_picker.ts";
@@ -15,6 +16,7 @@ import type { Maintenance } from "./maintenance.ts";
 import { Memtable, type MemtableKeyspace } from "./memtable.ts";
 import type { Recovered } from "./recovery.ts";
 import type { ApplyResult, Mutation } from "./store.ts";
+import type { TableReader } from "./sstable_reader.ts";
 import type { TableCatalog } from "./table_catalog.ts";
 import { type Run, tableFor } from "./table_set.ts";
 import { LogWriter } from "./wal_writer.ts";
@@ -48,8 +50,10 @@ const FROZEN_MAX = 1;
 const RUNS_SLOW = 16;
 const RUNS_STOP = 24;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
-/** Keys that are looked for in filters at once, of how many were removed in memory: a millisecond. */
-const REMOVALS_LOOKED_AT = 2_048;
+/** Keys that are looked for in filters at once, of however many are in memory: a millisecond. */
+const KEYS_LOOKED_AT = 2_048;
+/** A line is short if so many take as much as one of the oldest run, on average. */
+const SHORT_FACTOR = 10;
 /** Without a wait for the device in between, the writer lets others run after this long. */
 const WRITER_SLICE_MS = 2;
 
@@ -58,6 +62,13 @@ const WRITER_SLICE_MS = 2;
  * group says it of those before, and a write of its own for it would cost as much again.
  */
 const WITNESS_DELAY_MS = 5;
+
+/** What was in memory, and which table was the first of the oldest run, when that was looked at. */
+interface Looked {
+  readonly size: number;
+  readonly removals: number;
+  readonly first: TableReader;
+}
 
 /** Appends to the log, fills the memtable, and freezes it when it is full. */
 export class StoreWriter {
@@ -82,8 +93,9 @@ export class StoreWriter {
   #sliceStartMs = 0;
   /** Never ended: where there is room for small records only, they come between. */
   readonly #fullReminder: Reminder;
-  /** How much was removed in memory when it was last found to hide little of the oldest run. */
-  readonly #looked = new WeakMap<MemtableKeyspace, number>();
+  /** What there was in memory when it was last found to hide little of the oldest run. */
+  readonly #looked = new WeakMap<MemtableKeyspace, Looked>();
+  #isFinishing = false;
   #closed = false;
   #fatal: ConvergeError | undefined;
 
@@ -160,9 +172,18 @@ export class StoreWriter {
 
   /** Carries out what waits, and freezes what is in memory then. */
   async finish(): Promise<void> {
+    this.#isFinishing = true;
     while (this.#writing !== undefined) await this.#writing;
     // Where this fails (disk full), what is in memory is in the log.
     if (this.#fatal === undefined) await this.#freeze().catch(() => {});
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  /** There are other tables than before, of which what is in memory may hide more. */
+  onTables(): void {
+    if (this.#isFinishing || this.#fatal !== undefined || !this.#hidesMuch()) return;
+    // On a full disk all goes on as it is; and of a failure all are told.
+    this.#freeze().catch(() => {});
   }
 
   /** Closes the log; nothing is written after that. */
@@ -326,7 +347,7 @@ export class StoreWriter {
       await this.#maintenance.progress();
     }
     if (this.memtableFill < 1) {
-      if (this.#removesMuch()) await this.#rotateForSpace();
+      if (this.#hidesMuch()) await this.#rotateForSpace();
       return;
     }
     while (this.#maintenance.frozen.length >= FROZEN_MAX) {
@@ -342,8 +363,9 @@ export class StoreWriter {
   }
 
   /**
-   * Freezes the memtable before it is full, where what it removes is a large share of a large run: who
-   * deletes much, and writes nothing after that, wants the space back. On a full disk all goes on as it is.
+   * Freezes the memtable before it is full, where what it hides is a large share of a large run: who
+   * deletes much, or makes it short, and writes nothing after that, wants the space back. On a full disk
+   * all goes on as it is.
    */
   async #rotateForSpace(): Promise<void> {
     try {
@@ -354,30 +376,23 @@ export class StoreWriter {
   }
 
   /** Whether a flush is worth it for that: less than a memtable takes is not. */
-  #removesMuch(): boolean {
+  #hidesMuch(): boolean {
     if (this.#maintenance.frozen.length > 0) return false;
     for (const [keyspace, memory] of this.#active.keyspaces) {
-      if (memory.removals === 0) continue;
-      const oldest = this.#options.catalog.tables.runs(keyspace).at(-1);
+      const runs = this.#options.catalog.tables.runs(keyspace);
+      const oldest = runs.at(-1);
       if (oldest === undefined || oldest.bytes < this.#memtableBytes) continue;
-      const mayHideMuch = erasesShare(memory.removals, oldest, AT_REST.newerShareMax);
-      if (mayHideMuch && this.#hidesMuch(memory, oldest)) return true;
+      const { size, removals } = memory;
+      const [first] = oldest.tables;
+      const last = this.#looked.get(memory);
+      const looked = last?.first === first ? last! : { size: 0, removals: 0 };
+      const isWorthIt = (keys: number, keysBefore: number) =>
+        erasesShare(keys, oldest, AT_REST.newerShareMax) && keys >= 2 * keysBefore;
+      if (!isWorthIt(removals, looked.removals) && !isWorthIt(size, looked.size)) continue;
+      const shortBytes = oldest.bytes / oldest.records / SHORT_FACTOR;
+      if (hidesShare(memory.shortKeys(shortBytes), runs)) return true;
+      this.#looked.set(memory, { size, removals, first: first! });
     }
-    return false;
-  }
-
-  /** Whether a large share of a run is removed in memory. It looks again once there are twice as many. */
-  #hidesMuch(memory: MemtableKeyspace, run: Run): boolean {
-    if (memory.removals < 2 * (this.#looked.get(memory) ?? 0)) return false;
-    const keys = memory.removedKeys();
-    const step = Math.ceil(keys.length / REMOVALS_LOOKED_AT);
-    let hidden = 0;
-    for (let i = 0; i < keys.length; i += step) {
-      const key = keys[i]!;
-      if (tableFor(run, key)?.mayHave(hashKey(key)) === true) hidden += step;
-    }
-    if (erasesShare(hidden, run, AT_REST.newerShareMax)) return true;
-    this.#looked.set(memory, memory.removals);
     return false;
   }
 
@@ -409,6 +424,26 @@ export class StoreWriter {
     this.#writing ??= this.#writeLoop();
     return done;
   }
+}
+
+/**
+ * Whether some keys hide a large share of the oldest run that no newer one hides already; it says so again
+ * and again else, as long as the same keys are written.
+ */
+function hidesShare(keys: readonly Key[], runs: readonly Run[]): boolean {
+  const oldest = runs.at(-1)!;
+  const step = Math.ceil(keys.length / KEYS_LOOKED_AT);
+  let hidden = 0;
+  for (let i = 0; i < keys.length; i += step) {
+    const key = keys[i]!;
+    const hash = hashKey(key);
+    const mayBeIn = (run: Run) => {
+      const table = tableFor(run, key);
+      return table?.mayHave(hash) === true && (run === oldest || table.isIndexKnown);
+    };
+    if (runs.find(mayBeIn) === oldest) hidden += step;
+  }
+  return erasesShare(hidden, oldest, AT_REST.newerShareMax);
 }
 
 /** What a store says that is closed. */

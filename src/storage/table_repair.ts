@@ -89,7 +89,10 @@ export class TableRepair {
     return true;
   }
 
-  /** Whether the table may be given up. Where it may not, the store has failed. */
+  /**
+   * Whether the table may be given up. Where it may not, the store has failed, or is being closed and
+   * takes no note of the loss any more: then the damage is found again after the next start.
+   */
   async #tell(report: DamageReport): Promise<boolean> {
     this.#isTelling = true;
     this.#options.control.announceProgress();
@@ -97,6 +100,7 @@ export class TableRepair {
       await this.#options.onDamage?.(report);
       return true;
     } catch (error) {
+      if (isConvergeError(error, "closed")) return false;
       if (!isConvergeError(error, "corrupt_file")) throw error;
       this.#options.onFailure(error);
       return false;

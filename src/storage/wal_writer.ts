@@ -1,6 +1,6 @@
 /** Appends groups to one log segment. What is written and why: `wal_format.ts`. */
 import { crc32 } from "node:zlib";
-import { invariant } from "../errors.ts";
+import { ConvergeError, invariant, isConvergeError } from "../errors.ts";
 import type { AppendFile, Disk } from "../platform/disk.ts";
 import { logName, TEMPORARY_SUFFIX } from "./file_names.ts";
 import { COMMIT_BYTES_MAX, commitLine, headerLine, LOG_FORMAT } from "./wal_format.ts";
@@ -54,6 +54,8 @@ export class LogWriter {
     } catch (error) {
       writer.close();
       disk.remove(`${directory}/${logName(number)}`);
+      // The segment before is written on: a header that says how long it was must not come back.
+      if (writer.bytes > 0) await makeRemovalDurable(disk, directory);
       throw error;
     }
     return writer;
@@ -133,9 +135,19 @@ export class LogWriter {
       this.#file.append(bytes);
     } catch (error) {
       this.#spoiled = true;
+      // A part of a large group would take the room that is left, which small ones and others need.
+      if (isConvergeError(error, "disk_full")) this.#restoreIfPossible();
       throw error;
     }
     this.#goodBytes += bytes.byteLength;
+  }
+
+  #restoreIfPossible(): void {
+    try {
+      this.#restore();
+    } catch {
+      // Tried again before the next append, which reports it.
+    }
   }
 
   /** Cuts what a failed append may have left, so that the next group follows a whole one. */
@@ -149,6 +161,17 @@ export class LogWriter {
       }
     }
     this.#spoiled = false;
+  }
+}
+
+/** @throws {ConvergeError} `disk_failed`, whatever the reason: nobody knows what is there then. */
+async function makeRemovalDurable(disk: Disk, directory: string): Promise<void> {
+  try {
+    await disk.syncDirectory(directory);
+  } catch (cause) {
+    throw new ConvergeError("disk_failed", `Cannot make a removal in ${directory} durable`, {
+      cause,
+    });
   }
 }
 

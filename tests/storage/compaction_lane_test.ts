@@ -43,7 +43,7 @@ async function compactionMs(
 }
 
 Deno.test("LsmStore: a compaction rests between slices until a memtable was flushed meanwhile", async () => {
-  const clock = new InstantClock();
+  const clock = new HeldClock();
   // The newer one is the larger, which is merged under load too.
   const runs = [30_000, 32_000];
   const resting = await compactionMs(await openWithRuns(clock, runs), clock);
@@ -166,6 +166,82 @@ Deno.test("LsmStore: of very many keys that are erased, a sample tells that it i
   for (let i = 0; i < 10 && store.statistics().flushesTotal === 1; i++) await turns();
   assertEquals(store.statistics().flushesTotal, 2);
   await store.close();
+});
+
+/** Writes each of so many keys anew, shorter or as a tombstone. */
+async function shorten(
+  store: LsmStore,
+  count: number,
+  { counter = 2, tombstone = false } = {},
+): Promise<void> {
+  for (let i = 0; i < count; i++) await store.apply([put(`key${i}`, counter, { tombstone })]);
+}
+
+for (const [what, options] of [["shorter", {}], ["deleted", { tombstone: true }]] as const) {
+  Deno.test(`LsmStore: the space of long values that are ${what} now comes back, though nothing is written after that`, async () => {
+    const clock = new InstantClock();
+    const store = await openWithLongValues(100, new VirtualStore(), { clock });
+    const { tableBytes } = store.statistics();
+    await shorten(store, 100, options);
+    for (let i = 0; i < 10 && store.statistics().tableBytes > tableBytes / 3; i++) await turns();
+    const leftBytes = store.statistics().tableBytes;
+    assert(leftBytes < tableBytes / 3, `${leftBytes} bytes of ${tableBytes}`);
+    assertEquals(scanAll(store).map(({ counter }) => counter), Array(100).fill(2));
+    await store.close();
+  });
+}
+
+Deno.test("LsmStore: space comes back, too, where a flush was in the way when values were made short", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  const openAppend = disk.openAppend.bind(disk);
+  let gate = Promise.resolve();
+  disk.openAppend = (path, options) => {
+    const file = openAppend(path, options);
+    const sync = file.sync.bind(file);
+    if (path.endsWith(".sst.tmp")) file.sync = () => gate.then(sync);
+    return file;
+  };
+  const store = await openWithLongValues(100, subject, { disk });
+  const { tableBytes } = store.statistics();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  gate = promise;
+  await store.apply([put("more", 1)]);
+  const flushed = store.flush();
+  await shorten(store, 100);
+  resolve();
+  await flushed;
+  for (let i = 0; i < 10 && store.statistics().tableBytes > tableBytes / 10; i++) await turns();
+  const leftBytes = store.statistics().tableBytes;
+  assert(leftBytes < tableBytes / 10, `${leftBytes} bytes of ${tableBytes}`);
+  await store.close();
+});
+
+Deno.test("LsmStore: short values that are written again and again cost no early flush each time", async () => {
+  const store = await openWithLongValues(100, new VirtualStore(), { clock: new HeldClock() });
+  const { flushesTotal } = store.statistics();
+  for (let counter = 2; counter < 7; counter++) await shorten(store, 60, { counter });
+  await turns();
+  assertEquals(store.statistics().flushesTotal, flushesTotal + 1);
+  await store.close();
+});
+
+Deno.test("LsmStore: for what may be hidden nothing is read after a start", async () => {
+  const subject = new VirtualStore();
+  const store = await openWithLongValues(100, subject, { clock: new HeldClock() });
+  await shorten(store, 30);
+  await store.flush();
+  await store.close();
+  const reads = () => subject.device.counts().read ?? 0;
+  const clock = new HeldClock();
+  const again = await subject.open({ clock });
+  const before = reads();
+  for (let i = 0; i < 3; i++) {
+    await turns();
+    clock.pass(10_000);
+  }
+  assertEquals([reads() - before, clock.held], [0, 0]);
+  await again.close();
 });
 
 const TWO_SMALL = [100, 100];

@@ -77,6 +77,15 @@ Deno.test("pickCompaction(): everything, once the newer runs erase too large a s
   assertEquals(newerFirst, { from: 0, to: 2 }, "what they erase of each other frees nothing there");
 });
 
+Deno.test("pickCompaction(): everything, once the newer runs hide too large a share of the oldest", () => {
+  const runs = runsOf([1, 1_000]);
+  assertEquals(pick(runs, AT_REST, 401), { from: 0, to: 2 });
+  assertEquals(pick(runs, AT_REST, 400), undefined);
+  assertEquals([debtOf(runs, 401), debtOf(runs, 400)], [1_001, 0]);
+  const newerFirst = pick(runsOf([1, 9, 1_000]), AT_REST, 401);
+  assertEquals(newerFirst, { from: 0, to: 2 }, "what both hide was counted twice");
+});
+
 Deno.test("smallestPart(): two neighbours of the choice, and of nothing else", () => {
   assertEquals(smallestPart([1, 1, 9, 7, 8, 1], { from: 2, to: 5 }), { from: 3, to: 5 });
   assertEquals(smallestPart([4, 2, 2, 3], { from: 0, to: 4 }), { from: 1, to: 3 });

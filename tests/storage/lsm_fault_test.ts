@@ -54,6 +54,44 @@ Deno.test("LsmStore: where there is no room for a new segment a flush fails, and
   await store.close();
 });
 
+Deno.test("LsmStore: a segment that could not be begun does not come back after a power failure", async () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const subject = new VirtualStore(seed);
+    const disk = subject.device.mount();
+    let isFull = false;
+    const syncDirectory = async (path: string) => {
+      if (isFull) {
+        isFull = false;
+        throw new ConvergeError("disk_full", "no space");
+      }
+      await disk.syncDirectory(path);
+    };
+    const store = await subject.open({ disk: forwarding(disk, { syncDirectory }) });
+    await applyAll(store, 1);
+    isFull = true;
+    await assertRejects(() => store.flush(), ConvergeError, "no space");
+    await applyAll(store, 2);
+    subject.device.crash();
+    const again = await subject.open();
+    assertEquals(textOf(again.get(DATA, "a")), "a@2", `seed ${seed}`);
+    await again.close();
+  }
+});
+
+Deno.test("LsmStore: a group for which there is no room takes none that smaller ones need", async () => {
+  const subject = new VirtualStore();
+  const store = await subject.open({ memtableBytes: 1 << 20 });
+  await applyAll(store, 1);
+  const [log] = subject.paths(".log");
+  const before = subject.size(log!);
+  const used = subject.device.files().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  subject.device.faults.capacityBytes = used + 50_000;
+  const large = put("large", 2, { value: "x".repeat(60_000) });
+  await assertRejects(() => store.apply([large]), ConvergeError, "no space");
+  assertEquals(subject.size(log!), before);
+  await store.close();
+});
+
 Deno.test("LsmStore: a failed fsync of a table or a directory ends all writing", async () => {
   for (const operation of ["sync", "syncDirectory"] as const) {
     const subject = new VirtualStore();

@@ -45,6 +45,27 @@ class RetryClock extends InstantClock {
   }
 }
 
+/** A clock on which each look takes some milliseconds, so that everybody gives way, for many turns. */
+class TurnsClock extends InstantClock {
+  readonly pending = new Set<TimerID>();
+  #looks = 0;
+
+  override monotonicMs(): number {
+    return 3 * ++this.#looks;
+  }
+
+  override setTimer(_delayMs: number, callback: () => void): TimerID {
+    const timer = ++this.#looks;
+    this.pending.add(timer);
+    void turns().then(() => this.pending.delete(timer) && callback());
+    return timer;
+  }
+
+  override clearTimer(timer: TimerID): void {
+    this.pending.delete(timer);
+  }
+}
+
 /** A log that counts warnings by event. */
 function countingLog(): { log: Log; counts: Record<string, number> } {
   const counts: Record<string, number> = {};
@@ -120,6 +141,13 @@ Deno.test("LsmStore: no timers are left once it is closed, or has failed", async
   assertEquals(clock.held, 1, "an fsync is due");
   await unsynced.close();
   assertEquals(clock.held, 0);
+  const turning = new TurnsClock();
+  const unwatched = await new VirtualStore().open({ clock: turning, durability: { mode: "os" } });
+  await unwatched.apply([put("a", 1)]);
+  await unwatched.flush();
+  await unwatched.settled();
+  await unwatched.close();
+  assertEquals(turning.pending.size, 0, "the writer has ended");
   const subject = new VirtualStore();
   const device = fillable(subject.device.mount());
   const failed = await subject.open({ disk: device.disk, clock });
@@ -254,6 +282,32 @@ Deno.test("LsmStore: who is told of damage may write, though a write waits for c
   await store.settled();
   assertEquals(store.get(DATA, "told")?.counter, 1);
   await store.close();
+});
+
+Deno.test("LsmStore.close(): who is told of damage and can note nothing any more has the table stay as it is", async () => {
+  const subject = new VirtualStore();
+  const first = await subject.open();
+  await flushRun(first, "a", 1);
+  await first.close();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const store: LsmStore = await subject.open({
+    onDamage: async () => {
+      await promise;
+      await store.apply([put("lost", 1)]);
+    },
+  });
+  subject.device.flipBit(subject.paths(".sst")[0]!, 10);
+  assertThrows(() => store.get(DATA, "a.0"), ConvergeError, "checksum");
+  await turns();
+  const closed = store.close();
+  resolve();
+  await soon(closed);
+  assertEquals(subject.fatal, [], "to be closed is no failure");
+  const again = await subject.open();
+  assertThrows(() => again.get(DATA, "a.0"), ConvergeError, "checksum");
+  await again.settled();
+  assertEquals(subject.damage.length, 1, "found again, and noted");
+  await again.close();
 });
 
 Deno.test("LsmStore: what a repair keeps of a table stays older than what came after it", async () => {

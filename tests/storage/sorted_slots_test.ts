@@ -15,6 +15,17 @@ Deno.test("sortSlots(): the order of the keys, for any keys", () => {
   }));
 });
 
+Deno.test("sortSlots(): the order of keys that have long beginnings in common", () => {
+  const prefix = fc.constantFrom("p".repeat(40), "p".repeat(80), "p".repeat(80) + "q");
+  const longKey = fc.tuple(prefix, relatedKey).map(([first, last]) => first + last);
+  const keysOf = fc.uniqueArray(longKey, { minLength: 1, maxLength: 100, size: "max" });
+  fc.assert(fc.property(keysOf, (keys) => {
+    const slots = Uint32Array.from(keys, (_, slot) => slot);
+    sortSlots(keys, slots);
+    assertEquals(Array.from(slots, (slot) => keys[slot]), keys.toSorted());
+  }));
+});
+
 Deno.test("sortSlots(): a key comes before all that it begins, zeros or not", () => {
   const keys = Array.from({ length: 30 }, (_, i) => "a" + "\x00".repeat(i * 7 % 30));
   const slots = Uint32Array.from(keys, (_, slot) => slot);

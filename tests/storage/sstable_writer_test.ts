@@ -75,3 +75,19 @@ Deno.test("TableWriter: lines of any length come back in order, around the lengt
   }
   assertEquals(found, lengths);
 });
+
+Deno.test("TableWriter: what the index says of long keys is a small part of a table", async () => {
+  const subject = new VirtualStore();
+  const disk = subject.device.mount();
+  disk.makeDirectory(DIRECTORY);
+  const writer = new TableWriter({ disk, directory: DIRECTORY, number: 1, keyspace: "data" });
+  const value = new Uint8Array(10).fill(97);
+  for (let i = 0; i < 100; i++) {
+    const key = `${"p".repeat(2_000)}${100 + i}`;
+    const bytes = lineOf(encodeRecord({ key, value, counter: 1, nodeID: "n.1" }).frame);
+    writer.add(key, { bytes, start: 0, end: bytes.byteLength });
+  }
+  const lineBytes = writer.bytes;
+  const { bytes } = await writer.finish();
+  assert(bytes < 1.2 * lineBytes, `${bytes} bytes for ${lineBytes} of lines`);
+});

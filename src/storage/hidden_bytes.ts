@@ -1,0 +1,80 @@
+/**
+ * How much of the oldest run nobody can read any more, because newer runs have its keys: some of their
+ * keys are looked up in it. A short value, or a tombstone that cannot be collected yet, may hide a long
+ * value, so that the bytes of the newer runs do not tell.
+ */
+import { hashKey } from "./bloom_filter.ts";
+import type { TableReader } from "./sstable_reader.ts";
+import { type Run, tableFor } from "./table_set.ts";
+
+/** Keys of a run that are looked up, about. */
+const SAMPLE_KEYS = 64;
+/** Each reads a block, some of which are long. */
+const LOOKS_PER_SLICE = 8;
+
+/** What a run was found to hide of an oldest one. */
+interface Estimate {
+  readonly oldest: TableReader;
+  readonly bytes: number;
+}
+
+/** Estimates, each of which is made once. */
+export class HiddenBytes {
+  /** By the first table of the run that hides. */
+  readonly #estimates = new WeakMap<TableReader, Estimate>();
+
+  /** Bytes of the oldest of some runs that newer ones hide, each counted for itself, as far as is known. */
+  of(runs: readonly Run[]): number {
+    const oldest = runs.at(-1);
+    let bytes = 0;
+    for (const run of runs) if (run !== oldest) bytes += this.#known(run, oldest!)?.bytes ?? 0;
+    return bytes;
+  }
+
+  /** Whether {@linkcode look} would find out something. */
+  isDue(runs: readonly Run[]): boolean {
+    return this.#unknown(runs).length > 0;
+  }
+
+  /**
+   * Finds out what is not known yet.
+   *
+   * @param pause Called between slices, to let others run; where it resolves to false the look ends.
+   * @throws {ConvergeError} `corrupt_file`; `disk_failed`.
+   */
+  async look(runs: readonly Run[], pause: () => Promise<boolean>): Promise<void> {
+    const oldest = runs.at(-1);
+    for (const run of this.#unknown(runs)) {
+      const keys = sampleOf(run);
+      let bytes = 0;
+      for (const [i, key] of keys.entries()) {
+        if (i % LOOKS_PER_SLICE === 0 && !await pause()) return;
+        const line = tableFor(oldest!, key)?.get(key, hashKey(key));
+        if (line !== undefined) bytes += line.end - line.start;
+      }
+      bytes *= run.records / keys.length;
+      this.#estimates.set(run.tables[0]!, { oldest: oldest!.tables[0]!, bytes });
+    }
+  }
+
+  #known(run: Run, oldest: Run): Estimate | undefined {
+    const estimate = this.#estimates.get(run.tables[0]!);
+    return estimate?.oldest === oldest.tables[0] ? estimate : undefined;
+  }
+
+  /** Not those for which an index would have to be read: after a start nothing is done for that. */
+  #unknown(runs: readonly Run[]): Run[] {
+    const oldest = runs.at(-1);
+    return runs.filter((run) =>
+      run !== oldest && this.#known(run, oldest!) === undefined &&
+      run.tables.every(({ isIndexKnown }) => isIndexKnown)
+    );
+  }
+}
+
+/** Keys from all over a run: the first of some blocks. */
+function sampleOf({ tables }: Run): string[] {
+  const firstKeys = tables.flatMap((table) => table.index().firstKeys);
+  const step = Math.ceil(firstKeys.length / SAMPLE_KEYS);
+  return firstKeys.filter((_, i) => i % step === 0);
+}
