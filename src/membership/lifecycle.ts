@@ -45,6 +45,7 @@ export interface LifecycleView extends QuorumOptions {
   readonly unresolvedSeeds: number;
   /** Of these, seeds where certainly nobody listens now. */
   readonly refusedSeeds: number;
+  /** Whether an earlier life of this node counted, as others tell. */
   readonly rejoined: boolean;
   /** How many of the others name this node as a seed, and are named by it. */
   readonly namedBothWays: number;
@@ -117,9 +118,9 @@ export function joinersOf(members: readonly Member[], settled: ReadonlySet<strin
   return members.filter(({ name, status }) => status !== "normal" && !settled.has(name));
 }
 
-/** Whether a normal member may not know this node yet, whose name was not on the ring before. */
-function waitsToBeKnown({ self, others, settled, rejoined, isKnownBy }: LifecycleView): boolean {
-  if (rejoined || settled.has(self.name)) return false;
+/** Whether a normal member may not know this node yet. All know the name of one that was normal once. */
+function waitsToBeKnown({ self, others, settled, isKnownBy }: LifecycleView): boolean {
+  if (settled.has(self.name)) return false;
   return others.some(({ name, status }) => status === "normal" && !isKnownBy(name));
 }
 
@@ -129,10 +130,11 @@ function isSettled(view: LifecycleView): boolean {
   const knowing = 1 + view.others.filter(({ name }) => view.isKnownBy(name)).length;
   const isEstablished = view.others.some(({ status }) => status === "normal");
   const othersJoin = view.others.some(({ status }) => status !== "normal");
-  const { rejoined, removals } = view;
-  if (!rejoined && removals?.areKnownByAll === false) return false;
+  const { self, settled, rejoined, removals } = view;
+  if (rejoined || settled.has(self.name)) return knowing >= majorityOf(total);
+  if (removals?.areKnownByAll === false) return false;
   const isAlone = !(isEstablished && othersJoin) && removals === undefined;
-  if (rejoined || isAlone && quorumsMeet(total, view)) return knowing >= majorityOf(total);
+  if (isAlone && quorumsMeet(total, view)) return knowing >= majorityOf(total);
   return knowing === view.others.length + 1 && (isEstablished || view.unresolvedSeeds === 0);
 }
 

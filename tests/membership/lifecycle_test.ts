@@ -145,6 +145,13 @@ const TABLE: Record<string, Case> = {
     rejoined: true,
     step: REFILLING,
   },
+  "so does one that was normal once, of whose earlier life nobody tells any more": {
+    self: "joining",
+    others: { b: "normal", c: "normal", d: "normal" },
+    knownBy: ["b", "c"],
+    settled: new Set(["self", "b", "c", "d"]),
+    step: REFILLING,
+  },
   "beyond N members, all new, with seeds unheard: the ring is not known": {
     self: "joining",
     others: { b: "joining", c: "joining", d: "joining" },
@@ -189,8 +196,16 @@ const TABLE: Record<string, Case> = {
     self: "refilling",
     others: { b: "normal", c: "normal" },
     refilledFrom: new Set(["b", "c"]),
-    rejoined: true,
+    settled: new Set(["self", "b", "c"]),
     step: NORMAL,
+  },
+  "not where its earlier life was being filled: a majority knew that one": {
+    self: "refilling",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b"],
+    refilledFrom: new Set(["b", "c"]),
+    rejoined: true,
+    step: WAIT,
   },
   "forming: nobody is normal and everybody is here": {
     self: "refilling",
