@@ -287,6 +287,21 @@ const TABLE: Record<string, Case> = {
     refilledFrom: new Set(["b"]),
     step: NORMAL,
   },
+  "lost data: one that joins, and does not know this life, may count by now": {
+    self: "refilling",
+    others: { b: "normal", c: "joining" },
+    settled: new Set(["self", "b"]),
+    knownBy: ["b"],
+    refilledFrom: new Set(["b"]),
+    step: WAIT,
+  },
+  "lost data before it was normal: who else joins has to know this life first": {
+    self: "joining",
+    others: { b: "normal", c: "joining" },
+    knownBy: ["b"],
+    rejoined: true,
+    step: WAIT,
+  },
   "lost data: nobody waits for another that lost data": {
     self: "refilling",
     others: { b: "normal", c: "refilling" },

@@ -304,3 +304,64 @@ Deno.test("data loss: a write that is acknowledged with the word of a disk that 
     network.cut(origins[2], origins[1]);
     assertEquals(await cluster.get(without, key), "v");
   }));
+
+Deno.test("data loss: what a lost disk acknowledged with one that joins is not missed, though that one is not heard", () =>
+  InProcessCluster.run(
+    { ...JOINED_LATER, config: { hintBytesMax: 0, antiEntropyIntervalMs: 1e9 } },
+    async (cluster) => {
+      await cluster.ready([1, 2, 3]);
+      await cluster.put(1, "first", "v");
+      const key = keyOf((key) => cluster.ownersOf(key).includes(4));
+      const [lost, left] = cluster.ownersOf(key).filter((i) => i !== 4) as [number, number];
+      const { network } = cluster.world;
+      await cluster.start(4);
+      const isKnown = async (i: number) =>
+        (await cluster.view(i)).members.some(({ name }) => name === "node4");
+      for (const i of [1, 2, 3]) await cluster.until(`${i} knows it`, () => isKnown(i));
+      // It hears that all know it, and nobody but the one hears what becomes of it.
+      for (const i of [1, 2, 3]) {
+        if (i !== lost) network.cut(cluster.node(4).origin, cluster.node(i).origin);
+      }
+      await cluster.until("it counts", async () => await statusOf(cluster, 4) === "refilling");
+      await cluster.put(4, key, "v");
+      cluster.kill(lost);
+      cluster.wipe(lost);
+      cluster.cutOff(4);
+      await cluster.start(lost);
+      await cluster.wait(20_000);
+      const response = await cluster.call(left, "GET", `/kv/${key}`);
+      assertEquals(response.status, 503, "the only one that has it is not heard");
+      cluster.heal();
+      await cluster.ready();
+      assertEquals(await cluster.get(left, key), "v");
+    },
+  ));
+
+for (const unheard of [[1], [1, 2]]) {
+  Deno.test(`data loss: nor what it acknowledged while it was being filled itself; the other does not reach ${unheard}`, () =>
+    InProcessCluster.run({
+      nodes: 3,
+      start: [1],
+      seedsOf: (i) => i === 1 ? [] : [1],
+      config: { hintBytesMax: 0, antiEntropyIntervalMs: 1e9 },
+    }, async (cluster) => {
+      await cluster.ready([1]);
+      await cluster.put(1, "first", "v");
+      for (const i of [2, 3]) await cluster.start(i);
+      for (const i of [2, 3]) {
+        await cluster.until(`${i} counts`, async () => await statusOf(cluster, i) === "refilling");
+      }
+      cluster.cutOff(1);
+      await cluster.put(2, "k", "v");
+      cluster.kill(2);
+      cluster.wipe(2);
+      cluster.heal();
+      cluster.cutOff(3, unheard);
+      await cluster.start(2);
+      await cluster.wait(20_000);
+      assertEquals((await cluster.call(1, "GET", "/kv/k")).status, 503, "only node 3 has it");
+      cluster.heal();
+      await cluster.ready();
+      for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
+    }));
+}
