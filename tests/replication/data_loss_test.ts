@@ -365,3 +365,65 @@ for (const unheard of [[1], [1, 2]]) {
       for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
     }));
 }
+
+/** Begins the removal of node 4, which goes no further as long as a node cannot write down that it knows. */
+async function beginRemoval(cluster: InProcessCluster, without: number): Promise<void> {
+  (cluster.store(without) as ForgetfulStore).isFull = true;
+  const body = JSON.stringify({ name: "node4" });
+  const at = without === 1 ? 2 : 1;
+  assertEquals((await cluster.call(at, "POST", "/cluster/removals", { body })).status, 202);
+  for (const i of [1, 2, 3]) {
+    await cluster.until(`${i} hears`, async () => (await cluster.view(i)).removals.length > 0);
+  }
+}
+
+Deno.test("data loss: what a former owner has left of it is no word of an owner, while it gains the key", () =>
+  InProcessCluster.run({ ...JOINED_LATER, start: [] }, async (cluster) => {
+    cluster.node(1).memory = new ForgetfulStore();
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready([1, 2, 3]);
+    const key = keyOf((key) => !cluster.ownersOf(key).includes(2));
+    await cluster.put(1, key, "old");
+    await cluster.until("all have it", async () => await cluster.copy(2, key) !== undefined);
+    await cluster.start(4);
+    await cluster.ready();
+    const line = (await cluster.copy(3, key))!;
+    const leftover = recordFromLine(new TextEncoder().encode(line.trim()));
+    await cluster.call(1, "DELETE", `/kv/${key}`);
+    for (const i of [1, 3, 4]) {
+      await cluster.until("it is gone", async () => await cluster.copy(i, key) === undefined);
+    }
+    await beginRemoval(cluster, 1);
+    await cluster.lose(3, key, leftover);
+    await cluster.ready([1, 2, 3]);
+    assertEquals(await cluster.get(3, key), undefined);
+    (cluster.store(1) as ForgetfulStore).isFull = false;
+    await cluster.until("it has ended", async () => (await cluster.view(1)).members.length === 3);
+    assertEquals(await cluster.copy(3, key), undefined);
+  }));
+
+Deno.test("data loss: what a member that is being removed has, too, is no leftover", () =>
+  InProcessCluster.run({ ...WITHOUT_HINTS, nodes: 4, start: [] }, async (cluster) => {
+    cluster.node(2).memory = new ForgetfulStore();
+    for (const i of [1, 2, 3, 4]) await cluster.start(i);
+    await cluster.ready();
+    for (const i of [1, 2, 3, 4]) refuse(cluster, i, "/internal/tree");
+    const key = keyOf((key) => !cluster.ownersOf(key).includes(2));
+    cluster.cutOff(1);
+    await cluster.put(3, key, "v");
+    cluster.heal();
+    const later = keyOf((key) => [1, 2].every((i) => cluster.ownersOf(key).includes(i)));
+    await cluster.put(3, later, "v");
+    assertEquals((await cluster.call(3, "DELETE", `/kv/${later}`)).status, 204);
+    await cluster.until("others have a horizon", () => cluster.isForgotten(later));
+    await beginRemoval(cluster, 2);
+    refuse(cluster, 1, "/internal/range");
+    await cluster.lose(3, "other", undefined);
+    await cluster.until("it has read node 4", async () => {
+      return (await cluster.view(3)).refill.done.includes("node4");
+    });
+    const { origin, life, process } = cluster.node(1);
+    cluster.world.network.listen(origin, life!, (request) => process!.app.fetch(request));
+    await cluster.until("it counts", async () => await statusOf(cluster, 3) === "normal");
+    assertEquals(await cluster.get(3, key), "v");
+  }));
