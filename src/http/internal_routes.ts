@@ -114,7 +114,8 @@ async function answerReads(request: Request, node: Receiver): Promise<Response> 
   if (headers.has(LEAVING_HEADER)) requireComplete(node);
   else if (!headers.has(UNCOUNTED_HEADER)) requireCounted(node);
   const questions = decodeReadQuestions(body);
-  const replies = encodeReadReplies(node.replica.answer(questions));
+  const isHidden = headers.has(UNCOUNTED_HEADER) ? node.topology().leftovers() : undefined;
+  const replies = encodeReadReplies(node.replica.answer(questions, isHidden));
   if (headers.has(DURABLE_HEADER)) await node.store.sync();
   const from = headers.has(LOCATE_HEADER) && questions.length === 1
     ? node.store.locate(DATA, questions[0]!.key)

@@ -162,7 +162,7 @@ export class Gossip {
     return normal.length > 0 && !normal.some(({ name }) => this.#knownBy.has(name));
   }
 
-  /** As `OwnLives.rejoined`: whether others knew a member of this name before this life of it. */
+  /** As `OwnLives.rejoined`: whether an earlier life of this name counted, so that all know the name. */
   get rejoined(): boolean {
     return this.#lives.rejoined;
   }

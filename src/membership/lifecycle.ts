@@ -18,7 +18,10 @@
  *   meet. The next node that joins does not wait for this one where it is not known, so all normal members
  *   have to know it first.
  * - *Why a node that lost its data waits for those that join.* Such a one may have acked a write together
- *   with the lost disk, and has to give it. Nobody that joins waits for a node that lost its data.
+ *   with the lost disk, and has to give it. One that does not know this life of the node may do so unheard.
+ *   Nobody that joins waits for a node that lost its data.
+ * - *Why one that lost its data before it was ever `normal` waits for those that were being filled when it
+ *   began to count.* For the same reason; as it joins itself, later ones wait for it.
  * - *Why a new node waits for those that were being filled when it began to count.* W of these may have
  *   acked a write, by a ring without the new node, that nobody who is normal has. In the place of one of
  *   them it would miss that. They do not wait for it, since they began before. Where any two quorums meet
@@ -45,6 +48,7 @@ export interface LifecycleView extends QuorumOptions {
   readonly unresolvedSeeds: number;
   /** Of these, seeds where certainly nobody listens now. */
   readonly refusedSeeds: number;
+  /** Whether an earlier life of this node counted, as others tell. */
   readonly rejoined: boolean;
   /** How many of the others name this node as a seed, and are named by it. */
   readonly namedBothWays: number;
@@ -95,10 +99,12 @@ export function nextStep(view: LifecycleView): LifecycleStep {
  * Whether this node lost data, and a member that is still being filled may be the only one to have it; or
  * has leftovers of that data, which none that joins may be filled from.
  */
-function waitsForJoiners({ self, others, settled, hasLeftovers }: LifecycleView): boolean {
-  const joiners = joinersOf(others, settled);
-  return settled.has(self.name) &&
-    (hasLeftovers === true ? joiners.length > 0 : joiners.some(isRefilling));
+function waitsForJoiners(view: LifecycleView): boolean {
+  const { self, others, settled, hasLeftovers, isKnownBy } = view;
+  if (!settled.has(self.name)) return false;
+  return joinersOf(others, settled).some((one) =>
+    hasLeftovers === true || isRefilling(one) || !isKnownBy(one.name)
+  );
 }
 
 export function isRefilling({ status }: Member): boolean {
@@ -107,8 +113,9 @@ export function isRefilling({ status }: Member): boolean {
 
 /** Whether those that began to count before this node may have what nobody has who is normal. */
 function waitsForEarlier(view: LifecycleView): boolean {
-  const { earlier, settled, others } = view;
-  if (earlier === undefined || quorumsMeet(totalOf(view), view)) return false;
+  const { earlier, self, settled, others } = view;
+  const hasLostData = self.replaces !== undefined;
+  if (earlier === undefined || !hasLostData && quorumsMeet(totalOf(view), view)) return false;
   return joinersOf(others, settled).some((one) => isRefilling(one) && earlier.has(one.nodeID));
 }
 
@@ -117,9 +124,9 @@ export function joinersOf(members: readonly Member[], settled: ReadonlySet<strin
   return members.filter(({ name, status }) => status !== "normal" && !settled.has(name));
 }
 
-/** Whether a normal member may not know this node yet, whose name was not on the ring before. */
-function waitsToBeKnown({ self, others, settled, rejoined, isKnownBy }: LifecycleView): boolean {
-  if (rejoined || settled.has(self.name)) return false;
+/** Whether a normal member may not know this node yet. All know the name of one that was normal once. */
+function waitsToBeKnown({ self, others, settled, isKnownBy }: LifecycleView): boolean {
+  if (settled.has(self.name)) return false;
   return others.some(({ name, status }) => status === "normal" && !isKnownBy(name));
 }
 
@@ -129,10 +136,16 @@ function isSettled(view: LifecycleView): boolean {
   const knowing = 1 + view.others.filter(({ name }) => view.isKnownBy(name)).length;
   const isEstablished = view.others.some(({ status }) => status === "normal");
   const othersJoin = view.others.some(({ status }) => status !== "normal");
-  const { rejoined, removals } = view;
-  if (!rejoined && removals?.areKnownByAll === false) return false;
+  const { self, others, settled, rejoined, removals } = view;
+  if (settled.has(self.name)) return knowing >= majorityOf(total);
+  if (rejoined) {
+    // What those that join say is of after its last life: whom it has to wait for is known by now.
+    const isHeard = joinersOf(others, settled).every(({ name }) => view.isKnownBy(name));
+    return isHeard && knowing >= majorityOf(total);
+  }
+  if (removals?.areKnownByAll === false) return false;
   const isAlone = !(isEstablished && othersJoin) && removals === undefined;
-  if (rejoined || isAlone && quorumsMeet(total, view)) return knowing >= majorityOf(total);
+  if (isAlone && quorumsMeet(total, view)) return knowing >= majorityOf(total);
   return knowing === view.others.length + 1 && (isEstablished || view.unresolvedSeeds === 0);
 }
 

@@ -63,9 +63,14 @@ export class OwnLives {
     return this.#twins.twin;
   }
 
-  /** Whether others knew a member of this name before this life of it: the ring stays the same. */
+  /**
+   * Whether an earlier life of this name counted, as others tell, and was not removed: then all know the
+   * name, and the ring stays the same. Of one that was joining some may not have heard.
+   */
   get rejoined(): boolean {
-    return [...this.#before.values()].some((life) => !this.#removals.isOfRemovedLife(life));
+    return [...this.#before.values()].some((life) =>
+      life.status !== "joining" && !this.#removals.isOfRemovedLife(life)
+    );
   }
 
   /**
@@ -94,7 +99,8 @@ export class OwnLives {
     }
     if (member.nodeID === this.#nodeID) return "this_life";
     if (this.#removals.isOfRemovedLife(member)) return "removed_life";
-    if (this.#before.size < LIVES_MAX) this.#before.set(member.nodeID, member);
+    const isNews = isNewerStatement(member, this.#before.get(member.nodeID));
+    if (isNews && this.#before.size < LIVES_MAX) this.#before.set(member.nodeID, member);
     return "other_life";
   }
 

@@ -9,6 +9,7 @@ import type { Key } from "../record/key.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { sizeOf } from "../record/record_line.ts";
 import { compareVersions, type Version } from "../record/version.ts";
+import { type Token, tokenOf } from "../ring/token.ts";
 import { DATA, type Mutation, type Store } from "../storage/store.ts";
 import { BatchLane } from "./peers/batch_lane.ts";
 import type { Horizon, ReplicaResult } from "./state/horizon.ts";
@@ -127,11 +128,19 @@ export class Replica {
     waiter.onWriteAnswer(slot, "overloaded", this.#options.clock.monotonicMs());
   }
 
-  /** Answers a peer's questions from this node's copy. */
-  answer(questions: readonly ReadQuestion[]): ReadReply[] {
+  /**
+   * Answers a peer's questions from this node's copy.
+   *
+   * @param isHidden Tokens of keys that are not shown: what is there may be leftovers.
+   */
+  answer(
+    questions: readonly ReadQuestion[],
+    isHidden?: (token: Token) => boolean,
+  ): ReadReply[] {
     let bytes = 0;
     return questions.map(({ key, have }) => {
       if (bytes > ANSWER_BYTES) return "again";
+      if (isHidden?.(tokenOf(key)) === true) return "absent";
       const record = this.get(key);
       if (record === undefined) return "absent";
       if (have !== undefined && compareVersions(record, have) === 0) return "same";

@@ -44,6 +44,17 @@ Deno.test("Gossip.receive: a wiped node outranks its former life", () => {
   assert(wiped.isKnownBy("b"));
 });
 
+Deno.test("Gossip.rejoined: not where an earlier life was joining, which some may not have heard of", () => {
+  for (const [status, later] of [["joining", false], ["refilling", true]] as const) {
+    const wiped = gossipOf(member("a", { nodeID: "a.2", status: "joining" }));
+    const before = member("a", { status, heartbeat: 3 });
+    wiped.receive({ from: "b", members: [before, member("b")] }, 0);
+    const older = member("a", { status: "joining", heartbeat: 2 });
+    wiped.receive({ from: "c", members: [older, member("c")] }, 0);
+    assertEquals(wiped.rejoined, later, status);
+  }
+});
+
 Deno.test("Gossip.receive: equal incarnations of two lives: the living one speaks louder", () => {
   const wiped = gossipOf(member("a", { nodeID: "a.2", heartbeat: 900 }));
   const former = member("a", { heartbeat: 901 });

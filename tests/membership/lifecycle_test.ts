@@ -145,6 +145,13 @@ const TABLE: Record<string, Case> = {
     rejoined: true,
     step: REFILLING,
   },
+  "so does one that was normal once, of whose earlier life nobody tells any more": {
+    self: "joining",
+    others: { b: "normal", c: "normal", d: "normal" },
+    knownBy: ["b", "c"],
+    settled: new Set(["self", "b", "c", "d"]),
+    step: REFILLING,
+  },
   "beyond N members, all new, with seeds unheard: the ring is not known": {
     self: "joining",
     others: { b: "joining", c: "joining", d: "joining" },
@@ -189,8 +196,16 @@ const TABLE: Record<string, Case> = {
     self: "refilling",
     others: { b: "normal", c: "normal" },
     refilledFrom: new Set(["b", "c"]),
-    rejoined: true,
+    settled: new Set(["self", "b", "c"]),
     step: NORMAL,
+  },
+  "not where its earlier life was being filled: a majority knew that one": {
+    self: "refilling",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b"],
+    refilledFrom: new Set(["b", "c"]),
+    rejoined: true,
+    step: WAIT,
   },
   "forming: nobody is normal and everybody is here": {
     self: "refilling",
@@ -271,6 +286,21 @@ const TABLE: Record<string, Case> = {
     knownBy: ["b", "c"],
     refilledFrom: new Set(["b"]),
     step: NORMAL,
+  },
+  "lost data: one that joins, and does not know this life, may count by now": {
+    self: "refilling",
+    others: { b: "normal", c: "joining" },
+    settled: new Set(["self", "b"]),
+    knownBy: ["b"],
+    refilledFrom: new Set(["b"]),
+    step: WAIT,
+  },
+  "lost data before it was normal: who else joins has to know this life first": {
+    self: "joining",
+    others: { b: "normal", c: "joining" },
+    knownBy: ["b"],
+    rejoined: true,
+    step: WAIT,
   },
   "lost data: nobody waits for another that lost data": {
     self: "refilling",

@@ -304,3 +304,126 @@ Deno.test("data loss: a write that is acknowledged with the word of a disk that 
     network.cut(origins[2], origins[1]);
     assertEquals(await cluster.get(without, key), "v");
   }));
+
+Deno.test("data loss: what a lost disk acknowledged with one that joins is not missed, though that one is not heard", () =>
+  InProcessCluster.run(
+    { ...JOINED_LATER, config: { hintBytesMax: 0, antiEntropyIntervalMs: 1e9 } },
+    async (cluster) => {
+      await cluster.ready([1, 2, 3]);
+      await cluster.put(1, "first", "v");
+      const key = keyOf((key) => cluster.ownersOf(key).includes(4));
+      const [lost, left] = cluster.ownersOf(key).filter((i) => i !== 4) as [number, number];
+      const { network } = cluster.world;
+      await cluster.start(4);
+      const isKnown = async (i: number) =>
+        (await cluster.view(i)).members.some(({ name }) => name === "node4");
+      for (const i of [1, 2, 3]) await cluster.until(`${i} knows it`, () => isKnown(i));
+      // It hears that all know it, and nobody but the one hears what becomes of it.
+      for (const i of [1, 2, 3]) {
+        if (i !== lost) network.cut(cluster.node(4).origin, cluster.node(i).origin);
+      }
+      await cluster.until("it counts", async () => await statusOf(cluster, 4) === "refilling");
+      await cluster.put(4, key, "v");
+      cluster.kill(lost);
+      cluster.wipe(lost);
+      cluster.cutOff(4);
+      await cluster.start(lost);
+      await cluster.wait(20_000);
+      const response = await cluster.call(left, "GET", `/kv/${key}`);
+      assertEquals(response.status, 503, "the only one that has it is not heard");
+      cluster.heal();
+      await cluster.ready();
+      assertEquals(await cluster.get(left, key), "v");
+    },
+  ));
+
+for (const unheard of [[1], [1, 2]]) {
+  Deno.test(`data loss: nor what it acknowledged while it was being filled itself; the other does not reach ${unheard}`, () =>
+    InProcessCluster.run({
+      nodes: 3,
+      start: [1],
+      seedsOf: (i) => i === 1 ? [] : [1],
+      config: { hintBytesMax: 0, antiEntropyIntervalMs: 1e9 },
+    }, async (cluster) => {
+      await cluster.ready([1]);
+      await cluster.put(1, "first", "v");
+      for (const i of [2, 3]) await cluster.start(i);
+      for (const i of [2, 3]) {
+        await cluster.until(`${i} counts`, async () => await statusOf(cluster, i) === "refilling");
+      }
+      cluster.cutOff(1);
+      await cluster.put(2, "k", "v");
+      cluster.kill(2);
+      cluster.wipe(2);
+      cluster.heal();
+      cluster.cutOff(3, unheard);
+      await cluster.start(2);
+      await cluster.wait(20_000);
+      assertEquals((await cluster.call(1, "GET", "/kv/k")).status, 503, "only node 3 has it");
+      cluster.heal();
+      await cluster.ready();
+      for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), "v");
+    }));
+}
+
+/** Begins the removal of node 4, which goes no further as long as a node cannot write down that it knows. */
+async function beginRemoval(cluster: InProcessCluster, without: number): Promise<void> {
+  (cluster.store(without) as ForgetfulStore).isFull = true;
+  const body = JSON.stringify({ name: "node4" });
+  const at = without === 1 ? 2 : 1;
+  assertEquals((await cluster.call(at, "POST", "/cluster/removals", { body })).status, 202);
+  for (const i of [1, 2, 3]) {
+    await cluster.until(`${i} hears`, async () => (await cluster.view(i)).removals.length > 0);
+  }
+}
+
+Deno.test("data loss: what a former owner has left of it is no word of an owner, while it gains the key", () =>
+  InProcessCluster.run({ ...JOINED_LATER, start: [] }, async (cluster) => {
+    cluster.node(1).memory = new ForgetfulStore();
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready([1, 2, 3]);
+    const key = keyOf((key) => !cluster.ownersOf(key).includes(2));
+    await cluster.put(1, key, "old");
+    await cluster.until("all have it", async () => await cluster.copy(2, key) !== undefined);
+    await cluster.start(4);
+    await cluster.ready();
+    const line = (await cluster.copy(3, key))!;
+    const leftover = recordFromLine(new TextEncoder().encode(line.trim()));
+    await cluster.call(1, "DELETE", `/kv/${key}`);
+    for (const i of [1, 3, 4]) {
+      await cluster.until("it is gone", async () => await cluster.copy(i, key) === undefined);
+    }
+    await beginRemoval(cluster, 1);
+    await cluster.lose(3, key, leftover);
+    await cluster.ready([1, 2, 3]);
+    assertEquals(await cluster.get(3, key), undefined);
+    (cluster.store(1) as ForgetfulStore).isFull = false;
+    await cluster.until("it has ended", async () => (await cluster.view(1)).members.length === 3);
+    assertEquals(await cluster.copy(3, key), undefined);
+  }));
+
+Deno.test("data loss: what a member that is being removed has, too, is no leftover", () =>
+  InProcessCluster.run({ ...WITHOUT_HINTS, nodes: 4, start: [] }, async (cluster) => {
+    cluster.node(2).memory = new ForgetfulStore();
+    for (const i of [1, 2, 3, 4]) await cluster.start(i);
+    await cluster.ready();
+    for (const i of [1, 2, 3, 4]) refuse(cluster, i, "/internal/tree");
+    const key = keyOf((key) => !cluster.ownersOf(key).includes(2));
+    cluster.cutOff(1);
+    await cluster.put(3, key, "v");
+    cluster.heal();
+    const later = keyOf((key) => [1, 2].every((i) => cluster.ownersOf(key).includes(i)));
+    await cluster.put(3, later, "v");
+    assertEquals((await cluster.call(3, "DELETE", `/kv/${later}`)).status, 204);
+    await cluster.until("others have a horizon", () => cluster.isForgotten(later));
+    await beginRemoval(cluster, 2);
+    refuse(cluster, 1, "/internal/range");
+    await cluster.lose(3, "other", undefined);
+    await cluster.until("it has read node 4", async () => {
+      return (await cluster.view(3)).refill.done.includes("node4");
+    });
+    const { origin, life, process } = cluster.node(1);
+    cluster.world.network.listen(origin, life!, (request) => process!.app.fetch(request));
+    await cluster.until("it counts", async () => await statusOf(cluster, 3) === "normal");
+    assertEquals(await cluster.get(3, key), "v");
+  }));

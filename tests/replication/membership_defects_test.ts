@@ -573,3 +573,30 @@ Deno.test("a new node that is known by nobody yet does not read by owners of bef
     assertEquals(await cluster.get(5, key), "v");
   });
 });
+
+Deno.test("a node that is emptied while it joins does not count before all know it, either", () => {
+  const seedsOf = (i: number) => [1, 2, 3].filter((other) => other !== i);
+  const options = { nodes: 4, start: [1, 2, 3], seedsOf, config: { hintBytesMax: 0 } };
+  return InProcessCluster.run(options, async (cluster) => {
+    await cluster.ready([1, 2, 3]);
+    const key = Array.from({ length: 200 }, (_, i) => `k${i}`).find((key) =>
+      [1, 2, 4].every((i) => cluster.ownersOf(key).includes(i))
+    )!;
+    await cluster.put(1, "first", "v");
+    cluster.cutOff(3);
+    await cluster.start(4);
+    await cluster.wait(5_000);
+    cluster.kill(4);
+    cluster.wipe(4);
+    await cluster.start(4);
+    await cluster.wait(10_000);
+    cluster.cutOff(2);
+    const put = await cluster.call(1, "PUT", `/kv/${key}`, { body: "v" });
+    cluster.heal();
+    cluster.cutOff(3, [1, 4]);
+    const got = await cluster.call(3, "GET", `/kv/${key}`); // by the owners of before
+    assert(put.status === 503 || got.status !== 404, `${put.status}, then ${got.status}`);
+    cluster.heal();
+    await cluster.ready();
+  });
+});

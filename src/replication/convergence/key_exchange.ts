@@ -232,7 +232,7 @@ export class KeyExchange {
 
   /**
    * Erases those copies that an owner did not take, and of whose keys no other owner knows anything, be
-   * it one that is being refilled itself.
+   * it one that is being refilled itself, or removed.
    */
   async #giveUp(
     topology: Topology,
@@ -241,9 +241,9 @@ export class KeyExchange {
   ): Promise<void> {
     const { selfName, linkTo, replica } = this.#options;
     const known = new Set<KeyVersion>();
-    for (const { name } of topology.members) {
+    for (const name of [...topology.members.map((member) => member.name), ...topology.sources]) {
       if (name === selfName || name === refusedBy) continue;
-      const owned = records.filter((record) => topology.owns(name, record.key));
+      const owned = records.filter((record) => topology.holds(name, record.key));
       if (owned.length === 0) continue;
       const link = linkTo(name);
       if (link === undefined) throw new ConvergeError("unreachable", `Cannot ask ${name}`);
@@ -253,7 +253,7 @@ export class KeyExchange {
   }
 }
 
-/** Those of the keys that a peer has something of, whether or not it counts. */
+/** Those of the keys that a peer has something of, whether or not it counts; leftovers are nothing. */
 async function knownBy(link: PeerLink, keys: readonly KeyVersion[]): Promise<KeyVersion[]> {
   const known: KeyVersion[] = [];
   for (let left = keys; left.length > 0;) {

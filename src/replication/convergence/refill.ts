@@ -278,9 +278,8 @@ export class Refill {
 
   /** Whether this node had a part in quorums before, with data that it does not have any more. */
   get #hasLostData(): boolean {
-    const { gossip } = this.#options;
-    // If it was started once more since, nobody tells of its former life any more; `settled` still does.
-    return gossip.rejoined || gossip.settled.has(gossip.self.name);
+    const { self, settled } = this.#options.gossip;
+    return self.replaces !== undefined || settled.has(self.name);
   }
 
   /** Resolves once no write is under way that began before others knew of this node. */

@@ -43,7 +43,10 @@ export const FENCE_HEADER = "converge-fence";
 /** Header of `POST /internal/kv` that delivers hints. */
 export const HINT_HEADER = "converge-hint";
 
-/** Header of `POST /internal/read`: the asker knows that the answer may not count. */
+/**
+ * Header of `POST /internal/read`: the asker knows that the answer may not count. What may be leftovers
+ * of a former owner is not told of.
+ */
 export const UNCOUNTED_HEADER = "converge-uncounted";
 /** Header of `POST /internal/read`: the asker knows that this node is being removed. */
 export const LEAVING_HEADER = "converge-leaving";

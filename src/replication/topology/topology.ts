@@ -76,6 +76,8 @@ export class Topology {
   readonly settled: readonly string[];
   /** Removals that have not ended. */
   readonly pending: readonly Removal[];
+  /** Names of those of them that have what they owned. */
+  readonly sources: readonly string[];
   readonly quorums: Quorums;
   readonly ring: HashRing;
   /** Equal on nodes whose rings are equal: arcs, leaves and owners then mean the same on both. */
@@ -95,8 +97,6 @@ export class Topology {
   readonly #newOwners: readonly ReadonlySet<string>[] | undefined;
   /** Whether read quorums are smaller once those are removed that are being removed. */
   readonly #readsShrink: boolean;
-  /** Names of those that are being removed and have what they owned. */
-  readonly #sources: readonly string[];
   /** What was asked for last, of `ringBefore`, `ringsBefore` and `leftovers`. */
   #ringBefore: HashRing | undefined;
   #ringOfRemaining: HashRing | undefined;
@@ -107,7 +107,7 @@ export class Topology {
     this.members = members;
     this.unresolvedSeeds = unresolvedSeeds;
     this.pending = pending;
-    this.#sources = options.sources ?? pending.filter(({ dead }) => !dead).map(({ name }) => name);
+    this.sources = options.sources ?? pending.filter(({ dead }) => !dead).map(({ name }) => name);
     this.settled = [
       ...options.settled ??
         members.filter(({ status }) => status === "normal").map(({ name }) => name),
@@ -336,11 +336,17 @@ export class Topology {
   get isLastHolder(): boolean {
     if (this.quorums.n === 1) return true;
     const whole = this.members.filter(({ status }) => status === "normal").map(({ name }) => name);
-    const holders = new Set([...whole, ...this.#sources]);
+    const holders = new Set([...whole, ...this.sources]);
     holders.delete(this.#selfName);
     return this.ringBefore([]).arcs.some(({ owners }) =>
       owners.includes(this.#selfName) && !owners.some((name) => holders.has(name))
     );
+  }
+
+  /** Whether `name` is among the owners of a key, or was before members were being removed. */
+  holds(name: string, key: Key): boolean {
+    return this.owns(name, key) ||
+      this.#ringWithLeaving?.arcOf(tokenOf(key))?.owners.includes(name) === true;
   }
 
   /** Whether `name` is among the owners of a key. */
