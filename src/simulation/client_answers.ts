@@ -36,7 +36,23 @@ export function endingOf(
     outcome: isCertain(response) ? "failed" : "indeterminate",
     status,
     reason: reasonOf(response),
+    ...mayBeOn(jsonOf(response)),
   };
+}
+
+function jsonOf(response: NetworkResponse): Json {
+  try {
+    return JSON.parse(textOf(response));
+  } catch {
+    return {};
+  }
+}
+
+/** Where a problem document says that the value of a write may be. */
+function mayBeOn({ mayBeOn: owners, version }: Json): Pick<Ending, "mayBeOn"> {
+  if (!Array.isArray(owners)) return {};
+  const tried = typeof version === "string" ? parseVersion(version) : undefined;
+  return { mayBeOn: { owners, ...(tried === undefined ? {} : { version: tried }) } };
 }
 
 /** What "not modified" means. @throws {Error} For a client that has something else, or nothing. */
@@ -52,11 +68,7 @@ function knownBy(has: KnownValue | undefined, version: Version | undefined): str
 /** Whether a refusal says that nothing was or will be stored. */
 function isCertain(response: NetworkResponse): boolean {
   if (response.status < 500) return true;
-  try {
-    return JSON.parse(textOf(response)).indeterminate === false;
-  } catch {
-    return false;
-  }
+  return jsonOf(response).indeterminate === false;
 }
 
 /** The endings of a batch's operations, in order, where the batch as a whole was answered. */
@@ -82,7 +94,12 @@ function lineEnding(kind: Operation["kind"], line: Json): Ending {
   }
   if (status === 204) return { outcome: "acked", status, ...known };
   const certain = status < 500 || line.indeterminate === false;
-  return { outcome: certain ? "failed" : "indeterminate", status, reason: String(line.type) };
+  return {
+    outcome: certain ? "failed" : "indeterminate",
+    status,
+    reason: String(line.type),
+    ...mayBeOn(line),
+  };
 }
 
 /** What a listing with values says. */

@@ -9,8 +9,10 @@ import type {
   BrokenPromise,
   Disturbance,
   PowerFailure,
+  Storing,
   VersionSighting,
 } from "./evidence/evidence.ts";
+import { storingId } from "./evidence/evidence.ts";
 import { ObservedStore } from "./evidence/observed_store.ts";
 import { PageCache } from "./evidence/page_cache.ts";
 import { Promises } from "./evidence/promises.ts";
@@ -98,6 +100,7 @@ export class Cluster {
   readonly disturbances: Disturbance[] = [];
   readonly powerFailures: PowerFailure[] = [];
   readonly sightings: VersionSighting[] = [];
+  readonly storings = new Map<string, Storing[]>();
   readonly wallClocks = new WallClocks();
   readonly #world: World;
   readonly #open: OpenProcess;
@@ -336,6 +339,12 @@ export class Cluster {
           content: new TextDecoder().decode(record.frame.subarray(0, 8)),
           where: node.name,
         }),
+      onStored: (record) => {
+        const id = storingId(record.key, record);
+        const storings = this.storings.get(id) ?? [];
+        storings.push({ node: node.name, atMs: this.#world.time.nowMs });
+        this.storings.set(id, storings);
+      },
     });
     node.store = observed;
     return observed;

@@ -1,6 +1,6 @@
 /** One run: boots a cluster, lets clients and nemesis at it, heals it, waits for rest, judges. */
 import { DEFAULTS, type NodeConfig, type SharedOptions } from "../config.ts";
-import { majorityOf } from "../membership/quorums.ts";
+import { majorityOf, quorumsOf } from "../membership/quorums.ts";
 import type { ClusterView } from "../http/cluster_routes.ts";
 import type { Key } from "../record/key.ts";
 import { HashRing } from "../ring/hash_ring.ts";
@@ -201,6 +201,8 @@ class Run {
       copies: this.#copies,
       owners: (key) => ring.arcOf(tokenOf(key))?.owners ?? [],
       sightings: this.#cluster.sightings,
+      storings: this.#cluster.storings,
+      leastW: leastWriteQuorum(this.#plan),
       brokenPromises: this.#cluster.brokenPromises,
       disturbances: this.#cluster.disturbances,
       deadlineMs: longestTimeoutMs(this.#plan) + DEADLINE_SLACK_MS,
@@ -447,6 +449,13 @@ class Run {
 /** All that nodes have one after the other. */
 function optionsOf(plan: Plan): SharedOptions[] {
   return [plan, ...plan.faults.flatMap((fault) => fault.kind === "options" ? [fault.options] : [])];
+}
+
+/** W where the fewest members are that a plan can leave: more members never need less. */
+function leastWriteQuorum(plan: Plan): number {
+  const removals = plan.faults.filter(({ kind }) => kind === "remove").length;
+  const members = Math.max(1, plan.nodes - removals);
+  return Math.min(...optionsOf(plan).map((options) => quorumsOf(members, options).w));
 }
 
 function describeMember(member: { name: string; origin?: string; status?: string }): string {

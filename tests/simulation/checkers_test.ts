@@ -5,7 +5,7 @@ import {
   checkLinearizability,
   smallestCounterexample,
 } from "../../src/simulation/checkers/linearizability.ts";
-import type { Evidence } from "../../src/simulation/evidence/evidence.ts";
+import { type Evidence, storingId } from "../../src/simulation/evidence/evidence.ts";
 import type { Operation } from "../../src/simulation/evidence/history.ts";
 import {
   copies,
@@ -68,6 +68,38 @@ Deno.test("resurrected_delete: what was there before a prefix was deleted is not
   const during = put("a", 1, [1, 4]);
   assertEquals(ofOperations(during, clear(3, 5), get("a", 1, [6, 7])), []);
   assertEquals(ofOperations(before, { ...clear(3, 4), ...UNKNOWN }, get("a", 1, [5, 6])), []);
+});
+
+/** Who stored version `counter` of key `k`, each a moment after the other. */
+const storedBy = (counter: number, ...nodes: string[]): Evidence["storings"] =>
+  new Map([[storingId("k", version(counter)), nodes.map((node, atMs) => ({ node, atMs }))]]);
+
+Deno.test("unbacked_ack: W nodes had stored what was acked, when it was", () => {
+  const judge = (operation: Operation, ...nodes: string[]) =>
+    objections({ operations: [operation], leastW: 2, storings: storedBy(5, ...nodes) })
+      .filter((name) => name !== "lost_write");
+  const written = put("a", 5, [0, 1]);
+  assertEquals(judge(written, "n1", "n2"), []);
+  assertEquals(judge(written, "n1", "n1"), ["unbacked_ack"]);
+  assertEquals(judge(written, "n1", "n1", "n2"), ["unbacked_ack"], "too late");
+  assertEquals(judge({ ...written, quorum: 1 }, "n1"), []);
+  assertEquals(judge({ ...written, quorum: 3 }, "n1", "n2"), ["unbacked_ack"]);
+  assertEquals(judge({ ...written, ...UNKNOWN }, "n1"), []);
+});
+
+Deno.test("dishonest_failure: what failed was first stored where it is said that it may be", () => {
+  const judge = (owners: string[], ...nodes: string[]) =>
+    objections({
+      operations: [operation("put", [0, 1], {
+        ...UNKNOWN,
+        mayBeOn: { owners, version: version(5) },
+      })],
+      storings: storedBy(5, ...nodes),
+    });
+  assertEquals(judge(["n1"]), []);
+  assertEquals(judge(["n1"], "n1", "n2"), []);
+  assertEquals(judge(["n1"], "n2", "n1"), ["dishonest_failure"]);
+  assertEquals(judge([], "n1"), ["dishonest_failure"]);
 });
 
 Deno.test("losing_write: a later acked write has the newer version", () => {

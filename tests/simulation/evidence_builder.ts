@@ -79,6 +79,8 @@ export function evidence(more: Partial<Evidence> = {}): Evidence {
     copies: new Map(),
     owners: () => ["n1", "n2", "n3"],
     sightings: [],
+    storings: new Map(),
+    leastW: 0,
     brokenPromises: [],
     disturbances: [],
     deadlineMs: 100,

@@ -2,6 +2,7 @@
 import type { Checker } from "../evidence/evidence.ts";
 import { checkBackwardReads } from "./backward_read.ts";
 import { checkBrokenPromises } from "./broken_promise.ts";
+import { checkDishonestFailures } from "./dishonest_failure.ts";
 import { checkDivergedOwners } from "./diverged_owners.ts";
 import { checkExceededBounds } from "./exceeded_bound.ts";
 import { checkExpiredValues } from "./expired_value.ts";
@@ -14,6 +15,7 @@ import { checkResurrectedDeletes } from "./resurrected_delete.ts";
 import { checkSharedVersions } from "./shared_version.ts";
 import { checkSplitMembership } from "./split_membership.ts";
 import { checkStaleReads } from "./stale_read.ts";
+import { checkUnbackedAcks } from "./unbacked_ack.ts";
 import { checkUnexpectedErrors } from "./unexpected_error.ts";
 
 /** In the order of reports: causes before their consequences. */
@@ -21,6 +23,8 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   unexpected_error: checkUnexpectedErrors,
   broken_promise: checkBrokenPromises,
   shared_version: checkSharedVersions,
+  unbacked_ack: checkUnbackedAcks,
+  dishonest_failure: checkDishonestFailures,
   losing_write: checkLosingWrites,
   resurrected_delete: checkResurrectedDeletes,
   lost_write: checkLostWrites,

@@ -12,6 +12,7 @@ import {
   ownerSet,
   Topology,
 } from "../../replication/topology/topology.ts";
+import type { OwnerReceipt, Receipt } from "../../replication/requests/receipt.ts";
 import { WriteOperation, type WriteResult } from "../../replication/requests/write_operation.ts";
 import type { Token } from "../../ring/token.ts";
 import { withPartialWrites } from "./focused_plans.ts";
@@ -74,8 +75,18 @@ function firstTwice(owners: readonly Owner[]): readonly Owner[] {
   return first === undefined || owners.length < 2 ? owners : [first, first, ...rest];
 }
 
-/** Reports every failed write as certainly not stored. */
-class CertainCoordinator extends Coordinator {
+/** Tells of a failed write something else than what is known. */
+class DishonestCoordinator extends Coordinator {
+  readonly #told: (receipt: Partial<Receipt>) => Partial<Receipt>;
+
+  constructor(
+    context: ConstructorParameters<typeof Coordinator>[0],
+    told: (receipt: Partial<Receipt>) => Partial<Receipt>,
+  ) {
+    super(context);
+    this.#told = told;
+  }
+
   override async write(
     key: Key,
     value: Uint8Array | undefined,
@@ -85,10 +96,14 @@ class CertainCoordinator extends Coordinator {
       return await super.write(key, value, options);
     } catch (error) {
       if (!isConvergeError(error, "quorum_unreachable")) throw error;
-      const details = { ...error.details, indeterminate: false };
+      const details = { ...error.details, ...this.#told(error.details) };
       throw new ConvergeError(error.code, error.message, { cause: error, details });
     }
   }
+}
+
+function storedOn(owners: readonly OwnerReceipt[]): string[] {
+  return owners.filter(({ outcome }) => outcome === "stored").map(({ name }) => name);
 }
 
 /** Defects of quorums. */
@@ -137,6 +152,18 @@ export const QUORUM_DEFECTS: readonly Defect[] = [
     name: "certain-failure",
     about: "a failed write is reported as certainly not stored",
     seedsMax: 50,
-    parts: { createCoordinator: (...args) => new CertainCoordinator(...args) },
+    parts: {
+      createCoordinator: (context) =>
+        new DishonestCoordinator(context, () => ({ indeterminate: false })),
+    },
+  },
+  {
+    name: "silence-is-refusal",
+    about: "a failed write is said to be only on owners that answered that they have it",
+    seedsMax: 50,
+    parts: {
+      createCoordinator: (context) =>
+        new DishonestCoordinator(context, ({ owners = [] }) => ({ mayBeOn: storedOn(owners) })),
+    },
   },
 ];

@@ -1,5 +1,5 @@
 /** What the checkers judge: everything that was seen of one run. */
-import type { Version } from "../../record/version.ts";
+import { formatVersion, type Version } from "../../record/version.ts";
 import type { Operation } from "./history.ts";
 
 /** A copy of a key in a node's store after quiescence. */
@@ -17,6 +17,12 @@ export interface VersionSighting extends Version {
   /** What identifies the content: a digest of the record, or the value itself. */
   readonly content: string;
   readonly where: string;
+}
+
+/** A node's store said that it has stored a record. */
+export interface Storing {
+  readonly node: string;
+  readonly atMs: number;
 }
 
 /** A record that a node's store said was durable and that was not there after a restart. */
@@ -86,6 +92,10 @@ export interface Evidence {
   /** Names of the owners of a key that are up at the end. */
   readonly owners: (key: string) => readonly string[];
   readonly sightings: readonly VersionSighting[];
+  /** By key and version (`storingId`), in order. */
+  readonly storings: ReadonlyMap<string, readonly Storing[]>;
+  /** W where the fewest members are that there may have been: it counts for all writes. */
+  readonly leastW: number;
   readonly brokenPromises: readonly BrokenPromise[];
   readonly disturbances: readonly Disturbance[];
   /** Milliseconds by which every operation must have been answered. */
@@ -112,3 +122,8 @@ export interface Violation {
 
 /** Finds the violations of one guarantee. Pure. */
 export type Checker = (evidence: Evidence) => Violation[];
+
+/** What {@linkcode Evidence.storings} are found by. */
+export function storingId(key: string, version: Version): string {
+  return `${key} ${formatVersion(version)}`;
+}

@@ -45,6 +45,15 @@ export interface Operation {
   found?: string | null;
   /** Error code or problem type, for people. */
   reason?: string;
+  /** Where the value of a write that failed may be, as its coordinator says. */
+  mayBeOn?: MayBeOn;
+}
+
+/** What a write that failed says of itself. */
+export interface MayBeOn {
+  readonly owners: readonly string[];
+  /** Under which it was tried last; undefined: not at all. */
+  readonly version?: Version;
 }
 
 /** How an operation begins. */
@@ -56,7 +65,7 @@ export type Beginning = Omit<
 /** How an operation ends. */
 export type Ending =
   & Pick<Operation, "outcome" | "status">
-  & Partial<Pick<Operation, "version" | "found" | "reason">>;
+  & Partial<Pick<Operation, "version" | "found" | "reason" | "mayBeOn">>;
 
 /** Everything that happened in a run, as it happened. */
 export class History {

@@ -24,6 +24,8 @@ export interface StoreObserver {
   readonly promises: Promises;
   /** Sees every record of the data keyspace that is offered to the store. */
   onRecord?(record: StoredRecord): void;
+  /** Sees those that it has stored, once it says so. */
+  onStored?(record: StoredRecord): void;
 }
 
 /** Passes every call on. */
@@ -57,8 +59,10 @@ export class ObservedStore implements Store {
     const results = await this.#inner.apply(mutations);
     mutations.forEach((mutation, i) => {
       if (results[i] !== "stored") return;
-      if (mutation.keyspace === DATA) this.#promise(mutation, call);
-      else if (mutation.keyspace.startsWith("hints-")) this.#count(mutation);
+      if (mutation.keyspace === DATA) {
+        if (mutation.erase !== true) this.#observer.onStored?.(mutation.record);
+        this.#promise(mutation, call);
+      } else if (mutation.keyspace.startsWith("hints-")) this.#count(mutation);
     });
     return results;
   }
