@@ -387,16 +387,38 @@ Deno.test("HttpServer opens sockets for whom it admits, and for nobody where it 
 });
 
 Deno.test("DenoNetwork: a peer that knows no sockets is asked by fetch", async () => {
+  let handshakes = 0;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-    if (request.url.endsWith(SOCKET_PATH)) return new Response(null, { status: 404 });
-    return new Response("by fetch");
+    if (!request.url.endsWith(SOCKET_PATH)) return new Response("by fetch");
+    handshakes++;
+    return new Response(null, { status: 404 });
   });
+  const began = performance.now();
   const network = new DenoNetwork();
   for (let i = 0; i < 20; i++) {
     const { body } = await network.request(post(`http://127.0.0.1:${server.addr.port}`));
     assertEquals(text.decode(body), "by fetch");
   }
+  const seconds = (performance.now() - began) / 1_000;
+  assert(handshakes <= 1 + seconds, `${handshakes} in ${seconds} s`);
   network.close();
+  await server.shutdown();
+});
+
+Deno.test("DenoNetwork.close() ends its sockets", async () => {
+  let isOpen = false;
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    if (!request.url.endsWith(SOCKET_PATH)) return new Response();
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.onopen = () => isOpen = true;
+    socket.onclose = () => isOpen = false;
+    return response;
+  });
+  const network = new DenoNetwork();
+  await network.request(post(`http://127.0.0.1:${server.addr.port}`));
+  await until("a socket is open", () => isOpen);
+  network.close();
+  await until("it is closed", () => !isOpen);
   await server.shutdown();
 });
 
