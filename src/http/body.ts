@@ -103,6 +103,8 @@ class BodyUnderWay implements Deadlined {
       const isWhole = coding === null && announced !== undefined &&
         announced <= Math.min(this.#shared.bytesMax, WHOLE_BYTES_MAX);
       const bytes = await (isWhole ? this.#request.bytes() : this.#readInPieces(coding));
+      // One that a client of HTTP/2 gives up ends for the runtime as if it was all there.
+      if ((announced ?? bytes.byteLength) !== bytes.byteLength) throw this.#brokeOff(undefined);
       this.#end();
       this.#resolve(bytes);
     } catch (cause) {

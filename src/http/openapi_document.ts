@@ -50,13 +50,14 @@ const retryAfter = {
 };
 
 /** Problems by status, with what each means. */
-function problems(...statuses: (400 | 403 | 404 | 408 | 409 | 413 | 503)[]): Responses {
+function problems(...statuses: (400 | 403 | 404 | 408 | 409 | 411 | 413 | 503)[]): Responses {
   const meaning = {
     400: "A key, parameter, header or body that cannot be used.",
     404: "No value under this key.",
     403: "A page of another site made a browser send it; nothing was done.",
     408: "The body did not come in time; nothing was begun.",
     409: "It cannot be done now; nothing was begun.",
+    411: "The body came over HTTP/2 without a length; nothing was begun.",
     413: "The value is over the limit; the connection stays usable.",
     503:
       "Too few owners answered within the deadline (the details are a receipt; `indeterminate` tells whether the write may be stored), or a queue is full.",
@@ -121,7 +122,7 @@ export const ROUTES: readonly RouteConfig[] = [
     responses: {
       204: { description: "It is on the disks of W owners.", headers: etag },
       200: json(ReceiptSchema, "The receipt, with `explain=1`."),
-      ...problems(400, 408, 413, 503),
+      ...problems(400, 408, 411, 413, 503),
     },
   }),
   get("get", "/kv/{key}", "Read a value", {
@@ -219,7 +220,7 @@ export const ROUTES: readonly RouteConfig[] = [
         "One such line per operation. Its status is 503, and nothing was begun, for gets beyond 16 MiB of values and for what had no turn within 30 s.",
         "application/x-ndjson",
       ),
-      ...problems(400, 403, 408, 413, 503),
+      ...problems(400, 403, 408, 411, 413, 503),
     },
   }),
   get("copies", "/copies/{key}", "What each owner of a key holds, without quorum", {
@@ -260,7 +261,7 @@ export const ROUTES: readonly RouteConfig[] = [
     },
     responses: {
       202: json(RemovalSchema, "It is under way, or has ended."),
-      ...problems(400, 403, 408, 409, 413, 503),
+      ...problems(400, 403, 408, 409, 411, 413, 503),
     },
   }),
   get("ring", "/cluster/ring", "Every arc of the ring with its first owner", {

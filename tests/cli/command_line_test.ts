@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { buildProgram } from "../../src/cli/program.ts";
 import { VERSION } from "../../src/cli/output/version.ts";
-import { convergeCommand, freePorts, runConverge } from "../cluster/harness.ts";
+import { convergeCommand, freePorts, runConverge, until } from "../cluster/harness.ts";
 
 Deno.test("converge --version is the version of deno.json", async () => {
   const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
@@ -190,6 +190,38 @@ Deno.test({
       const told = new TextDecoder().decode(stderr);
       assertEquals(code, 1, `${args}: ${told}`);
       assert(/^converge: Cannot write to standard output: No space.*\n$/.test(told), told);
+    }
+  },
+});
+
+Deno.test({
+  name: "converge serve: a node serves, and ends well, where its standard output is full",
+  ignore: Deno.build.os !== "linux", // the only one with a /dev/full
+  async fn() {
+    const cwd = await Deno.makeTempDir();
+    const [port] = freePorts(1);
+    const [command, words] = convergeCommand(["--port", `${port}`]);
+    const process = new Deno.Command("sh", {
+      args: ["-c", 'exec "$0" "$@" > /dev/full', command, ...words],
+      cwd,
+      stderr: "null",
+    }).spawn();
+    try {
+      await until("it serves", async () => {
+        const stored = await fetch(`http://127.0.0.1:${port}/kv/k`, { method: "PUT", body: "v" });
+        await stored.body?.cancel();
+        return stored.status === 204;
+      }, { deadlineMs: 10_000 });
+      process.kill("SIGTERM");
+      assertEquals((await process.status).code, 0);
+    } finally {
+      try {
+        process.kill("SIGKILL");
+      } catch {
+        // It has ended, as it should.
+      }
+      await process.status;
+      await Deno.remove(cwd, { recursive: true });
     }
   },
 });

@@ -110,6 +110,16 @@ Deno.test("BodyReader: that a body breaks off is the client's fault, unless the 
   assertEquals(await codes(), ["closed", "closed"]);
 });
 
+Deno.test("BodyReader: a body that ends before its length has come is none", async () => {
+  const { bodies } = world(MIB);
+  for (const [came, announced] of [[10, 11], [0, 1], [10, MIB]]) {
+    const headers = { "content-length": `${announced}` };
+    const body = new Uint8Array(came!);
+    const cut = new Request("http://n/kv/k", { method: "PUT", headers, body });
+    assertEquals(await codeOf(bodies.read(cut)), "bad_request");
+  }
+});
+
 Deno.test("BodyReader: one body is taken however large it may be", async () => {
   const { bodies } = world(2 * UNDER_WAY_BYTES_MAX);
   const lone = request(UNDER_WAY_BYTES_MAX + 1);

@@ -182,5 +182,7 @@ Deno.test("DenoNetwork.request() passes by a proxy named in the environment", as
 Deno.test("DenoNetwork.request() after close() answers closed", async () => {
   const network = new DenoNetwork();
   network.close();
-  await assertCode("closed", network.request(get("http://127.0.0.1:8081")));
+  for (const mayShare of [false, true]) {
+    await assertCode("closed", network.request(get("http://127.0.0.1:8081", { mayShare })));
+  }
 });

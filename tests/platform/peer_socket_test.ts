@@ -11,6 +11,7 @@ import {
   encodeSocketMessage,
   SOCKET_ANSWER_BYTES_MAX,
   SOCKET_BODY_BYTES_MAX,
+  SOCKET_MESSAGE_BYTES_MAX,
   SOCKET_PATH,
 } from "../../src/platform/deno/socket_message.ts";
 import type { NetworkRequest } from "../../src/platform/network.ts";
@@ -132,6 +133,52 @@ Deno.test("PeerSocket: after a late answer it takes no more, and what is under w
     await until("both have arrived", () => Promise.resolve(releases.length === 2));
     for (const release of releases) release();
     assertEquals(text.decode((await other).body), "late");
+  });
+});
+
+Deno.test("PeerSocket: what was answered leaves no timer, and nothing that it would still owe", async () => {
+  const { setTimeout, clearTimeout } = globalThis;
+  const running = new Set<ReturnType<typeof setTimeout>>();
+  const timeoutMs = 4_321;
+  await withSocket(() => new Response(), async (socket, origin) => {
+    Object.assign(globalThis, {
+      setTimeout(callback: () => void, delayMs: number) {
+        const timer = setTimeout(callback, delayMs);
+        if (delayMs === timeoutMs) running.add(timer);
+        return timer;
+      },
+      clearTimeout(timer: ReturnType<typeof setTimeout>) {
+        running.delete(timer);
+        clearTimeout(timer);
+      },
+    });
+    try {
+      const answer = socket.request(post(origin, { timeoutMs }));
+      assertEquals(running.size, 1);
+      await answer;
+      assertEquals(running.size, 0);
+    } finally {
+      Object.assign(globalThis, { setTimeout, clearTimeout });
+    }
+    const later = performance.now() + 60_000;
+    Object.defineProperty(performance, "now", { value: () => later, configurable: true });
+    try {
+      assert(socket.takes(post(origin)));
+    } finally {
+      Reflect.deleteProperty(performance, "now");
+    }
+  });
+});
+
+Deno.test("PeerSocket: a connection that owes nothing any more after a late answer is ended", async () => {
+  const { release, handler } = held();
+  await withSocket(handler, async (_, origin) => {
+    let hasEnded = false;
+    const socket = new PeerSocket(origin, { onOver: () => hasEnded = true });
+    await until("the socket is open", () => socket.takes(post(origin)));
+    await assertTimeout(socket.request(post(origin, { timeoutMs: 50 })));
+    await until("it has ended", () => hasEnded);
+    release.resolve(new Response());
   });
 });
 
@@ -283,6 +330,26 @@ Deno.test("HttpServer ends a socket whose peer asks and reads no answers", async
   }
 });
 
+Deno.test("HttpServer ends a socket whose peer asks more at a time than a node does", async () => {
+  const { release, handler } = held();
+  let asked = 0;
+  const counting: Handler = (request) => {
+    asked++;
+    return handler(request);
+  };
+  await withSocket(counting, async (_, origin) => {
+    const peer = new WebSocket(origin.replace("http", "ws") + SOCKET_PATH);
+    const question = encodeSocketMessage(1, { path: "/internal/x", headers: {} }, new Uint8Array());
+    peer.onopen = () => {
+      for (let i = 0; i < 100; i++) peer.send(question);
+    };
+    await until("it is closing", () => peer.readyState >= WebSocket.CLOSING);
+    assertEquals(asked, 16);
+    release.resolve(new Response());
+    await until("it is closed", () => peer.readyState === WebSocket.CLOSED);
+  });
+});
+
 Deno.test("DenoNetwork: requests that may share do once the socket is open, others never", async () => {
   await withSocket(tellsTheWay, async (_, origin) => {
     const network = new DenoNetwork();
@@ -320,16 +387,38 @@ Deno.test("HttpServer opens sockets for whom it admits, and for nobody where it 
 });
 
 Deno.test("DenoNetwork: a peer that knows no sockets is asked by fetch", async () => {
+  let handshakes = 0;
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-    if (request.url.endsWith(SOCKET_PATH)) return new Response(null, { status: 404 });
-    return new Response("by fetch");
+    if (!request.url.endsWith(SOCKET_PATH)) return new Response("by fetch");
+    handshakes++;
+    return new Response(null, { status: 404 });
   });
+  const began = performance.now();
   const network = new DenoNetwork();
   for (let i = 0; i < 20; i++) {
     const { body } = await network.request(post(`http://127.0.0.1:${server.addr.port}`));
     assertEquals(text.decode(body), "by fetch");
   }
+  const seconds = (performance.now() - began) / 1_000;
+  assert(handshakes <= 1 + seconds, `${handshakes} in ${seconds} s`);
   network.close();
+  await server.shutdown();
+});
+
+Deno.test("DenoNetwork.close() ends its sockets", async () => {
+  let isOpen = false;
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    if (!request.url.endsWith(SOCKET_PATH)) return new Response();
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.onopen = () => isOpen = true;
+    socket.onclose = () => isOpen = false;
+    return response;
+  });
+  const network = new DenoNetwork();
+  await network.request(post(`http://127.0.0.1:${server.addr.port}`));
+  await until("a socket is open", () => isOpen);
+  network.close();
+  await until("it is closed", () => !isOpen);
   await server.shutdown();
 });
 
@@ -399,9 +488,16 @@ Deno.test("PeerSocket: a peer that answers with what is no answer fails what is 
     bytes.encode("short"),
     encodeSocketMessage(1, { status: 200, headers: { "a b": "x" } }, new Uint8Array()),
     encodeSocketMessage(1, { path: "/x", headers: {} }, new Uint8Array()),
+    encodeSocketMessage(
+      1,
+      { status: 200, headers: {} },
+      new Uint8Array(SOCKET_MESSAGE_BYTES_MAX),
+    ),
   ];
   for (const message of unusable) {
     const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+      // Packed, a message may grow beyond every bound when it is unpacked.
+      assertEquals(request.headers.get("sec-websocket-extensions"), null);
       const { socket, response } = Deno.upgradeWebSocket(request);
       socket.onmessage = () => socket.send(message);
       return response;
@@ -410,7 +506,7 @@ Deno.test("PeerSocket: a peer that answers with what is no answer fails what is 
     const ended = Promise.withResolvers<void>();
     const socket = new PeerSocket(origin, { onOver: ended.resolve });
     await until("the socket is open", () => Promise.resolve(socket.takes(post(origin))));
-    await assertTimeout(socket.request(post(origin)));
+    await assertRejects(() => socket.request(post(origin)), ConvergeError, "connection broke");
     assert(socket.isOver);
     await ended.promise;
     await server.shutdown();

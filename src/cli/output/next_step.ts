@@ -14,6 +14,9 @@ export function nextStep({ status, problem, passing }: ClientError): string {
   if (problem?.["indeterminate"] === true) {
     return "; it may be stored or not: put it again, or look with converge get --explain";
   }
+  if (problem?.type === "urn:converge:problem:overloaded") {
+    return "; try again in a moment; where that does not help, a disk may be full: see the nodes' logs";
+  }
   if (status === 503) return "; see who is away with converge status, then try again";
   if (status === 413) return "; the nodes' --max-value is the limit";
   return "";

@@ -9,6 +9,18 @@ export function printLine(line: string): void {
   printBytes(encoder.encode(line + "\n"));
 }
 
+/**
+ * Writes a line to standard output for whoever may read it: what goes on by itself does so, too, where
+ * nobody does, or where the file that it goes to has no room.
+ */
+export function printNotice(line: string): void {
+  try {
+    writeAll(Deno.stdout, encoder.encode(line + "\n"));
+  } catch {
+    // What serves outlives its output.
+  }
+}
+
 /** Writes a line to standard error; one that takes no more leaves nowhere to say so. */
 export function printError(line: string): void {
   try {

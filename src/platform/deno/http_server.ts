@@ -123,6 +123,9 @@ export class HttpServer {
 
   #answer(request: Request): Response | Promise<Response> {
     const host = request.headers.get("host");
+    if (host === null && !saysWhereItEnds(request)) {
+      return plainProblem(411, "length-required", "Cannot take a body without Content-Length");
+    }
     if (host === null || !NO_HOST.test(host)) {
       return this.#sockets.accept(request) ?? this.#handler(request);
     }
@@ -152,6 +155,14 @@ export class HttpServer {
     this.#log.error("request.crashed", { error });
     return plainProblem(500, "internal", "Cannot answer: an unexpected error, see the node's log");
   }
+}
+
+/**
+ * Whether one can tell if the body of a request without a Host header has come whole. Such are those of
+ * HTTP/2: a body that its client gives up ends for the runtime like any other, and only its length tells.
+ */
+function saysWhereItEnds({ method, headers }: Request): boolean {
+  return (method !== "PUT" && method !== "POST") || headers.has("content-length");
 }
 
 function notReady(): Response {

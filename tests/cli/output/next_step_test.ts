@@ -12,6 +12,8 @@ Deno.test("nextStep() tells what to do after a request that failed", () => {
   assert(nextStep(new ClientError("Cannot reach it")).includes("converge cluster"));
   assert(nextStep(answered(503, { indeterminate: true })).includes("put it again"));
   assert(nextStep(answered(503, { indeterminate: false })).includes("converge status"));
+  const overloaded = answered(503, { type: "urn:converge:problem:overloaded" });
+  assert(nextStep(overloaded).includes("logs"), "nobody need be away");
   assert(nextStep(answered(413)).includes("--max-value"));
   assertEquals(nextStep(answered(400)), ""); // its detail names what is wrong
 });
