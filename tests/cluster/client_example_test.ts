@@ -2,17 +2,19 @@
 import { assertEquals } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
 import type { ClientEntry, ClientValue } from "../../src/client/client.ts";
-import { TestCluster } from "./harness.ts";
+import { freePorts, TestCluster } from "./harness.ts";
 
 const root = new URL("../../", import.meta.url);
 
-Deno.test("README: its example of the client works", async () => {
+Deno.test("README: its example of the client works, with a node away", async () => {
   const readme = await Deno.readTextFile(new URL("README.md", root));
   const [, example = ""] = /```ts\n(.*?)```/s.exec(readme) ?? [];
   await using cluster = await TestCluster.start(1);
+  // The first node is away.
+  const ports = [...freePorts(1), new URL(cluster.nodes[0]!.url).port];
   const module = example
     .replace("./src/client/client.ts", new URL("src/client/client.ts", root).href)
-    .replace("http://127.0.0.1:8081", cluster.nodes[0]!.url);
+    .replace("8081, 8082, 8083", ports.join(", "));
   const path = join(cluster.cwd, "example.ts");
   await Deno.writeTextFile(path, `${module}export { users, value };\n`);
   const done: { users: ClientEntry[]; value: ClientValue } = await import(toFileUrl(path).href);
