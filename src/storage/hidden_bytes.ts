@@ -3,6 +3,8 @@
  * keys are looked up in it. A short value, or a tombstone that cannot be collected yet, may hide a long
  * value, so that the bytes of the newer runs do not tell.
  */
+import { isConvergeError } from "../errors.ts";
+import type { Key } from "../record/key.ts";
 import { hashKey } from "./bloom_filter.ts";
 import type { TableReader } from "./sstable_reader.ts";
 import { type Run, tableFor } from "./table_set.ts";
@@ -40,7 +42,7 @@ export class HiddenBytes {
    * Finds out what is not known yet.
    *
    * @param pause Called between slices, to let others run; where it resolves to false the look ends.
-   * @throws {ConvergeError} `corrupt_file`; `disk_failed`.
+   * @throws {ConvergeError} `corrupt_file`.
    */
   async look(runs: readonly Run[], pause: () => Promise<boolean>): Promise<void> {
     const oldest = runs.at(-1);
@@ -49,8 +51,7 @@ export class HiddenBytes {
       let bytes = 0;
       for (const [i, key] of keys.entries()) {
         if (i % LOOKS_PER_SLICE === 0 && !await pause()) return;
-        const line = tableFor(oldest!, key)?.get(key, hashKey(key));
-        if (line !== undefined) bytes += line.end - line.start;
+        bytes += lineBytes(oldest!, key);
       }
       bytes *= run.records / keys.length;
       this.#estimates.set(run.tables[0]!, { oldest: oldest!.tables[0]!, bytes });
@@ -72,8 +73,19 @@ export class HiddenBytes {
   }
 }
 
+/** Bytes of a key's line; none where it cannot be read, which is for those who need it. */
+function lineBytes(run: Run, key: Key): number {
+  try {
+    const line = tableFor(run, key)?.get(key, hashKey(key));
+    return line === undefined ? 0 : line.end - line.start;
+  } catch (error) {
+    if (isConvergeError(error, "disk_failed")) return 0;
+    throw error;
+  }
+}
+
 /** Keys from all over a run: the first of some blocks. */
-function sampleOf({ tables }: Run): string[] {
+function sampleOf({ tables }: Run): Key[] {
   const firstKeys = tables.flatMap((table) => table.index().firstKeys);
   const step = Math.ceil(firstKeys.length / SAMPLE_KEYS);
   return firstKeys.filter((_, i) => i % step === 0);

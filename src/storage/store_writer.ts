@@ -431,17 +431,19 @@ export class StoreWriter {
  * and again else, as long as the same keys are written.
  */
 function hidesShare(keys: readonly Key[], runs: readonly Run[]): boolean {
+  const newer = runs.slice(0, -1);
   const oldest = runs.at(-1)!;
   const step = Math.ceil(keys.length / KEYS_LOOKED_AT);
   let hidden = 0;
   for (let i = 0; i < keys.length; i += step) {
     const key = keys[i]!;
     const hash = hashKey(key);
-    const mayBeIn = (run: Run) => {
+    if (tableFor(oldest, key)?.mayHave(hash) !== true) continue;
+    const isHidden = newer.some((run) => {
       const table = tableFor(run, key);
-      return table?.mayHave(hash) === true && (run === oldest || table.isIndexKnown);
-    };
-    if (runs.find(mayBeIn) === oldest) hidden += step;
+      return table?.isIndexKnown === true && table.mayHave(hash);
+    });
+    if (!isHidden) hidden += step;
   }
   return erasesShare(hidden, oldest, AT_REST.newerShareMax);
 }

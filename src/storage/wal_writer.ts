@@ -121,7 +121,8 @@ export class LogWriter {
   /** Makes all appended groups durable. After a failure the segment must not be used again. */
   async sync(): Promise<void> {
     const target = this.#goodBytes;
-    await this.#file.sync();
+    // Where the file was cut meanwhile, what that one has put on the device is unclear.
+    for (let file; file !== this.#file;) await (file = this.#file).sync();
     this.#syncedBytes = Math.max(this.#syncedBytes, target);
   }
 

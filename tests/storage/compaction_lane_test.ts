@@ -226,6 +226,22 @@ Deno.test("LsmStore: short values that are written again and again cost no early
   await store.close();
 });
 
+Deno.test("LsmStore: a look at what is hidden that cannot read stops nothing", async () => {
+  const subject = new VirtualStore();
+  const clock = new HeldClock();
+  const store = await openWithLongValues(100, subject, { clock, cacheBytes: 0 });
+  await shorten(store, 30);
+  await store.flush();
+  subject.device.faults.errorRate.read = 1;
+  const reads = () => subject.device.counts().read ?? 0;
+  const before = reads();
+  clock.pass(10_000);
+  await turns();
+  assert(reads() > before, "it has looked");
+  assertEquals(subject.fatal, []);
+  await store.close();
+});
+
 Deno.test("LsmStore: for what may be hidden nothing is read after a start", async () => {
   const subject = new VirtualStore();
   const store = await openWithLongValues(100, subject, { clock: new HeldClock() });

@@ -3,9 +3,14 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock, TimerID } from "../../src/platform/clock.ts";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import { ProcessLife } from "../../src/simulation/virtual/process_life.ts";
+import { SeededRandom } from "../../src/simulation/virtual/random_streams.ts";
+import { VirtualDisk } from "../../src/simulation/virtual/virtual_disk.ts";
+import { VirtualTime } from "../../src/simulation/virtual/virtual_time.ts";
+import { DATA } from "../../src/storage/store.ts";
 import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
 import { withoutRoom } from "../../src/storage/wal_reader.ts";
 import { logName } from "../../src/storage/file_names.ts";
+import { turns } from "./soon.ts";
 import { put, scanAll } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
@@ -143,6 +148,38 @@ Deno.test("LsmStore, interval and os: what was applied before sync() is there af
       assertEquals(scanAll(again)[0]?.key, "a", `${durability.mode}, seed ${seed}`);
       await again.close();
     }
+  }
+});
+
+Deno.test("LsmStore.sync(): what a full disk had cut off during the fsync takes nothing that was applied before", async () => {
+  for (let seed = 0; seed < 10; seed++) {
+    const time = new VirtualTime();
+    const device = new VirtualDisk({ random: new SeededRandom(seed, "disk"), time });
+    const subject = new VirtualStore();
+    /** Waits for what takes the device some time. */
+    const taken = async <T>(done: Promise<T>): Promise<T> => {
+      for (let isOver = false; !isOver; time.step(Infinity)) {
+        await Promise.race([done.then(() => isOver = true, () => isOver = true), turns()]);
+      }
+      return await done;
+    };
+    const open = () => {
+      const disk = device.mount(new ProcessLife(time));
+      return taken(subject.open({ disk, durability: { mode: "os" } }));
+    };
+    const store = await open();
+    await store.apply([put("a", 1)]);
+    const synced = store.sync();
+    const used = device.files().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    device.faults.capacityBytes = used + 500;
+    const large = put("large", 2, { value: "x".repeat(1_000) });
+    await assertRejects(() => store.apply([large]), ConvergeError, "no space");
+    await store.apply([put("b", 3)]);
+    await taken(synced);
+    device.crash();
+    device.faults.capacityBytes = Infinity;
+    const again = await open();
+    assertEquals(again.get(DATA, "a")?.counter, 1, `seed ${seed}`);
   }
 });
 
