@@ -368,10 +368,10 @@ export class Gossip {
    */
   receive(message: GossipMessage, nowMs: number, viaSeed?: string): void {
     this.#hearOfRemovals(message.removed ?? []);
-    for (const member of message.members) {
-      if (member.name === this.#self.name) this.#hearOfSelf(member, message.from);
-      else this.#merge(member, nowMs);
-    }
+    const isOwn = ({ name }: Member) => name === this.#self.name;
+    for (const member of message.members) if (!isOwn(member)) this.#merge(member, nowMs);
+    // Last, so that it is known by then which life of its sender this is.
+    for (const member of message.members.filter(isOwn)) this.#hearOfSelf(member, message);
     this.#hearOfSettled(message);
     this.#hearOfSeeds(message);
     if (this.#members.has(message.from)) {
@@ -409,19 +409,20 @@ export class Gossip {
     if (current !== undefined && isOtherStart(member, current)) return;
     if (current !== undefined && isStartedAfter(member, current)) return;
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
+    if (current?.nodeID !== member.nodeID) this.#knownBy.delete(member.name);
     this.#set(member);
     this.#detector.heard(member.name, nowMs);
     if (current === undefined || !isSameButForHeartbeat(current, member)) this.#version++;
   }
 
   /** Somebody passes on what was said under this node's name. */
-  #hearOfSelf(member: Member, from: string): void {
+  #hearOfSelf(member: Member, { from, members }: GossipMessage): void {
     const { name, incarnation } = this.#self;
     const speaker = this.#lives.hear(member, from, this.#self);
     if (speaker === "later_life" || speaker === "removed_life") return;
     if (speaker === "other_life") {
       if (member.status === "normal") this.#settled.add(name);
-    } else if (from !== name && !this.#knownBy.has(from)) {
+    } else if (from !== name && !this.#knownBy.has(from) && this.#isOfPresentLife(from, members)) {
       this.#knownBy.add(from);
       this.#version++;
     }
@@ -432,6 +433,12 @@ export class Gossip {
     if (change === undefined) return;
     this.#setSelf(change);
     this.#version++;
+  }
+
+  /** Whether the sender of a view is the life of its name that this node knows, and no earlier one. */
+  #isOfPresentLife(from: string, members: readonly Member[]): boolean {
+    const sender = members.find(({ name }) => name === from);
+    return this.#members.get(from)?.nodeID === sender?.nodeID;
   }
 
   /** Takes note of another life of this node, and of those that it knows of; or of what this one said. */
