@@ -210,8 +210,9 @@ Deno.test("one that joins does not count before all will know of it after a rest
     store.isFull = true;
     await cluster.start(4);
     await cluster.wait(20_000);
-    const { members } = await cluster.view(3);
+    const { members, refill } = await cluster.view(4);
     assertEquals(members.find(({ name }) => name === "node4")?.status, "joining");
+    assertEquals(refill.waitsFor, ["node3"]);
     store.isFull = false;
     await cluster.ready([1, 2, 3, 4]);
     cluster.kill(3);
