@@ -31,7 +31,9 @@ export async function runStatus({ url, json }: StatusSettings): Promise<void> {
     String(view.hints.waiting[member.name] ?? 0),
   ]);
   printTable(["node", "state", "data", "url", "ring", "hints waiting"], rows);
-  // A node of an earlier version tells of none.
+  // A node of an earlier version tells of neither.
+  const waitsFor = view.refill.waitsFor ?? [];
+  if (waitsFor.length > 0) printLine(`${view.self} waits for ${waitsFor.join(", ")}`);
   for (const removal of view.removals ?? []) printLine(`${waitsOf(removal)} (it is being removed)`);
   for (const seed of view.unresolvedSeeds) printLine(`${seed} was named but never heard of`);
 }

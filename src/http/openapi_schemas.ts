@@ -96,7 +96,7 @@ export const ProblemSchema = z.object({
 
 const liveness = z.enum(["up", "suspect", "down"]);
 const status = z.enum(["joining", "refilling", "normal"]);
-const refill = z.object({ done: z.array(text), pulled: count }).strict();
+const refill = z.object({ done: z.array(text), pulled: count, waitsFor: z.array(text) }).strict();
 const tombstones = z.object({ tombstones: count, collected: count, unconfirmed: count }).strict();
 const requests = z.object({
   writes: count,

@@ -94,8 +94,8 @@ export class Gossip {
 
   /** Members that are being removed, as far as this node knows what they say, sorted by name. */
   get leaving(): Member[] {
-    return this.pending.flatMap(({ name }) => this.#members.get(name) ?? [])
-      .sort((a, b) => a.name < b.name ? -1 : 1);
+    return [...this.#removals.pendingNames].sort()
+      .flatMap((name) => this.#members.get(name) ?? []);
   }
 
   /** All removals, those that have ended too. */
@@ -288,8 +288,11 @@ export class Gossip {
 
   /** Begins the removal of a member; or, of one that is being removed, says that it is dead. */
   remove(name: string, dead: boolean): void {
-    const pending = this.pending.find((removal) => removal.name === name);
-    if (pending !== undefined) return this.#hearOfRemovals([{ ...pending, dead }]);
+    // There may be two, of two lives, where they were begun at nodes that knew of one life only.
+    const pending = this.pending.filter((removal) => removal.name === name);
+    if (pending.length > 0) {
+      return this.#hearOfRemovals(pending.map((removal) => ({ ...removal, dead })));
+    }
     const member = this.#members.get(name);
     if (member === undefined) return;
     const { nodeID, origin, incarnation, replaces } = member;
@@ -345,8 +348,12 @@ export class Gossip {
   #forget({ name }: Removal): void {
     this.#setOwnStages(this.#self.removals ?? {});
     const member = this.#members.get(name);
-    if (name === this.#self.name) return;
-    if (member !== undefined && !this.#removals.isOfRemovedLife(member)) return;
+    if (name === this.#self.name || this.#removals.pendingNames.has(name)) return;
+    if (member !== undefined && !this.#removals.isOfRemovedLife(member)) {
+      // Another life, which came before: that the name was `normal` once was said of the removed one.
+      if (member.status !== "normal") this.#settled.delete(name);
+      return;
+    }
     this.#members.delete(name);
     this.#detector.forget(name);
     this.#knownBy.delete(name);
@@ -361,10 +368,10 @@ export class Gossip {
    */
   receive(message: GossipMessage, nowMs: number, viaSeed?: string): void {
     this.#hearOfRemovals(message.removed ?? []);
-    for (const member of message.members) {
-      if (member.name === this.#self.name) this.#hearOfSelf(member, message.from);
-      else this.#merge(member, nowMs);
-    }
+    const isOwn = ({ name }: Member) => name === this.#self.name;
+    for (const member of message.members) if (!isOwn(member)) this.#merge(member, nowMs);
+    // Last, so that it is known by then which life of its sender this is.
+    for (const member of message.members.filter(isOwn)) this.#hearOfSelf(member, message);
     this.#hearOfSettled(message);
     this.#hearOfSeeds(message);
     if (this.#members.has(message.from)) {
@@ -374,14 +381,15 @@ export class Gossip {
   }
 
   #hearOfSettled({ settled = [], removed = [] }: GossipMessage): void {
+    const gone = new Set(removed.filter(({ ended }) => ended).map(({ nodeID }) => nodeID));
     for (const name of settled) {
       const member = this.#members.get(name);
       if (member === undefined) continue;
-      // Where another life is being removed there, it is said of that one.
-      const isOfAnother = removed.some((removal) =>
-        removal.name === name && !removal.ended && removal.nodeID !== member.nodeID
+      // Who does not know that another life of the name is removed, and gone, says it of that one.
+      const isOfAnother = this.#removals.ofName(name)?.some(({ nodeID }) =>
+        nodeID !== member.nodeID && !gone.has(nodeID)
       );
-      if (!isOfAnother) this.#settled.add(name);
+      if (isOfAnother !== true) this.#settled.add(name);
     }
   }
 
@@ -401,19 +409,20 @@ export class Gossip {
     if (current !== undefined && isOtherStart(member, current)) return;
     if (current !== undefined && isStartedAfter(member, current)) return;
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
+    if (current?.nodeID !== member.nodeID) this.#knownBy.delete(member.name);
     this.#set(member);
     this.#detector.heard(member.name, nowMs);
     if (current === undefined || !isSameButForHeartbeat(current, member)) this.#version++;
   }
 
   /** Somebody passes on what was said under this node's name. */
-  #hearOfSelf(member: Member, from: string): void {
+  #hearOfSelf(member: Member, { from, members }: GossipMessage): void {
     const { name, incarnation } = this.#self;
     const speaker = this.#lives.hear(member, from, this.#self);
     if (speaker === "later_life" || speaker === "removed_life") return;
     if (speaker === "other_life") {
       if (member.status === "normal") this.#settled.add(name);
-    } else if (from !== name && !this.#knownBy.has(from)) {
+    } else if (from !== name && !this.#knownBy.has(from) && this.#isOfPresentLife(from, members)) {
       this.#knownBy.add(from);
       this.#version++;
     }
@@ -424,6 +433,12 @@ export class Gossip {
     if (change === undefined) return;
     this.#setSelf(change);
     this.#version++;
+  }
+
+  /** Whether the sender of a view is the life of its name that this node knows, and no earlier one. */
+  #isOfPresentLife(from: string, members: readonly Member[]): boolean {
+    const sender = members.find(({ name }) => name === from);
+    return this.#members.get(from)?.nodeID === sender?.nodeID;
   }
 
   /** Takes note of another life of this node, and of those that it knows of; or of what this one said. */

@@ -72,37 +72,38 @@ export interface LifecycleView extends QuorumOptions {
 
 /** What to do: nothing now, change status, or take data from these members. */
 export type LifecycleStep =
-  | { readonly action: "wait" }
+  /** Perhaps for these members, by name. */
+  | { readonly action: "wait"; readonly for: readonly string[] }
   | { readonly action: "become"; readonly status: "refilling" | "normal" }
   | { readonly action: "refill"; readonly from: readonly string[] };
 
-const WAIT: LifecycleStep = { action: "wait" };
-
 /** The next step towards `normal`. */
 export function nextStep(view: LifecycleView): LifecycleStep {
-  if (view.self.status === "normal") return WAIT;
+  if (view.self.status === "normal") return waitFor([]);
   const leaving = view.removals?.sources ?? [];
   if (view.others.length + view.unresolvedSeeds + leaving.length === 0) return become("normal");
   const established = view.others.filter(({ status }) => status === "normal");
   const sources = [...established.map(({ name }) => name), ...leaving];
-  if (sources.length === 0 && !isForming(view)) return WAIT;
-  if (view.self.status === "joining") return isSettled(view) ? become("refilling") : WAIT;
+  if (sources.length === 0 && !isForming(view)) return waitFor([]);
+  if (view.self.status === "joining") {
+    const unaware = view.others.filter(({ name }) => !view.isKnownBy(name));
+    return isSettled(view) ? become("refilling") : waitFor(unaware);
+  }
   if (sources.length === 0) return become("normal");
   const from = sources.filter((name) => !view.refilledFrom.has(name));
   if (from.length > 0) return { action: "refill", from };
-  return waitsForJoiners(view) || waitsForEarlier(view) || waitsToBeKnown(view)
-    ? WAIT
-    : become("normal");
+  const late = [...joinersWithMore(view), ...earlierJoiners(view), ...unawareMembers(view)];
+  return late.length === 0 ? become("normal") : waitFor(late);
 }
 
 /**
- * Whether this node lost data, and a member that is still being filled may be the only one to have it; or
- * has leftovers of that data, which none that joins may be filled from.
+ * Where this node lost data: members that are still being filled, and may be the only ones to have it; or
+ * where it has leftovers of that data: all that join, since none may be filled from these.
  */
-function waitsForJoiners(view: LifecycleView): boolean {
+function joinersWithMore(view: LifecycleView): Member[] {
   const { self, others, settled, hasLeftovers, isKnownBy } = view;
-  if (!settled.has(self.name)) return false;
-  return joinersOf(others, settled).some((one) =>
+  if (!settled.has(self.name)) return [];
+  return joinersOf(others, settled).filter((one) =>
     hasLeftovers === true || isRefilling(one) || !isKnownBy(one.name)
   );
 }
@@ -111,12 +112,12 @@ export function isRefilling({ status }: Member): boolean {
   return status === "refilling";
 }
 
-/** Whether those that began to count before this node may have what nobody has who is normal. */
-function waitsForEarlier(view: LifecycleView): boolean {
+/** Those that began to count before this node, and may have what nobody has who is normal. */
+function earlierJoiners(view: LifecycleView): Member[] {
   const { earlier, self, settled, others } = view;
   const hasLostData = self.replaces !== undefined;
-  if (earlier === undefined || !hasLostData && quorumsMeet(totalOf(view), view)) return false;
-  return joinersOf(others, settled).some((one) => isRefilling(one) && earlier.has(one.nodeID));
+  if (earlier === undefined || !hasLostData && quorumsMeet(totalOf(view), view)) return [];
+  return joinersOf(others, settled).filter((one) => isRefilling(one) && earlier.has(one.nodeID));
 }
 
 /** Members that have yet to take over what they own for the first time. */
@@ -124,10 +125,10 @@ export function joinersOf(members: readonly Member[], settled: ReadonlySet<strin
   return members.filter(({ name, status }) => status !== "normal" && !settled.has(name));
 }
 
-/** Whether a normal member may not know this node yet. All know the name of one that was normal once. */
-function waitsToBeKnown({ self, others, settled, isKnownBy }: LifecycleView): boolean {
-  if (settled.has(self.name)) return false;
-  return others.some(({ name, status }) => status === "normal" && !isKnownBy(name));
+/** Normal members that may not know this node yet. All know the name of one that was normal once. */
+function unawareMembers({ self, others, settled, isKnownBy }: LifecycleView): Member[] {
+  if (settled.has(self.name)) return [];
+  return others.filter(({ name, status }) => status === "normal" && !isKnownBy(name));
 }
 
 /** Whether everybody who must know this node does. */
@@ -163,4 +164,8 @@ function totalOf(view: LifecycleView): number {
 
 function become(status: "refilling" | "normal"): LifecycleStep {
   return { action: "become", status };
+}
+
+function waitFor(members: readonly Member[]): LifecycleStep {
+  return { action: "wait", for: [...new Set(members.map(({ name }) => name))] };
 }

@@ -64,11 +64,11 @@ export class RemovalSet {
     return this.ofName(member.name)?.some((removal) => isRemovedLife(removal, member)) ?? false;
   }
 
-  /** Whether what a member says is taken note of: of one that is being removed it is, by that life. */
+  /** Whether what a member says is taken note of: of one that is being removed it is, by a life that is. */
   admits(member: Member): boolean {
-    const pending = this.ofName(member.name)?.find(({ ended }) => !ended);
-    if (pending !== undefined) return member.nodeID === pending.nodeID;
-    return !this.isOfRemovedLife(member);
+    const pending = this.ofName(member.name)?.filter(({ ended }) => !ended) ?? [];
+    if (pending.length === 0) return !this.isOfRemovedLife(member);
+    return pending.some(({ nodeID }) => nodeID === member.nodeID);
   }
 
   /** Merges what somebody knows of one removal; undefined where it is no news, or there is no room. */

@@ -17,7 +17,7 @@ function sample(totals: { reads: number; writes: number; failed?: number }): Nod
     compactions: 0,
     hintsWaiting: { node2: 4, node3: 1 },
     tombstones: { tombstones: 2, collected: 0, unconfirmed: 0 },
-    refill: { done: [], pulled: 9 },
+    refill: { done: [], pulled: 9, waitsFor: [] },
     lagMs: 0.5,
     hotKeys: [{ path: "a%20b", requests: 5 }],
   };

@@ -19,7 +19,7 @@ function sample(reads: number, latencyCounts: number[] = []): NodeSample {
     compactions: 0,
     hintsWaiting: { node2: 3 },
     tombstones: { tombstones: 0, collected: 0, unconfirmed: 0 },
-    refill: { done: [], pulled: 0 },
+    refill: { done: [], pulled: 0, waitsFor: [] },
     lagMs: 0,
     hotKeys: [],
   } as NodeSample;

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Gossip } from "../../src/membership/gossip.ts";
-import { gossipOf, member, originOf } from "../support/members.ts";
+import { gossipOf, member, originOf, removal } from "../support/members.ts";
 
 /** `a` with `b` and `x`, of which `x` is removed. */
 function removing({ ended = true } = {}): Gossip {
@@ -80,9 +80,49 @@ Deno.test("Gossip: of two that tell of a removal the later word of the removed l
 
 Deno.test("Gossip: a new life that came before the news that the removal of the old one has ended stays", () => {
   const added = member("x", { nodeID: "x.2", incarnation: 2, status: "joining" });
-  const late = gossipOf(member("b"), { known: [member("a"), added] });
+  const late = gossipOf(member("b"), { known: [member("a"), added], settled: ["x"] });
   late.receive(removing().message(), 0);
-  assertEquals(late.member("x")?.nodeID, "x.2");
+  assertEquals([late.member("x")?.nodeID, late.settled.has("x")], ["x.2", false]);
+});
+
+Deno.test("Gossip: what is said late of the removed life is nothing that a new one of its name was", () => {
+  const before = gossipOf(member("b"), { known: [member("x")] });
+  const lost = member("x", { status: "refilling", heartbeat: 1 });
+  before.receive({ from: "x", members: [lost] }, 0);
+  const message = before.message();
+  assertEquals(message.settled, ["x"]);
+  const added = gossipOf(member("x", { nodeID: "x.2", incarnation: 2, status: "joining" }));
+  const gossip = removing();
+  gossip.receive(added.message(), 0);
+  added.receive(gossip.message(), 0);
+  for (const one of [gossip, added]) {
+    one.receive(message, 0);
+    assertEquals([one.member("x")?.nodeID, one.settled.has("x")], ["x.2", false]);
+  }
+});
+
+Deno.test("Gossip: where two lives of a name are being removed, both are heard, said to be dead, and go", () => {
+  const gossip = gossipOf(member("a"), { known: [member("b"), member("x")] });
+  gossip.remove("x", false);
+  const second = member("x", {
+    nodeID: "x.2",
+    incarnation: 2,
+    removals: { "x.2": "known" },
+    status: "refilling",
+  });
+  const removed = [removal("x", { nodeID: "x.2", incarnation: 2 })];
+  const message = { from: "b", members: [member("b"), second], settled: ["x"], removed };
+  gossip.receive(message, 0);
+  assertEquals(gossip.leaving, [second], "it is waited for");
+  gossip.remove("x", true);
+  assertEquals(gossip.pending.map(({ nodeID, dead }) => [nodeID, dead]), [
+    ["x.1", true],
+    ["x.2", true],
+  ]);
+  gossip.endRemoval("x.1");
+  assertEquals([gossip.leaving, gossip.settled.has("x")], [[second], true]);
+  gossip.endRemoval("x.2");
+  assertEquals([gossip.member("x"), gossip.settled.has("x")], [undefined, false]);
 });
 
 Deno.test("Gossip: a node knows at its start whether its life, or a former one that lost its data, was removed", () => {

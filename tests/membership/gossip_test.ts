@@ -44,6 +44,22 @@ Deno.test("Gossip.receive: a wiped node outranks its former life", () => {
   assert(wiped.isKnownBy("b"));
 });
 
+Deno.test("Gossip.isKnownBy: what an earlier life knew says nothing of the one that took its place", () => {
+  const gossip = gossipOf(member("a", { status: "joining" }));
+  const message = { from: "b", members: [gossip.self, member("b")] };
+  gossip.receive(message, 0);
+  assert(gossip.isKnownBy("b"));
+  const { version } = gossip;
+  const next = member("b", { nodeID: "b.2", incarnation: 2, status: "joining" });
+  gossip.receive({ from: "c", members: [next, member("c")] }, 0);
+  assert(!gossip.isKnownBy("b"));
+  assert(gossip.version > version);
+  gossip.receive(message, 0); // it came late
+  assert(!gossip.isKnownBy("b"));
+  gossip.receive({ from: "b", members: [gossip.self, next] }, 0);
+  assert(gossip.isKnownBy("b"));
+});
+
 Deno.test("Gossip.rejoined: not where an earlier life was joining, which some may not have heard of", () => {
   for (const [status, later] of [["joining", false], ["refilling", true]] as const) {
     const wiped = gossipOf(member("a", { nodeID: "a.2", status: "joining" }));

@@ -18,7 +18,8 @@ interface Case extends Partial<Omit<LifecycleView, "self" | "others" | "isKnownB
   step: LifecycleStep;
 }
 
-const WAIT: LifecycleStep = { action: "wait" };
+const WAIT: LifecycleStep = { action: "wait", for: [] };
+const waitFor = (...names: string[]): LifecycleStep => ({ action: "wait", for: names });
 const REFILLING: LifecycleStep = { action: "become", status: "refilling" };
 const NORMAL: LifecycleStep = { action: "become", status: "normal" };
 
@@ -45,7 +46,11 @@ const TABLE: Record<string, Case> = {
   "a node alone that lost data has nobody to refill from": { self: "refilling", step: NORMAL },
   "normal stays normal": { self: "normal", others: { b: "joining" }, step: WAIT },
   "with seeds not heard of it waits": { self: "joining", unresolvedSeeds: 2, step: WAIT },
-  "nobody knows it yet": { self: "joining", others: { b: "normal", c: "normal" }, step: WAIT },
+  "nobody knows it yet": {
+    self: "joining",
+    others: { b: "normal", c: "normal" },
+    step: waitFor("b", "c"),
+  },
   "up to N members: known by a majority of all, itself counted": {
     self: "joining",
     others: { b: "normal", c: "normal" },
@@ -58,7 +63,7 @@ const TABLE: Record<string, Case> = {
     knownBy: ["b", "c"],
     refilledFrom: new Set(["b", "c"]),
     earlier: new Set(["d.1"]),
-    step: WAIT,
+    step: waitFor("d"),
   },
   "not for those that began after it, be it as another life, or lost data": {
     self: "refilling",
@@ -89,7 +94,7 @@ const TABLE: Record<string, Case> = {
     others: { b: "normal", c: "normal" },
     knownBy: ["b"],
     removals: { sources: [], areKnownByAll: true },
-    step: WAIT,
+    step: waitFor("c"),
   },
   "while a member is removed one that was on the ring before goes on": {
     self: "joining",
@@ -117,20 +122,20 @@ const TABLE: Record<string, Case> = {
     others: { b: "normal", c: "normal", d: "joining" },
     knownBy: ["b", "c"],
     replication: 5,
-    step: WAIT,
+    step: waitFor("d"),
   },
   "one that makes N full, where R is no majority: known by all": {
     self: "joining",
     others: { b: "normal", c: "normal" },
     knownBy: ["b"],
     readQuorum: 1,
-    step: WAIT,
+    step: waitFor("c"),
   },
   "beyond N members a new name must be known by all": {
     self: "joining",
     others: { b: "normal", c: "normal", d: "normal" },
     knownBy: ["b", "c"],
-    step: WAIT,
+    step: waitFor("d"),
   },
   "beyond N members, known by all": {
     self: "joining",
@@ -190,7 +195,7 @@ const TABLE: Record<string, Case> = {
     others: { b: "normal", c: "normal" },
     knownBy: ["b"],
     refilledFrom: new Set(["b", "c"]),
-    step: WAIT,
+    step: waitFor("c"),
   },
   "all taken by one whose name all know": {
     self: "refilling",
@@ -205,7 +210,7 @@ const TABLE: Record<string, Case> = {
     knownBy: ["b"],
     refilledFrom: new Set(["b", "c"]),
     rejoined: true,
-    step: WAIT,
+    step: waitFor("c"),
   },
   "forming: nobody is normal and everybody is here": {
     self: "refilling",
@@ -268,7 +273,7 @@ const TABLE: Record<string, Case> = {
     others: { b: "normal", c: "refilling" },
     refilledFrom: new Set(["b"]),
     settled: new Set(["self", "b"]),
-    step: WAIT,
+    step: waitFor("c"),
   },
   "lost data: what is left of it is given to none that joins": {
     self: "refilling",
@@ -277,7 +282,7 @@ const TABLE: Record<string, Case> = {
     knownBy: ["b", "c"],
     refilledFrom: new Set(["b"]),
     hasLeftovers: true,
-    step: WAIT,
+    step: waitFor("c"),
   },
   "lost data: where nothing is left of it none that is not filled yet is waited for": {
     self: "refilling",
@@ -293,14 +298,14 @@ const TABLE: Record<string, Case> = {
     settled: new Set(["self", "b"]),
     knownBy: ["b"],
     refilledFrom: new Set(["b"]),
-    step: WAIT,
+    step: waitFor("c"),
   },
   "lost data before it was normal: who else joins has to know this life first": {
     self: "joining",
     others: { b: "normal", c: "joining" },
     knownBy: ["b"],
     rejoined: true,
-    step: WAIT,
+    step: waitFor("c"),
   },
   "lost data: nobody waits for another that lost data": {
     self: "refilling",

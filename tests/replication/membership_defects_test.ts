@@ -210,8 +210,9 @@ Deno.test("one that joins does not count before all will know of it after a rest
     store.isFull = true;
     await cluster.start(4);
     await cluster.wait(20_000);
-    const { members } = await cluster.view(3);
+    const { members, refill } = await cluster.view(4);
     assertEquals(members.find(({ name }) => name === "node4")?.status, "joining");
+    assertEquals(refill.waitsFor, ["node3"]);
     store.isFull = false;
     await cluster.ready([1, 2, 3, 4]);
     cluster.kill(3);
@@ -595,6 +596,37 @@ Deno.test("a node that is emptied while it joins does not count before all know 
     cluster.heal();
     cluster.cutOff(3, [1, 4]);
     const got = await cluster.call(3, "GET", `/kv/${key}`); // by the owners of before
+    assert(put.status === 503 || got.status !== 404, `${put.status}, then ${got.status}`);
+    cluster.heal();
+    await cluster.ready();
+  });
+});
+
+Deno.test("one that joins is not known by a member because a disk that this one has lost knew it", () => {
+  const seedsOf = (i: number) => i === 4 ? [2] : [1, 2, 3].filter((other) => other !== i);
+  const options = { nodes: 4, start: [1, 2, 3], seedsOf, config: { hintBytesMax: 0 } };
+  return InProcessCluster.run(options, async (cluster) => {
+    await cluster.ready([1, 2, 3]);
+    const key = Array.from({ length: 200 }, (_, i) => `k${i}`).find((key) =>
+      [1, 2, 4].every((i) => cluster.ownersOf(key).includes(i))
+    )!;
+    await cluster.put(1, "first", "v");
+    for (const i of [2, 4]) cluster.cutOff(i, [1, 3]);
+    await cluster.start(4);
+    await cluster.wait(5_000); // node 2 knows it
+    cluster.kill(2);
+    cluster.wipe(2);
+    cluster.heal();
+    cluster.cutOff(4);
+    await cluster.start(2);
+    await cluster.ready([1, 2, 3]);
+    cluster.heal();
+    cluster.cutOff(2);
+    await cluster.wait(10_000); // the others know it
+    const put = await cluster.call(4, "PUT", `/kv/${key}`, { body: "v" });
+    cluster.heal();
+    cluster.cutOff(2, [1, 4]);
+    const got = await cluster.call(2, "GET", `/kv/${key}`); // by the owners of before
     assert(put.status === 503 || got.status !== 404, `${put.status}, then ${got.status}`);
     cluster.heal();
     await cluster.ready();

@@ -62,6 +62,8 @@ export interface RefillProgress {
   done: string[];
   /** Records taken so far in this life. */
   pulled: number;
+  /** Members that have yet to give what they have, to know this node, or to be filled before it. */
+  waitsFor: string[];
 }
 
 interface Saved {
@@ -113,6 +115,7 @@ export class Refill {
   /** By when all who must know this node did, for certain, and since when nothing was lost. */
   #knownSinceMs = 0;
   #pulled = 0;
+  #waitsFor: readonly string[] = [];
   #stopped = false;
   #running = false;
 
@@ -121,7 +124,11 @@ export class Refill {
   }
 
   progress(): RefillProgress {
-    return { done: [...this.#known?.done ?? []], pulled: this.#pulled };
+    return {
+      done: [...this.#known?.done ?? []],
+      pulled: this.#pulled,
+      waitsFor: [...this.#waitsFor],
+    };
   }
 
   /** Goes on until this node is `normal`. Runs once at a time. */
@@ -221,6 +228,7 @@ export class Refill {
       hasLeftovers: hasLeftovers(this.#saved),
       removals: this.#removals(),
     });
+    this.#waitsFor = step.action === "wait" ? step.for : step.action === "refill" ? step.from : [];
     if (step.action === "become") await this.#become(step.status);
     else if (step.action === "refill") await this.#refillFrom(step.from);
   }

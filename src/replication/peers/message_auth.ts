@@ -26,7 +26,7 @@ export interface SignedMessage {
   readonly body: Uint8Array | undefined;
 }
 
-/** Signs and checks messages; does neither without a secret. */
+/** Signs and checks messages; without a secret they have no proof. */
 export class MessageAuth {
   readonly #key: Uint8Array | undefined;
 
@@ -47,13 +47,16 @@ export class MessageAuth {
     return { ...headers, [SIGNATURE_HEADER]: proofOf(this.#key, message) };
   }
 
-  /** Whether there is no secret, or the proof holds. */
+  /**
+   * Whether the proof holds; without a secret, whether there is none. Who has a secret takes nothing from
+   * a node that has none, and were it heard nevertheless, it would be an owner on which nothing is stored.
+   */
   holds(message: SignedMessage, proof: string | null): boolean {
-    if (this.#key === undefined) return true;
+    if (this.#key === undefined) return proof === null;
     return proof !== null && isEqual(proof, proofOf(this.#key, message));
   }
 
-  /** @throws {ConvergeError} `forged_message` when there is a secret and the proof does not hold. */
+  /** @throws {ConvergeError} `forged_message` where it does not hold. */
   check(message: SignedMessage, proof: string | null): void {
     if (this.holds(message, proof)) return;
     throw new ConvergeError("forged_message", "Cannot take a message without this cluster's proof");

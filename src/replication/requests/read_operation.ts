@@ -283,8 +283,12 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     const waiter: WriteWaiter = {
       onWriteAnswer: (tagged, answer) => this.#onRepairAnswer(tagged, sent, answer),
     };
-    if (owner.isSelf) this.#context.replica.write(sent, waiter, this.#tagged(slot));
-    else this.#context.linkTo(owner.name)!.write(sent, waiter, this.#tagged(slot));
+    const tagged = this.#tagged(slot);
+    if (owner.isSelf) return this.#context.replica.write(sent, waiter, tagged);
+    const link = this.#context.linkTo(owner.name);
+    // It may have answered as a member, and be none any more.
+    if (link === undefined) this.#onRepairAnswer(tagged, sent, "refused");
+    else link.write(sent, waiter, tagged);
   }
 
   async #repairFenced(slot: number, owner: Owner, fence: number): Promise<void> {
@@ -295,8 +299,8 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
       const records = [sent];
       const results = owner.isSelf
         ? await this.#context.replica.apply(records, fence)
-        : await this.#context.linkTo(owner.name)!.writeCopies(records, fence);
-      answer = results[0]!;
+        : await this.#context.linkTo(owner.name)?.writeCopies(records, fence);
+      answer = results?.[0] ?? "refused";
     } catch {
       // It stays unrepaired; the other owners may do.
     }

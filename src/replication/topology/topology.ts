@@ -89,6 +89,8 @@ export class Topology {
   /** Whether ownership is known. */
   readonly #complete: boolean;
   readonly #isLeaving: boolean;
+  /** Of those that are being removed: two lives of one name were one owner. */
+  readonly #leavingNames: ReadonlySet<string>;
   readonly #isUnknown: boolean;
   readonly #ownersByArc: readonly OwnerSet[];
   /** The ring with those that are being removed; undefined where there are none. */
@@ -115,11 +117,12 @@ export class Topology {
     this.#selfName = selfName;
     this.#tokensPerNode = options.virtualNodes;
     this.#ownersMax = options.replication;
-    this.#isLeaving = options.isRemoved === true || pending.some(({ name }) => name === selfName);
+    this.#leavingNames = new Set(pending.map(({ name }) => name));
+    this.#isLeaving = options.isRemoved === true || this.#leavingNames.has(selfName);
     this.#isUnknown = options.isUnknown === true;
     const total = members.length + unresolvedSeeds.length;
     const now = quorumsOf(total, options);
-    const before = quorumsOf(total + pending.length, options);
+    const before = quorumsOf(total + this.#leavingNames.size, options);
     this.quorums = pending.length === 0 ? now : { ...before, n: now.n };
     this.#readsShrink = now.r < before.r;
     this.ring = this.#ringOf(members.map(({ name }) => name), this.quorums.n);
@@ -130,7 +133,7 @@ export class Topology {
       tokenOf(keyFromText(`${placed} ${options.virtualNodes} ${names}`)),
     );
     if (pending.length > 0) {
-      const withLeaving = [...this.ring.names, ...pending.map(({ name }) => name)];
+      const withLeaving = [...this.ring.names, ...this.#leavingNames];
       this.#ringWithLeaving = this.#ringOf(withLeaving, before.n);
       this.#newOwners = newOwnersByArc(this.ring, this.#ringWithLeaving);
     }
@@ -236,8 +239,7 @@ export class Topology {
   ringBefore(settled: readonly string[]): HashRing {
     const known = new Set([...this.settled, ...settled]);
     const ring = this.#ringWithLeaving ?? this.ring;
-    const leaving = new Set(this.pending.map(({ name }) => name));
-    const names = ring.names.filter((name) => known.has(name) || leaving.has(name));
+    const names = ring.names.filter((name) => known.has(name) || this.#leavingNames.has(name));
     if (names.length === ring.names.length) return ring;
     if (this.#ringBefore?.names.join(" ") !== names.join(" ")) {
       this.#ringBefore = this.#ringOf(names, this.#ownersMax);
@@ -253,8 +255,7 @@ export class Topology {
   ringsBefore(settled: readonly string[]): readonly HashRing[] {
     const before = this.ringBefore(settled);
     if (this.pending.length === 0) return [before];
-    const leaving = new Set(this.pending.map(({ name }) => name));
-    const names = before.names.filter((name) => !leaving.has(name));
+    const names = before.names.filter((name) => !this.#leavingNames.has(name));
     if (this.#ringOfRemaining?.names.join(" ") !== names.join(" ")) {
       this.#ringOfRemaining = this.#ringOf(names, this.#ownersMax);
     }

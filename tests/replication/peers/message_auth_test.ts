@@ -62,6 +62,15 @@ Deno.test("another secret: a new node does not start, and says which member has 
     }
   }));
 
+Deno.test("another secret: a new node with one does not join a cluster that has none", () =>
+  InProcessCluster.run({ start: [1, 2] }, async (cluster) => {
+    await cluster.ready();
+    Object.assign(cluster.node(3).config, { clusterSecret: "s3cret" });
+    const error = await assertRejects(() => cluster.start(3), ConvergeError);
+    assertEquals(error.code, "bad_config");
+    assertEquals((await cluster.view(1)).members.length, 2, "nobody counts it as a member");
+  }));
+
 Deno.test("another secret: a member is told that it is refused, and others that they refuse it", () =>
   InProcessCluster.run({ config: { clusterSecret: "s3cret" } }, async (cluster) => {
     cluster.kill(3);

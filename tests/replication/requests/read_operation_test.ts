@@ -132,6 +132,7 @@ async function reading(
   const repairs: { name: string; record: StoredRecord; answer(answer: WriteAnswer): void }[] = [];
   const copies: { name: string; fence: number | undefined }[] = [];
   const ended = { read: 0, failed: 0 };
+  const gone = new Set<string>();
   const lamport = await LamportClock.open(new LocalState(new MemoryStore()), 0);
   const given = tries;
   const write = (name: string) => (record: StoredRecord, waiter: WriteWaiter, slot: number) => {
@@ -149,11 +150,12 @@ async function reading(
     hedges: new DeadlineQueue(clock, HEDGE_MS),
     retries: { take: () => tries-- > 0 },
     replica: { get: () => own, write: write("a"), apply: copy("a") },
-    linkTo: (name: string) => ({
-      read: (pending: PendingRead) => void asked.push({ name, pending }),
-      write: write(name),
-      writeCopies: copy(name),
-    }),
+    linkTo: (name: string) =>
+      gone.has(name) ? undefined : ({
+        read: (pending: PendingRead) => void asked.push({ name, pending }),
+        write: write(name),
+        writeCopies: copy(name),
+      }),
     quorums: () => ({ n: 3, r: 2, w: 2 }),
     costOf: ({ name }: Owner) => name.charCodeAt(0), // in order of names
     onRead: () => void ended.read++,
@@ -169,7 +171,7 @@ async function reading(
     run: () => Promise.resolve(new ReadOperation(context, request).run()),
     names: () => asked.map(({ name }) => name),
     triesTaken: () => given - tries,
-    ...{ answer, asked, repairs, copies, ended, lamport },
+    ...{ answer, asked, repairs, copies, ended, gone, lamport },
   };
 }
 
@@ -243,6 +245,17 @@ Deno.test("ReadOperation: who does not take a repair is made up for by another o
     repairs[0]!.answer("overloaded");
     assertEquals(names(), ["b", "c"]);
     answer("c", NEW);
+    assertEquals((await read).record, NEW);
+  }));
+
+Deno.test("ReadOperation: so is an owner that is a member no more when it is to be repaired", () =>
+  inWorld(async (world) => {
+    const { run, answer, names, gone } = await reading(world, { own: NEW });
+    const read = run();
+    gone.add("b");
+    answer("b", OLD);
+    assertEquals(names(), ["b", "c"]);
+    answer("c", "same");
     assertEquals((await read).record, NEW);
   }));
 

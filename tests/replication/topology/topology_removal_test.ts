@@ -48,6 +48,13 @@ Deno.test("Topology: the ring is over the members that are not being removed", (
   assertEquals(topology.fingerprint, topologyOf(4, { virtualNodes: 8 }).fingerprint);
 });
 
+Deno.test("Topology: two lives of one name that are being removed were one member", () => {
+  const second = { ...REMOVAL, nodeID: "node5.2", dead: true };
+  const options = { replication: 5, readQuorum: 3, writeQuorum: 3 };
+  const { quorums } = removing([undefined, undefined], { ...options, pending: [REMOVAL, second] });
+  assertEquals(quorums, { n: 2, r: 2, w: 2 });
+});
+
 Deno.test("Topology: an owner that gains an arc counts there for nothing, then for writes, then for both", () => {
   const before = topologyOf(5, { virtualNodes: 8 });
   const none = removing([undefined, undefined, undefined, undefined]);
