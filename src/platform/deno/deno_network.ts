@@ -153,11 +153,8 @@ function clientOptions(origin: string): Deno.CreateHttpClientOptions {
   if (protocol !== "http:") return options;
   return {
     ...options,
-    proxy: {
-      transport: "tcp",
-      hostname: hostname.replace(/^\[|\]$/g, ""),
-      port: port === "" ? 80 : Number(port),
-    },
+    // The runtime makes a URL of them: an IPv6 address keeps its brackets.
+    proxy: { transport: "tcp", hostname, port: port === "" ? 80 : Number(port) },
   };
 }
 
