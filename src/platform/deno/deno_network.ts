@@ -56,8 +56,11 @@ export class DenoNetwork implements Network {
   }
 
   async #share(socket: PeerSocket, request: NetworkRequest): Promise<NetworkResponse> {
+    const sentMs = performance.now();
     const response = await socket.request(request);
-    return response.status === ASK_ALONE ? await this.#fetch(request) : response;
+    if (response.status !== ASK_ALONE) return response;
+    const tookMs = performance.now() - sentMs;
+    return await this.#fetch({ ...request, timeoutMs: Math.ceil(request.timeoutMs - tookMs) });
   }
 
   async #fetch(request: NetworkRequest): Promise<NetworkResponse> {
