@@ -35,6 +35,12 @@ Deno.test("receipt: a write tells of every owner that it has it, under which ver
     }
   }));
 
+Deno.test("receipt: a write says that it is past fsync only where it is", () =>
+  InProcessCluster.run({ config: { durability: { mode: "os" } } }, async (cluster) => {
+    const { owners } = await receipt(cluster, "PUT", "/kv/k?explain=1");
+    assertEquals(owners.map(({ fsynced }) => fsynced), [false, false, false]);
+  }));
+
 Deno.test("receipt: times are told to the microsecond", () =>
   InProcessCluster.run({}, async (cluster) => {
     for (const method of ["PUT", "GET"]) {

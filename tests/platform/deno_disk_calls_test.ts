@@ -92,6 +92,27 @@ Deno.test("DenoDisk.link: where there are no links it copies, and syncs the copy
   });
 });
 
+Deno.test("DenoDisk: a lock that is there holds also where nothing may be written", async () => {
+  await withCalls({}, (directory, disk) => {
+    const path = `${directory}/lock`;
+    disk.lock(path).release();
+    const { openSync } = Deno;
+    const mayOnlyRead = (path: string, options?: Deno.OpenOptions) =>
+      options?.write ? failure({ code: "EROFS" }) : openSync(path, options);
+    Object.assign(Deno, { openSync: mayOnlyRead });
+    try {
+      const lock = disk.lock(path);
+      const again = assertThrows(() => disk.lock(path), ConvergeError);
+      assertEquals(again.code, "data_locked");
+      lock.release();
+      const absent = assertThrows(() => disk.lock(`${directory}/absent`), ConvergeError, "EROFS");
+      assertEquals(absent.code, "disk_failed");
+    } finally {
+      Object.assign(Deno, { openSync });
+    }
+  });
+});
+
 Deno.test("DenoDisk: what the system writes in parts is written whole", async () => {
   const { writeSync } = Deno.FsFile.prototype;
   const file = {

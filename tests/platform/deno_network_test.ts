@@ -85,6 +85,30 @@ Deno.test("DenoNetwork.request() brings bytes there and back over a kept connect
   assertEquals(connections.size, 1);
 });
 
+/** A server on the loopback of IPv6; undefined, with a word about it, where the machine has none. */
+function serveIPv6(): Deno.HttpServer<Deno.NetAddr> | undefined {
+  try {
+    return Deno.serve({ hostname: "::1", port: 0, onListen() {} }, () => new Response("six"));
+  } catch (error) {
+    console.log(`There is no IPv6 here, so that it was not tried: ${error}`);
+    return undefined;
+  }
+}
+
+Deno.test("DenoNetwork.request() reaches IPv6 addresses, and hosts by their names", async () => {
+  await using server = serveIPv6();
+  await withNetwork(async (network) => {
+    if (server !== undefined) {
+      const { body } = await network.request(get(`http://[::1]:${server.addr.port}`));
+      assertEquals(new TextDecoder().decode(body), "six");
+    }
+    await withPeer(answer("HTTP/1.1 204 No Content\r\n\r\n"), async (origin) => {
+      const { status, body } = await network.request(get(origin.replace("127.0.0.1", "localhost")));
+      assertEquals([status, body.byteLength], [204, 0]);
+    });
+  });
+});
+
 Deno.test("DenoNetwork.request() answers unreachable where nobody listens", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const origin = `http://127.0.0.1:${listener.addr.port}`;

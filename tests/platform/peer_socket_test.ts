@@ -463,6 +463,36 @@ Deno.test("DenoNetwork: an answer that is long for a socket comes by fetch", asy
   });
 });
 
+Deno.test("DenoNetwork: what comes by fetch in the end has only the time that is left", async () => {
+  const { setTimeout } = globalThis;
+  const tookMs = 50;
+  const handler: Handler = async (request) => {
+    if (!request.headers.has("x-long")) return tellsTheWay(request);
+    if (request.headers.has(FETCH_ONLY)) return new Response();
+    await new Promise((resolve) => setTimeout(resolve, tookMs));
+    return new Response(new Uint8Array(SOCKET_ANSWER_BYTES_MAX + 1));
+  };
+  await withSocket(handler, async (_, origin) => {
+    const network = new DenoNetwork();
+    await untilShared(network, post(origin));
+    const delaysMs: number[] = [];
+    Object.assign(globalThis, {
+      setTimeout(callback: () => void, delayMs: number) {
+        delaysMs.push(delayMs);
+        return setTimeout(callback, delayMs);
+      },
+    });
+    try {
+      await network.request(post(origin, { headers: { "x-long": "1" }, timeoutMs: 12_345 }));
+    } finally {
+      Object.assign(globalThis, { setTimeout });
+    }
+    const [overSocket, alone] = delaysMs.filter((ms) => ms > 10_000);
+    assert(overSocket === 12_345 && alone! <= 12_345 - tookMs + 1, `${delaysMs}`);
+    network.close();
+  });
+});
+
 Deno.test("DenoNetwork: what comes while a socket owes an answer for long goes another way", async () => {
   const release = Promise.withResolvers<Response>();
   const handler: Handler = (request) =>

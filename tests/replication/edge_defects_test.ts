@@ -37,6 +37,22 @@ Deno.test("a read never is what finds out whether a stopped node is back", () =>
     }
   }));
 
+Deno.test("an owner that is heard again is asked again at once, however long it was away", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    cluster.cutOff(2);
+    for (let i = 0; i < 10; i++) {
+      await cluster.put(1, `k${i}`, "v");
+      await cluster.wait(5_000);
+    }
+    cluster.heal();
+    await cluster.until("node1 hears node2", async () => {
+      const { members } = await cluster.view(1);
+      return members.find(({ name }) => name === "node2")!.state === "up";
+    });
+    cluster.cutOff(3);
+    await cluster.put(1, "k", "it takes node2");
+  }));
+
 Deno.test("a slow owner does not slow a request that has its quorum", () =>
   InProcessCluster.run({}, async (cluster) => {
     cluster.slow(3, 400);

@@ -115,11 +115,7 @@ export class DenoDisk implements Disk {
 
   /** An advisory lock of the system (`flock`), which ends with the process however it ends. */
   lock(path: string): FileLock {
-    const file = attempt(
-      "open",
-      path,
-      () => Deno.openSync(path, { create: true, write: true, read: true }),
-    );
+    const file = attempt("open", path, () => openToLock(path));
     let locked = false;
     try {
       locked = attempt("lock", path, () => file.tryLockSync(true));
@@ -351,6 +347,19 @@ function copyDurably(from: string, to: string): void {
     copy.syncDataSync();
   } finally {
     copy.close();
+  }
+}
+
+/** Where nothing may be written, as in a snapshot that is mounted so, what is there is locked as well. */
+function openToLock(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { create: true, write: true, read: true });
+  } catch (error) {
+    try {
+      return Deno.openSync(path);
+    } catch {
+      throw error;
+    }
   }
 }
 

@@ -115,6 +115,7 @@ function writeToStderr(line: string): void {
     let written = 0;
     while (written < bytes.byteLength) written += Deno.stderr.writeSync(bytes.subarray(written));
   } catch {
-    // Nobody reads any more (EPIPE) or the pipe is full: a node outlives its log.
+    // Nobody reads any more (EPIPE), or the file has no room: a node outlives its log. A pipe that is full
+    // is waited for, as the runtime cannot ask whether it is.
   }
 }

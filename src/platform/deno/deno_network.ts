@@ -56,8 +56,11 @@ export class DenoNetwork implements Network {
   }
 
   async #share(socket: PeerSocket, request: NetworkRequest): Promise<NetworkResponse> {
+    const sentMs = performance.now();
     const response = await socket.request(request);
-    return response.status === ASK_ALONE ? await this.#fetch(request) : response;
+    if (response.status !== ASK_ALONE) return response;
+    const tookMs = performance.now() - sentMs;
+    return await this.#fetch({ ...request, timeoutMs: Math.ceil(request.timeoutMs - tookMs) });
   }
 
   async #fetch(request: NetworkRequest): Promise<NetworkResponse> {
@@ -153,11 +156,8 @@ function clientOptions(origin: string): Deno.CreateHttpClientOptions {
   if (protocol !== "http:") return options;
   return {
     ...options,
-    proxy: {
-      transport: "tcp",
-      hostname: hostname.replace(/^\[|\]$/g, ""),
-      port: port === "" ? 80 : Number(port),
-    },
+    // The runtime makes a URL of them: an IPv6 address keeps its brackets.
+    proxy: { transport: "tcp", hostname, port: port === "" ? 80 : Number(port) },
   };
 }
 

@@ -3,8 +3,9 @@
  * overlapping, as fast-check makes them up. Invariant: whenever an update that began after the last
  * change is over, the tree is the one that a scan of the store gives.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
+import { ConvergeError } from "../../../src/errors.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
 import type { Key } from "../../../src/record/key.ts";
 import { KeyTree } from "../../../src/replication/convergence/key_tree.ts";
@@ -196,6 +197,98 @@ Deno.test("KeyTree.update(): keeps no files of tables that were merged, though n
     assertEquals(tables.length, store.statistics().tableCount);
     tree.close();
     await store.close();
+  });
+});
+
+/** Counts the snapshots and scans of a store that nobody has closed. */
+function countOpen(store: Store): () => number {
+  const open = new Set<object>();
+  const counted = <T extends { close(): void }>(opened: T): T => {
+    const close = opened.close.bind(opened);
+    open.add(opened);
+    opened.close = () => {
+      open.delete(opened);
+      close();
+    };
+    return opened;
+  };
+  const { snapshot, scan } = store;
+  store.snapshot = () => counted(snapshot.call(store));
+  store.scan = (...args) => counted(scan.apply(store, args));
+  return () => open.size;
+}
+
+Deno.test("KeyTree: keeps one snapshot open, and none once it has forgotten or is closed", async () => {
+  await inWorld(async ({ clock }) => {
+    const store = new MemoryStore();
+    const { tree, replica } = await treeOver(store, clock);
+    const open = countOpen(store);
+    const put = (counter: number) => replica.apply([record("a", counter)]);
+    await put(1);
+    for (const counter of [2, 3]) {
+      await tree.update(); // reads all, then follows
+      assertEquals(open(), 1);
+      await put(counter);
+    }
+    tree.doubt();
+    await tree.update(); // reads all, beside what it had
+    assertEquals([open(), tree.mustReadAll], [1, false]);
+    tree.forget();
+    assertEquals(open(), 0);
+    const forget = () => tree.forget();
+    for (
+      const [follows, end] of [[false, forget], [true, forget], [
+        false,
+        () => tree.close(),
+      ]] as const
+    ) {
+      if (follows) await tree.update();
+      await put(4);
+      const updated = tree.update();
+      end();
+      await updated;
+      assertEquals([open(), tree.mustReadAll], [0, true]);
+    }
+  });
+});
+
+Deno.test("KeyTree: what is stored while all is read, and forgotten then, is not lost to it", async () => {
+  await inWorld(async ({ clock }) => {
+    const store = new MemoryStore();
+    const { tree, replica } = await treeOver(store, clock);
+    await replica.apply(Array.from({ length: 1_000 }, (_, i) => record(`key${i}`, 1)));
+    const updated = tree.update();
+    await replica.apply([record("new", 2)]);
+    tree.forget();
+    await updated;
+    await tree.update();
+    assert(tree.tree.equals(scanned(store)));
+    tree.close();
+  });
+});
+
+Deno.test("KeyTree: where a copy cannot be read nothing is taken for done", async () => {
+  await inWorld(async ({ clock }) => {
+    const store = new MemoryStore();
+    const { tree, replica } = await treeOver(store, clock);
+    await replica.apply([record("a", 1)]);
+    await tree.update();
+    const open = countOpen(store);
+    await replica.apply([record("a", 2)]);
+    const { snapshot } = store;
+    store.snapshot = () => {
+      store.snapshot = snapshot;
+      const now = snapshot.call(store);
+      now.get = () => {
+        throw new ConvergeError("corrupt_file", "Cannot read");
+      };
+      return now;
+    };
+    await assertRejects(() => tree.update(), ConvergeError, "Cannot read");
+    assertEquals(open(), 0);
+    await tree.update();
+    assert(tree.tree.equals(scanned(store)));
+    tree.close();
   });
 });
 

@@ -7,6 +7,7 @@ import {
   MerkleTree,
 } from "../../../src/replication/convergence/merkle_tree.ts";
 import type { StoredRecord } from "../../../src/record/record.ts";
+import { tokenOf } from "../../../src/ring/token.ts";
 import { record } from "../../support/records.ts";
 
 /** A tree over two arcs with these records, each in the leaf that its key names. */
@@ -74,6 +75,18 @@ Deno.test("leafOf: every token of an arc has a leaf of that arc", () => {
       assertEquals(Math.floor(leafOf(arc, token) / LEAVES_PER_ARC), arc);
     }),
   );
+});
+
+Deno.test("leafOf: the tokens of an arc are spread over all of its leaves", () => {
+  const leaves = Array.from({ length: 1_000 }, (_, i) => leafOf(7, tokenOf(`key${i}`)));
+  assertEquals(new Set(leaves).size, LEAVES_PER_ARC);
+});
+
+Deno.test("LeafSet: one that is added twice is in it once; a text makes no larger one than there can be", () => {
+  const set = new LeafSet(64);
+  for (let i = 0; i < 2; i++) set.add(5);
+  assertEquals(set.size, 1);
+  assertEquals(LeafSet.fromText("999999999:").leafCount, 2 ** 26);
 });
 
 Deno.test("LeafSet: travels as text; out of range is not in it", () => {

@@ -18,6 +18,7 @@ Deno.test("MessageAuth: a proof holds for its own message only", () => {
   auth.check(message, proof);
   for (
     const forged of [
+      { ...message, method: "PUT" },
       { ...message, path: "/internal/collect" },
       { ...message, body: new TextEncoder().encode("other") },
       { ...message, headers: [["converge-from", "node2"]] as const },
@@ -29,7 +30,19 @@ Deno.test("MessageAuth: a proof holds for its own message only", () => {
   assertThrows(() => auth.check(message, null), ConvergeError);
   assertThrows(() => auth.check(message, ""), ConvergeError);
   assertThrows(() => auth.check(message, proof + "0"), ConvergeError);
+  for (let i = 0; i < proof.length; i++) {
+    const other = proof[i] === "0" ? "1" : "0";
+    const forged = proof.slice(0, i) + other + proof.slice(i + 1);
+    assertThrows(() => auth.check(message, forged), ConvergeError, "proof", `digit ${i}`);
+  }
   assertThrows(() => new MessageAuth("another").check(message, proof), ConvergeError);
+});
+
+Deno.test("MessageAuth: without a secret nothing is signed, and whoever speaks is believed", () => {
+  const auth = new MessageAuth("");
+  const headers = { "converge-from": "node1" };
+  assertEquals(auth.signed("POST", "/internal/kv", headers, BODY), headers);
+  auth.check({ method: "POST", path: "/internal/kv", headers: [], body: BODY }, null);
 });
 
 Deno.test("internal requests: with a secret the cluster works, and forged ones change nothing", () =>

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../../src/errors.ts";
 import {
+  decodeListPage,
   decodeListRequest,
+  encodeListPage,
   encodeListRequest,
   isPageOf,
   LIST_LIMIT_MAX,
@@ -11,7 +13,7 @@ import {
 import { encodeRecord } from "../../../src/record/record_line.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { DATA } from "../../../src/storage/store.ts";
-import { record } from "../../support/records.ts";
+import { bytesOf, record } from "../../support/records.ts";
 
 async function storeOf(sizes: readonly number[]): Promise<MemoryStore> {
   const store = new MemoryStore();
@@ -54,6 +56,44 @@ Deno.test("listPage: of a prefix all keys and no others, wherever it is to go on
   assertEquals(list(""), keys);
 });
 
+Deno.test("listPage: leaves no scan open, which would keep the files of merged tables", async () => {
+  const store = await storeOf([1, 1]);
+  let open = 0;
+  const scan = store.scan.bind(store);
+  store.scan = (...args) => {
+    open++;
+    const opened = scan(...args);
+    return Object.assign(opened, { close: () => void open-- });
+  };
+  for (const limit of [1, 9]) {
+    listPage(store, { prefix: "", after: undefined, limit, values: false });
+    assertEquals(open, 0);
+  }
+});
+
+Deno.test("decodeListPage: what a member tells of keys, with values and without; nothing else", () => {
+  const records = [
+    record("a", 1),
+    record("b", 2, { value: undefined }),
+    record("c", 3, { expiresAtMs: 5_000 }),
+  ];
+  for (const values of [false, true]) {
+    const body = encodeListPage({ records, through: undefined }, values);
+    assertEquals(decodeListPage(body, values), records.map((one) => listedRecord(one, values)));
+  }
+  for (
+    const line of [
+      '{"k":"a","c":1,"n":"a.1"}', // cut off
+      '{"c":1,"n":"a.1"}\n',
+      '{"k":"a","c":0,"n":"a.1"}\n',
+      '{"k":"a","c":1}\n',
+      '{"k":"a","c":1,"n":"a.1","x":"soon"}\n',
+    ]
+  ) {
+    assertThrows(() => decodeListPage(bytesOf(line), false), ConvergeError, "Cannot read", line);
+  }
+});
+
 Deno.test("isPageOf: a page has keys of its prefix only, in order, and goes on", () => {
   const page = (keys: string[], through?: string, after?: string) =>
     isPageOf(
@@ -80,5 +120,9 @@ Deno.test("decodeListRequest: a limit from 1 to the bound, and no other", () => 
   for (const limit of [1, LIST_LIMIT_MAX]) assertEquals(decoded(limit), { ...request, limit });
   for (const limit of [0, -1, 1.5, LIST_LIMIT_MAX + 1]) {
     assertThrows(() => decoded(limit), ConvergeError, "Cannot read a list request", `${limit}`);
+  }
+  for (const members of ['"values":1', '"values":true,"after":{"k":7}']) {
+    const odd = bytesOf(`{"prefix":{"k":"a"},"limit":1,${members}}`);
+    assertThrows(() => decodeListRequest(odd), ConvergeError, "a member is wrong", members);
   }
 });
