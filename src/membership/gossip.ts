@@ -327,12 +327,25 @@ export class Gossip {
   /** Merges what is known of removals, one by one. */
   #hearOfRemovals(removals: readonly Removal[]): void {
     for (const heard of removals) {
-      const news = this.#removals.merge(heard);
+      const news = this.#removals.merge(this.#withLaterLife(heard));
       if (news === undefined) continue;
       this.#version++;
       if (heard.name === this.#self.name) this.#hearOfOwnRemoval(news);
       if (news.hasJustEnded) this.#forget(news.removal);
     }
+  }
+
+  /**
+   * A removal, with what is known here of a life that counts in the place of the removed one: it has to go
+   * too, see `OwnLives.hearOfRemoval`, and the next one of the name joins as a new member.
+   */
+  #withLaterLife(heard: Removal): Removal {
+    const { name, nodeID, ended } = heard;
+    const member = this.#members.get(name);
+    const isNews = !ended && this.#removals.get(nodeID) === undefined;
+    if (!isNews || member === undefined || name === this.#self.name) return heard;
+    if (member.status === "joining") return heard;
+    return { ...heard, incarnation: Math.max(heard.incarnation, member.incarnation) };
   }
 
   /** It is a life of this node's name that is removed. */

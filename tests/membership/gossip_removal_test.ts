@@ -85,6 +85,29 @@ Deno.test("Gossip: a new life that came before the news that the removal of the 
   assertEquals([late.member("x")?.nodeID, late.settled.has("x")], ["x.2", false]);
 });
 
+Deno.test("Gossip: a new life that counted already when the removal of the old one was heard of goes, too", () => {
+  const second = member("x", { nodeID: "x.2", incarnation: 2, status: "refilling" });
+  const gossip = gossipOf(member("b"), { known: [member("a"), second] });
+  gossip.receive(removing({ ended: false }).message(), 0);
+  gossip.endRemoval("x.1");
+  gossip.receive({ from: "x", members: [second] }, 0);
+  assertEquals(gossip.member("x"), undefined);
+  const third = member("x", { nodeID: "x.3", status: "joining" });
+  const added = gossipOf(third);
+  for (const members of [[second], [second, member("c")]]) {
+    added.receive({ ...gossip.message(), members }, 0);
+  }
+  assertEquals([added.rejoined, added.ownRemoval], [false, undefined]);
+  gossip.receive(added.message(), 0);
+  assertEquals(gossip.member("x")?.nodeID, "x.3");
+  // It is no news any more.
+  added.setStatus("refilling");
+  gossip.receive(added.message(), 0);
+  gossip.receive(removing({ ended: false }).message(), 0);
+  gossip.receive({ from: "c", members: [added.self] }, 0);
+  assertEquals(gossip.member("x")?.nodeID, "x.3");
+});
+
 Deno.test("Gossip: what is said late of the removed life is nothing that a new one of its name was", () => {
   const before = gossipOf(member("b"), { known: [member("x")] });
   const lost = member("x", { status: "refilling", heartbeat: 1 });

@@ -328,7 +328,7 @@ Deno.test("data loss: what a lost disk acknowledged with one that joins is not m
       cluster.wipe(lost);
       cluster.cutOff(4);
       await cluster.start(lost);
-      await cluster.wait(20_000);
+      await cluster.wait(10_000);
       const response = await cluster.call(left, "GET", `/kv/${key}`);
       assertEquals(response.status, 503, "the only one that has it is not heard");
       cluster.heal();
@@ -358,7 +358,7 @@ for (const unheard of [[1], [1, 2]]) {
       cluster.heal();
       cluster.cutOff(3, unheard);
       await cluster.start(2);
-      await cluster.wait(20_000);
+      await cluster.wait(10_000);
       assertEquals((await cluster.call(1, "GET", "/kv/k")).status, 503, "only node 3 has it");
       cluster.heal();
       await cluster.ready();

@@ -586,11 +586,11 @@ Deno.test("a node that is emptied while it joins does not count before all know 
     await cluster.put(1, "first", "v");
     cluster.cutOff(3);
     await cluster.start(4);
-    await cluster.wait(5_000);
+    await cluster.wait(2_000);
     cluster.kill(4);
     cluster.wipe(4);
     await cluster.start(4);
-    await cluster.wait(10_000);
+    await cluster.wait(6_000);
     cluster.cutOff(2);
     const put = await cluster.call(1, "PUT", `/kv/${key}`, { body: "v" });
     cluster.heal();
@@ -613,7 +613,7 @@ Deno.test("one that joins is not known by a member because a disk that this one 
     await cluster.put(1, "first", "v");
     for (const i of [2, 4]) cluster.cutOff(i, [1, 3]);
     await cluster.start(4);
-    await cluster.wait(5_000); // node 2 knows it
+    await cluster.wait(2_000); // node 2 knows it
     cluster.kill(2);
     cluster.wipe(2);
     cluster.heal();
@@ -622,7 +622,7 @@ Deno.test("one that joins is not known by a member because a disk that this one 
     await cluster.ready([1, 2, 3]);
     cluster.heal();
     cluster.cutOff(2);
-    await cluster.wait(10_000); // the others know it
+    await cluster.wait(6_000); // the others know it
     const put = await cluster.call(4, "PUT", `/kv/${key}`, { body: "v" });
     cluster.heal();
     cluster.cutOff(2, [1, 4]);

@@ -412,6 +412,29 @@ Deno.test("one removal at a time; none of nobody, and none that cannot be unders
     assertEquals(foreign.status, 403);
   }));
 
+Deno.test("one operator replaces a disk, another says that its node is dead: it goes, and joins as a new one", () =>
+  InProcessCluster.run({ nodes: 4 }, async (cluster) => {
+    await putAll(cluster);
+    cluster.kill(4);
+    cluster.wipe(4);
+    cluster.cutOff(1);
+    await untilDown(cluster, 1, 4);
+    await cluster.start(4);
+    await cluster.until(
+      "it counts",
+      async () => (await cluster.view(2)).members[3]!.status === "refilling",
+    );
+    await remove(cluster, 1, 4, true);
+    cluster.heal();
+    const error = await cluster.node(4).process!.failed as ConvergeError;
+    assertEquals([error.code, error.details], ["removed", { asAsked: false }]);
+    cluster.kill(4);
+    await untilOnly(cluster, 1, 2, 3);
+    await cluster.start(4);
+    await cluster.ready();
+    await checkAll(cluster, [1, 2, 3, 4]);
+  }));
+
 Deno.test("two operators remove two members at the same moment: nothing is lost", () =>
   InProcessCluster.run({ nodes: 5 }, async (cluster) => {
     await putAll(cluster);
