@@ -61,6 +61,8 @@ export class Gossip {
   readonly #members = new Map<string, Member>();
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
+  /** Members that are known to know all that this node does; while it is joining. */
+  readonly #agreeing = new Set<string>();
   readonly #settled: Set<string>;
   #self: Member;
   #version = 0;
@@ -149,6 +151,11 @@ export class Gossip {
   /** Whether `name` is known to have this node, as it is now, in its view. */
   isKnownBy(name: string): boolean {
     return this.#knownBy.has(name);
+  }
+
+  /** Whether `name` is known to have all members in its view that this joining node has. */
+  knowsAll(name: string): boolean {
+    return this.#agreeing.has(name);
   }
 
   /**
@@ -367,10 +374,16 @@ export class Gossip {
     }
     this.#hearOfSettled(message);
     this.#hearOfSeeds(message);
+    if (this.#self.status === "joining") this.#compareViews(message);
     if (this.#members.has(message.from)) {
       this.#detector.heard(message.from, nowMs);
       if (viaSeed !== undefined && this.#seeds.resolve(viaSeed, message.from)) this.#version++;
     }
+  }
+
+  #compareViews({ from, members }: GossipMessage): void {
+    const names = new Set(members.map(({ name }) => name));
+    if (this.#members.keys().every((name) => names.has(name))) this.#agreeing.add(from);
   }
 
   #hearOfSettled({ settled = [], removed = [] }: GossipMessage): void {
@@ -445,6 +458,7 @@ export class Gossip {
   }
 
   #set(member: Member): void {
+    if (!this.#members.has(member.name)) this.#agreeing.clear();
     this.#members.set(member.name, member);
     if (member.status === "normal") this.#settled.add(member.name);
   }

@@ -9,8 +9,10 @@
  * - *Why it waits to be known.* A new name changes who owns what. A node that does not know the name
  *   still reads from the former owners, so acks of the new node must not count yet. There are two
  *   exceptions. Where the name was on the ring before, nothing changes. And where all nodes own everything
- *   (members <= N) and one node joins, a majority that knows it is enough, since majorities of n and of
- *   n + 1 meet; unless the node makes N full and R is no majority of N.
+ *   (members <= N) and one node joins, a majority of the others that knows it is enough, since majorities
+ *   of n and of n + 1 meet; unless the node makes N full and R is no majority of N. Of two nodes that join
+ *   where neither has heard of the other, one hears of the other by a member that both majorities share.
+ *   It waits until all know both, since majorities of n and of n + 2 need not meet.
  * - *Why it refills from all normal members.* Then it has every write that former owners acked. Each of
  *   them gives what it owns, and what it owned before members joined that are still on their way. So does
  *   a member that is being removed, unless it is dead.
@@ -51,6 +53,8 @@ export interface LifecycleView extends QuorumOptions {
   /** Names of members that were `normal` once. */
   readonly settled: ReadonlySet<string>;
   isKnownBy(name: string): boolean;
+  /** Whether a member knows all members that this node knows. Default: each does. */
+  knowsAll?(name: string): boolean;
   /** Names of the members from which this node has taken all that it should have. */
   readonly refilledFrom: ReadonlySet<string>;
   /** Node IDs of those that were being filled when this node began to count. Default: nobody was. */
@@ -125,15 +129,23 @@ function waitsToBeKnown({ self, others, settled, rejoined, isKnownBy }: Lifecycl
 
 /** Whether everybody who must know this node does. */
 function isSettled(view: LifecycleView): boolean {
+  const { others, rejoined, removals, knowsAll = () => true } = view;
   const total = totalOf(view);
-  const knowing = 1 + view.others.filter(({ name }) => view.isKnownBy(name)).length;
-  const isEstablished = view.others.some(({ status }) => status === "normal");
-  const othersJoin = view.others.some(({ status }) => status !== "normal");
-  const { rejoined, removals } = view;
+  const knowing = others.filter(({ name }) => view.isKnownBy(name)).length;
+  const established = others.filter(({ status }) => status === "normal").length;
+  const isEstablished = established > 0;
+  const othersJoin = established < others.length;
   if (!rejoined && removals?.areKnownByAll === false) return false;
   const isAlone = !(isEstablished && othersJoin) && removals === undefined;
-  if (rejoined || isAlone && quorumsMeet(total, view)) return knowing >= majorityOf(total);
-  return knowing === view.others.length + 1 && (isEstablished || view.unresolvedSeeds === 0);
+  if (rejoined || isAlone && quorumsMeet(total, view)) {
+    // Not of all with itself: another that joins, unheard of, would have a majority with itself, too.
+    return isEstablished && !rejoined
+      ? knowing >= majorityOf(total - 1)
+      : knowing + 1 >= majorityOf(total);
+  }
+  if (knowing < others.length || !isEstablished && view.unresolvedSeeds > 0) return false;
+  // Only up to N members may one count already that not all know.
+  return !quorumsMeet(established + 1, view) || others.every(({ name }) => knowsAll(name));
 }
 
 /** Whether a majority of all, and at least W, is new and here, and no silent seed may know better. */

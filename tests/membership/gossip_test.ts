@@ -30,6 +30,20 @@ Deno.test("Gossip.receive: a restarted node is not deaf, whatever heartbeat it h
   assert(restarted.isKnownBy("b"));
 });
 
+Deno.test("Gossip.knowsAll: who named all that this joining node knows, until it hears of another", () => {
+  const joining = gossipOf(member("a", { status: "joining" }));
+  const other = gossipOf(member("b"), { known: [member("a", { status: "joining" })] });
+  joining.receive(other.message(), 0);
+  assert(joining.knowsAll("b"));
+  const third = gossipOf(member("c"), { known: [member("a", { status: "joining" })] });
+  joining.receive(third.message(), 0);
+  assert(!joining.knowsAll("b"), "it may not know c");
+  assert(!joining.knowsAll("c"), "it did not name b");
+  other.receive(third.message(), 0);
+  joining.receive(other.message(), 0);
+  assert(joining.knowsAll("b"));
+});
+
 Deno.test("Gossip.receive: a wiped node outranks its former life", () => {
   const other = gossipOf(member("b"), { known: [member("a", { incarnation: 7, heartbeat: 50 })] });
   const wiped = gossipOf(member("a", { nodeID: "a.2", status: "joining" }));

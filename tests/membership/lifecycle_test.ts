@@ -46,10 +46,34 @@ const TABLE: Record<string, Case> = {
   "normal stays normal": { self: "normal", others: { b: "joining" }, step: WAIT },
   "with seeds not heard of it waits": { self: "joining", unresolvedSeeds: 2, step: WAIT },
   "nobody knows it yet": { self: "joining", others: { b: "normal", c: "normal" }, step: WAIT },
-  "up to N members: known by a majority of all, itself counted": {
+  "up to N members: known by a majority of the others": {
     self: "joining",
-    others: { b: "normal", c: "normal" },
-    knownBy: ["b"],
+    others: { b: "normal", c: "normal", d: "normal" },
+    knownBy: ["b", "c"],
+    replication: 5,
+    step: REFILLING,
+  },
+  "up to N members: known by half of the others, since the other half may know another that joins":
+    {
+      self: "joining",
+      others: { b: "normal", c: "normal" },
+      knownBy: ["b"],
+      step: WAIT,
+    },
+  "up to N members, beside another that joins: not before all know both": {
+    self: "joining",
+    others: { b: "normal", c: "normal", d: "refilling" },
+    knownBy: ["b", "c", "d"],
+    knowsAll: (name) => name !== "c",
+    replication: 5,
+    step: WAIT,
+  },
+  "up to N members, beside another that joins: all know both": {
+    self: "joining",
+    others: { b: "normal", c: "normal", d: "refilling" },
+    knownBy: ["b", "c", "d"],
+    knowsAll: () => true,
+    replication: 5,
     step: REFILLING,
   },
   "a new node among more than N waits for those that were being filled when it began to count": {

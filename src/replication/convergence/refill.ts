@@ -216,6 +216,7 @@ export class Refill {
       settled: gossip.settled,
       ...this.#options.quorums,
       isKnownBy: (name) => gossip.isKnownBy(name),
+      knowsAll: (name) => gossip.knowsAll(name),
       refilledFrom: new Set(done),
       earlier: new Set(earlier?.lives),
       hasLeftovers: hasLeftovers(this.#saved),
