@@ -48,6 +48,8 @@ export interface LifecycleView extends QuorumOptions {
   /** Of these, seeds where certainly nobody listens now. */
   readonly refusedSeeds: number;
   readonly rejoined: boolean;
+  /** Whether each of the others, while all are new, has told this node of its seeds. Default: each has. */
+  readonly hasHeardAll?: boolean;
   /** How many of the others name this node as a seed, and are named by it. */
   readonly namedBothWays: number;
   /** Names of members that were `normal` once. */
@@ -150,6 +152,8 @@ function isSettled(view: LifecycleView): boolean {
 
 /** Whether a majority of all, and at least W, is new and here, and no silent seed may know better. */
 function isForming(view: LifecycleView): boolean {
+  // One that is known by hearsay may have come to join a cluster that it alone was told of.
+  if (view.hasHeardAll === false) return false;
   const total = totalOf(view);
   const here = 1 + (view.unresolvedSeeds === 0 ? view.others.length : view.namedBothWays);
   return view.unresolvedSeeds === view.refusedSeeds &&

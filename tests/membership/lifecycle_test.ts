@@ -311,6 +311,20 @@ const TABLE: Record<string, Case> = {
     settled: new Set(["b"]),
     step: NORMAL,
   },
+  "new nodes form no cluster with one that is known by hearsay: it may have come to join another": {
+    self: "joining",
+    others: { b: "joining", c: "joining" },
+    knownBy: ["b"],
+    hasHeardAll: false,
+    step: WAIT,
+  },
+  "new nodes that all have heard form a cluster": {
+    self: "joining",
+    others: { b: "joining", c: "joining" },
+    knownBy: ["b"],
+    hasHeardAll: true,
+    step: REFILLING,
+  },
   "a normal member to refill from ends forming": {
     self: "refilling",
     others: { b: "normal", c: "refilling" },
