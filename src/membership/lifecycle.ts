@@ -8,7 +8,7 @@
  * The reasons, with N owners per key and any two write quorums overlapping:
  * - *Why it waits to be known.* A new name changes who owns what. A node that does not know the name
  *   still reads from the former owners, so acks of the new node must not count yet. There are two
- *   exceptions. Where the name was on the ring before, nothing changes. And where all nodes own everything
+ *   exceptions. Where the name was `normal` before, nothing changes. And where all nodes own everything
  *   (members <= N) and one node joins, a majority of the others that knows it is enough, since majorities
  *   of n and of n + 1 meet; unless the node makes N full and R is no majority of N. Of two nodes that join
  *   where neither has heard of the other, one hears of the other by a member that both majorities share.
@@ -124,14 +124,16 @@ export function joinersOf(members: readonly Member[], settled: ReadonlySet<strin
 }
 
 /** Whether a normal member may not know this node yet, whose name was not on the ring before. */
-function waitsToBeKnown({ self, others, settled, rejoined, isKnownBy }: LifecycleView): boolean {
-  if (rejoined || settled.has(self.name)) return false;
+function waitsToBeKnown({ self, others, settled, isKnownBy }: LifecycleView): boolean {
+  if (settled.has(self.name)) return false;
   return others.some(({ name, status }) => status === "normal" && !isKnownBy(name));
 }
 
 /** Whether everybody who must know this node does. */
 function isSettled(view: LifecycleView): boolean {
-  const { others, rejoined, removals, knowsAll = () => true } = view;
+  const { others, removals, knowsAll = () => true } = view;
+  // Of a life that lost its disk while it was joining not all need have heard.
+  const rejoined = view.rejoined && view.settled.has(view.self.name);
   const total = totalOf(view);
   const knowing = others.filter(({ name }) => view.isKnownBy(name)).length;
   const established = others.filter(({ status }) => status === "normal").length;
