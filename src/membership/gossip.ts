@@ -211,6 +211,11 @@ export class Gossip {
       .intersection(this.#seeds.namedBy).intersection(members).size;
   }
 
+  /** Whether each of the others has said itself, and not by way of somebody else, for which seeds it waits. */
+  get hasHeardAll(): boolean {
+    return this.members.every(({ name }) => name === this.#self.name || this.#seeds.hasHeard(name));
+  }
+
   #knownOrigins(): Set<string> {
     return new Set([...this.#members.values(), ...this.removed].map(({ origin }) => origin));
   }

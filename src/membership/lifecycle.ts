@@ -8,7 +8,7 @@
  * The reasons, with N owners per key and any two write quorums overlapping:
  * - *Why it waits to be known.* A new name changes who owns what. A node that does not know the name
  *   still reads from the former owners, so acks of the new node must not count yet. There are two
- *   exceptions. Where the name was on the ring before, nothing changes. And where all nodes own everything
+ *   exceptions. Where the name was `normal` before, nothing changes. And where all nodes own everything
  *   (members <= N) and one node joins, a majority of the others that knows it is enough, since majorities
  *   of n and of n + 1 meet; unless the node makes N full and R is no majority of N. Of two nodes that join
  *   where neither has heard of the other, one hears of the other by a member that both majorities share.
@@ -52,6 +52,8 @@ export interface LifecycleView extends QuorumOptions {
   readonly refusedSeeds: number;
   /** Whether an earlier life of this node counted, as others tell. */
   readonly rejoined: boolean;
+  /** Whether each of the others, while all are new, has told this node of its seeds. Default: each has. */
+  readonly hasHeardAll?: boolean;
   /** How many of the others name this node as a seed, and are named by it. */
   readonly namedBothWays: number;
   /** Names of members that were `normal` once. */
@@ -139,15 +141,10 @@ function unawareMembers({ self, others, settled, isKnownBy }: LifecycleView): Me
 
 /** Whether everybody who must know this node does. */
 function isSettled(view: LifecycleView): boolean {
-  const { self, others, settled, rejoined, removals, isKnownBy, knowsAll = () => true } = view;
+  const { self, others, settled, removals, isKnownBy, knowsAll = () => true } = view;
   const total = totalOf(view);
   const knowing = others.filter(({ name }) => isKnownBy(name)).length;
   if (settled.has(self.name)) return knowing + 1 >= majorityOf(total);
-  if (rejoined) {
-    // What those that join say is of after its last life: whom it has to wait for is known by now.
-    const isHeard = joinersOf(others, settled).every(({ name }) => isKnownBy(name));
-    return isHeard && knowing + 1 >= majorityOf(total);
-  }
   if (removals?.areKnownByAll === false) return false;
   const established = others.filter(({ status }) => status === "normal").length;
   const isEstablished = established > 0;
@@ -164,6 +161,8 @@ function isSettled(view: LifecycleView): boolean {
 
 /** Whether a majority of all, and at least W, is new and here, and no silent seed may know better. */
 function isForming(view: LifecycleView): boolean {
+  // One that is known by hearsay may have come to join a cluster that it alone was told of.
+  if (view.hasHeardAll === false) return false;
   const total = totalOf(view);
   const here = 1 + (view.unresolvedSeeds === 0 ? view.others.length : view.namedBothWays);
   return view.unresolvedSeeds === view.refusedSeeds &&

@@ -89,6 +89,11 @@ export class Seeds {
     this.#ofOthers.set(from, seeds.filter((seed) => seed !== this.#self.origin));
   }
 
+  /** Whether another new node has said for which seeds it waits. */
+  hasHeard(name: string): boolean {
+    return this.#ofOthers.has(name);
+  }
+
   /** The member is removed: what it said does not matter any more. */
   forget(name: string): void {
     this.#ofOthers.delete(name);

@@ -125,6 +125,7 @@ const TABLE: Record<string, Case> = {
     others: { b: "normal", c: "normal" },
     knownBy: ["b"],
     rejoined: true,
+    settled: new Set(["self"]),
     removals: { sources: [], areKnownByAll: false },
     step: REFILLING,
   },
@@ -172,6 +173,7 @@ const TABLE: Record<string, Case> = {
     others: { b: "normal", c: "normal", d: "normal" },
     knownBy: ["b", "c"],
     rejoined: true,
+    settled: new Set(["self"]),
     step: REFILLING,
   },
   "so does one that was normal once, of whose earlier life nobody tells any more": {
@@ -180,6 +182,19 @@ const TABLE: Record<string, Case> = {
     knownBy: ["b", "c"],
     settled: new Set(["self", "b", "c", "d"]),
     step: REFILLING,
+  },
+  "a name that was never normal is as a new one, though a life of it lost its disk": {
+    self: "joining",
+    others: { b: "normal", c: "normal", d: "normal" },
+    knownBy: ["b", "c"],
+    step: waitFor("d"),
+  },
+  "as a new one it waits for those that came meanwhile, too": {
+    self: "refilling",
+    others: { b: "normal", c: "normal" },
+    knownBy: ["b"],
+    refilledFrom: new Set(["b", "c"]),
+    step: waitFor("c"),
   },
   "beyond N members, all new, with seeds unheard: the ring is not known": {
     self: "joining",
@@ -345,6 +360,20 @@ const TABLE: Record<string, Case> = {
     refilledFrom: new Set(["b"]),
     settled: new Set(["b"]),
     step: NORMAL,
+  },
+  "new nodes form no cluster with one that is known by hearsay: it may have come to join another": {
+    self: "joining",
+    others: { b: "joining", c: "joining" },
+    knownBy: ["b"],
+    hasHeardAll: false,
+    step: WAIT,
+  },
+  "new nodes that all have heard form a cluster": {
+    self: "joining",
+    others: { b: "joining", c: "joining" },
+    knownBy: ["b"],
+    hasHeardAll: true,
+    step: REFILLING,
   },
   "a normal member to refill from ends forming": {
     self: "refilling",

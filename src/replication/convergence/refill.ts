@@ -219,6 +219,7 @@ export class Refill {
       unresolvedSeeds: gossip.unresolvedSeeds.length,
       refusedSeeds: this.#options.refusedSeeds(),
       rejoined: gossip.rejoined,
+      hasHeardAll: gossip.hasHeardAll,
       namedBothWays: gossip.namedBothWays,
       settled: gossip.settled,
       ...this.#options.quorums,

@@ -50,24 +50,28 @@ Deno.test("TombstoneCollector: a tombstone stays while an owner has not confirme
 
 Deno.test("TombstoneCollector: a node that knows of one more owner confirms nothing to one that does not", () =>
   InProcessCluster.run({
-    start: [1, 2],
-    seedsOf: (i) => i === 3 ? [1] : [3 - i],
-    config: { ...QUICK.config, gossipIntervalMs: 20_000 },
+    nodes: 4,
+    start: [1, 2, 3],
+    seedsOf: (i) => i === 4 ? [1, 2] : [1, 2, 3].filter((other) => other !== i),
+    config: {
+      ...QUICK.config,
+      ...{ replication: 5, readQuorum: 3, writeQuorum: 3, gossipIntervalMs: 20_000 },
+    },
   }, async (cluster) => {
     const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
-    await cluster.ready([1, 2]);
+    await cluster.ready([1, 2, 3]);
     await cluster.wait(1_000); // until they are in no hurry to tell
-    cluster.cutOff(3, [2]);
-    await cluster.start(3);
+    cluster.cutOff(4, [3]);
+    await cluster.start(4);
     const statusAt = async (i: number) =>
-      (await cluster.view(i)).members.find(({ name }) => name === "node3")?.status;
-    await cluster.until("node3 counts at node1", async () => await statusAt(1) === "refilling");
+      (await cluster.view(i)).members.find(({ name }) => name === "node4")?.status;
+    await cluster.until("node4 counts at node1", async () => await statusAt(1) === "refilling");
     for (const key of keys) await cluster.put(1, key, "v");
-    assertEquals(await statusAt(2), undefined);
-    for (const key of keys) await cluster.call(2, "DELETE", `/kv/${key}`);
+    assertEquals(await statusAt(3), undefined);
+    for (const key of keys) await cluster.call(3, "DELETE", `/kv/${key}`);
     await cluster.wait(2_000);
     cluster.heal();
-    await cluster.ready([1, 2, 3]);
+    await cluster.ready([1, 2, 3, 4]);
     await cluster.until("all tombstones are gone", () => isAllForgotten(cluster));
     for (const key of keys) assertEquals(await cluster.get(1, key), undefined, key);
   }));
