@@ -377,28 +377,68 @@ async function beginRemoval(cluster: InProcessCluster, without: number): Promise
   }
 }
 
+/** Puts a key and deletes it when node 2 is no owner any more; gives the value, which that one has left. */
+async function leftBehind(
+  cluster: InProcessCluster,
+): Promise<{ key: string; leftover: StoredRecord }> {
+  const key = keyOf((key) => !cluster.ownersOf(key).includes(2));
+  await cluster.put(1, key, "old");
+  await cluster.until("all have it", async () => await cluster.copy(2, key) !== undefined);
+  await cluster.start(4);
+  await cluster.ready();
+  const line = (await cluster.copy(3, key))!;
+  const leftover = recordFromLine(new TextEncoder().encode(line.trim()));
+  await cluster.call(1, "DELETE", `/kv/${key}`);
+  for (const i of [1, 3, 4]) {
+    await cluster.until("it is gone", async () => await cluster.copy(i, key) === undefined);
+  }
+  return { key, leftover };
+}
+
 Deno.test("data loss: what a former owner has left of it is no word of an owner, while it gains the key", () =>
   InProcessCluster.run({ ...JOINED_LATER, start: [] }, async (cluster) => {
     cluster.node(1).memory = new ForgetfulStore();
     for (const i of [1, 2, 3]) await cluster.start(i);
     await cluster.ready([1, 2, 3]);
-    const key = keyOf((key) => !cluster.ownersOf(key).includes(2));
-    await cluster.put(1, key, "old");
-    await cluster.until("all have it", async () => await cluster.copy(2, key) !== undefined);
-    await cluster.start(4);
-    await cluster.ready();
-    const line = (await cluster.copy(3, key))!;
-    const leftover = recordFromLine(new TextEncoder().encode(line.trim()));
-    await cluster.call(1, "DELETE", `/kv/${key}`);
-    for (const i of [1, 3, 4]) {
-      await cluster.until("it is gone", async () => await cluster.copy(i, key) === undefined);
-    }
+    const { key, leftover } = await leftBehind(cluster);
     await beginRemoval(cluster, 1);
     await cluster.lose(3, key, leftover);
     await cluster.ready([1, 2, 3]);
     assertEquals(await cluster.get(3, key), undefined);
     (cluster.store(1) as ForgetfulStore).isFull = false;
     await cluster.until("it has ended", async () => (await cluster.view(1)).members.length === 3);
+    assertEquals(await cluster.copy(3, key), undefined);
+  }));
+
+Deno.test("data loss: nor is it where that one has not heard yet that it gains the key", () =>
+  InProcessCluster.run(JOINED_LATER, async (cluster) => {
+    await cluster.ready([1, 2, 3]);
+    const { key, leftover } = await leftBehind(cluster);
+    // Node 2 exchanges no gossip, and answers all else.
+    for (const i of [1, 2, 3, 4]) {
+      const { origin, life, process } = cluster.node(i);
+      cluster.world.network.listen(origin, life!, (request) => {
+        const isWithNode2 = i === 2 || request.headers.get("converge-from") === "node2";
+        if (request.url.endsWith("/internal/gossip") && isWithNode2) {
+          return new Response(null, { status: 503 });
+        }
+        return process!.app.fetch(request);
+      });
+    }
+    const body = JSON.stringify({ name: "node4" });
+    assertEquals((await cluster.call(1, "POST", "/cluster/removals", { body })).status, 202);
+    for (const i of [1, 3, 4]) {
+      await cluster.until(`${i} hears`, async () => (await cluster.view(i)).removals.length > 0);
+    }
+    await cluster.lose(3, key, leftover);
+    await cluster.wait(5_000);
+    for (const i of [1, 2, 3, 4]) {
+      const { origin, life, process } = cluster.node(i);
+      cluster.world.network.listen(origin, life!, (request) => process!.app.fetch(request));
+    }
+    await cluster.until("it has ended", async () => (await cluster.view(1)).members.length === 3);
+    await cluster.ready([1, 2, 3]);
+    assertEquals(await cluster.get(3, key), undefined);
     assertEquals(await cluster.copy(3, key), undefined);
   }));
 

@@ -20,6 +20,7 @@ import {
   HORIZON_HEADER,
   LEAVING_HEADER,
   type ReadReply,
+  RING_HEADER,
   UNCOUNTED_HEADER,
 } from "../peers/internal_protocol.ts";
 import { encodeRangeRequest, readRange } from "./key_range.ts";
@@ -247,17 +248,25 @@ export class KeyExchange {
       if (owned.length === 0) continue;
       const link = linkTo(name);
       if (link === undefined) throw new ConvergeError("unreachable", `Cannot ask ${name}`);
-      for (const record of await knownBy(link, owned)) known.add(record);
+      for (const record of await knownBy(link, owned, topology.fingerprint)) known.add(record);
     }
     await replica.collect(records.filter((record) => !known.has(record)));
   }
 }
 
-/** Those of the keys that a peer has something of, whether or not it counts; leftovers are nothing. */
-async function knownBy(link: PeerLink, keys: readonly KeyVersion[]): Promise<KeyVersion[]> {
+/**
+ * Those of the keys that a peer has something of, whether or not it counts. Leftovers are nothing, which
+ * it can only tell by the same ring.
+ */
+async function knownBy(
+  link: PeerLink,
+  keys: readonly KeyVersion[],
+  ring: string,
+): Promise<KeyVersion[]> {
+  const headers = { [UNCOUNTED_HEADER]: "1", [RING_HEADER]: ring };
   const known: KeyVersion[] = [];
   for (let left = keys; left.length > 0;) {
-    const replies = await askAbout(link, left, { [UNCOUNTED_HEADER]: "1" });
+    const replies = await askAbout(link, left, headers);
     known.push(...left.filter((_, i) => replies[i] !== "absent" && replies[i] !== "again"));
     left = left.filter((_, i) => replies[i] === "again");
   }

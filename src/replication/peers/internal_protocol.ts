@@ -53,8 +53,8 @@ export const LEAVING_HEADER = "converge-leaving";
 /** Header of `POST /internal/read`: the answer is about what is on the device. */
 export const DURABLE_HEADER = "converge-durable";
 /**
- * Header of `POST /internal/read` and `POST /internal/collect` from one that collects tombstones:
- * fingerprint of the ring by which it knows all owners.
+ * Header of `POST /internal/read` and `POST /internal/collect` from one that collects tombstones, or gives
+ * up what is left of lost data: fingerprint of the ring by which it knows all owners.
  */
 export const RING_HEADER = "converge-ring";
 /** Header of `POST /internal/read` with one question: say where the copy is. */
