@@ -33,7 +33,7 @@ import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 
 const KEYS = Array.from({ length: 12 }, (_, i) => `key${String(i).padStart(2, "0")}`);
 
-/** A directory with two runs that were merged, and a log that holds something. */
+/** A directory with two runs and a log that holds something. */
 async function prepared(): Promise<VirtualStore> {
   const subject = new VirtualStore();
   // At rest the two would be merged.
@@ -45,7 +45,6 @@ async function prepared(): Promise<VirtualStore> {
     }
     await store.flush();
   }
-  await store.settled();
   for (const key of KEYS.slice(8)) await store.apply([put(key, 3, { value: value(key, 3) })]);
   subject.device.crash({ power: false });
   return subject;
