@@ -169,11 +169,6 @@ export class Gossip {
     return normal.length > 0 && !normal.some(({ name }) => this.#knownBy.has(name));
   }
 
-  /** As `OwnLives.rejoined`: whether an earlier life of this name counted, so that all know the name. */
-  get rejoined(): boolean {
-    return this.#lives.rejoined;
-  }
-
   /** As `OwnLives.isOldCopy`: whether others have heard of a later start of this node's directory. */
   get isOldCopy(): boolean {
     return this.#lives.isOldCopy;

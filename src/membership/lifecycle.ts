@@ -50,8 +50,6 @@ export interface LifecycleView extends QuorumOptions {
   readonly unresolvedSeeds: number;
   /** Of these, seeds where certainly nobody listens now. */
   readonly refusedSeeds: number;
-  /** Whether an earlier life of this node counted, as others tell. */
-  readonly rejoined: boolean;
   /** Whether each of the others, while all are new, has told this node of its seeds. Default: each has. */
   readonly hasHeardAll?: boolean;
   /** How many of the others name this node as a seed, and are named by it. */

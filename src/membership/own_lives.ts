@@ -28,8 +28,8 @@ export class OwnLives {
   readonly #formerIDs: ReadonlySet<string>;
   readonly #removals: RemovalSet;
   readonly #twins = new TwinDetector();
-  /** Lives that others knew before this one, by node ID. */
-  readonly #before = new Map<string, Member>();
+  /** Node IDs of lives that others knew before this one. */
+  readonly #before = new Set<string>();
   #isRemoved: boolean;
   #isOldCopy = false;
 
@@ -64,16 +64,6 @@ export class OwnLives {
   }
 
   /**
-   * Whether an earlier life of this name counted, as others tell, and was not removed: then all know the
-   * name, and the ring stays the same. Of one that was joining some may not have heard.
-   */
-  get rejoined(): boolean {
-    return [...this.#before.values()].some((life) =>
-      life.status !== "joining" && !this.#removals.isOfRemovedLife(life)
-    );
-  }
-
-  /**
    * Why this node is no member any more, or being removed; undefined while it is one. It may be another
    * life of its name that is removed, where this one took its place before it knew.
    */
@@ -82,7 +72,7 @@ export class OwnLives {
   }
 
   get #anyRemoval(): Removal | undefined {
-    const ids = [this.#nodeID, ...this.#formerIDs, ...this.#before.keys()];
+    const ids = [this.#nodeID, ...this.#formerIDs, ...this.#before];
     return ids.flatMap((id) => this.#removals.get(id) ?? [])[0];
   }
 
@@ -99,8 +89,7 @@ export class OwnLives {
     }
     if (member.nodeID === this.#nodeID) return "this_life";
     if (this.#removals.isOfRemovedLife(member)) return "removed_life";
-    const isNews = isNewerStatement(member, this.#before.get(member.nodeID));
-    if (isNews && this.#before.size < LIVES_MAX) this.#before.set(member.nodeID, member);
+    if (this.#before.size < LIVES_MAX) this.#before.add(member.nodeID);
     return "other_life";
   }
 
@@ -113,7 +102,7 @@ export class OwnLives {
     const isOwn = removesLife(removal, this.#nodeID) || this.#formerIDs.has(removal.nodeID);
     // Taken for the same member by others that did not know either, it may have missed deletions.
     if (isOwn || (isNew && self.status !== "joining")) {
-      this.#before.set(removal.nodeID, { ...self, nodeID: removal.nodeID });
+      this.#before.add(removal.nodeID);
       this.#isRemoved = true;
       return undefined;
     }

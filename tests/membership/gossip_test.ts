@@ -62,7 +62,6 @@ Deno.test("Gossip.receive: a wiped node outranks its former life", () => {
   other.receive(wiped.message(), 0);
   assertEquals(other.member("a")!.nodeID, "a.1", "its first words are old news");
   wiped.receive(other.message(), 0);
-  assert(wiped.rejoined);
   assert(!wiped.isKnownBy("b"));
   other.receive(wiped.message(), 0);
   assertEquals(other.member("a")!.nodeID, "a.2");
@@ -84,17 +83,6 @@ Deno.test("Gossip.isKnownBy: what an earlier life knew says nothing of the one t
   assert(!gossip.isKnownBy("b"));
   gossip.receive({ from: "b", members: [gossip.self, next] }, 0);
   assert(gossip.isKnownBy("b"));
-});
-
-Deno.test("Gossip.rejoined: not where an earlier life was joining, which some may not have heard of", () => {
-  for (const [status, later] of [["joining", false], ["refilling", true]] as const) {
-    const wiped = gossipOf(member("a", { nodeID: "a.2", status: "joining" }));
-    const before = member("a", { status, heartbeat: 3 });
-    wiped.receive({ from: "b", members: [before, member("b")] }, 0);
-    const older = member("a", { status: "joining", heartbeat: 2 });
-    wiped.receive({ from: "c", members: [older, member("c")] }, 0);
-    assertEquals(wiped.rejoined, later, status);
-  }
 });
 
 Deno.test("Gossip.receive: equal incarnations of two lives: the living one speaks louder", () => {
@@ -126,7 +114,6 @@ Deno.test("Gossip.receive: news of this very life changes nothing", () => {
   const { version } = gossip;
   gossip.receive({ from: "a", members: [member("a", { heartbeat: 5 })] }, 0);
   assertEquals([gossip.version, gossip.self.incarnation], [version, 1]);
-  assert(!gossip.rejoined);
 });
 
 Deno.test("Gossip.version: grows with what matters for ownership, not with heartbeats", () => {

@@ -218,7 +218,6 @@ export class Refill {
       others: this.#others,
       unresolvedSeeds: gossip.unresolvedSeeds.length,
       refusedSeeds: this.#options.refusedSeeds(),
-      rejoined: gossip.rejoined,
       hasHeardAll: gossip.hasHeardAll,
       namedBothWays: gossip.namedBothWays,
       settled: gossip.settled,
