@@ -149,8 +149,10 @@ function isSettled(view: LifecycleView): boolean {
   const othersJoin = established < others.length;
   const isAlone = !(isEstablished && othersJoin) && removals === undefined;
   if (isAlone && quorumsMeet(total, view)) {
-    // Not of all with itself: another that joins, unheard of, would have a majority with itself, too.
-    return isEstablished ? knowing >= majorityOf(total - 1) : knowing + 1 >= majorityOf(total);
+    if (knowing + 1 < majorityOf(total)) return false;
+    // Not of all with itself: another that joins, unheard of, would have a majority with itself, too. Of
+    // seeds that nobody was heard under none can know it.
+    return !isEstablished || knowing >= Math.min(others.length, majorityOf(total - 1));
   }
   if (knowing < others.length || !isEstablished && view.unresolvedSeeds > 0) return false;
   // Only up to N members may one count already that not all know.

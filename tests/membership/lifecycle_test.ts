@@ -64,6 +64,14 @@ const TABLE: Record<string, Case> = {
       knownBy: ["b"],
       step: waitFor("c"),
     },
+  "up to N members: known by all who answer, where nobody listens at a seed": {
+    self: "joining",
+    others: { b: "normal" },
+    knownBy: ["b"],
+    unresolvedSeeds: 1,
+    refusedSeeds: 1,
+    step: REFILLING,
+  },
   "up to N members, beside another that joins: not before all know both": {
     self: "joining",
     others: { b: "normal", c: "normal", d: "refilling" },
