@@ -402,6 +402,7 @@ export class Gossip {
   }
 
   #compareViews({ from, members }: GossipMessage): void {
+    if (!this.#isOfPresentLife(from, members)) return;
     const names = new Set(members.map(({ name }) => name));
     if (this.#members.keys().every((name) => names.has(name))) this.#agreeing.add(from);
   }
@@ -435,7 +436,10 @@ export class Gossip {
     if (current !== undefined && isOtherStart(member, current)) return;
     if (current !== undefined && isStartedAfter(member, current)) return;
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
-    if (current?.nodeID !== member.nodeID) this.#knownBy.delete(member.name);
+    if (current?.nodeID !== member.nodeID) {
+      this.#knownBy.delete(member.name);
+      this.#agreeing.delete(member.name);
+    }
     this.#set(member);
     this.#detector.heard(member.name, nowMs);
     if (current === undefined || !isSameButForHeartbeat(current, member)) this.#version++;

@@ -56,6 +56,20 @@ Deno.test("Gossip.knowsAll: who named all that this joining node knows, until it
   assert(joining.knowsAll("b"));
 });
 
+Deno.test("Gossip.knowsAll: what an earlier life knew says nothing of the one that took its place", () => {
+  const gossip = gossipOf(member("a", { status: "joining" }));
+  const message = { from: "b", members: [gossip.self, member("b")] };
+  gossip.receive(message, 0);
+  assert(gossip.knowsAll("b"));
+  const next = member("b", { nodeID: "b.2", incarnation: 2, status: "joining" });
+  gossip.receive({ from: "b", members: [next] }, 0);
+  assert(!gossip.knowsAll("b"));
+  gossip.receive(message, 0);
+  assert(!gossip.knowsAll("b"), "it came late");
+  gossip.receive({ from: "b", members: [gossip.self, next] }, 0);
+  assert(gossip.knowsAll("b"));
+});
+
 Deno.test("Gossip.receive: a wiped node outranks its former life", () => {
   const other = gossipOf(member("b"), { known: [member("a", { incarnation: 7, heartbeat: 50 })] });
   const wiped = gossipOf(member("a", { nodeID: "a.2", status: "joining" }));
