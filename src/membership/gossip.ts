@@ -206,9 +206,9 @@ export class Gossip {
       .intersection(this.#seeds.namedBy).intersection(members).size;
   }
 
-  /** Whether each of the others has said itself, and not by way of somebody else, for which seeds it waits. */
-  get hasHeardAll(): boolean {
-    return this.members.every(({ name }) => name === this.#self.name || this.#seeds.hasHeard(name));
+  /** Whether another new node has said itself, and not by way of somebody else, for which seeds it waits. */
+  hasHeard(name: string): boolean {
+    return this.#seeds.hasHeard(name);
   }
 
   #knownOrigins(): Set<string> {

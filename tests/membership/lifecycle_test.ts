@@ -368,14 +368,14 @@ const TABLE: Record<string, Case> = {
     self: "joining",
     others: { b: "joining", c: "joining" },
     knownBy: ["b"],
-    hasHeardAll: false,
-    step: WAIT,
+    hasHeard: (name) => name !== "c",
+    step: waitFor("c"),
   },
   "new nodes that all have heard form a cluster": {
     self: "joining",
     others: { b: "joining", c: "joining" },
     knownBy: ["b"],
-    hasHeardAll: true,
+    hasHeard: () => true,
     step: REFILLING,
   },
   "a normal member to refill from ends forming": {
