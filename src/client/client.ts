@@ -16,6 +16,7 @@ import {
   type EntryJson,
   entryOf,
   keyOf,
+  keysOfBatch,
 } from "./entry.ts";
 import { keyPath, wellFormed } from "./key_path.ts";
 import type { ClientOptions, ListOptions, PutOptions, Quorum } from "./options.ts";
@@ -40,7 +41,7 @@ export interface EntryPage extends Pick<KeyPage, "next"> {
 
 const TIMEOUT_MS = 10_000;
 
-/** Keys of a page that are deleted by one batch. */
+/** Keys of a page, which are deleted by one batch, or by several where they are long. */
 const DELETED_AT_ONCE = 1_000;
 
 /**
@@ -104,7 +105,7 @@ export class ConvergeClient {
   }
 
   /**
-   * Removes all keys that begin with `prefix`, a batch for each page of them. After an error some may be
+   * Removes all keys that begin with `prefix`, in batches. After an error some may be
    * gone; to call it again does no harm.
    *
    * @param prefix At least one byte.
@@ -118,10 +119,12 @@ export class ConvergeClient {
     let after: ClientKey | undefined;
     do {
       const page = await this.list({ prefix, after, limit: DELETED_AT_ONCE });
-      const answers = await this.batch(page.keys.map((key) => ({ op: "delete", key })));
-      const failed = answers.find(({ error }) => error !== undefined);
-      if (failed !== undefined) throw failed.error;
-      found += page.keys.length;
+      for (let left = page.keys; left.length > 0;) {
+        const count = keysOfBatch(left);
+        await this.#deleteAll(left.slice(0, count));
+        found += count;
+        left = left.slice(count);
+      }
       after = page.next;
     } while (after !== undefined);
     return found;
@@ -207,6 +210,12 @@ export class ConvergeClient {
     if (status === 404) throw await refusal(answer);
     if (ok) await jsonOf(answer, "status");
     return ok;
+  }
+
+  async #deleteAll(keys: readonly ClientKey[]): Promise<void> {
+    const answers = await this.batch(keys.map((key) => ({ op: "delete", key })));
+    const failed = answers.find(({ error }) => error !== undefined);
+    if (failed !== undefined) throw failed.error;
   }
 
   async #page<T>(

@@ -206,9 +206,9 @@ export class Gossip {
       .intersection(this.#seeds.namedBy).intersection(members).size;
   }
 
-  /** Whether each of the others has said itself, and not by way of somebody else, for which seeds it waits. */
-  get hasHeardAll(): boolean {
-    return this.members.every(({ name }) => name === this.#self.name || this.#seeds.hasHeard(name));
+  /** Whether another new node has said itself, and not by way of somebody else, for which seeds it waits. */
+  hasHeard(name: string): boolean {
+    return this.#seeds.hasHeard(name);
   }
 
   #knownOrigins(): Set<string> {
@@ -402,6 +402,7 @@ export class Gossip {
   }
 
   #compareViews({ from, members }: GossipMessage): void {
+    if (!this.#isOfPresentLife(from, members)) return;
     const names = new Set(members.map(({ name }) => name));
     if (this.#members.keys().every((name) => names.has(name))) this.#agreeing.add(from);
   }
@@ -435,7 +436,10 @@ export class Gossip {
     if (current !== undefined && isOtherStart(member, current)) return;
     if (current !== undefined && isStartedAfter(member, current)) return;
     if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
-    if (current?.nodeID !== member.nodeID) this.#knownBy.delete(member.name);
+    if (current?.nodeID !== member.nodeID) {
+      this.#knownBy.delete(member.name);
+      this.#agreeing.delete(member.name);
+    }
     this.#set(member);
     this.#detector.heard(member.name, nowMs);
     if (current === undefined || !isSameButForHeartbeat(current, member)) this.#version++;

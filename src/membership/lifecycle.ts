@@ -50,12 +50,12 @@ export interface LifecycleView extends QuorumOptions {
   readonly unresolvedSeeds: number;
   /** Of these, seeds where certainly nobody listens now. */
   readonly refusedSeeds: number;
-  /** Whether each of the others, while all are new, has told this node of its seeds. Default: each has. */
-  readonly hasHeardAll?: boolean;
   /** How many of the others name this node as a seed, and are named by it. */
   readonly namedBothWays: number;
   /** Names of members that were `normal` once. */
   readonly settled: ReadonlySet<string>;
+  /** Whether another, while all are new, has told this node of its seeds. Default: each has. */
+  hasHeard?(name: string): boolean;
   isKnownBy(name: string): boolean;
   /** Whether a member knows all members that this node knows. Default: each does. */
   knowsAll?(name: string): boolean;
@@ -88,7 +88,7 @@ export function nextStep(view: LifecycleView): LifecycleStep {
   if (view.others.length + view.unresolvedSeeds + leaving.length === 0) return become("normal");
   const established = view.others.filter(({ status }) => status === "normal");
   const sources = [...established.map(({ name }) => name), ...leaving];
-  if (sources.length === 0 && !isForming(view)) return waitFor([]);
+  if (sources.length === 0 && !isForming(view)) return waitFor(unheardMembers(view));
   if (view.self.status === "joining") {
     if (isSettled(view)) return become("refilling");
     const unaware = view.others.filter(({ name }) => !view.isKnownBy(name));
@@ -149,18 +149,24 @@ function isSettled(view: LifecycleView): boolean {
   const othersJoin = established < others.length;
   const isAlone = !(isEstablished && othersJoin) && removals === undefined;
   if (isAlone && quorumsMeet(total, view)) {
-    // Not of all with itself: another that joins, unheard of, would have a majority with itself, too.
-    return isEstablished ? knowing >= majorityOf(total - 1) : knowing + 1 >= majorityOf(total);
+    if (knowing + 1 < majorityOf(total)) return false;
+    // Not of all with itself: another that joins, unheard of, would have a majority with itself, too. Of
+    // seeds that nobody was heard under none can know it.
+    return !isEstablished || knowing >= Math.min(others.length, majorityOf(total - 1));
   }
   if (knowing < others.length || !isEstablished && view.unresolvedSeeds > 0) return false;
   // Only up to N members may one count already that not all know.
   return !quorumsMeet(established + 1, view) || others.every(({ name }) => knowsAll(name));
 }
 
+/** Those known by hearsay: each may have come to join a cluster that it alone was told of. */
+function unheardMembers({ others, hasHeard }: LifecycleView): Member[] {
+  return others.filter(({ name }) => hasHeard?.(name) === false);
+}
+
 /** Whether a majority of all, and at least W, is new and here, and no silent seed may know better. */
 function isForming(view: LifecycleView): boolean {
-  // One that is known by hearsay may have come to join a cluster that it alone was told of.
-  if (view.hasHeardAll === false) return false;
+  if (unheardMembers(view).length > 0) return false;
   const total = totalOf(view);
   const here = 1 + (view.unresolvedSeeds === 0 ? view.others.length : view.namedBothWays);
   return view.unresolvedSeeds === view.refusedSeeds &&

@@ -6,12 +6,13 @@
 import { isConvergeError } from "../errors.ts";
 import type { Key } from "../record/key.ts";
 import { hashKey } from "./bloom_filter.ts";
+import { lineKey, lineStarts } from "./line_record.ts";
 import type { TableReader } from "./sstable_reader.ts";
 import { type Run, tableFor } from "./table_set.ts";
 
-/** Keys of a run that are looked up, about. */
-const SAMPLE_KEYS = 64;
-/** Each reads a block, some of which are long. */
+/** Blocks of a run of which a key is looked up, about. */
+const SAMPLE_BLOCKS = 64;
+/** Each reads two blocks, some of which are long. */
 const LOOKS_PER_SLICE = 8;
 
 /** What a run was found to hide of an oldest one. */
@@ -47,13 +48,17 @@ export class HiddenBytes {
   async look(runs: readonly Run[], pause: () => Promise<boolean>): Promise<void> {
     const oldest = runs.at(-1);
     for (const run of this.#unknown(runs)) {
-      const keys = sampleOf(run);
-      let bytes = 0;
-      for (const [i, key] of keys.entries()) {
+      let seen = 0;
+      let hidden = 0;
+      for (const [i, { table, block }] of sampleOf(run).entries()) {
         if (i % LOOKS_PER_SLICE === 0 && !await pause()) return;
-        bytes += lineBytes(oldest!, key);
+        const keys = keysOf(table, block);
+        if (keys.length === 0) continue;
+        // One stands for all of its block: else a block of one long value would count for many short ones.
+        seen += keys.length;
+        hidden += keys.length * lineBytes(oldest!, keys[i % keys.length]!);
       }
-      bytes *= run.records / keys.length;
+      const bytes = seen === 0 ? 0 : hidden * run.records / seen;
       this.#estimates.set(run.tables[0]!, { oldest: oldest!.tables[0]!, bytes });
     }
   }
@@ -84,9 +89,23 @@ function lineBytes(run: Run, key: Key): number {
   }
 }
 
-/** Keys from all over a run: the first of some blocks. */
-function sampleOf({ tables }: Run): Key[] {
-  const firstKeys = tables.flatMap((table) => table.index().firstKeys);
-  const step = Math.ceil(firstKeys.length / SAMPLE_KEYS);
-  return firstKeys.filter((_, i) => i % step === 0);
+/** The keys of a block; none where it cannot be read. */
+function keysOf(table: TableReader, block: number): Key[] {
+  try {
+    const [bytes] = table.blocks(block, 1);
+    const starts = lineStarts(bytes!);
+    return Array.from(starts.subarray(1), (end, i) => lineKey(bytes!, starts[i]!, end - 1));
+  } catch (error) {
+    if (isConvergeError(error, "disk_failed")) return [];
+    throw error;
+  }
+}
+
+/** Blocks from all over a run. */
+function sampleOf({ tables }: Run): { table: TableReader; block: number }[] {
+  const blocks = tables.flatMap((table) =>
+    table.index().firstKeys.map((_, block) => ({ table, block }))
+  );
+  const step = Math.ceil(blocks.length / SAMPLE_BLOCKS);
+  return blocks.filter((_, i) => i % step === 0);
 }

@@ -561,6 +561,26 @@ Deno.test("ConvergeClient.deletePrefix(): every page by a batch, until one fails
   });
 });
 
+Deno.test("ConvergeClient.deletePrefix(): long keys go in batches that any node takes", async () => {
+  // As long as a key may be, and six times that in JSON.
+  const keys = Array.from({ length: 1_000 }, (_, i) => String(i).padEnd(2_048, "\u0001"));
+  const sizes: number[] = [];
+  const deleted: string[] = [];
+  const answer = async (request: Request) => {
+    if (request.method === "GET") return Response.json({ keys: keys.map((k) => ({ k })) });
+    const text = await request.text();
+    sizes.push(text.length);
+    const lines = text.trim().split("\n");
+    deleted.push(...lines.map((line) => JSON.parse(line).k));
+    return new Response('{"status":204,"etag":"\\"7-a\\""}\n'.repeat(lines.length));
+  };
+  await withServer(answer, async (client) => {
+    assertEquals(await client.deletePrefix("0"), 1_000);
+  });
+  assert(Math.max(...sizes) < 2 ** 20, `${sizes} bytes`);
+  assertEquals(deleted, keys);
+});
+
 Deno.test("ConvergeClient: versions by way of a proxy that compresses; the keys . and .. without a body", async () => {
   const headers = { etag: 'W/"7-node1.a"' };
   const answer = ({ method }: Request) =>

@@ -64,6 +64,14 @@ const TABLE: Record<string, Case> = {
       knownBy: ["b"],
       step: waitFor("c"),
     },
+  "up to N members: known by all who answer, where nobody listens at a seed": {
+    self: "joining",
+    others: { b: "normal" },
+    knownBy: ["b"],
+    unresolvedSeeds: 1,
+    refusedSeeds: 1,
+    step: REFILLING,
+  },
   "up to N members, beside another that joins: not before all know both": {
     self: "joining",
     others: { b: "normal", c: "normal", d: "refilling" },
@@ -360,14 +368,14 @@ const TABLE: Record<string, Case> = {
     self: "joining",
     others: { b: "joining", c: "joining" },
     knownBy: ["b"],
-    hasHeardAll: false,
-    step: WAIT,
+    hasHeard: (name) => name !== "c",
+    step: waitFor("c"),
   },
   "new nodes that all have heard form a cluster": {
     self: "joining",
     others: { b: "joining", c: "joining" },
     knownBy: ["b"],
-    hasHeardAll: true,
+    hasHeard: () => true,
     step: REFILLING,
   },
   "a normal member to refill from ends forming": {

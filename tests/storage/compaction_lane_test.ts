@@ -150,6 +150,22 @@ Deno.test("LsmStore: small values that come and go among a few long ones cost no
   await store.close();
 });
 
+Deno.test("LsmStore: few long values that are replaced beside many short new ones do not have all long ones written again", async () => {
+  const store = await new VirtualStore().open({
+    clock: new InstantClock(),
+    memtableBytes: 2 ** 20,
+  });
+  const long = { value: "v".repeat(16_000) };
+  await store.apply(Array.from({ length: 50 }, (_, i) => put(`key${i}`, 1, long)));
+  await store.flush();
+  await store.apply(Array.from({ length: 5 }, (_, i) => put(`key${i}`, 2, long)));
+  await store.apply(Array.from({ length: 1_000 }, (_, i) => put(`more${i}`, 2)));
+  await store.flush();
+  await store.settled();
+  assertEquals(store.statistics().compactionsTotal, 0, "a tenth of the oldest run is hidden");
+  await store.close();
+});
+
 Deno.test("LsmStore: of very many keys that are erased, a sample tells that it is worth an early flush", async () => {
   const clock = new InstantClock();
   const store = await new VirtualStore().open({ clock, memtableBytes: 2 ** 20 });

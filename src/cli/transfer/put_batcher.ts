@@ -1,5 +1,6 @@
 /** Puts in batches: what comes while some are under way goes together in the next. */
 import type { BatchAnswer, ClientKey, ConvergeClient, PutOptions } from "../../client/client.ts";
+import { keysOfBatch } from "../../client/entry.ts";
 
 /** One put that waits for its batch, and who waits for it. */
 interface WaitingPut {
@@ -54,7 +55,8 @@ export class PutBatcher {
       if (count > 0 && bytes > BATCH_BYTES_MAX) break;
       count += 1;
     }
-    return this.#waiting.splice(0, count);
+    const keys = this.#waiting.slice(0, count).map(({ put }) => put.key);
+    return this.#waiting.splice(0, keysOfBatch(keys));
   }
 
   async #send(batch: WaitingPut[]): Promise<void> {

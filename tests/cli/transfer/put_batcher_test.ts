@@ -23,12 +23,15 @@ class NotingClient {
 }
 
 /** Puts values of so many bytes at once, and answers all batches that come of it. */
-async function sizesOf(values: number[]): Promise<{ batches: number[]; singles: string[] }> {
+async function sizesOf(
+  values: number[],
+  keyOf = (i: number) => `k${i}`,
+): Promise<{ batches: number[]; singles: string[] }> {
   const client = new NotingClient();
   const batcher = new PutBatcher(client as unknown as ConvergeClient);
   let done = 0;
   const puts = values.map((bytes, i) =>
-    batcher.put(`k${i}`, new Uint8Array(bytes), {}).then(() => done++)
+    batcher.put(keyOf(i), new Uint8Array(bytes), {}).then(() => done++)
   );
   while (client.answers.length > 0) {
     client.answers.shift()!();
@@ -49,4 +52,9 @@ Deno.test("PutBatcher: a batch ends where a node's room for it could, large valu
   const values = [1, 1, 200 * KiB, 56 * KiB, 1, 256 * KiB, 256 * KiB + 1];
   const { batches, singles } = await sizesOf(values);
   assertEquals([batches, singles], [[1, 1, 2, 1, 1], ["k6"]]);
+});
+
+Deno.test("PutBatcher: of long keys, which are six times as long in JSON, few go together", async () => {
+  const { batches } = await sizesOf(Array(100).fill(1), (i) => `${i}`.padEnd(2_048, "\u0001"));
+  assertEquals(batches, [1, 1, 42, 42, 14]);
 });
