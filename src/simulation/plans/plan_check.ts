@@ -139,7 +139,7 @@ function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
     fault("remove", { node, how: z.enum(["live", "dead", "paused"]), again: z.boolean() }),
     fault("own_options", { node, options: ownOptions }),
     fault("options", { options }),
-    fault("join", { via: count.max(nodes - 1).exactOptional() }),
+    fault("join", { via: node.exactOptional() }),
   ]);
 }
 
