@@ -139,15 +139,21 @@ function successor(key: Key): Key {
   return key + "\0";
 }
 
+/** A `RangeRequest` as the node that is asked sees it. */
 interface Wanted {
   topology: Topology;
+  /** As `Topology.ringsBefore`; none where `settled` is not given. */
   before: readonly HashRing[];
   owners: readonly [string, string];
   leaves: LeafSet | undefined;
   isHidden: ((token: Token) => boolean) | undefined;
 }
 
-function isWanted({ topology, before, owners, leaves, isHidden }: Wanted, key: Key): boolean {
+/** Whether a key is among those that are wanted. */
+export function isWanted(
+  { topology, before, owners, leaves, isHidden }: Wanted,
+  key: Key,
+): boolean {
   const token = tokenOf(key);
   if (isHidden?.(token) === true) return false;
   const arc = topology.ring.arcOf(token);

@@ -1,0 +1,133 @@
+/**
+ * What must hold of all nodes of the model of membership after every step, whoever coordinates:
+ * - each write quorum that a node could reach shares an owner with each that any node could reach;
+ * - each write quorum shares an owner with each read quorum;
+ * - no R owners that count lack an acknowledged write.
+ *
+ * A quorum that could be reached is one of owners that are awake and would take the request of this very
+ * coordinator. Links that are cut do not matter: they may be whole in the next moment.
+ */
+import type { Key } from "../../src/record/key.ts";
+import type { Owner, OwnerSet, Topology } from "../../src/replication/topology/topology.ts";
+import type { Token } from "../../src/ring/token.ts";
+import { isConvergeError } from "../../src/errors.ts";
+import { type ModelNode, TOKENS } from "./membership_node.ts";
+
+/** All nodes as they are now. */
+export interface ModelState {
+  readonly awake: readonly ModelNode[];
+  /** The highest acknowledged version by key. */
+  readonly acked: ReadonlyMap<Key, number>;
+}
+
+/** Any `size` of these owners. */
+interface Quorum {
+  readonly kind: "W" | "R";
+  readonly owners: readonly string[];
+  readonly size: number;
+  readonly text: string;
+}
+
+/** What is wrong; undefined where nothing is. */
+export function violationIn({ awake, acked }: ModelState): string | undefined {
+  const nodes = new Map(awake.map((node) => [node.name, node]));
+  const coordinators = awake.map((node) => new Coordinator(node, nodes));
+  const judged = new Set<string>();
+  for (const [key, token] of TOKENS) {
+    const quorums = coordinators.flatMap((coordinator) => coordinator.quorumsAt(token));
+    const versionAt = (name: string) => nodes.get(name)!.versionOf(key);
+    // Most keys have the same owners.
+    const texts = quorums.map(({ text }) => text).join();
+    const violation = staleRead(quorums, versionAt, acked.get(key)) ??
+      (judged.has(texts) ? undefined : apart(quorums));
+    if (violation !== undefined) return `${key}: ${violation}`;
+    judged.add(texts);
+  }
+  return undefined;
+}
+
+/** The quorums that a node could reach now. */
+class Coordinator {
+  readonly #node: ModelNode;
+  readonly #nodes: ReadonlyMap<string, ModelNode>;
+  readonly #topology: Topology;
+  readonly #isReady: boolean;
+  readonly #quorums = new Map<OwnerSet, readonly Quorum[]>();
+
+  constructor(node: ModelNode, nodes: ReadonlyMap<string, ModelNode>) {
+    this.#node = node;
+    this.#nodes = nodes;
+    this.#topology = node.topology;
+    this.#isReady = knowsOwners(this.#topology);
+  }
+
+  /** None while the owners are not known. */
+  quorumsAt(token: Token): readonly Quorum[] {
+    if (!this.#isReady) return [];
+    const set = this.#topology.ownerSetOf(token);
+    let quorums = this.#quorums.get(set);
+    if (quorums === undefined) this.#quorums.set(set, quorums = this.#quorumsOf(set));
+    return quorums;
+  }
+
+  #quorumsOf({ owners }: OwnerSet): Quorum[] {
+    const { w, r } = this.#topology.quorums;
+    const taking = owners.filter((owner) =>
+      owner.countsForWrites && this.#askedOf(owner)?.takesRecords === true
+    );
+    const answering = owners.filter((owner) =>
+      owner.countsForReads && this.#askedOf(owner)?.answersReads === true
+    );
+    return [this.#quorum("W", taking, w), this.#quorum("R", answering, r)]
+      .filter((quorum) => quorum.owners.length >= quorum.size);
+  }
+
+  /** An owner, unless it is away or would refuse to hear this coordinator. */
+  #askedOf({ name, isSelf, member }: Owner): ModelNode | undefined {
+    const node = this.#nodes.get(name);
+    return isSelf || node?.admits(this.#node, member?.nodeID) === true ? node : undefined;
+  }
+
+  #quorum(kind: "W" | "R", owners: readonly Owner[], size: number): Quorum {
+    const names = owners.map(({ name }) => name);
+    const text = `${kind} = ${size} of ${names.join(", ")} by ${this.#node.name}`;
+    return { kind, owners: names, size, text };
+  }
+}
+
+function knowsOwners(topology: Topology): boolean {
+  try {
+    topology.ownersOfToken([...TOKENS.values()][0]!);
+    return true;
+  } catch (error) {
+    if (isConvergeError(error, "not_ready")) return false;
+    throw error;
+  }
+}
+
+function staleRead(
+  quorums: readonly Quorum[],
+  versionAt: (name: string) => number,
+  acked = 0,
+): string | undefined {
+  for (const read of quorums) {
+    if (read.kind === "W") continue;
+    const lacking = read.owners.filter((name) => versionAt(name) < acked);
+    if (lacking.length >= read.size) {
+      return `${read.text} may be read of ${lacking.join(", ")}, which lack ${acked}`;
+    }
+  }
+  return undefined;
+}
+
+/** A write quorum and another one that need not share an owner. */
+function apart(quorums: readonly Quorum[]): string | undefined {
+  for (const write of quorums) {
+    if (write.kind === "R") continue;
+    for (const other of quorums) {
+      const all = new Set([...write.owners, ...other.owners]);
+      if (all.size >= write.size + other.size) return `${write.text} misses ${other.text}`;
+    }
+  }
+  return undefined;
+}
