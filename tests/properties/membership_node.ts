@@ -127,7 +127,7 @@ export class ModelNode {
       others: this.#others,
       unresolvedSeeds: gossip.unresolvedSeeds.length,
       refusedSeeds: 0,
-      hasHeardAll: gossip.hasHeardAll,
+      hasHeard: (name) => gossip.hasHeard(name),
       namedBothWays: gossip.namedBothWays,
       settled: gossip.settled,
       isKnownBy: (name) => gossip.isKnownBy(name),
