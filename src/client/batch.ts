@@ -34,6 +34,24 @@ interface AnswerJson extends EntryJson, Partial<Omit<Problem, "status">> {
   etag?: string;
 }
 
+/**
+ * Bytes of keys in a batch: with as much of values and the rest it is less than the 1 MiB that any node
+ * takes.
+ */
+const BATCH_KEY_BYTES_MAX = 512 * 1024;
+
+/** How many of some keys, from the first on, go together in one batch: at least one. */
+export function keysOfBatch(keys: readonly ClientKey[]): number {
+  let bytes = 0;
+  const count = keys.findIndex((key) => (bytes += jsonBytesMax(key)) > BATCH_KEY_BYTES_MAX);
+  return count < 0 ? keys.length : Math.max(1, count);
+}
+
+/** Of text JSON may write six bytes for one. */
+function jsonBytesMax(key: ClientKey): number {
+  return typeof key === "string" ? 6 * key.length : 4 * Math.ceil(key.length / 3);
+}
+
 /** The body of a batch. @throws {ClientError} For a key that has no UTF-8. */
 export function batchBody(operations: readonly BatchOperation[]): Uint8Array {
   const lines = operations.map((operation) => JSON.stringify(lineOf(operation)) + "\n");

@@ -7,7 +7,13 @@ import type { RemovalProgress } from "../http/removal_routes.ts";
 import type { Receipt } from "../replication/requests/receipt.ts";
 import { accepted, type Answer, jsonOf, noNode, refusal, valueOf, versionOf } from "./answer.ts";
 import { toBase64 } from "./base64.ts";
-import { type BatchAnswer, batchAnswers, batchBody, type BatchOperation } from "./batch.ts";
+import {
+  type BatchAnswer,
+  batchAnswers,
+  batchBody,
+  type BatchOperation,
+  keysOfBatch,
+} from "./batch.ts";
 import { ClientError, NOT_FOUND } from "./client_error.ts";
 import {
   type ClientEntry,
@@ -16,7 +22,6 @@ import {
   type EntryJson,
   entryOf,
   keyOf,
-  keysOfBatch,
 } from "./entry.ts";
 import { keyPath, wellFormed } from "./key_path.ts";
 import type { ClientOptions, ListOptions, PutOptions, Quorum } from "./options.ts";

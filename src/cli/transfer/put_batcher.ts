@@ -1,6 +1,6 @@
 /** Puts in batches: what comes while some are under way goes together in the next. */
+import { keysOfBatch } from "../../client/batch.ts";
 import type { BatchAnswer, ClientKey, ConvergeClient, PutOptions } from "../../client/client.ts";
-import { keysOfBatch } from "../../client/entry.ts";
 
 /** One put that waits for its batch, and who waits for it. */
 interface WaitingPut {
