@@ -63,6 +63,8 @@ export class SimulatedNode {
   startedWith: NodeConfig;
   /** Its operator has asked it to stop, and it has not ended yet. */
   stopping = false;
+  /** How often it was removed and added anew: its disks of before are none of this cluster's any more. */
+  comebacks = 0;
   /** Its operator removes it. */
   leaving: RemovalFault["how"] | undefined;
   /** It was seen to be removed: it ended, or refused to start, for that reason. */

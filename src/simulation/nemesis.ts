@@ -4,7 +4,6 @@ import type { Cluster, SimulatedNode } from "./cluster.ts";
 import { noDiskFaults } from "./virtual/disk_faults.ts";
 import type { Operator } from "./operator.ts";
 import type { Fault, FaultKind, Plan } from "./plans/plan.ts";
-import type { DiskCopy } from "./virtual/virtual_disk.ts";
 import { CALM_LINK } from "./virtual/virtual_network.ts";
 import type { World } from "./world.ts";
 
@@ -234,26 +233,34 @@ export class Nemesis {
   /** Copies the disk of a node, which then goes on; the answer puts the copy back. */
   #copy(node: SimulatedNode): () => void {
     this.#cluster.kill(node, { power: false });
-    const copy = node.disk.copy();
+    const putBack = this.#keepDisk(node);
     this.#boot(node);
-    return () => this.#putBack(node, copy);
+    return putBack;
   }
 
   #lose(node: SimulatedNode): () => void {
     this.#cluster.kill(node, { power: false });
-    const copy = node.disk.copy();
+    const putBack = this.#keepDisk(node);
     this.#cluster.wipe(node);
     this.#boot(node);
-    return () => this.#putBack(node, copy);
+    return putBack;
   }
 
-  /** Where nobody can be asked a node counts with what it has, which is not judged. */
-  #putBack(node: SimulatedNode, copy: DiskCopy): void {
-    const others = this.#cluster.members.filter((other) => other !== node);
-    if (node.leaving !== undefined || !others.every(({ isUp }) => isUp)) return this.#boot(node);
-    this.#cluster.kill(node);
-    this.#cluster.restore(node, copy);
-    this.#boot(node);
+  /**
+   * Copies a disk; the answer puts it back. Not where nobody can be asked: such a node counts with what
+   * it has, which is not judged.
+   */
+  #keepDisk(node: SimulatedNode): () => void {
+    const copy = node.disk.copy();
+    const { comebacks } = node;
+    return () => {
+      const others = this.#cluster.members.filter((other) => other !== node);
+      const isForeign = node.leaving !== undefined || node.comebacks !== comebacks;
+      if (isForeign || !others.every(({ isUp }) => isUp)) return this.#boot(node);
+      this.#cluster.kill(node);
+      this.#cluster.restore(node, copy);
+      this.#boot(node);
+    };
   }
 
   #boot(node: SimulatedNode): void {

@@ -156,6 +156,7 @@ export class Operator {
     this.#cluster.wipe(node);
     node.leaving = undefined;
     node.isRemoved = false;
+    node.comebacks++;
     this.#due.delete(node);
     await this.#cluster.boot(node);
   }
