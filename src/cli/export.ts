@@ -7,7 +7,8 @@ import { printBytes, printError } from "./output/terminal.ts";
 
 /** What `converge export` is told. */
 export interface ExportSettings {
-  url: string;
+  /** Nodes of the cluster, the first first. */
+  urls: readonly string[];
   /** As {@linkcode keyOfArgument} reads it. */
   prefix: string;
 }
@@ -21,14 +22,14 @@ const encoder = new TextEncoder();
  *
  * @throws {ClientError} When the cluster does not answer.
  */
-export async function runExport({ url, prefix }: ExportSettings): Promise<void> {
-  const client = new ConvergeClient(url);
+export async function runExport({ urls, prefix }: ExportSettings): Promise<void> {
+  const client = new ConvergeClient(urls);
   let exported = 0;
   for await (const entries of pagesOf(client, keyOfArgument(prefix))) {
     printBytes(encoder.encode(entries.map(exportLine).join("")));
     exported += entries.length;
   }
-  printError(`Exported ${counted(exported, "record")} from ${url}`);
+  printError(`Exported ${counted(exported, "record")} from ${client.url}`);
 }
 
 /** All records; only the first page tells whether there is a node, and is not asked for again. */

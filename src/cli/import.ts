@@ -17,7 +17,8 @@ import { printError, printLine } from "./output/terminal.ts";
 
 /** What `converge import` is told. */
 export interface ImportSettings {
-  url: string;
+  /** Nodes of the cluster, the first first. */
+  urls: readonly string[];
   /** Print the sum as JSON. */
   json: boolean;
   format: ImportFormat;
@@ -36,7 +37,8 @@ const PUT_BYTES = 16 * 1024;
  * @throws {CommandError | ClientError} At the first record that is malformed or refused for good.
  */
 export async function runImport(path: string, settings: ImportSettings): Promise<void> {
-  const batcher = new PutBatcher(new ConvergeClient(settings.url));
+  const client = new ConvergeClient(settings.urls);
+  const batcher = new PutBatcher(client);
   const source = await openImport(path, settings);
   const progress = startProgress(source.totalBytes);
   const lastOfKey = new Map<string, Promise<unknown>>();
@@ -72,10 +74,10 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   } finally {
     progress.stop();
   }
-  if (settings.json) printLine(JSON.stringify({ url: settings.url, imported: puts, expired }));
+  if (settings.json) printLine(JSON.stringify({ url: client.url, imported: puts, expired }));
   else {
     const left = expired === 0 ? "" : `; the time of ${counted(expired, "record")} is over`;
-    printError(`Imported ${counted(puts, "record")} into ${settings.url}${left}`);
+    printError(`Imported ${counted(puts, "record")} into ${client.url}${left}`);
   }
 }
 

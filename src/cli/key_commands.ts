@@ -8,13 +8,13 @@ import {
   KEY_ARGUMENT,
   textsOf,
   timeToLive,
-  urlOf,
+  urlsOf,
   withExamples,
-  withUrl,
+  withUrls,
 } from "./options/flags.ts";
 import { runImport } from "./import.ts";
 import { IMPORT_FORMATS, type ImportFormat } from "./transfer/import_source.ts";
-import { runDelete, runGet, runList, runPut } from "./keys.ts";
+import { type KeySettings, runDelete, runGet, runList, runPut } from "./keys.ts";
 
 /** Adds `get`, `put`, `delete` and `list`. */
 export function addKeys(program: Command): void {
@@ -25,7 +25,7 @@ export function addKeys(program: Command): void {
 }
 
 function addGet(program: Command): void {
-  const get = withUrl(
+  const get = withUrls(
     program.command("get").description("write a key's value to standard output"),
   );
   withExamples(get, [
@@ -39,7 +39,7 @@ function addGet(program: Command): void {
 }
 
 function addPut(program: Command): void {
-  const put = withUrl(
+  const put = withUrls(
     program.command("put").description("store a value, or standard input, under a key"),
   );
   withExamples(put, [
@@ -66,7 +66,7 @@ function addPut(program: Command): void {
 }
 
 function addDelete(program: Command): void {
-  const remove = withUrl(
+  const remove = withUrls(
     program.command("delete").description("remove a key, or all that begin alike"),
   );
   withExamples(remove, [
@@ -83,7 +83,7 @@ function addDelete(program: Command): void {
 }
 
 function addList(program: Command): void {
-  const list = withUrl(program.command("list").description("list keys in byte order"));
+  const list = withUrls(program.command("list").description("list keys in byte order"));
   withExamples(list, ["converge list", "converge list users/ --limit 10 --json"]);
   list.argument("[prefix]", KEY_ARGUMENT)
     .option("--limit <count>", "keys at most", integer(1, 1e9), 1_000)
@@ -94,7 +94,7 @@ function addList(program: Command): void {
 
 /** Adds `import` and `export`. */
 export function addTransfer(program: Command): void {
-  const imports = withUrl(program.command("import").description("put every record of a file"));
+  const imports = withUrls(program.command("import").description("put every record of a file"));
   withExamples(imports, [
     "converge import - --key-field id < cities.jsonl",
     "converge import data/countries.json --format json --key-field name.common",
@@ -114,29 +114,29 @@ export function addTransfer(program: Command): void {
     )
     .action((file: string, flags: Flags) =>
       runImport(file, {
-        url: urlOf(flags),
+        urls: urlsOf(flags),
         json: flags.json === true,
         format: flags.format as ImportFormat,
         keyField: textsOf(flags)["key-field"],
         concurrency: Number(flags.concurrency),
       })
     );
-  const exports = withUrl(
+  const exports = withUrls(
     program.command("export").description("write all records as JSON lines"),
     { json: false },
   );
   withExamples(exports, [
     "converge export > backup.jsonl",
-    "converge export --prefix users/ --url http://127.0.0.1:8082 | gzip > users.jsonl.gz",
+    "converge export --prefix users/ --url http://127.0.0.1:8081,http://127.0.0.1:8082 | gzip > users.jsonl.gz",
   ]);
   exports.option("--prefix <prefix>", "only keys that begin so; text, or base64:…", "")
-    .action((flags: Flags) => runExport({ url: urlOf(flags), prefix: String(flags.prefix) }));
+    .action((flags: Flags) => runExport({ urls: urlsOf(flags), prefix: String(flags.prefix) }));
 }
 
 function explain(): Option {
   return new Option("--explain", "print the receipt instead");
 }
 
-function keySettings(flags: Flags): { url: string; json: boolean; explain: boolean } {
-  return { url: urlOf(flags), json: flags.json === true, explain: flags.explain === true };
+function keySettings(flags: Flags): KeySettings {
+  return { urls: urlsOf(flags), json: flags.json === true, explain: flags.explain === true };
 }

@@ -15,7 +15,8 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** What each of these commands is told. */
 export interface KeySettings {
-  url: string;
+  /** Nodes of the cluster, the first first. */
+  urls: readonly string[];
   json: boolean;
   /** Show the receipt: owners, their answers, who won and why. */
   explain: boolean;
@@ -28,7 +29,7 @@ export interface KeySettings {
  */
 export async function runGet(argument: string, settings: KeySettings): Promise<void> {
   const key = keyOfArgument(argument);
-  const client = new ConvergeClient(settings.url);
+  const client = new ConvergeClient(settings.urls);
   if (settings.explain) return printJson(await client.explain("GET", key));
   const value = await client.get(key);
   if (value === undefined) {
@@ -55,7 +56,7 @@ export async function runPut(
   settings: KeySettings & { type: string | undefined; ttlSeconds: number | undefined },
 ): Promise<void> {
   const key = keyOfArgument(argument);
-  const client = new ConvergeClient(settings.url);
+  const client = new ConvergeClient(settings.urls);
   const { ttlSeconds } = settings;
   const fromInput = value === undefined || value === "-";
   const bytes = fromInput ? await readInput(VALUE_BYTES_MAX) : new TextEncoder().encode(value);
@@ -87,7 +88,7 @@ export async function runDelete(
     throw new CommandError("Cannot delete a key and a prefix at once", { exitCode: 2 });
   }
   const key = keyOfArgument(argument);
-  const client = new ConvergeClient(settings.url);
+  const client = new ConvergeClient(settings.urls);
   if (settings.explain) return printJson(await client.explain("DELETE", key));
   await client.delete(key);
   printLine(settings.json ? JSON.stringify({ key: argument, deleted: true }) : "deleted");
@@ -99,7 +100,7 @@ async function runDeletePrefix(prefix: string | undefined, settings: KeySettings
     const why = "Cannot delete nothing: name a key, or with --prefix what all keys begin with";
     throw new CommandError(why, { exitCode: 2 });
   }
-  const deleted = await new ConvergeClient(settings.url).deletePrefix(beginning);
+  const deleted = await new ConvergeClient(settings.urls).deletePrefix(beginning);
   printLine(
     settings.json ? JSON.stringify({ prefix, deleted }) : `deleted ${counted(deleted, "key")}`,
   );
@@ -111,10 +112,10 @@ async function runDeletePrefix(prefix: string | undefined, settings: KeySettings
  */
 export async function runList(
   argument: string,
-  settings: { url: string; json: boolean; limit: number },
+  settings: Omit<KeySettings, "explain"> & { limit: number },
 ): Promise<void> {
   const prefix = keyOfArgument(argument);
-  const client = new ConvergeClient(settings.url);
+  const client = new ConvergeClient(settings.urls);
   let left = settings.limit;
   let after: ClientKey | undefined;
   do {

@@ -9,8 +9,10 @@ import {
   KEY_ARGUMENT,
   size,
   urlOf,
+  urlsOf,
   withExamples,
   withUrl,
+  withUrls,
 } from "./options/flags.ts";
 import { runHealth } from "./health.ts";
 import { runRemove } from "./remove.ts";
@@ -33,18 +35,18 @@ export function addOperations(program: Command): void {
       runHealth(urlOf(flags), { ready: flags.ready === true, json: flags.json === true })
     );
 
-  const status = withUrl(
+  const status = withUrls(
     program.command("status").description("show members, quorums and what is waiting"),
   );
   withExamples(status, ["converge status", "converge status --json | jq .hints"]);
-  status.action((flags: Flags) => runStatus(viewSettings(flags)));
+  status.action((flags: Flags) => runStatus(statusSettings(flags)));
 
-  const ring = withUrl(
+  const ring = withUrls(
     program.command("ring").description("show who owns the ring, or a key's place on it"),
   );
   withExamples(ring, ["converge ring", "converge ring greeting --url http://127.0.0.1:8082"]);
   ring.argument("[key]", KEY_ARGUMENT)
-    .action((key: string | undefined, flags: Flags) => runRing(key, viewSettings(flags)));
+    .action((key: string | undefined, flags: Flags) => runRing(key, statusSettings(flags)));
 
   const top = withUrl(program.command("top").description("show live what every node is doing"));
   withExamples(top, ["converge top", "converge top --once --json | jq .members"]);
@@ -55,7 +57,7 @@ export function addOperations(program: Command): void {
 }
 
 function addRemove(program: Command): void {
-  const remove = withUrl(
+  const remove = withUrls(
     program.command("remove").description("take a member out of the cluster, and wait until it is"),
   );
   withExamples(remove, [
@@ -65,7 +67,7 @@ function addRemove(program: Command): void {
   remove.argument("<name>", "the member's --id")
     .option("--dead", "its disk is gone: take over from the others only, and do not wait for it")
     .action((name: string, flags: Flags) =>
-      runRemove({ ...viewSettings(flags), name, dead: flags.dead === true })
+      runRemove({ ...statusSettings(flags), name, dead: flags.dead === true })
     );
 }
 
@@ -114,6 +116,10 @@ export function addCompletions(program: Command): void {
     .action((shell: string) => printLine(completionScript(shell, program)));
 }
 
-function viewSettings(flags: Flags): StatusSettings {
+function statusSettings(flags: Flags): StatusSettings {
+  return { urls: urlsOf(flags), json: flags.json === true };
+}
+
+function viewSettings(flags: Flags): { url: string; json: boolean } {
   return { url: urlOf(flags), json: flags.json === true };
 }

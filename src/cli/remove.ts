@@ -7,7 +7,8 @@ import { printLine } from "./output/terminal.ts";
 
 /** What the command is told. */
 export interface RemoveSettings {
-  url: string;
+  /** Nodes of the cluster, the first first. */
+  urls: readonly string[];
   json: boolean;
   name: string;
   /** Whether the member is gone for good. */
@@ -23,8 +24,8 @@ const FAILURES_MAX = 60;
  *
  * @throws {CommandError | ClientError} When it cannot be begun, or the node answers no more.
  */
-export async function runRemove({ url, json, name, dead }: RemoveSettings): Promise<void> {
-  const client = new ConvergeClient(url);
+export async function runRemove({ urls, json, name, dead }: RemoveSettings): Promise<void> {
+  const client = new ConvergeClient(urls);
   const { self } = await client.cluster();
   if (self === name) {
     throw new CommandError(`Cannot ask ${name} to remove itself; name another node with --url`);

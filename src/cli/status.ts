@@ -8,13 +8,14 @@ import { printLine } from "./output/terminal.ts";
 
 /** What both commands are told. */
 export interface StatusSettings {
-  url: string;
+  /** Nodes of the cluster, the first first. */
+  urls: readonly string[];
   json: boolean;
 }
 
 /** Members, who is up, what is waiting. */
-export async function runStatus({ url, json }: StatusSettings): Promise<void> {
-  const view = await new ConvergeClient(url).cluster();
+export async function runStatus({ urls, json }: StatusSettings): Promise<void> {
+  const view = await new ConvergeClient(urls).cluster();
   if (json) return printLine(JSON.stringify(view));
   const { n, r, w } = view.quorums;
   printLine(
@@ -41,9 +42,9 @@ export async function runStatus({ url, json }: StatusSettings): Promise<void> {
 /** Who owns how much of the ring; with a key, where it lies and who holds which version of it. */
 export async function runRing(
   key: string | undefined,
-  { url, json }: StatusSettings,
+  { urls, json }: StatusSettings,
 ): Promise<void> {
-  const client = new ConvergeClient(url);
+  const client = new ConvergeClient(urls);
   if (key === undefined) {
     const { members } = await client.cluster();
     const shares = members.map(({ name, ownership }) => ({ name, ownership }));

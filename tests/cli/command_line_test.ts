@@ -103,6 +103,8 @@ Deno.test("converge: asks the node of --url, else of CONVERGE_URL, else of CONVE
   const env = (CONVERGE_URL: string, CONVERGE_PORT: string) => ({ CONVERGE_URL, CONVERGE_PORT });
   const cases: [string[], Record<string, string>][] = [
     [["--url", url], env("nonsense", "nonsense")],
+    [["--url", `${url}, http://127.0.0.1:9`], env("", "")],
+    [[], env(`${url},http://127.0.0.1:9`, "")],
     [[], env(url, "nonsense")],
     [[], env("", `${port}`)],
   ];

@@ -51,7 +51,7 @@ Deno.test("converge get, put, delete, ring: take keys, and prefixes, as list pri
     '{"prefix":"base64:/w==","deleted":1}\n',
   );
   assertEquals(await run("list"), "b\n");
-  const settings = { url, json: false, explain: false };
+  const settings = { urls: [url], json: false, explain: false };
   for (const prefix of [undefined, "", "base64:", "b"]) {
     const key = prefix === "b" ? "b" : undefined;
     const error = await assertRejects(() => runDelete({ key, prefix }, settings), CommandError);

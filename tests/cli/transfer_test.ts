@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
 import { problemOf, problemResponse } from "../../src/http/problem.ts";
-import { convergeCommand, runConverge } from "../cluster/harness.ts";
+import { convergeCommand, freePorts, runConverge } from "../cluster/harness.ts";
 
 async function withNode(
   handler: (request: Request) => Response | Promise<Response>,
@@ -102,6 +102,30 @@ Deno.test("converge export: a page that is refused for a moment is asked for aga
     assertEquals([code, asked, stderr], [0, ["", "a", "a"], `Exported 3 records from ${url}\n`]);
     const lines = ["a", "b", "c"].map((k) => `{"k":"${k}","v":"value of ${k}","t":"t"}\n`);
     assertEquals(stdout, lines.join(""));
+  });
+});
+
+Deno.test("converge export, import: go on with the next node where one is away or turns away", async () => {
+  const [gone] = freePorts(1);
+  const away = `http://127.0.0.1:${gone}`;
+  const record = (k: string) => ({ k, v: k, t: "t", c: 1, n: "node1.a" });
+  const isFirst = ({ url }: Request) => !new URL(url).searchParams.has("after");
+  const leaving = (request: Request) =>
+    isFirst(request) ? Response.json({ keys: [record("a")], next: "a" }) : overloaded();
+  const staying = (request: Request) => {
+    assert(!isFirst(request));
+    return Response.json({ keys: [record("b")] });
+  };
+  await withNode(leaving, (first) =>
+    withNode(staying, async (second) => {
+      const urls = [away, first, second].join();
+      const { code, stdout, stderr } = await runConverge(["export", "--url", urls]);
+      assertEquals([code, stderr], [0, `Exported 2 records from ${second}\n`]);
+      assertEquals(stdout, ["a", "b"].map((k) => `{"k":"${k}","v":"${k}","t":"t"}\n`).join(""));
+    }));
+  await withNode(taking(() => {}), async (url) => {
+    const { code, stderr } = await importLines(`${away},${url}`, ['{"k":"a","v":"1"}']);
+    assertEquals([code, stderr], [0, `Imported 1 record into ${url}\n`]);
   });
 });
 

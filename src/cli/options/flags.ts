@@ -12,11 +12,20 @@ export function plainFlag(name: string, value: string, about: string, fallback: 
   return new Option(`--${name} ${value}`, `${about} (default: ${fallback})`);
 }
 
-/** Adds `--url`, and `--json` where the command has something to say as JSON. */
-export function withUrl(command: Command, { json = true } = {}): Command {
+/** Where commands look for a node that were told of none. */
+const URL_SOURCE = "(default: http://127.0.0.1:8080, variable: CONVERGE_URL)";
+
+/** Adds `--url` for a command about one node, and `--json`. */
+export function withUrl(command: Command): Command {
+  return command.option("--url <url>", `which node; the first of several ${URL_SOURCE}`)
+    .option("--json", "print JSON");
+}
+
+/** Adds `--url` for a command that any node can answer, and `--json` where it has something to say. */
+export function withUrls(command: Command, { json = true } = {}): Command {
   command.option(
-    "--url <url>",
-    "any node of the cluster (default: http://127.0.0.1:8080, variable: CONVERGE_URL)",
+    "--url <urls>",
+    `any node of the cluster, or several, for when one is away: a,b ${URL_SOURCE}`,
   );
   return json ? command.option("--json", "print JSON") : command;
 }
@@ -34,18 +43,31 @@ export function withExamples(command: Command, examples: readonly string[]): Com
 }
 
 /**
- * The node that a command talks to.
+ * The node that a command is about.
  *
  * @throws {ConvergeError} `bad_config`.
  */
 export function urlOf(flags: Flags): string {
+  return urlsOf(flags)[0]!;
+}
+
+/**
+ * The nodes that a command may ask, at least one, the first first.
+ *
+ * @throws {ConvergeError} `bad_config`.
+ */
+export function urlsOf(flags: Flags): string[] {
   const given = textsOf(flags)["url"];
-  if (given !== undefined) return parseOrigin("--url", given);
-  const url = environment("CONVERGE_URL");
-  if (url) return parseOrigin("CONVERGE_URL", url);
+  if (given !== undefined) return originsOf("--url", given);
+  const urls = environment("CONVERGE_URL");
+  if (urls) return originsOf("CONVERGE_URL", urls);
   // In the container of a node its port is known: `converge health` needs no options there.
   const port = environment("CONVERGE_PORT") || "8080";
-  return `http://127.0.0.1:${parseInteger("CONVERGE_PORT", port, { min: 0, max: 65_535 })}`;
+  return [`http://127.0.0.1:${parseInteger("CONVERGE_PORT", port, { min: 0, max: 65_535 })}`];
+}
+
+function originsOf(option: string, text: string): string[] {
+  return text.split(",").map((url) => parseOrigin(option, url.trim()));
 }
 
 /** `{ maxValue: "1MiB" }` -> `{ "max-value": "1MiB" }`. */
