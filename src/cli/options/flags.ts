@@ -25,7 +25,7 @@ export function withUrl(command: Command): Command {
 export function withUrls(command: Command, { json = true } = {}): Command {
   command.option(
     "--url <urls>",
-    `any node of the cluster, or several, for when one is away: a,b ${URL_SOURCE}`,
+    `any node of the cluster, or several, comma-separated, for when one is away ${URL_SOURCE}`,
   );
   return json ? command.option("--json", "print JSON") : command;
 }
