@@ -102,6 +102,23 @@ Deno.test("dishonest_failure: what failed was first stored where it is said that
   assertEquals(judge([], "n1"), ["dishonest_failure"]);
 });
 
+Deno.test("dishonest_failure: one that died may have found in its log what others have from it", () => {
+  const judge = (node: string, fromMs: number, toMs = Infinity) =>
+    objections({
+      operations: [operation("put", [5, 6], {
+        ...UNKNOWN,
+        mayBeOn: { owners: ["n1"], version: version(5) },
+      })],
+      storings: new Map([[storingId("k", version(5)), [{ node: "n2", atMs: 20 }]]]),
+      disturbances: [{ node, fromMs, toMs }],
+    });
+  assertEquals(judge("n1", 7), []);
+  assertEquals(judge("n1", 1, 30), []);
+  assertEquals(judge("n1", 1, 4), ["dishonest_failure"], "before");
+  assertEquals(judge("n1", 21), ["dishonest_failure"], "after");
+  assertEquals(judge("n3", 7), ["dishonest_failure"], "another one");
+});
+
 Deno.test("losing_write: a later acked write has the newer version", () => {
   const kept = { copies: copies(copy(9), copy(9), copy(9)) };
   const judge = (...operations: Operation[]) => objections({ operations, ...kept });
