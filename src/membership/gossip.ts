@@ -100,6 +100,11 @@ export class Gossip {
       .flatMap((name) => this.#members.get(name) ?? []);
   }
 
+  /** Whether a node that starts with the removals that are known now takes note of a member that it had known. */
+  remembers(member: Member): boolean {
+    return this.#removals.admits(member);
+  }
+
   /** All removals, those that have ended too. */
   get removed(): Removal[] {
     return this.#removals.all;
