@@ -1,6 +1,7 @@
 /** `converge remove`: takes a member out of a running cluster, and tells how that goes on. */
 import { ClientError } from "../client/client_error.ts";
 import { ConvergeClient } from "../client/client.ts";
+import type { ClusterView } from "../http/cluster_routes.ts";
 import type { RemovalProgress } from "../http/removal_routes.ts";
 import { CommandError } from "./output/command_error.ts";
 import { printLine } from "./output/terminal.ts";
@@ -31,26 +32,24 @@ export async function runRemove({ urls, json, name, dead }: RemoveSettings): Pro
     throw new CommandError(`Cannot ask ${name} to remove itself; name another node with --url`);
   }
   let progress: RemovalProgress | undefined = await client.remove(name, { dead });
+  let members: ClusterView["members"] = [];
   let told = "";
   while (progress !== undefined && !progress.ended) {
-    const line = waitsOf(progress);
+    const line = waitsOf(progress, members);
     if (line !== told && !json) printLine(line);
     told = line;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    progress = await progressOf(client, name);
+    const view = await viewOf(client);
+    progress = view.removals?.find((removal) => removal.name === name);
+    members = view.members;
   }
   printLine(json ? JSON.stringify({ removed: name }) : `${name} is no member any more`);
 }
 
-/** Undefined once it has ended. */
-async function progressOf(
-  client: ConvergeClient,
-  name: string,
-): Promise<RemovalProgress | undefined> {
+async function viewOf(client: ConvergeClient): Promise<ClusterView> {
   for (let failures = 1;; failures++) {
     try {
-      const { removals } = await client.cluster();
-      return removals?.find((removal) => removal.name === name);
+      return await client.cluster();
     } catch (error) {
       if (!(error instanceof ClientError) || !error.passing || failures === FAILURES_MAX) {
         throw error;
@@ -60,9 +59,20 @@ async function progressOf(
   }
 }
 
-/** For whom a removal waits, in words. */
-export function waitsOf({ name, dead, stages, leaving }: RemovalProgress): string {
+/**
+ * For whom a removal waits, in words.
+ *
+ * @param heard How the node that is asked hears members, the one that goes among them.
+ */
+export function waitsOf(
+  { name, dead, stages, leaving }: RemovalProgress,
+  heard: readonly Pick<ClusterView["members"][number], "name" | "state">[] = [],
+): string {
   const members = Object.entries(stages);
+  if (members.length === 0) {
+    return `${name}: waiting for a new node, since all members are being removed; ` +
+      "start one with the URLs of those that live as --peers";
+  }
   const unaware = members.filter(([, stage]) => stage === null).map(([member]) => member);
   if (unaware.length > 0) return `${name}: waiting until it is known to ${unaware.join(", ")}`;
   if (!dead && leaving === null) {
@@ -70,7 +80,10 @@ export function waitsOf({ name, dead, stages, leaving }: RemovalProgress): strin
       `if it will not come back: converge remove --dead ${name}`;
   }
   const late = members.filter(([, stage]) => stage !== "done").map(([member]) => member);
-  return late.length === 0
-    ? `${name}: all that it had is taken over`
-    : `${name}: waiting until what it had is taken over by ${late.join(", ")}`;
+  if (late.length === 0) return `${name}: all that it had is taken over`;
+  const isSilent = heard.some((member) => member.name === name && member.state === "down");
+  return `${name}: waiting until what it had is taken over by ${late.join(", ")}` +
+    (dead || !isSilent
+      ? ""
+      : `; ${name} does not answer; if it will not come back: converge remove --dead ${name}`);
 }

@@ -35,7 +35,9 @@ export async function runStatus({ urls, json }: StatusSettings): Promise<void> {
   // A node of an earlier version tells of neither.
   const waitsFor = view.refill.waitsFor ?? [];
   if (waitsFor.length > 0) printLine(`${view.self} waits for ${waitsFor.join(", ")}`);
-  for (const removal of view.removals ?? []) printLine(`${waitsOf(removal)} (it is being removed)`);
+  for (const removal of view.removals ?? []) {
+    printLine(`${waitsOf(removal, view.members)} (it is being removed)`);
+  }
   for (const seed of view.unresolvedSeeds) printLine(`${seed} was named but never heard of`);
 }
 

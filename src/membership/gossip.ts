@@ -100,6 +100,11 @@ export class Gossip {
       .flatMap((name) => this.#members.get(name) ?? []);
   }
 
+  /** Whether a node that starts with the removals that are known now takes note of a member that it had known. */
+  remembers(member: Member): boolean {
+    return this.#removals.admits(member);
+  }
+
   /** All removals, those that have ended too. */
   get removed(): Removal[] {
     return this.#removals.all;
@@ -343,15 +348,15 @@ export class Gossip {
   }
 
   /**
-   * A removal, with what is known here of a life that counts in the place of the removed one: it has to go
-   * too, see `OwnLives.hearOfRemoval`, and the next one of the name joins as a new member.
+   * A removal, with what is known here of a life in the place of the removed one. If that counts by now, it
+   * has to go too, see `OwnLives.hearOfRemoval`, be it that nobody has heard that it counts. If it does not,
+   * it speaks louder once it knows of the removal, and joins as a new member.
    */
   #withLaterLife(heard: Removal): Removal {
     const { name, nodeID, ended } = heard;
     const member = this.#members.get(name);
     const isNews = !ended && this.#removals.get(nodeID) === undefined;
     if (!isNews || member === undefined || name === this.#self.name) return heard;
-    if (member.status === "joining") return heard;
     return { ...heard, incarnation: Math.max(heard.incarnation, member.incarnation) };
   }
 
@@ -359,6 +364,8 @@ export class Gossip {
   #hearOfOwnRemoval(news: RemovalNews): void {
     const change = this.#lives.hearOfRemoval(news, this.#self);
     if (change !== undefined) this.#setSelf(change);
+    // Others may forget what they know of this life once the removal has ended: they have to say it anew.
+    this.#knownBy.clear();
     // Others may have told of that life before: it was `normal` once, and this one was not.
     const { name, status } = this.#self;
     if (this.ownRemoval === undefined && status === "joining") this.#settled.delete(name);
@@ -452,7 +459,10 @@ export class Gossip {
     if (speaker === "later_life" || speaker === "removed_life") return;
     if (speaker === "other_life") {
       if (member.status === "normal") this.#settled.add(name);
-    } else if (from !== name && !this.#knownBy.has(from) && this.#isOfPresentLife(from, members)) {
+    } else if (
+      from !== name && !this.#knownBy.has(from) && this.#isOfPresentLife(from, members) &&
+      !this.#removals.isOfRemovedLife(member)
+    ) {
       this.#knownBy.add(from);
       this.#version++;
     }

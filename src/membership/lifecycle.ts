@@ -131,7 +131,10 @@ export function joinersOf(members: readonly Member[], settled: ReadonlySet<strin
   return members.filter(({ name, status }) => status !== "normal" && !settled.has(name));
 }
 
-/** Normal members that may not know this node yet. All know the name of one that was normal once. */
+/**
+ * Normal members that may not know this node yet. All know the name of one that was normal once. Who gave
+ * what it has did so by a ring with this node; but until it says so itself, a restart may forget that.
+ */
 function unawareMembers({ self, others, settled, isKnownBy }: LifecycleView): Member[] {
   if (settled.has(self.name)) return [];
   return others.filter(({ name, status }) => status === "normal" && !isKnownBy(name));

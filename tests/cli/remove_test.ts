@@ -82,6 +82,13 @@ Deno.test("converge remove: says for whom it waits, and what to do where that ma
   );
   const takenOver = "node4: waiting until what it had is taken over by node1, node2";
   assertEquals(waits(known, { leaving: "known" as const }), takenOver);
+  const silent = { ...removal, stages: known, leaving: "known" as const };
+  assertEquals(
+    waitsOf(silent, [{ name: "node4", state: "down" }]),
+    `${takenOver}; node4 does not answer; if it will not come back: converge remove --dead node4`,
+  );
+  assertEquals(waitsOf(silent, [{ name: "node4", state: "up" }]), takenOver);
+  assertEquals(waitsOf({ ...silent, dead: true }, [{ name: "node4", state: "down" }]), takenOver);
   assertEquals(waits(known, { dead: true }), takenOver);
   assertEquals(
     waits({ node1: "done", node2: "refilling" }, { dead: true }),
@@ -89,4 +96,9 @@ Deno.test("converge remove: says for whom it waits, and what to do where that ma
   );
   const all = { node1: "done", node2: "done" } as const;
   assertEquals(waits(all, { dead: true }), "node4: all that it had is taken over");
+  const forANewOne = "node4: waiting for a new node, since all members are being removed; " +
+    "start one with the URLs of those that live as --peers";
+  for (const dead of [false, true]) {
+    assertEquals(waits({}, { dead, leaving: "known" as const }), forANewOne);
+  }
 });

@@ -108,6 +108,47 @@ Deno.test("Gossip: a new life that counted already when the removal of the old o
   assertEquals(gossip.member("x")?.nodeID, "x.3");
 });
 
+Deno.test("Gossip: a life that began to count unheard, before it knew of the removal of the one before, goes, too", () => {
+  const gossip = gossipOf(member("b"), { known: [member("a"), member("x")] });
+  const second = gossipOf(member("x", { nodeID: "x.2", status: "joining" }));
+  second.receive(gossip.message(), 0);
+  gossip.receive(second.message(), 0);
+  assertEquals(gossip.member("x")?.nodeID, "x.2");
+  gossip.receive(removing({ ended: false }).message(), 0);
+  const joining = gossipOf(second.self);
+  second.setStatus("refilling");
+  second.receive(gossip.message(), 0);
+  assert(second.ownRemoval !== undefined, "it stops");
+  gossip.endRemoval("x.1");
+  assertEquals(gossip.member("x"), undefined);
+  // Had it not begun to count, it would be a new member.
+  joining.receive(gossip.message(), 0);
+  gossip.receive(joining.message(), 0);
+  assertEquals([joining.ownRemoval, gossip.member("x")?.nodeID], [undefined, "x.2"]);
+});
+
+Deno.test("Gossip.isKnownBy: who knew a life by what a removal takes back does not know it any more", () => {
+  const late = gossipOf(member("b"), { known: [member("a"), member("x")] });
+  const added = gossipOf(member("x", { nodeID: "x.2", status: "joining" }));
+  added.receive(late.message(), 0);
+  late.receive(added.message(), 0);
+  const knowing = late.message();
+  added.receive(knowing, 0);
+  assert(added.isKnownBy("b"));
+  // Meanwhile the one before had been started a few times more, unheard by `b`.
+  const removed = [removal("x", { incarnation: 5 })];
+  const message = { from: "a", members: [member("a"), member("b")], removed };
+  for (const one of [late, added]) one.receive(message, 0);
+  assertEquals([added.ownRemoval, added.isKnownBy("b")], [undefined, false]);
+  late.endRemoval("x.1");
+  assertEquals(late.member("x"), undefined);
+  added.receive(knowing, 0);
+  assert(!added.isKnownBy("b"), "that was before");
+  late.receive(added.message(), 0);
+  added.receive(late.message(), 0);
+  assert(added.isKnownBy("b"));
+});
+
 Deno.test("Gossip: what is said late of the removed life is nothing that a new one of its name was", () => {
   const before = gossipOf(member("b"), { known: [member("x")] });
   const lost = member("x", { status: "refilling", heartbeat: 1 });

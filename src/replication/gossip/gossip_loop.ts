@@ -90,7 +90,10 @@ export class GossipLoop {
     this.#isNew = options.gossip.self.status === "joining";
     const { gossip, remembered } = options;
     const names = namesOf(remembered).intersection(namesOf(gossip.members));
-    this.#onDisk = { lives: livesOf([gossip.self, ...remembered]), names };
+    this.#onDisk = {
+      lives: livesOf([gossip.self, ...remembered.filter(isRemembered(gossip))]),
+      names,
+    };
   }
 
   /** How many seeds there are under which nobody was heard, and where certainly nobody listens now. */
@@ -138,7 +141,8 @@ export class GossipLoop {
     if (this.#stopped) return;
     const { gossip, platform, intervalMs } = this.#options;
     this.announce();
-    if (everybody(gossip).some(({ nodeID }) => !this.#onDisk.lives.has(nodeID))) this.#saveSoon();
+    const toRemember = everybody(gossip).filter(isRemembered(gossip));
+    if (toRemember.some(({ nodeID }) => !this.#onDisk.lives.has(nodeID))) this.#saveSoon();
     const waitMs = gossip.self.status === "normal"
       ? intervalMs
       : Math.min(intervalMs, HASTY_INTERVAL_MS);
@@ -244,14 +248,21 @@ export class GossipLoop {
       ...(gossip.removed.length === 0 ? {} : { removed: gossip.removed }),
     };
     const names = namesOf(gossip.members);
+    const lives = livesOf(saved.members.filter(isRemembered(gossip)));
     await state.write(MEMBERSHIP_DOCUMENT, saved);
-    this.#onDisk = { lives: livesOf(saved.members), names };
+    this.#onDisk = { lives, names };
   }
 }
 
 /** All that a node remembers: those that are being removed, too. */
 function everybody(gossip: Gossip): Member[] {
   return [...gossip.members, ...gossip.leaving];
+}
+
+/** One that took the place of a life that is being removed is forgotten at the next start. */
+function isRemembered(gossip: Gossip): (member: Member) => boolean {
+  const { self } = gossip;
+  return (member) => member.nodeID === self.nodeID || gossip.remembers(member);
 }
 
 function livesOf(members: readonly Member[]): ReadonlySet<string> {

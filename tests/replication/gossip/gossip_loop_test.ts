@@ -174,6 +174,28 @@ Deno.test("GossipLoop: names only members that are on disk, or whose name is on 
   assertEquals(namedBy(loop), ["a.1", "b.2", "c.2", "d.2"], "e came while it was written");
 });
 
+Deno.test("GossipLoop: a life is not named while a restart would forget it for the removal of another one", async () => {
+  const second = member("x", { nodeID: "x.2", incarnation: 2, status: "joining" });
+  const gossip = gossipOf(member("a"), { known: [second] });
+  const { loop } = loopOf(gossip);
+  const ask = new TextEncoder().encode(JSON.stringify({ from: "b", members: [] }));
+  const named = () => {
+    const { members } = JSON.parse(new TextDecoder().decode(loop.receive(ask))) as GossipMessage;
+    return members.map(({ nodeID }) => nodeID).sort();
+  };
+  await loop.save();
+  assertEquals(named(), ["a.1", "x.2"]);
+  gossip.receive({ from: "b", members: [], removed: [removal("x")] }, 0);
+  await loop.save();
+  const restarted = gossipOf(member("a"), { known: [second], removed: gossip.removed });
+  assertEquals([restarted.member("x"), named()], [undefined, ["a.1"]]);
+  gossip.endRemoval("x.1");
+  gossip.receive({ from: "x", members: [{ ...second, incarnation: 3 }] }, 0);
+  assertEquals(named(), ["a.1"], "on the disk the removal goes on");
+  await loop.save();
+  assertEquals(named(), ["a.1", "x.2"]);
+});
+
 Deno.test("GossipLoop.save(): resolves once what was known at the call is written, whenever it comes", async () => {
   for (let turns = 0; turns < TURNS; turns++) {
     const state = new HeldState();
