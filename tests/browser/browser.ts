@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** A real Chromium for tests, and the pages in it. */
 import axe from "axe-core";
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import puppeteer, { type Browser, type BrowserContext, type Page } from "puppeteer-core";
 
 const CANDIDATES = [
   "/usr/bin/chromium",
@@ -27,8 +27,16 @@ export function chromiumPath(): string | undefined {
   });
 }
 
-/** Registers a test that needs a browser: without one it is ignored aloud, and fails under CI. */
-export function browserTest(name: string, run: (browser: Browser) => Promise<void>): void {
+/** One for all tests of a file, since it takes long to start; they share nothing in it. */
+let shared: Promise<Browser> | undefined;
+
+Deno.test.afterAll(async () => await (await shared)?.close());
+
+/**
+ * Registers a test that needs a browser: without one it is ignored aloud, and fails under CI.
+ * What it opens has cookies, caches and storage of its own, and is closed behind it.
+ */
+export function browserTest(name: string, run: (browser: BrowserContext) => Promise<void>): void {
   const path = chromiumPath();
   const isCI = Deno.env.get("CI") === "true";
   const ignore = path === undefined && !isCI;
@@ -36,16 +44,17 @@ export function browserTest(name: string, run: (browser: Browser) => Promise<voi
   Deno.test({
     name,
     ignore,
-    // Timers and sockets of the driver outlive its browser by a moment.
+    // The driver's timers and sockets last as long as its browser.
     sanitizeOps: false,
     sanitizeResources: false,
     async fn() {
       if (path === undefined) throw new Error("No Chromium was found, and CI asks for one");
-      const browser = await puppeteer.launch({ executablePath: path, headless: true, args: FLAGS });
+      shared ??= puppeteer.launch({ executablePath: path, headless: true, args: FLAGS });
+      const context = await (await shared).createBrowserContext();
       try {
-        await run(browser);
+        await run(context);
       } finally {
-        await browser.close();
+        await context.close();
       }
     },
   });
@@ -74,7 +83,11 @@ export class WatchedPage {
     });
   }
 
-  static async open(browser: Browser, url: string, look: Look): Promise<WatchedPage> {
+  static async open(
+    browser: Browser | BrowserContext,
+    url: string,
+    look: Look,
+  ): Promise<WatchedPage> {
     const page = await browser.newPage();
     const watched = new WatchedPage(page);
     await page.setViewport({ width: look.width, height: look.height });

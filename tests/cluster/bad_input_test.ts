@@ -173,48 +173,58 @@ Deno.test("bad input: every row of the contract's table", async (t) => {
   });
 });
 
-Deno.test("HEAD tells everywhere how long the answer to GET is, and ends a stream", async () => {
+Deno.test("bad input: what one node makes of odd requests", async (t) => {
   await using cluster = await TestCluster.start(1);
-  const [node] = cluster.nodes;
-  for (const path of ["/", "/docs", "/openapi.json", "/kv", "/kv/none", "/copies/a%2e%2e"]) {
-    const head = await headOf(node!, `HEAD ${path} HTTP/1.1\r\n${HOST}\r\n`);
-    const whole = await headOf(node!, `GET ${path} HTTP/1.1\r\n${HOST}\r\n`);
-    for (const name of ["content-length", "content-type"]) {
-      assertEquals(head.headers.get(name), whole.headers.get(name), path);
+  const node = cluster.nodes[0]!;
+
+  await t.step(
+    "HEAD tells everywhere how long the answer to GET is, and ends a stream",
+    async () => {
+      for (const path of ["/", "/docs", "/openapi.json", "/kv", "/kv/none", "/copies/a%2e%2e"]) {
+        const head = await headOf(node, `HEAD ${path} HTTP/1.1\r\n${HOST}\r\n`);
+        const whole = await headOf(node, `GET ${path} HTTP/1.1\r\n${HOST}\r\n`);
+        for (const name of ["content-length", "content-type"]) {
+          assertEquals(head.headers.get(name), whole.headers.get(name), path);
+        }
+        assertEquals(head.status, whole.status, path);
+        assert(Number(head.headers.get("content-length")) > 0, path);
+      }
+      using connection = await RawConnection.open(node.port);
+      for (let i = 0; i < 2; i++) {
+        await connection.send(`HEAD /events HTTP/1.1\r\n${HOST}\r\n`);
+        const { status, headers } = await connection.read({ method: "HEAD" });
+        assertEquals([status, headers.get("content-length")], [200, undefined]);
+      }
+    },
+  );
+
+  await t.step("a body in a transfer coding is 400, in chunks it is taken", async () => {
+    const put = (coding: string) =>
+      exchange(
+        node,
+        `PUT /kv/k HTTP/1.1\r\n${HOST}Transfer-Encoding: ${coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n`,
+      );
+    const packed = await put("gzip, chunked");
+    assertEquals(packed.status, 400, packed.body);
+    assertEquals((await put("Chunked")).status, 204);
+  });
+
+  await t.step("a Host that is no host is no fault of the node", async () => {
+    using connection = await RawConnection.open(node.port);
+    for (const path of ["/internal/socket", "/nothing"]) {
+      await connection.send(`GET ${path} HTTP/1.1\r\nHost: a b\r\n\r\n`);
+      assertEquals((await connection.read()).status, 404, path);
     }
-    assertEquals(head.status, whole.status, path);
-    assert(Number(head.headers.get("content-length")) > 0, path);
-  }
-  using connection = await RawConnection.open(node!.port);
-  for (let i = 0; i < 2; i++) {
-    await connection.send(`HEAD /events HTTP/1.1\r\n${HOST}\r\n`);
-    const { status, headers } = await connection.read({ method: "HEAD" });
-    assertEquals([status, headers.get("content-length")], [200, undefined]);
-  }
-});
+    assert(!node.process!.stderr.includes("crashed"), node.process!.stderr);
+  });
 
-Deno.test("bad input: a body in a transfer coding is 400, in chunks it is taken", async () => {
-  await using cluster = await TestCluster.start(1);
-  const node = cluster.nodes[0]!;
-  const put = (coding: string) =>
-    exchange(
-      node,
-      `PUT /kv/k HTTP/1.1\r\n${HOST}Transfer-Encoding: ${coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n`,
-    );
-  const packed = await put("gzip, chunked");
-  assertEquals(packed.status, 400, packed.body);
-  assertEquals((await put("Chunked")).status, 204);
-});
-
-Deno.test("bad input: a Host that is no host is no fault of the node", async () => {
-  await using cluster = await TestCluster.start(1);
-  const node = cluster.nodes[0]!;
-  using connection = await RawConnection.open(node.port);
-  for (const path of ["/internal/socket", "/nothing"]) {
-    await connection.send(`GET ${path} HTTP/1.1\r\nHost: a b\r\n\r\n`);
-    assertEquals((await connection.read()).status, 404, path);
-  }
-  assert(!node.process!.stderr.includes("crashed"), node.process!.stderr);
+  await t.step("HEAD leaves nothing in the log that is no JSON", async () => {
+    await headOf(node, `HEAD /healthz HTTP/1.1\r\n${HOST}\r\n`);
+    await node.stop();
+    for (const line of node.process!.stderr.split("\n")) {
+      assert(line === "" || line.startsWith("{"), line);
+    }
+  });
 });
 
 Deno.test("a body that is on its way to a node that stops is answered 503: nothing was begun", async () => {
@@ -266,16 +276,6 @@ Deno.test("bad input: more connections than the process may hold do not end a no
     }
     await process.status;
     await Deno.remove(cwd, { recursive: true });
-  }
-});
-
-Deno.test("HEAD leaves nothing in the log that is no JSON", async () => {
-  await using cluster = await TestCluster.start(1);
-  const node = cluster.nodes[0]!;
-  await headOf(node, `HEAD /healthz HTTP/1.1\r\n${HOST}\r\n`);
-  await node.stop();
-  for (const line of node.process!.stderr.split("\n")) {
-    assert(line === "" || line.startsWith("{"), line);
   }
 });
 

@@ -63,12 +63,37 @@ export async function until<T>(
  * those may be taken again by any connection before the server that it is meant for listens.
  */
 const PORTS = { first: 12_000, end: 32_000 };
+/** How many follow the one that claims them. */
+export const STRETCH = 200;
 const PORT_ATTEMPTS_MAX = 1_000;
 
-/** Ports that follow each other, on which nobody listens. */
+/**
+ * Test files run beside each other, and a port is free until its node listens, or while its node is
+ * down: each file takes its ports from a stretch of its own. Who listens at a stretch's first port
+ * has it, as long as the file runs.
+ */
+const claim = claimStretch();
+
+function claimStretch(): Deno.TcpListener {
+  const stretches = (PORTS.end - PORTS.first) / STRETCH;
+  for (let attempt = 0; attempt < PORT_ATTEMPTS_MAX; attempt++) {
+    const listener = listenAt(PORTS.first + STRETCH * Math.floor(Math.random() * stretches));
+    if (listener === undefined) continue;
+    listener.unref();
+    return listener;
+  }
+  throw new Error(`Cannot find ${STRETCH} ports that nobody has claimed`);
+}
+
+/** How many ports of the stretch were given away, since it was last gone through. */
+let given = 0;
+
+/** Ports that follow each other, on which nobody listens, and which were not given before. */
 export function freePorts(count: number): number[] {
   for (let attempt = 0; attempt < PORT_ATTEMPTS_MAX; attempt++) {
-    const first = PORTS.first + Math.floor(Math.random() * (PORTS.end - PORTS.first - count));
+    if (given + count >= STRETCH) given = 0;
+    const first = claim.addr.port + 1 + given;
+    given += count;
     const ports = Array.from({ length: count }, (_, i) => first + i);
     if (ports.every(isFree)) return ports;
   }
@@ -76,11 +101,17 @@ export function freePorts(count: number): number[] {
 }
 
 function isFree(port: number): boolean {
+  const listener = listenAt(port);
+  listener?.close();
+  return listener !== undefined;
+}
+
+/** Listens; undefined where somebody else does. */
+function listenAt(port: number): Deno.TcpListener | undefined {
   try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-    return true;
+    return Deno.listen({ hostname: "127.0.0.1", port });
   } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) return false;
+    if (error instanceof Deno.errors.AddrInUse) return undefined;
     throw error;
   }
 }

@@ -74,85 +74,87 @@ Deno.test("converge cluster: told to end before it is ready, it does not say tha
   }
 });
 
-Deno.test("converge cluster: a killed node lets go of its lock and port, and comes back", async () => {
+Deno.test("converge cluster: orders sent to its control", async (t) => {
   await using cluster = await ClusterProcess.start();
-  for (let i = 0; i < 3; i++) {
-    await cluster.put(1, "k", `value ${i}`);
-    assertEquals((await cluster.order("/nodes/node2/kill")).states, "running stopped running");
-    await cluster.put(1, "k2", `value ${i}`);
-    assertEquals((await cluster.order("/nodes/node2/start")).states, "running running running");
-    await cluster.until("node2 is ready", () => cluster.answers(2, "/readyz"));
-    assertEquals(await cluster.get(2, "k"), `value ${i}`);
-    assertEquals(await cluster.get(2, "k2"), `value ${i}`);
-  }
-});
 
-Deno.test("converge cluster: pause freezes a node whole, resume goes on", async () => {
-  await using cluster = await ClusterProcess.start();
-  for (const _again of [false, true]) {
-    assertEquals((await cluster.order("/nodes/node3/pause")).states, "running running paused");
-  }
-  await cluster.until("node3 does not answer", async () => !await cluster.answers(3));
-  await cluster.put(1, "k", "without node3");
-  assertEquals((await cluster.order("/nodes/node3/resume")).states, "running running running");
-  await cluster.until("node3 answers", () => cluster.answers(3, "/readyz"));
-  assertEquals(await cluster.get(3, "k"), "without node3");
-});
-
-Deno.test("converge cluster: a paused node can be killed or stopped, and comes back", async () => {
-  await using cluster = await ClusterProcess.start();
-  for (const end of ["kill", "stop"]) {
-    assertEquals((await cluster.order("/nodes/node3/pause")).states, "running running paused");
-    assertEquals((await cluster.order(`/nodes/node3/${end}`)).states, "running running stopped");
-    assertEquals((await cluster.order("/nodes/node3/start")).states, "running running running");
-    await cluster.until("node3 answers", () => cluster.answers(3, "/readyz"));
-  }
-});
-
-Deno.test("converge cluster: a node cut off from both others answers 503 until it is healed", async () => {
-  await using cluster = await ClusterProcess.start();
-  await cluster.put(1, "k", "before");
-  for (const other of ["node2", "node3"]) {
-    assertEquals((await cluster.order(`/links/node1/${other}/cut`)).status, 200);
-  }
-  // The order is answered before the node's Worker has taken it.
-  await cluster.until("node1 is cut off", async () => {
-    const answer = await fetch(`${cluster.url(1)}/kv/k`, { method: "PUT", body: "minority" });
-    await answer.body?.cancel();
-    return answer.status === 503;
+  await t.step("a killed node lets go of its lock and port, and comes back", async () => {
+    for (let i = 0; i < 3; i++) {
+      await cluster.put(1, "k", `value ${i}`);
+      assertEquals((await cluster.order("/nodes/node2/kill")).states, "running stopped running");
+      await cluster.put(1, "k2", `value ${i}`);
+      assertEquals((await cluster.order("/nodes/node2/start")).states, "running running running");
+      await cluster.until("node2 is ready", () => cluster.answers(2, "/readyz"));
+      assertEquals(await cluster.get(2, "k"), `value ${i}`);
+      assertEquals(await cluster.get(2, "k2"), `value ${i}`);
+    }
   });
-  await cluster.put(2, "k", "majority");
-  for (const other of ["node2", "node3"]) {
-    assertEquals((await cluster.order(`/links/node1/${other}/heal`)).status, 200);
-  }
-  await cluster.until("node1 reads again", async () =>
-    (await cluster.get(1, "k")) === "majority" ||
-    // The minority's write was answered 503: it may have been stored, and may win.
-    (await cluster.get(1, "k")) === "minority");
-});
 
-Deno.test("converge cluster: its control obeys pages of its own nodes only", async () => {
-  await using cluster = await ClusterProcess.start();
-  const foreign = await cluster.order("/nodes/node1/stop", { origin: "http://evil.example" });
-  assertEquals(foreign.status, 403);
-  using connection = await RawConnection.open(Number(new URL(cluster.control).port));
-  for (const host of ["evil.example", "a b"]) {
-    await connection.send(`POST /nodes/node1/stop HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
-    assertEquals((await connection.read()).status, 403, host);
-  }
-  const elsewhere = await cluster.order("/nodes/node1/stop", { origin: "http://localhost:3000" });
-  assertEquals(elsewhere.status, 403);
-  const own = await cluster.order("/nodes/node1/restart", { origin: cluster.url(1) });
-  assertEquals([own.status, own.states], [200, "running running running"]);
-  const origin = `http://localhost:${cluster.port}`;
-  assertEquals((await cluster.order("/nodes/node1/resume", { origin })).status, 200);
-  assertEquals((await cluster.order("/nodes/node9/stop")).status, 400);
-  assertEquals((await cluster.order("/nodes/node1/dance")).status, 404);
-  const get = await fetch(`${cluster.control}/nodes/node1/stop`);
-  assertEquals([get.status, get.headers.get("allow")], [405, "POST"]);
-  await get.body?.cancel();
-  const told = await fetch(`${cluster.url(2)}/control`);
-  assertEquals(await told.json(), { url: cluster.control });
+  await t.step("pause freezes a node whole, resume goes on", async () => {
+    for (const _again of [false, true]) {
+      assertEquals((await cluster.order("/nodes/node3/pause")).states, "running running paused");
+    }
+    await cluster.until("node3 does not answer", async () => !await cluster.answers(3));
+    await cluster.put(1, "k", "without node3");
+    assertEquals((await cluster.order("/nodes/node3/resume")).states, "running running running");
+    await cluster.until("node3 answers", () => cluster.answers(3, "/readyz"));
+    assertEquals(await cluster.get(3, "k"), "without node3");
+  });
+
+  await t.step("a paused node can be killed or stopped, and comes back", async () => {
+    for (const end of ["kill", "stop"]) {
+      assertEquals((await cluster.order("/nodes/node3/pause")).states, "running running paused");
+      assertEquals((await cluster.order(`/nodes/node3/${end}`)).states, "running running stopped");
+      assertEquals((await cluster.order("/nodes/node3/start")).states, "running running running");
+      await cluster.until("node3 answers", () => cluster.answers(3, "/readyz"));
+    }
+  });
+
+  await t.step("a node cut off from both others answers 503 until it is healed", async () => {
+    await cluster.put(1, "k", "before");
+    for (const other of ["node2", "node3"]) {
+      assertEquals((await cluster.order(`/links/node1/${other}/cut`)).status, 200);
+    }
+    // The order is answered before the node's Worker has taken it.
+    await cluster.until("node1 is cut off", async () => {
+      const answer = await fetch(`${cluster.url(1)}/kv/k`, { method: "PUT", body: "minority" });
+      await answer.body?.cancel();
+      return answer.status === 503;
+    });
+    await cluster.put(2, "k", "majority");
+    for (const other of ["node2", "node3"]) {
+      assertEquals((await cluster.order(`/links/node1/${other}/heal`)).status, 200);
+    }
+    await cluster.until(
+      "node1 reads again",
+      async () =>
+        (await cluster.get(1, "k")) === "majority" ||
+        // The minority's write was answered 503: it may have been stored, and may win.
+        (await cluster.get(1, "k")) === "minority",
+    );
+  });
+
+  await t.step("its control obeys pages of its own nodes only", async () => {
+    const foreign = await cluster.order("/nodes/node1/stop", { origin: "http://evil.example" });
+    assertEquals(foreign.status, 403);
+    using connection = await RawConnection.open(Number(new URL(cluster.control).port));
+    for (const host of ["evil.example", "a b"]) {
+      await connection.send(`POST /nodes/node1/stop HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      assertEquals((await connection.read()).status, 403, host);
+    }
+    const elsewhere = await cluster.order("/nodes/node1/stop", { origin: "http://localhost:3000" });
+    assertEquals(elsewhere.status, 403);
+    const own = await cluster.order("/nodes/node1/restart", { origin: cluster.url(1) });
+    assertEquals([own.status, own.states], [200, "running running running"]);
+    const origin = `http://localhost:${cluster.port}`;
+    assertEquals((await cluster.order("/nodes/node1/resume", { origin })).status, 200);
+    assertEquals((await cluster.order("/nodes/node9/stop")).status, 400);
+    assertEquals((await cluster.order("/nodes/node1/dance")).status, 404);
+    const get = await fetch(`${cluster.control}/nodes/node1/stop`);
+    assertEquals([get.status, get.headers.get("allow")], [405, "POST"]);
+    await get.body?.cancel();
+    const told = await fetch(`${cluster.url(2)}/control`);
+    assertEquals(await told.json(), { url: cluster.control });
+  });
 });
 
 Deno.test("converge cluster: SIGTERM stops every node in an orderly way", async () => {

@@ -2,23 +2,82 @@
 import { assert, assertEquals } from "@std/assert";
 import { TestCluster } from "./harness.ts";
 
-Deno.test("cluster: remote reads answer, values come back raw with their type", async () => {
+Deno.test("cluster: on a quiet day", async (t) => {
   await using cluster = await TestCluster.start(3);
-  const bytes = new Uint8Array(70_000).map((_, i) => (i * 31) % 256);
-  const [node1] = cluster.three;
-  const put = await node1.fetch("/kv/picture", {
-    method: "PUT",
-    body: bytes,
-    headers: { "content-type": "image/x-odd" },
+  const [node1, node2, node3] = cluster.three;
+
+  await t.step("remote reads answer, values come back raw with their type", async () => {
+    const bytes = new Uint8Array(70_000).map((_, i) => (i * 31) % 256);
+    const put = await node1.fetch("/kv/picture", {
+      method: "PUT",
+      body: bytes,
+      headers: { "content-type": "image/x-odd" },
+    });
+    assertEquals(put.status, 204, put.text);
+    for (const node of cluster.nodes) {
+      const answer = await node.fetch("/kv/picture");
+      assertEquals(answer.status, 200, answer.text);
+      assertEquals(answer.bytes, bytes);
+      assertEquals(answer.headers.get("content-type"), "image/x-odd");
+      assertEquals(answer.headers.get("etag"), put.headers.get("etag"));
+    }
   });
-  assertEquals(put.status, 204, put.text);
-  for (const node of cluster.nodes) {
-    const answer = await node.fetch("/kv/picture");
-    assertEquals(answer.status, 200, answer.text);
-    assertEquals(answer.bytes, bytes);
-    assertEquals(answer.headers.get("content-type"), "image/x-odd");
-    assertEquals(answer.headers.get("etag"), put.headers.get("etag"));
-  }
+
+  await t.step("a missing key is 404 and DELETE works, everywhere", async () => {
+    for (const node of cluster.nodes) {
+      const answer = await node.fetch("/kv/nothing");
+      assertEquals(answer.status, 404);
+      assertEquals(answer.headers.get("content-type"), "application/problem+json");
+    }
+    await node1.put("gone", "value");
+    assertEquals((await node2.fetch("/kv/gone", { method: "DELETE" })).status, 204);
+    assertEquals((await node2.fetch("/kv/never-there", { method: "DELETE" })).status, 204);
+    for (const node of cluster.nodes) assertEquals(await node.get("gone"), undefined);
+    await node3.put("gone", "again");
+    for (const node of cluster.nodes) assertEquals(await node.get("gone"), "again");
+  });
+
+  await t.step("keys with spaces, &, % and slashes are the same key on every node", async () => {
+    const keys = [
+      "a b",
+      "a&b=c?d#e",
+      "100%",
+      "%41",
+      "path/to//a/",
+      "/",
+      "a/../b",
+      "x/./y",
+      '"quoted"\n\t',
+      "日本/🇯🇵 𝒳",
+      "+",
+    ];
+    for (const key of keys) await node1.put(pathOf(key), `value of ${key}`);
+    for (const node of cluster.nodes) {
+      for (const key of keys) assertEquals(await node.get(pathOf(key)), `value of ${key}`);
+    }
+    // The same key written in another way: fewer escapes, lower case.
+    for (const node of cluster.nodes) {
+      assertEquals(await node.get("path/to//a/"), "value of path/to//a/");
+      assertEquals(await node.get("%61%20b"), "value of a b");
+      assertEquals(await node.get("100%25"), "value of 100%");
+      assertEquals(
+        await node.get("%e6%97%a5%E6%9C%AC/%F0%9F%87%AF%F0%9F%87%B5%20%f0%9d%92%b3"),
+        "value of 日本/🇯🇵 𝒳",
+      );
+    }
+  });
+
+  await t.step("after 50 writes through node1 a write through node2 wins everywhere", async () => {
+    for (let i = 0; i < 50; i++) await node1.put("contested", `node1 ${i}`);
+    await node2.put("contested", "node2");
+    for (const node of cluster.nodes) {
+      assertEquals(await node.get("contested"), "node2");
+      await cluster.until(
+        `${node.name} holds it itself`,
+        async () => (await node.ownCopy("contested"))?.v === "node2",
+      );
+    }
+  });
 });
 
 Deno.test("cluster: a value as large as --max-value allows is read through every node", async () => {
@@ -33,68 +92,6 @@ Deno.test("cluster: a value as large as --max-value allows is read through every
     assertEquals(answer.status, 200, `${node.name}: ${answer.text.slice(0, 300)}`);
     assert(
       answer.bytes.every((byte, i) => byte === bytes[i]) && answer.bytes.length === 20_000_000,
-    );
-  }
-});
-
-Deno.test("cluster: a missing key is 404 and DELETE works, everywhere", async () => {
-  await using cluster = await TestCluster.start(3);
-  const [node1, node2, node3] = cluster.three;
-  for (const node of cluster.nodes) {
-    const answer = await node.fetch("/kv/nothing");
-    assertEquals(answer.status, 404);
-    assertEquals(answer.headers.get("content-type"), "application/problem+json");
-  }
-  await node1.put("gone", "value");
-  assertEquals((await node2.fetch("/kv/gone", { method: "DELETE" })).status, 204);
-  assertEquals((await node2.fetch("/kv/never-there", { method: "DELETE" })).status, 204);
-  for (const node of cluster.nodes) assertEquals(await node.get("gone"), undefined);
-  await node3.put("gone", "again");
-  for (const node of cluster.nodes) assertEquals(await node.get("gone"), "again");
-});
-
-Deno.test("cluster: keys with spaces, &, % and slashes are the same key on every node", async () => {
-  await using cluster = await TestCluster.start(3);
-  const [node1] = cluster.three;
-  const keys = [
-    "a b",
-    "a&b=c?d#e",
-    "100%",
-    "%41",
-    "path/to//a/",
-    "/",
-    "a/../b",
-    "x/./y",
-    '"quoted"\n\t',
-    "日本/🇯🇵 𝒳",
-    "+",
-  ];
-  for (const key of keys) await node1.put(pathOf(key), `value of ${key}`);
-  for (const node of cluster.nodes) {
-    for (const key of keys) assertEquals(await node.get(pathOf(key)), `value of ${key}`);
-  }
-  // The same key written in another way: fewer escapes, lower case.
-  for (const node of cluster.nodes) {
-    assertEquals(await node.get("path/to//a/"), "value of path/to//a/");
-    assertEquals(await node.get("%61%20b"), "value of a b");
-    assertEquals(await node.get("100%25"), "value of 100%");
-    assertEquals(
-      await node.get("%e6%97%a5%E6%9C%AC/%F0%9F%87%AF%F0%9F%87%B5%20%f0%9d%92%b3"),
-      "value of 日本/🇯🇵 𝒳",
-    );
-  }
-});
-
-Deno.test("cluster: after 50 writes through node1 a write through node2 wins everywhere", async () => {
-  await using cluster = await TestCluster.start(3);
-  const [node1, node2] = cluster.three;
-  for (let i = 0; i < 50; i++) await node1.put("contested", `node1 ${i}`);
-  await node2.put("contested", "node2");
-  for (const node of cluster.nodes) {
-    assertEquals(await node.get("contested"), "node2");
-    await cluster.until(
-      `${node.name} holds it itself`,
-      async () => (await node.ownCopy("contested"))?.v === "node2",
     );
   }
 });
