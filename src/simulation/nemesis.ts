@@ -1,11 +1,12 @@
 /** Carries out the faults of a plan, each at its time, and undoes them. */
 import { randomInteger } from "../platform/random.ts";
-import type { Cluster, SimulatedNode } from "./cluster.ts";
+import type { Cluster } from "./world/cluster.ts";
+import type { SimulatedNode } from "./world/simulated_node.ts";
 import { noDiskFaults } from "./virtual/disk_faults.ts";
-import type { Operator } from "./operator.ts";
+import type { Operator } from "./world/operator.ts";
 import type { Fault, FaultKind, Plan } from "./plans/plan.ts";
 import { CALM_LINK } from "./virtual/virtual_network.ts";
-import type { World } from "./world.ts";
+import type { World } from "./world/world.ts";
 
 /** Times each fault of `plan`; call at the beginning of the fault phase. */
 export class Nemesis {

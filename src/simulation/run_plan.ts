@@ -10,8 +10,9 @@ import { CHECKERS } from "./checkers/all_checkers.ts";
 import { checkDivergedOwners } from "./checkers/diverged_owners.ts";
 import { checkLinearizability, type Linearizability } from "./checkers/linearizability.ts";
 import { checkSplitMembership } from "./checkers/split_membership.ts";
-import { Clients, keysOf } from "./clients.ts";
-import { Cluster, DATA_DIRECTORY, type OpenProcess, type SimulatedNode } from "./cluster.ts";
+import { Clients, keysOf } from "./clients/clients.ts";
+import { Cluster } from "./world/cluster.ts";
+import { DATA_DIRECTORY, type OpenProcess, type SimulatedNode } from "./world/simulated_node.ts";
 import type {
   Copy,
   Evidence,
@@ -22,13 +23,13 @@ import type {
 } from "./evidence/evidence.ts";
 import { byKey, type History } from "./evidence/history.ts";
 import { Nemesis } from "./nemesis.ts";
-import { Operator } from "./operator.ts";
+import { Operator } from "./world/operator.ts";
 import { copiesOf } from "./evidence/observed_store.ts";
 import type { Plan } from "./plans/plan.ts";
 import { ProcessLife } from "./virtual/process_life.ts";
 import { withLosses } from "./evidence/page_cache.ts";
-import { Workload } from "./workload.ts";
-import { World } from "./world.ts";
+import { Workload } from "./clients/workload.ts";
+import { World } from "./world/world.ts";
 
 /** What a run gave. */
 export interface RunResult {
