@@ -22,7 +22,7 @@ import type {
   Violation,
 } from "./evidence/evidence.ts";
 import { byKey, type History } from "./evidence/history.ts";
-import { Nemesis } from "./nemesis.ts";
+import { Nemesis } from "./faults/nemesis.ts";
 import { Operator } from "./world/operator.ts";
 import { copiesOf } from "./evidence/observed_store.ts";
 import type { Plan } from "./plans/plan.ts";
@@ -147,6 +147,7 @@ class Run {
   readonly #clients: Clients;
   readonly #workload: Workload;
   readonly #operator: Operator;
+  readonly #nemesis: Nemesis;
   readonly #measurements: Measurement[] = [];
   readonly #views: MembershipView[] = [];
   readonly #copies = new Map<string, Map<string, Copy>>();
@@ -160,6 +161,7 @@ class Run {
     this.#clients = new Clients(world, plan);
     this.#workload = new Workload({ world, cluster, clients: this.#clients, plan });
     this.#operator = new Operator(world, cluster);
+    this.#nemesis = new Nemesis({ world, cluster, operator: this.#operator });
   }
 
   /** The nodes that are not removed. */
@@ -174,7 +176,7 @@ class Run {
     await this.#untilReady();
     const clients = this.#workload.run();
     await time.wait(this.#plan.calmMs);
-    await new Nemesis(this.#world, this.#cluster, this.#operator).run(this.#plan);
+    await this.#nemesis.run(this.#plan);
     await this.#bootAll();
     await clients;
     await this.#untilAtRest();
