@@ -60,6 +60,11 @@ export class Cluster {
     return this.nodes.filter(({ lives }) => lives > 0);
   }
 
+  /** The nodes that are not removed. */
+  get staying(): readonly SimulatedNode[] {
+    return this.nodes.filter(({ leaving }) => leaving === undefined);
+  }
+
   /** Starts a node's process; resolves when it serves, or when it could not start (then false). */
   async boot(node: SimulatedNode): Promise<boolean> {
     this.#finishCrash(node);
