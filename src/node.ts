@@ -24,7 +24,7 @@ import { Lister } from "./replication/requests/lister.ts";
 import type { LocalState } from "./replication/state/local_state.ts";
 import type { PeerLink } from "./replication/peers/peer_link.ts";
 import { PeerLinks } from "./replication/peers/peer_links.ts";
-import { noteOldCopy } from "./replication/convergence/refill.ts";
+import { noteOldCopy } from "./replication/convergence/refill_document.ts";
 import type { Replica } from "./replication/replica.ts";
 import * as stopReasons from "./replication/state/stop_reasons.ts";
 import type { Topology } from "./replication/topology/topology.ts";

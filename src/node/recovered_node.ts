@@ -21,7 +21,7 @@ import {
 import type { LamportClock } from "../replication/state/lamport_clock.ts";
 import { LocalState } from "../replication/state/local_state.ts";
 import { MessageAuth } from "../replication/peers/message_auth.ts";
-import { notedLoss, noteOldCopy } from "../replication/convergence/refill.ts";
+import { notedLoss, noteOldCopy } from "../replication/convergence/refill_document.ts";
 import { savedStages } from "../replication/convergence/takeover.ts";
 import type { Store } from "../storage/store.ts";
 import type { NodeParts } from "./node_parts.ts";

@@ -1,5 +1,5 @@
 /** What must stay bounded in a node, measured while it runs. */
-import type { SimulatedNode } from "./cluster.ts";
+import type { SimulatedNode } from "./world/simulated_node.ts";
 import type { Measurement } from "./evidence/evidence.ts";
 
 /** Far beyond what the few clients of a run need. */

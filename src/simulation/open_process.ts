@@ -2,7 +2,7 @@
 import { ConvergeNode } from "../node.ts";
 import type { NodeParts } from "../node/node_parts.ts";
 import { LsmStore } from "../storage/lsm_store.ts";
-import type { OpenProcess } from "./cluster.ts";
+import type { OpenProcess } from "./world/simulated_node.ts";
 import type { Defect } from "./defects/defect.ts";
 import { JournalStore } from "./journal_store.ts";
 

@@ -59,7 +59,7 @@ Deno.test("importViolations: each way to break the rule is seen", () => {
     ["src/http/a.ts", `import "../node.ts";`],
     ["src/http/a.ts", `import "../platform/deno/deno_disk.ts";`],
     ["src/node.ts", `import "./cli/serve.ts";`],
-    ["src/node.ts", `import "./simulation/world.ts";`],
+    ["src/node.ts", `import "./simulation/world/world.ts";`],
     ["src/cli/a.ts", `import "../../main.ts";`],
     ["src/cli/a.ts", `import "../cluster/a.ts";`],
     ["src/client/a.ts", `import { invariant } from "../errors.ts";`],

@@ -74,7 +74,7 @@ Deno.test("seamViolations: names that only look like it are left alone", () => {
 Deno.test("seamViolations: the edges may, the rest of the simulation may not", () => {
   const text = `import { setImmediate } from "node:timers";\nsetImmediate(() => {});`;
   assertEquals(seamViolations("src/simulation/virtual/drain.ts", text), []);
-  assertEquals(seamViolations("src/simulation/cluster.ts", text).length, 1);
+  assertEquals(seamViolations("src/simulation/world/cluster.ts", text).length, 1);
   for (const edge of ["main.ts", "src/node.ts", "src/cli/a.ts", "src/platform/deno/a.ts"]) {
     assertEquals(seamViolations(edge, `Deno.exit(Date.now());`), [], edge);
   }

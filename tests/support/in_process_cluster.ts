@@ -17,7 +17,7 @@ import { Promises } from "../../src/simulation/evidence/promises.ts";
 import { ProcessLife } from "../../src/simulation/virtual/process_life.ts";
 import { VirtualClock } from "../../src/simulation/virtual/virtual_clock.ts";
 import { VirtualDisk } from "../../src/simulation/virtual/virtual_disk.ts";
-import { World } from "../../src/simulation/world.ts";
+import { World } from "../../src/simulation/world/world.ts";
 import type { LsmStoreOptions } from "../../src/storage/lsm_store.ts";
 import { MemoryStore } from "../../src/storage/memory_store.ts";
 import { DATA, META, type Store } from "../../src/storage/store.ts";

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import type { Clock } from "../../src/platform/clock.ts";
 import { VirtualClock } from "../../src/simulation/virtual/virtual_clock.ts";
 import type { VirtualTime } from "../../src/simulation/virtual/virtual_time.ts";
-import { World } from "../../src/simulation/world.ts";
+import { World } from "../../src/simulation/world/world.ts";
 
 /** What a scenario gets. */
 export interface InWorld {

@@ -22,60 +22,74 @@ interface WorkerScope {
 /** Waits for the messages of the cluster that started this Worker and obeys them. */
 export function runNodeWorker(): void {
   const scope = globalThis as unknown as WorkerScope;
-  let starting: Promise<RunningNode> | undefined;
-  let cuttable: CuttableNetwork | undefined;
-  let cuts: string[] = [];
-  let gate = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new NodeWorker(scope);
+  scope.onmessage = ({ data }) => worker.obey(data);
+  scope.postMessage({ type: "loaded" });
+}
 
-  const fail = (error: unknown) => {
-    const message = isConvergeError(error) ? error.message + nextStepOfNode(error) : String(error);
-    const code = isConvergeError(error, "bad_config") ? "bad_config" : "not_ready";
-    scope.postMessage({ type: "failed", message, code });
-    scope.close();
-  };
+/** One node, as its cluster starts, stops, pauses and cuts it off. */
+class NodeWorker {
+  readonly #scope: WorkerScope;
+  #starting: Promise<RunningNode> | undefined;
+  #network: CuttableNetwork | undefined;
+  /** Origins that are cut off, of a network that may have yet to be made. */
+  #cuts: string[] = [];
+  /** Is 1 while the node is paused. */
+  #gate = new Int32Array(new SharedArrayBuffer(4));
 
-  const start = (message: ToWorker & { type: "start" }) => {
-    gate = new Int32Array(message.gate);
-    starting = runNode(message.settings, {
-      network(real) {
-        cuttable = new CuttableNetwork(real);
-        cuttable.cut(cuts);
-        return cuttable;
-      },
-      handler: (own) => withControlUrl(own, message.controlUrl),
-      patienceMs: message.isSuccessor ? PATIENCE_MS : 0,
-    });
-    starting.then((node) => {
-      scope.postMessage({ type: "ready", url: node.url });
-      node.failed.then(fail);
-    }, fail);
-  };
+  constructor(scope: WorkerScope) {
+    this.#scope = scope;
+  }
 
-  const stop = async () => {
-    try {
-      await (await starting)?.stop();
-      scope.postMessage({ type: "stopped" });
-      scope.close();
-    } catch (error) {
-      fail(error);
-    }
-  };
-
-  scope.onmessage = ({ data: message }) => {
+  obey(message: ToWorker): void {
     switch (message.type) {
       case "start":
-        return start(message);
+        return this.#start(message);
       case "stop":
-        return void stop();
+        return void this.#stop();
       case "pause":
         // Blocks the whole thread, sockets and timers included, as SIGSTOP does to a process.
-        return void Atomics.wait(gate, 0, 1);
+        return void Atomics.wait(this.#gate, 0, 1);
       case "cut":
-        cuts = message.origins;
-        return cuttable?.cut(cuts);
+        this.#cuts = message.origins;
+        return this.#network?.cut(this.#cuts);
     }
-  };
-  scope.postMessage({ type: "loaded" });
+  }
+
+  #start({ gate, settings, controlUrl, isSuccessor }: ToWorker & { type: "start" }): void {
+    this.#gate = new Int32Array(gate);
+    this.#starting = runNode(settings, {
+      network: (real) => {
+        this.#network = new CuttableNetwork(real);
+        this.#network.cut(this.#cuts);
+        return this.#network;
+      },
+      handler: (own) => withControlUrl(own, controlUrl),
+      patienceMs: isSuccessor ? PATIENCE_MS : 0,
+    });
+    const fail = (error: unknown) => this.#fail(error);
+    this.#starting.then((node) => {
+      this.#scope.postMessage({ type: "ready", url: node.url });
+      node.failed.then(fail);
+    }, fail);
+  }
+
+  async #stop(): Promise<void> {
+    try {
+      await (await this.#starting)?.stop();
+      this.#scope.postMessage({ type: "stopped" });
+      this.#scope.close();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    const message = isConvergeError(error) ? error.message + nextStepOfNode(error) : String(error);
+    const code = isConvergeError(error, "bad_config") ? "bad_config" : "not_ready";
+    this.#scope.postMessage({ type: "failed", message, code });
+    this.#scope.close();
+  }
 }
 
 /** Tells the page that a node serves where the cluster's control listens, and lets it talk there. */

@@ -19,9 +19,10 @@ import { type Key, keyFromPath, keyToPath } from "../../record/key.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
 import type { LamportClock } from "../state/lamport_clock.ts";
-import { LocalState } from "../state/local_state.ts";
+import type { LocalState } from "../state/local_state.ts";
 import type { LeafSet } from "./merkle_tree.ts";
 import type { PeerLink } from "../peers/peer_link.ts";
+import { hasLeftovers, nothingDone, readSaved, type Saved, writeSaved } from "./refill_document.ts";
 import { RETRY_MS, takeSteps, withEach } from "./step_loop.ts";
 import type { Topology } from "../topology/topology.ts";
 
@@ -66,44 +67,8 @@ export interface RefillProgress {
   waitsFor: string[];
 }
 
-interface Saved {
-  ring: string;
-  done: string[];
-  after: Record<string, string>;
-  /** The last loss (`Store.lastLoss`) since which this counts. */
-  loss: number;
-  /** Whether this node was started on an old copy of its directory. */
-  isOldCopy?: boolean;
-  /**
-   * Node IDs of those that were being filled when this node began to count, and its own then; absent where
-   * nobody else joined.
-   */
-  earlier?: { lives: string[]; by: string };
-}
-
-const DOCUMENT = "refill";
-/** What no store says of its last loss. */
-const NO_LOSS = -1;
 const PAGES_PER_SAVE = 20;
 const TREE_ATTEMPTS_MAX = 5;
-
-/**
- * The last loss of data (`Store.lastLoss`) of which the node took note; 0 for none. If the store names
- * another one, the node stopped between the loss and the note, and its other documents may be gone or old.
- */
-export function notedLoss(state: LocalState): number {
-  return readSaved(state)?.loss ?? 0;
-}
-
-/**
- * Writes down that the directory is an old copy. Until a refill begins, each start on it is another life,
- * as after a loss of which the node took no note.
- *
- * @throws {ConvergeError} as `Store.apply`.
- */
-export async function noteOldCopy(state: LocalState): Promise<void> {
-  await state.write(DOCUMENT, { ...nothingDone("", NO_LOSS), isOldCopy: true });
-}
 
 /** One node's way to `normal`. */
 export class Refill {
@@ -197,7 +162,7 @@ export class Refill {
       await this.#options.state.writeAgain();
       // Written last, since it says that all other documents are there.
       const saved = this.#saved;
-      await this.#options.state.write(DOCUMENT, saved);
+      await writeSaved(this.#options.state, saved);
       this.#notedLoss = saved.loss;
       return true;
     } catch (error) {
@@ -387,25 +352,6 @@ export class Refill {
   }
 
   async #save(saved: Saved): Promise<void> {
-    if (this.#isNoted) await this.#options.state.write(DOCUMENT, saved);
+    if (this.#isNoted) await writeSaved(this.#options.state, saved);
   }
-}
-
-/** Progress in a damaged table is no progress: all is taken again. */
-function readSaved(state: LocalState): Saved | undefined {
-  try {
-    return state.read<Saved>(DOCUMENT);
-  } catch (error) {
-    if (isConvergeError(error, "corrupt_file")) return undefined;
-    throw error;
-  }
-}
-
-/** Whether this node may have copies from before deletions that others have forgotten. */
-function hasLeftovers({ loss, isOldCopy }: Saved): boolean {
-  return loss > 0 || isOldCopy === true;
-}
-
-function nothingDone(ring: string, loss: number): Saved {
-  return { ring, done: [], after: {}, loss };
 }

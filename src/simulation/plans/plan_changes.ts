@@ -1,7 +1,8 @@
 /** What some plans have beside faults: what operators do to a cluster that serves. */
 import { type SharedOptions, sharedOptions } from "../../config.ts";
 import { majorityOf, type QuorumOptions, quorumsOf } from "../../membership/quorums.ts";
-import { pick, type Random, randomInteger, shuffled } from "../../platform/random.ts";
+import { pick, type Random, randomInteger } from "../../platform/random.ts";
+import { inOrder, losesData, nodesInAll, someOrder } from "./fault_list.ts";
 import type { Fault, FaultKind, OwnOptions, Plan } from "./plan.ts";
 
 /** Changes a plan; gives back the same one where that does not go with what is in it. */
@@ -47,7 +48,7 @@ function withGrowth(plan: Plan, random: Random): Plan {
     (_, i): Fault => ({ atMs: i * stepMs, durationMs: 0, kind: "join" }),
   );
   const sinceMs = joins * stepMs;
-  const removals = shuffled(random, Array.from({ length: total }, (_, i) => i))
+  const removals = someOrder(random, total)
     .slice(0, randomInteger(random, total))
     .map((node, i): Fault => ({
       atMs: sinceMs + i * STEP_MS,
@@ -77,7 +78,7 @@ function withGrowth(plan: Plan, random: Random): Plan {
 /** Whether a fault strikes nodes that are there, takes nobody's data, and changes no members itself. */
 function isHarmless(fault: Fault, total: number): boolean {
   const { kind } = fault;
-  if (kind === "join" || kind === "remove" || kind === "wipe" || kind === "bit_rot") return false;
+  if (kind === "join" || kind === "remove" || losesData(fault)) return false;
   if (kind === "partition") return fault.side.every((node) => node < total);
   const { node, from, to, a, b } = fault as Partial<
     Record<"node" | "from" | "to" | "a" | "b", number>
@@ -88,8 +89,7 @@ function isHarmless(fault: Fault, total: number): boolean {
 
 /** All nodes are ended and started with other quorums, or another N, once or twice. */
 function withOtherOptions(plan: Plan, random: Random): Plan {
-  const joins = plan.faults.filter(({ kind }) => kind === "join").length;
-  const total = plan.nodes + joins;
+  const total = nodesInAll(plan);
   const times = Array.from(
     { length: 1 + randomInteger(random, 2) },
     () => randomInteger(random, plan.faultsMs),
@@ -99,7 +99,7 @@ function withOtherOptions(plan: Plan, random: Random): Plan {
     const options = optionsAfter(before, total, random);
     const durationMs = 100 + randomInteger(random, 1_500);
     // With a lower R a cluster that grows to N counts on what R of before did not ask for.
-    const isLower = joins > 0 && options.readQuorum < before.readQuorum;
+    const isLower = total > plan.nodes && options.readQuorum < before.readQuorum;
     if (isLower || !meets(options, before, total)) return [];
     before = options;
     return [{ atMs, durationMs, kind: "options", options }];
@@ -146,8 +146,7 @@ function withTimeouts(plan: Plan, random: Random): Plan {
 /** A disk comes back that was copied, or lost, before; no other one is lost. */
 function withOldDisk(plan: Plan, random: Random): Plan {
   const isWhole = plan.faults.every((fault) =>
-    fault.kind !== "wipe" && fault.kind !== "bit_rot" &&
-    (fault.kind !== "remove" || fault.how === "live")
+    !losesData(fault) && (fault.kind !== "remove" || fault.how === "live")
   );
   // Of fewer one disk may be the only one.
   if (!isWhole || plan.nodes < 3) return plan;
@@ -160,10 +159,9 @@ function withOldDisk(plan: Plan, random: Random): Plan {
 
 /** Nodes come back with other addresses while others join or are removed. */
 function withMoves(plan: Plan, random: Random): Plan {
-  const joins = plan.faults.filter(({ kind }) => kind === "join").length;
-  const total = plan.nodes + joins;
+  const total = nodesInAll(plan);
   const moves = Array.from({ length: 1 + randomInteger(random, 3) }, (): Fault => {
-    const [a, b] = shuffled(random, Array.from({ length: total }, (_, i) => i)) as [number, number];
+    const [a, b] = someOrder(random, total) as [number, number];
     const isSwap = Math.max(a, b) < plan.nodes && random.next() < 0.4;
     const kind: FaultKind = isSwap ? { kind: "swap", a, b } : { kind: "move", node: a };
     const durationMs = 100 + randomInteger(random, 1_500);
@@ -185,12 +183,12 @@ function withLongValues(plan: Plan, random: Random): Plan {
 
 /** Nodes are stopped, and started with other options that each may have for itself. */
 function withOwnOptions(plan: Plan, random: Random): Plan {
-  const joins = plan.faults.filter(({ kind }) => kind === "join").length;
+  const total = nodesInAll(plan);
   const changes = Array.from({ length: 1 + randomInteger(random, 5) }, (): Fault => ({
     atMs: randomInteger(random, plan.faultsMs),
     durationMs: 100 + randomInteger(random, 1_500),
     kind: "own_options",
-    node: randomInteger(random, plan.nodes + joins),
+    node: randomInteger(random, total),
     options: ownOptions(random),
   }));
   return withFaults(plan, [...plan.faults, ...changes]);
@@ -250,11 +248,10 @@ function someNodes(random: Random, nodes: number): number[] {
  */
 function withNewDisks(plan: Plan, random: Random): Plan {
   const others = plan.faults.filter((fault) =>
-    fault.kind !== "wipe" && fault.kind !== "bit_rot" && fault.kind !== "other_peers" &&
+    !losesData(fault) && fault.kind !== "other_peers" &&
     (fault.kind !== "remove" || fault.how === "live") && random.next() < 0.6
   );
-  const joins = others.filter(({ kind }) => kind === "join").length;
-  const total = plan.nodes + joins;
+  const total = nodesInAll({ ...plan, faults: others });
   const faultsMs = 20_000 + randomInteger(random, 15_000);
   const nodes = Array.from({ length: 2 + randomInteger(random, total) }, (_, i) => i % total);
   // Once all others are others, too, or before.
@@ -277,5 +274,5 @@ function isChange(fault: Fault, total: number): boolean {
 }
 
 function withFaults(plan: Plan, faults: Fault[]): Plan {
-  return { ...plan, faults: faults.sort((a, b) => a.atMs - b.atMs) };
+  return { ...plan, faults: inOrder(faults) };
 }

@@ -4,12 +4,8 @@ import { ConvergeError } from "../../../src/errors.ts";
 import type { Member, MemberStatus } from "../../../src/membership/member.ts";
 import { keyFromText } from "../../../src/record/key.ts";
 import type { ExchangeRequest } from "../../../src/replication/convergence/key_exchange.ts";
-import {
-  notedLoss,
-  noteOldCopy,
-  Refill,
-  type RefillOptions,
-} from "../../../src/replication/convergence/refill.ts";
+import { Refill, type RefillOptions } from "../../../src/replication/convergence/refill.ts";
+import { notedLoss, noteOldCopy } from "../../../src/replication/convergence/refill_document.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { type InWorld, inWorld } from "../../support/in_world.ts";

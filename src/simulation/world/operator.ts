@@ -1,8 +1,9 @@
 /** Removes members, as an operator would: asks again until somebody takes it on. */
-import type { Cluster, SimulatedNode } from "./cluster.ts";
-import type { Fault, RemovalFault } from "./plans/plan.ts";
-import { ProcessLife } from "./virtual/process_life.ts";
-import type { DiskCopy } from "./virtual/virtual_disk.ts";
+import type { Cluster } from "./cluster.ts";
+import type { SimulatedNode } from "./simulated_node.ts";
+import type { Fault, RemovalFault } from "../plans/plan.ts";
+import { ProcessLife } from "../virtual/process_life.ts";
+import type { DiskCopy } from "../virtual/virtual_disk.ts";
 import type { World } from "./world.ts";
 
 const RETRY_MS = 500;

@@ -1,99 +1,26 @@
 /** A cluster of simulated processes: boots, kills, pauses, wipes and inspects them. */
-import type { NodeConfig } from "../config.ts";
-import { isConvergeError } from "../errors.ts";
-import type { Log } from "../platform/log.ts";
-import type { Platform } from "../platform/platform.ts";
-import { compareVersions } from "../record/version.ts";
-import { DATA, type Store } from "../storage/store.ts";
+import type { NodeConfig } from "../../config.ts";
+import { isConvergeError } from "../../errors.ts";
+import type { Log } from "../../platform/log.ts";
+import type { Platform } from "../../platform/platform.ts";
+import { compareVersions } from "../../record/version.ts";
+import { DATA, type Store } from "../../storage/store.ts";
 import type {
   BrokenPromise,
   Disturbance,
   PowerFailure,
   Storing,
   VersionSighting,
-} from "./evidence/evidence.ts";
-import { storingId } from "./evidence/evidence.ts";
-import { ObservedStore } from "./evidence/observed_store.ts";
-import { PageCache } from "./evidence/page_cache.ts";
-import { Promises } from "./evidence/promises.ts";
-import type { RemovalFault } from "./plans/plan.ts";
-import { ProcessLife } from "./virtual/process_life.ts";
-import { SeededRandom } from "./virtual/random_streams.ts";
-import { type ClockSkew, VirtualClock } from "./virtual/virtual_clock.ts";
-import { CRASH_AT_OPERATION, type DiskCopy, VirtualDisk } from "./virtual/virtual_disk.ts";
-import { WallClocks } from "./evidence/wall_clocks.ts";
+} from "../evidence/evidence.ts";
+import { storingId } from "../evidence/evidence.ts";
+import { ObservedStore } from "../evidence/observed_store.ts";
+import { ProcessLife } from "../virtual/process_life.ts";
+import { SeededRandom } from "../virtual/random_streams.ts";
+import { type ClockSkew, VirtualClock } from "../virtual/virtual_clock.ts";
+import { CRASH_AT_OPERATION, type DiskCopy, VirtualDisk } from "../virtual/virtual_disk.ts";
+import { WallClocks } from "../evidence/wall_clocks.ts";
+import { type OpenProcess, SimulatedNode, type SimulatedProcess } from "./simulated_node.ts";
 import type { World } from "./world.ts";
-
-/** A node as the simulation needs it: what `ConvergeNode` is. */
-export interface SimulatedProcess {
-  readonly app: { fetch(request: Request): Response | Promise<Response> };
-  start(): void;
-  stop(): Promise<void>;
-  readonly failed: Promise<Error>;
-}
-
-/** Opens a process; `observe` must be laid around its store. */
-export type OpenProcess = (
-  config: NodeConfig,
-  platform: Platform,
-  observe: (store: Store) => Store,
-) => Promise<SimulatedProcess>;
-
-/** Where a node's data is on its own disk. */
-export const DATA_DIRECTORY = "data";
-
-/** One machine and the process on it, if one runs. */
-export class SimulatedNode {
-  /** What its next start is told. */
-  config: NodeConfig;
-  readonly disk: VirtualDisk;
-  readonly skew: ClockSkew = { offsetMs: 0, rate: 1 };
-  readonly promises: Promises;
-  readonly pageCache: PageCache;
-  /** Set from the first fault of its disk on: it may then stop itself. */
-  diskFaulty = false;
-  /** Set once it lost data for good: it may then refuse to start, and promises no more. */
-  damaged = false;
-  life: ProcessLife | undefined;
-  process: SimulatedProcess | undefined;
-  store: ObservedStore | undefined;
-  clock: VirtualClock | undefined;
-  lives = 0;
-  /** What its last start was told. */
-  startedWith: NodeConfig;
-  /** Its operator has asked it to stop, and it has not ended yet. */
-  stopping = false;
-  /** How often it was removed and added anew: its disks of before are none of this cluster's any more. */
-  comebacks = 0;
-  /** Its operator removes it. */
-  leaving: RemovalFault["how"] | undefined;
-  /** It was seen to be removed: it ended, or refused to start, for that reason. */
-  isRemoved = false;
-  /** Its operator saw that the others have removed it, whether or not it knows. */
-  isGone = false;
-  disturbance: Disturbance | undefined;
-
-  constructor(config: NodeConfig, disk: VirtualDisk, nowMs: () => number) {
-    this.config = this.startedWith = config;
-    this.disk = disk;
-    this.promises = new Promises(nowMs);
-    this.pageCache = new PageCache(config.durability);
-  }
-
-  get name(): string {
-    return this.config.name;
-  }
-
-  get origin(): string {
-    return this.config.advertise;
-  }
-
-  /** Whether it takes requests now. */
-  get isUp(): boolean {
-    return this.process !== undefined && this.life?.dead === false && !this.life.paused &&
-      !this.stopping;
-  }
-}
 
 /** All nodes, those that have yet to join included. */
 export class Cluster {
@@ -131,6 +58,11 @@ export class Cluster {
   /** The nodes that have been started at least once. */
   get members(): readonly SimulatedNode[] {
     return this.nodes.filter(({ lives }) => lives > 0);
+  }
+
+  /** The nodes that are not removed. */
+  get staying(): readonly SimulatedNode[] {
+    return this.nodes.filter(({ leaving }) => leaving === undefined);
   }
 
   /** Starts a node's process; resolves when it serves, or when it could not start (then false). */

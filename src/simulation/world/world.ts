@@ -1,10 +1,10 @@
 /** Everything outside of the nodes: time, chance, network, and the record of what happened. */
-import { drainMicrotasks } from "./virtual/drain.ts";
-import type { UnexpectedError } from "./evidence/evidence.ts";
-import { History } from "./evidence/history.ts";
-import { RandomStreams } from "./virtual/random_streams.ts";
-import { VirtualNetwork } from "./virtual/virtual_network.ts";
-import { VirtualTime } from "./virtual/virtual_time.ts";
+import { drainMicrotasks } from "../virtual/drain.ts";
+import type { UnexpectedError } from "../evidence/evidence.ts";
+import { History } from "../evidence/history.ts";
+import { RandomStreams } from "../virtual/random_streams.ts";
+import { VirtualNetwork } from "../virtual/virtual_network.ts";
+import { VirtualTime } from "../virtual/virtual_time.ts";
 
 /** Events after which a run counts as running away. */
 const EVENTS_MAX = 2_000_000;

@@ -1,11 +1,12 @@
 /** What the clients of a run do: which operations they choose, of which nodes they ask them, and when. */
-import { pick, type Random, randomInteger } from "../platform/random.ts";
+import { pick, type Random, randomInteger } from "../../platform/random.ts";
 import type { KnownValue } from "./client_answers.ts";
 import { type Clients, keysOf, type Request } from "./clients.ts";
-import type { Cluster, SimulatedNode } from "./cluster.ts";
-import type { Operation } from "./evidence/history.ts";
-import type { Plan } from "./plans/plan.ts";
-import type { World } from "./world.ts";
+import type { Cluster } from "../world/cluster.ts";
+import type { SimulatedNode } from "../world/simulated_node.ts";
+import type { Operation } from "../evidence/history.ts";
+import type { Plan } from "../plans/plan.ts";
+import type { World } from "../world/world.ts";
 
 /** Operations of a batch at most. */
 const BATCH_MAX = 6;

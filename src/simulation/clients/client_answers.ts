@@ -1,8 +1,8 @@
 /** How a client understands what it is answered. */
-import type { NetworkResponse } from "../platform/network.ts";
-import { type Key, keyFromJson } from "../record/key.ts";
-import { compareVersions, parseVersion, type Version } from "../record/version.ts";
-import type { Ending, Operation } from "./evidence/history.ts";
+import type { NetworkResponse } from "../../platform/network.ts";
+import { type Key, keyFromJson } from "../../record/key.ts";
+import { compareVersions, parseVersion, type Version } from "../../record/version.ts";
+import type { Ending, Operation } from "../evidence/history.ts";
 
 type Json = Record<string, unknown>;
 

@@ -1,8 +1,8 @@
 /** What clients ask of nodes, and how the answers enter the history. */
-import { isConvergeError } from "../errors.ts";
-import type { NetworkResponse } from "../platform/network.ts";
-import { type Key, keyToJson, keyToPath } from "../record/key.ts";
-import { formatVersion } from "../record/version.ts";
+import { isConvergeError } from "../../errors.ts";
+import type { NetworkResponse } from "../../platform/network.ts";
+import { type Key, keyToJson, keyToPath } from "../../record/key.ts";
+import { formatVersion } from "../../record/version.ts";
 import {
   batchEndings,
   endingOf,
@@ -11,11 +11,11 @@ import {
   reasonOf,
   textOf,
 } from "./client_answers.ts";
-import type { SimulatedNode } from "./cluster.ts";
-import type { Ending, Operation } from "./evidence/history.ts";
-import type { Plan } from "./plans/plan.ts";
-import { ProcessLife } from "./virtual/process_life.ts";
-import type { World } from "./world.ts";
+import type { SimulatedNode } from "../world/simulated_node.ts";
+import type { Ending, Operation } from "../evidence/history.ts";
+import type { Plan } from "../plans/plan.ts";
+import { ProcessLife } from "../virtual/process_life.ts";
+import type { World } from "../world/world.ts";
 
 /** Milliseconds after which a client gives up; far beyond a node's own deadline. */
 const CLIENT_TIMEOUT_MS = 10_000;
