@@ -188,10 +188,17 @@ browserTest("page: with the keyboard alone", async (browser) => {
     await page.keyboard.press("Tab");
     if (await page.evaluate("document.activeElement.id") === "key") break;
   }
+  // Enter behind a key looks it up: it must not store the empty value field over what is there.
   await page.keyboard.type("typed");
   await page.keyboard.press("Enter");
+  await page.waitForFunction(`!document.getElementById("result").textContent.startsWith("Type")`);
+  assert((await cluster.get(2, "typed")).includes("not-found"));
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("by keyboard");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
   await page.waitForFunction(`document.getElementById("result").textContent.startsWith("Stored")`);
-  assertEquals(await cluster.get(2, "typed"), "");
+  assertEquals(await cluster.get(2, "typed"), "by keyboard");
   assertEquals(complaints, []);
 });
 

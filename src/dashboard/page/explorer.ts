@@ -34,11 +34,12 @@ export class Explorer {
     this.#ring = ring;
     this.#colourOf = colourOf;
     this.#onWritten = onWritten;
+    // What Enter does behind a key: a read, since a put would store the empty value field over it.
     byId("explorer").addEventListener("submit", (event) => {
       event.preventDefault();
-      void this.#run("PUT");
+      void this.#run("GET");
     });
-    byId("get").addEventListener("click", () => void this.#run("GET"));
+    byId("put").addEventListener("click", () => void this.#run("PUT"));
     byId("delete").addEventListener("click", () => void this.#run("DELETE"));
   }
 
