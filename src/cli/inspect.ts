@@ -22,24 +22,22 @@ export interface InspectOptions {
  * Prints the facts of one file.
  *
  * @returns The exit code: 0, or 1 when the file is damaged.
- * @throws {ConvergeError} `bad_request` for a file of another kind; `corrupt_file` when nothing of it
- * can be told; `disk_failed` when there is no such file.
+ * @throws {ConvergeError} `bad_request` for a file of another kind, or none; `corrupt_file` when
+ * nothing of it can be told.
  */
 export function runInspect({ disk, file, json = false, print }: InspectOptions): number {
-  const bytes = readWhole(disk, file);
-  const facts = file.endsWith(".sst")
-    ? tableFacts(bytes, file)
-    : file.endsWith(".log")
-    ? logFacts(bytes, file)
-    : file.endsWith(MANIFEST_NAME)
-    ? manifestFacts(bytes)
-    : undefined;
-  if (facts === undefined) {
+  const factsOf = READERS.find(([ending]) => file.endsWith(ending))?.[1];
+  if (factsOf === undefined) {
     throw new ConvergeError(
       "bad_request",
       `Cannot inspect ${file}: it must be a *.sst, a *.log or ${MANIFEST_NAME}`,
     );
   }
+  if (disk.fileSize(file) === undefined) {
+    throw new ConvergeError("bad_request", `Cannot inspect ${file}: there is no such file`);
+  }
+  const bytes = readWhole(disk, file);
+  const facts = factsOf(bytes, file);
   if (json) print(JSON.stringify({ file, bytes: bytes.byteLength, ...facts }));
   else {
     print(`${file}: ${bytes.byteLength} bytes`);
@@ -55,6 +53,13 @@ export function runInspect({ disk, file, json = false, print }: InspectOptions):
   }
   return facts.damage === undefined ? 0 : 1;
 }
+
+/** What reads a file, by how its name ends. */
+const READERS: readonly (readonly [string, (bytes: Uint8Array, file: string) => Facts])[] = [
+  [".sst", tableFacts],
+  [".log", logFacts],
+  [MANIFEST_NAME, manifestFacts],
+];
 
 type Facts = Record<string, unknown> & { damage?: unknown; index?: readonly IndexedBlock[] };
 

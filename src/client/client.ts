@@ -45,6 +45,8 @@ export interface EntryPage extends Pick<KeyPage, "next"> {
 }
 
 const TIMEOUT_MS = 10_000;
+/** A timer of more is over at once, wherever there are timers. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 /** Keys of a page, which are deleted by one batch, or by several where they are long. */
 const DELETED_AT_ONCE = 1_000;
@@ -61,7 +63,7 @@ export class ConvergeClient {
 
   /**
    * @param urls Origin of a node, like `http://127.0.0.1:8081`, or of several.
-   * @throws {ClientError} When one is none, or there is none.
+   * @throws {ClientError} When one is none, or there is none; when `timeoutMs` is no time.
    */
   constructor(
     urls: string | readonly string[],
@@ -69,6 +71,10 @@ export class ConvergeClient {
   ) {
     const origins = [urls].flat().map(originOf);
     if (origins.length === 0) throw new ClientError("Cannot ask no node", { passing: false });
+    if (!(timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
+      const why = `Cannot wait ${timeoutMs} ms: it must be over 0, up to ${TIMEOUT_MS_MAX}`;
+      throw new ClientError(why, { passing: false });
+    }
     this.#transport = new Transport(origins, timeoutMs, signal);
   }
 
@@ -92,12 +98,18 @@ export class ConvergeClient {
    * Stores a value.
    *
    * @returns Its version.
+   * @throws {ClientError} Also when it is no bytes, as may be where types are not checked: to store
+   * nothing instead would be to lose what there was.
    */
   async put(
     key: ClientKey,
     bytes: Uint8Array,
     { contentType, ttlSeconds, ...quorum }: PutOptions = {},
   ): Promise<string> {
+    // Not by `instanceof`: the array of another realm, as test runners have them, is none of this one.
+    if (!ArrayBuffer.isView(bytes)) {
+      throw new ClientError("Cannot put what is no Uint8Array", { passing: false });
+    }
     const path = keyPath(key) + queryOf({ ...quorum, ttl: ttlSeconds });
     const answer = await this.#send("PUT", path, bodyOf({ bytes, contentType }));
     return versionOf(await accepted(answer));

@@ -3,7 +3,7 @@ import type { ClientKey } from "./entry.ts";
 
 /** How to make a client. */
 export interface ClientOptions {
-  /** Milliseconds to wait for each node's answer; a node's own deadline (2 s) is well below. */
+  /** Milliseconds to wait for each node's answer; default: 10,000, a node's own deadline being 2,000. */
   timeoutMs?: number;
   /** Gives up all requests of this client once it is aborted. A client more costs nothing. */
   signal?: AbortSignal;

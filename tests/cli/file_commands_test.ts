@@ -42,6 +42,20 @@ Deno.test("runInspect: a log without a header is no log", async () => {
   });
 });
 
+Deno.test("runInspect: what is no file of a node, or none at all, is told in words", async () => {
+  await withFiles({ "node1/x": "" }, (directory) => {
+    const inspect = (file: string) =>
+      runInspect({ disk: new DenoDisk(), file: `${directory}/${file}`, print() {} });
+    for (const name of ["x.log", "manifest.jsonl"]) {
+      const error = assertThrows(() => inspect(name), ConvergeError, "there is no such file");
+      assertEquals(error.code, "bad_request");
+    }
+    for (const name of ["node1", "node1/x", "none"]) {
+      assertThrows(() => inspect(name), ConvergeError, "it must be a *.sst, a *.log or");
+    }
+  });
+});
+
 Deno.test("runDoctor: the directory above those of nodes is told as such, and left alone", async () => {
   const files = { "node1/manifest.jsonl": "", "node2/manifest.jsonl": "", "h.jsonl": "" };
   await withFiles(files, async (directory) => {

@@ -158,6 +158,21 @@ Deno.test("ConvergeClient: what is no origin of a node is told at once, and that
   assertEquals(new ConvergeClient("HTTP://LocalHost:80/").url, "http://localhost");
 });
 
+Deno.test("ConvergeClient: what is no time and what are no bytes are refused before anything is sent", async () => {
+  for (const timeoutMs of [0, -1, NaN, Infinity, 2 ** 31]) {
+    const error = assertThrows(() => new ConvergeClient("http://n", { timeoutMs }), ClientError);
+    assert(!error.passing && error.message.includes(`${timeoutMs} ms`), error.message);
+  }
+  await using nodes = servers(stored);
+  const client = new ConvergeClient(nodes.urls);
+  for (const bytes of [undefined, null, "text", { bytes: "x" }]) {
+    const put = client.put("k", bytes as unknown as Uint8Array);
+    const error = await assertRejects(() => put, ClientError, "no Uint8Array");
+    assert(!error.passing);
+  }
+  assertEquals(nodes.asked, [0]);
+});
+
 const stored = () => new Response("v", { headers: { etag: '"7-node1.a"' } });
 const refusing = (status: number, detail: string) => () =>
   Response.json({ type: "t", title: "t", status, detail }, { status });
