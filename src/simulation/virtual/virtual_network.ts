@@ -187,10 +187,13 @@ export class VirtualNetwork {
     const { origin } = request;
     const host = this.#hosts.get(origin);
     if (host === undefined) {
-      if (this.#silent.has(origin)) return;
+      if (this.#silent.has(origin) || exchange.connected === true) return;
+      exchange.connected = false;
       this.#transmit(origin, from, () => exchange.fail("unreachable", "connection refused"));
       return;
     }
+    if (exchange.connected === false) return;
+    exchange.connected = true;
     const breakOff = () =>
       this.#transmit(origin, from, () => exchange.fail("timeout", "connection broken"));
     host.unanswered.add(breakOff);
@@ -287,6 +290,11 @@ export class VirtualNetwork {
 class Exchange {
   /** The event that ends it unanswered. */
   deadline: SimulationEvent | undefined;
+  /**
+   * Whether there was a connection, once that is known. Where it was refused no part of the request ever
+   * arrives, and where there was one nothing of it is refused: who sends it relies on either.
+   */
+  connected: boolean | undefined;
   #over = false;
   readonly #life: ProcessLife;
   readonly #resolve: (response: NetworkResponse) => void;

@@ -39,7 +39,7 @@ function world(seed = 1) {
     await drainMicrotasks();
     while (time.step(untilMs)) await drainMicrotasks();
   };
-  return { time, network, a, b, request, run, handled: () => handled };
+  return { time, network, app, a, b, request, run, handled: () => handled };
 }
 
 Deno.test("VirtualNetwork: a request reaches the app and its answer comes back", async () => {
@@ -102,6 +102,27 @@ for (const [what, from, to] of [["request", A, B], ["answer", B, A]] as const) {
     assertEquals(bits, 1);
   });
 }
+
+Deno.test("VirtualNetwork: what is refused never arrived, be it doubled and the host just starting or ending", async () => {
+  for (const isUpFirst of [true, false]) {
+    const outcomes = new Set<string>();
+    for (let seed = 1; seed <= 40; seed++) {
+      const { network, a, b, request, run, handled, app } = world(seed);
+      network.weather = { ...CALM_LINK, duplicateRate: 1, delayMs: [0, 100] };
+      if (!isUpFirst) network.disconnect(B);
+      const outcome = network.send(A, a, { ...request, timeoutMs: 1_000 })
+        .then(() => "answered", (error: ConvergeError) => error.code);
+      await run(50);
+      if (isUpFirst) network.disconnect(B);
+      else network.listen(B, b, app.fetch);
+      await run(2_000);
+      const told = await outcome;
+      outcomes.add(told);
+      if (told === "unreachable") assertEquals(handled(), 0, `seed ${seed}`);
+    }
+    assert(outcomes.has("unreachable") && outcomes.size > 1, [...outcomes].join());
+  }
+});
 
 Deno.test("VirtualNetwork: a paused process answers later, a dead one breaks the connection", async () => {
   const { network, a, b, request, run, time, handled } = world();
