@@ -29,21 +29,34 @@ export async function runRemove({ urls, json, name, dead }: RemoveSettings): Pro
   const client = new ConvergeClient(urls);
   const { self } = await client.cluster();
   if (self === name) {
+    const others = urls.filter((url) => url !== client.url);
+    if (others.length > 0) return await runRemove({ urls: others, json, name, dead });
     throw new CommandError(`Cannot ask ${name} to remove itself; name another node with --url`);
   }
   let progress: RemovalProgress | undefined = await client.remove(name, { dead });
-  let members: ClusterView["members"] = [];
+  let line = waitsOf(progress);
   let told = "";
   while (progress !== undefined && !progress.ended) {
-    const line = waitsOf(progress, members);
     if (line !== told && !json) printLine(line);
     told = line;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const view = await viewOf(client);
-    progress = view.removals?.find((removal) => removal.name === name);
-    members = view.members;
+    const known: RemovalProgress | undefined = view.removals?.find((one) => one.name === name);
+    if (known !== undefined) line = waitsOf(known, view.members);
+    else if (isMember(progress, view)) line = `${name}: waiting until ${view.self} hears of it`;
+    progress = known ?? (isMember(progress, view) ? progress : undefined);
   }
   printLine(json ? JSON.stringify({ removed: name }) : `${name} is no member any more`);
+}
+
+/** Whether a life that is being removed is one for the node that is asked: another one may know more. */
+function isMember(
+  { name, nodeID, incarnation }: RemovalProgress,
+  { members }: ClusterView,
+): boolean {
+  return members.some((member) =>
+    member.name === name && (member.nodeID === nodeID || member.incarnation <= incarnation)
+  );
 }
 
 async function viewOf(client: ConvergeClient): Promise<ClusterView> {

@@ -99,7 +99,8 @@ export class OwnLives {
    * @returns What this node has to say of itself from now on; undefined where that stays as it is.
    */
   hearOfRemoval({ removal, isNew }: RemovalNews, self: Member): Partial<Member> | undefined {
-    const isOwn = removesLife(removal, this.#nodeID) || this.#formerIDs.has(removal.nodeID);
+    const isOwn = removesLife(removal, this.#nodeID) || this.#formerIDs.has(removal.nodeID) ||
+      this.removal?.nodeID === removal.nodeID;
     // Taken for the same member by others that did not know either, it may have missed deletions.
     if (isOwn || (isNew && self.status !== "joining")) {
       this.#before.add(removal.nodeID);

@@ -58,6 +58,39 @@ Deno.test("converge remove --json: one document, once it has ended", () =>
     assertEquals(orders, [{ name: "b", dead: true }]);
   }));
 
+Deno.test("converge remove: of several nodes one may have yet to hear of it, and one be the member", async () => {
+  const of = { name: "b", nodeID: "b.1", origin: "http://b:80", incarnation: 2, dead: false };
+  const begun: RemovalProgress = { ...of, ended: false, stages: { a: null }, leaving: null };
+  const member = (nodeID: string, incarnation: number) => ({ name: "b", nodeID, incarnation });
+  const away = () => problemResponse(new ConvergeError("closed", "Cannot answer: it is restarted"));
+  const view = (self: string, members: unknown[], removals: unknown[] = []) => () =>
+    Response.json({ self, members, quorums: {}, storage: {}, removals });
+  const nodes = {
+    a: [view("a", []), () => Response.json(begun, { status: 202 }), away, away, away],
+    b: [view("b", [])],
+    c: [
+      view("c", [member("b.0", 1)]),
+      view("c", [member("b.1", 2)], [begun]),
+      view("c", [member("b.2", 3)]),
+    ],
+  };
+  const serve = (steps: (() => Response)[]) =>
+    Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => (steps.shift() ?? away)());
+  await using a = serve(nodes.a);
+  await using b = serve(nodes.b);
+  await using c = serve(nodes.c);
+  const urls = [b, a, c].map(({ addr }) => `http://127.0.0.1:${addr.port}`).join();
+  const { code, stdout, stderr } = await runConverge(["remove", "b", "--url", urls]);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout.trimEnd().split("\n"), [
+    "b: waiting until it is known to a",
+    "b: waiting until c hears of it",
+    "b: waiting until it is known to a",
+    "b is no member any more",
+  ]);
+  assertEquals(nodes.c, []);
+});
+
 Deno.test("converge remove: no node is asked to remove itself", () =>
   withRemoval(async (url, orders) => {
     const { code, stderr } = await runConverge(["remove", "a", "--url", url]);

@@ -333,6 +333,18 @@ Deno.test("Gossip: a life that had taken the place of one that is removed, befor
   assertEquals(lostData.ownRemoval?.nodeID, "x.1");
 });
 
+Deno.test("Gossip: a life that has to go for the removal of another one does not speak louder than that", () => {
+  const replaced = gossipOf(member("x", { nodeID: "x.2", incarnation: 2 }), {
+    known: [member("a")],
+  });
+  const message = removing({ ended: false }).message();
+  for (const incarnation of [1, 2]) {
+    const removed = message.removed!.map((one) => ({ ...one, incarnation }));
+    replaced.receive({ ...message, removed }, 0);
+    assertEquals([replaced.ownRemoval?.nodeID, replaced.self.incarnation], ["x.1", 2]);
+  }
+});
+
 Deno.test("Gossip.isFromRemoved: that name, unless the sender says which new life it is", () => {
   const gossip = removing();
   assert(!gossip.isFromRemoved("b", undefined));
