@@ -33,18 +33,20 @@ export async function runRemove({ urls, json, name, dead }: RemoveSettings): Pro
     if (others.length > 0) return await runRemove({ urls: others, json, name, dead });
     throw new CommandError(`Cannot ask ${name} to remove itself; name another node with --url`);
   }
-  let progress: RemovalProgress | undefined = await client.remove(name, { dead });
+  let progress = await client.remove(name, { dead });
   let line = waitsOf(progress);
   let told = "";
-  while (progress !== undefined && !progress.ended) {
+  while (!progress.ended) {
     if (line !== told && !json) printLine(line);
     told = line;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const view = await viewOf(client);
-    const known: RemovalProgress | undefined = view.removals?.find((one) => one.name === name);
-    if (known !== undefined) line = waitsOf(known, view.members);
-    else if (isMember(progress, view)) line = `${name}: waiting until ${view.self} hears of it`;
-    progress = known ?? (isMember(progress, view) ? progress : undefined);
+    const known = view.removals?.find((one) => one.name === name);
+    if (known !== undefined) {
+      progress = known;
+      line = waitsOf(known, view.members);
+    } else if (isMember(progress, view)) line = `${name}: waiting until ${view.self} hears of it`;
+    else break;
   }
   printLine(json ? JSON.stringify({ removed: name }) : `${name} is no member any more`);
 }

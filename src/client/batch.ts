@@ -3,6 +3,7 @@ import { accepted, type Answer, noNode } from "./answer.ts";
 import { toBase64 } from "./base64.ts";
 import { type ClientError, type Problem, problemError } from "./client_error.ts";
 import {
+  checkedBytes,
   type ClientKey,
   type ClientValue,
   type EntryJson,
@@ -76,7 +77,14 @@ function lineOf(operation: BatchOperation): object {
     return { ...keyJson(key), ...more };
   }
   const { op, key, bytes, contentType, ttlSeconds, w } = operation;
-  return { op, ...keyJson(key), b: toBase64(bytes), t: contentType, ttl: ttlSeconds, w };
+  return {
+    op,
+    ...keyJson(key),
+    b: toBase64(checkedBytes(bytes)),
+    t: contentType,
+    ttl: ttlSeconds,
+    w,
+  };
 }
 
 /** @throws {Error} For what is no answer. */

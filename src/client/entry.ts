@@ -1,5 +1,6 @@
 /** Keys with their values, and how they stand in the JSON of lists and batches. */
 import { fromBase64, toBase64 } from "./base64.ts";
+import { ClientError } from "./client_error.ts";
 import { wellFormed } from "./key_path.ts";
 
 /** A key: text, or any bytes. */
@@ -18,6 +19,19 @@ export interface ClientValue {
 /** A key with its value. */
 export interface ClientEntry extends ClientValue {
   key: ClientKey;
+}
+
+/**
+ * The bytes of a value that is to be put.
+ *
+ * @throws {ClientError} For anything else, as may come where types are not checked: nothing, or something
+ * else, would be stored in place of what there was.
+ */
+export function checkedBytes(bytes: Uint8Array | undefined): Uint8Array {
+  // Not `instanceof`: test runners have arrays of another realm.
+  const kind = Object.prototype.toString.call(bytes);
+  if (kind === "[object Uint8Array]") return bytes!;
+  throw new ClientError("Cannot put what is no Uint8Array", { passing: false });
 }
 
 /** The type of a value that was stored without one. */

@@ -166,9 +166,17 @@ Deno.test("ConvergeClient: what is no time and what are no bytes are refused bef
   await using nodes = servers(stored);
   const client = new ConvergeClient(nodes.urls);
   for (const bytes of [undefined, null, "text", { bytes: "x" }]) {
-    const put = client.put("k", bytes as unknown as Uint8Array);
-    const error = await assertRejects(() => put, ClientError, "no Uint8Array");
-    assert(!error.passing);
+    const none = bytes as unknown as Uint8Array;
+    for (
+      const put of [
+        () => client.put("k", none),
+        () => client.batch([{ op: "put", key: "k", bytes: none }]),
+        () => client.explain("PUT", "k", { bytes: none }),
+      ]
+    ) {
+      const error = await assertRejects(put, ClientError, "no Uint8Array");
+      assert(!error.passing);
+    }
   }
   assertEquals(nodes.asked, [0]);
 });

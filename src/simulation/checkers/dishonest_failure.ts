@@ -3,8 +3,8 @@ import { type Evidence, storingId, type Violation } from "../evidence/evidence.t
 
 /**
  * Judges each write that failed by the first node that stored what was tried last. Where one that was
- * named may have died meanwhile, nobody knows: it may have found the record in its log, as what it had already,
- * and given it to others.
+ * named may have died meanwhile, nobody knows: it may have found the record in its log, as what it had
+ * already, and given it to others.
  */
 export function checkDishonestFailures(evidence: Evidence): Violation[] {
   return evidence.operations.flatMap(({ id, key, beginMs, mayBeOn }): Violation[] => {
