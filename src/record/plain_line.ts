@@ -1,11 +1,13 @@
 /**
- * The quick way for records of which all is plain text, as most are: they are written, checked and read
- * byte by byte, without strings and views that would only be copied. Whatever is not in the shape
+ * The quick way for records in ASCII, as most are: they are written, checked and read byte by byte, without
+ * strings and views that would only be copied. Whatever is not in the shape
  *
- *     {"k":"...","v":"...","c":n,"n":"..."}
+ *     {"k":"...","v":"...","t":"...","x":n,"c":n,"n":"..."}
  *
- * goes the way of `record_line.ts`, by JSON; for what is, both give the same.
+ * where `t` and `x` may be missing, or a value of ASCII with JSON's escapes, goes the way of
+ * `record_line.ts`, by JSON; for what is, both give the same.
  */
+import { asciiTextEnd, unescapedText } from "./ascii_text.ts";
 import { type Key, KEY_BYTES_MAX } from "./key.ts";
 import { FRAME_HEADER_BYTES, layFrame } from "./frame.ts";
 import { latin1 } from "./latin1.ts";
@@ -15,11 +17,16 @@ import { isCounter, isNodeID } from "./version.ts";
 
 const LF = 10;
 const QUOTE = 34;
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
 const BACKSLASH = 92;
 const LETTER_K = 107;
 const LETTER_T = 116;
 const LETTER_V = 118;
 const BRACE = 125;
+
+/** Longest accepted content type, in characters. */
+export const CONTENT_TYPE_LENGTH_MAX = 255;
 
 /** Text that JSON writes as it is. */
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
@@ -63,35 +70,59 @@ function writeAscii(target: Uint8Array, text: string, at: number): number {
 }
 
 /**
- * The record of the frame that begins at `start`, of which all is plain text, as most are:
- * `{"k":"...","v":"...","c":n,"n":"..."}` and a line feed. That shape is checked byte for byte, which is
- * the whole grammar for it; the checksum is not. Undefined for any other.
+ * The record of the frame that begins at `start`, if it is in the shape above. That is checked byte for
+ * byte, which is the whole grammar for it; the checksum is not. Undefined for any other.
  */
 export function plainRecordAt(bytes: Uint8Array, start: number): StoredRecord | undefined {
   const keyStart = start + FRAME_HEADER_BYTES + 6;
   if (!isAt(bytes, keyStart - 6, `{"k":"`)) return undefined;
   const keyEnd = plainEnd(bytes, keyStart);
-  if (keyEnd === keyStart || keyEnd - keyStart > KEY_BYTES_MAX) return undefined;
+  if (keyEnd <= keyStart || keyEnd - keyStart > KEY_BYTES_MAX) return undefined;
   if (!isAt(bytes, keyEnd, `","v":"`)) return undefined;
-  const valueEnd = plainEnd(bytes, keyEnd + 7);
-  if (!isAt(bytes, valueEnd, `","c":`)) return undefined;
-  let at = valueEnd + 6;
-  let counter = 0;
-  const counterStart = at;
-  for (let digit; (digit = bytes[at]! - 48) >= 0 && digit <= 9; at++) {
-    counter = counter * 10 + digit;
+  const valueEnd = asciiTextEnd(bytes, keyEnd + 7);
+  if (valueEnd < 0) return undefined;
+  let at = valueEnd + 1;
+  if (isAt(bytes, at, `,"t":"`)) {
+    const typeStart = at + 6;
+    const typeEnd = plainEnd(bytes, typeStart);
+    if (typeEnd < 0 || typeEnd - typeStart > CONTENT_TYPE_LENGTH_MAX) return undefined;
+    at = typeEnd + 1;
   }
-  if (bytes[counterStart] === 48 || !isCounter(counter)) return undefined;
-  if (!isAt(bytes, at, `,"n":"`)) return undefined;
-  const nodeIDStart = at + 6;
+  let expiresAtMs = 0;
+  if (isAt(bytes, at, `,"x":`)) {
+    const digits = digitsEnd(bytes, at + 5);
+    expiresAtMs = numberAt(bytes, at + 5, digits);
+    if (!Number.isSafeInteger(expiresAtMs)) return undefined;
+    at = digits;
+  }
+  if (!isAt(bytes, at, `,"c":`)) return undefined;
+  const counterEnd = digitsEnd(bytes, at + 5);
+  const counter = numberAt(bytes, at + 5, counterEnd);
+  if (!isCounter(counter)) return undefined;
+  if (!isAt(bytes, counterEnd, `,"n":"`)) return undefined;
+  const nodeIDStart = counterEnd + 6;
   const nodeIDEnd = plainEnd(bytes, nodeIDStart);
   const end = nodeIDEnd + 3;
-  if (bytes[end - 2] !== BRACE || bytes[end - 1] !== LF) return undefined;
+  if (nodeIDEnd < 0 || bytes[end - 2] !== BRACE || bytes[end - 1] !== LF) return undefined;
   const nodeID = nodeIDAt(bytes, nodeIDStart, nodeIDEnd);
   if (nodeID === undefined) return undefined;
   const key = latin1(bytes, keyStart, keyEnd);
   const frame = bytes.subarray(start, end);
-  return { key, counter, nodeID, tombstone: false, expiresAtMs: 0, frame };
+  return { key, counter, nodeID, tombstone: false, expiresAtMs, frame };
+}
+
+function digitsEnd(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (bytes[at]! >= DIGIT_0 && bytes[at]! <= DIGIT_9) at++;
+  return at;
+}
+
+/** The number whose digits are these bytes; NaN where JSON has no such number. */
+export function numberAt(bytes: Uint8Array, start: number, end: number): number {
+  if (start === end || (bytes[start] === DIGIT_0 && end - start > 1)) return NaN;
+  let number = 0;
+  for (let at = start; at < end; at++) number = number * 10 + bytes[at]! - DIGIT_0;
+  return number;
 }
 
 function isAt(bytes: Uint8Array, at: number, text: string): boolean {
@@ -101,10 +132,10 @@ function isAt(bytes: Uint8Array, at: number, text: string): boolean {
   return true;
 }
 
-/** Where plain text ends: at a quote, or at what does not stand for itself in a JSON string. */
+/** Where the quote is that ends plain text; -1 when something before it does not stand for itself. */
 function plainEnd(bytes: Uint8Array, start: number): number {
   const at = plainBytesEnd(bytes, start);
-  return bytes[at] === QUOTE ? at : start;
+  return bytes[at] === QUOTE ? at : -1;
 }
 
 let lastNodeID: string | undefined;
@@ -117,16 +148,17 @@ function nodeIDAt(bytes: Uint8Array, start: number, end: number): string | undef
   return lastNodeID = nodeID;
 }
 
-/** Where in a line its value stands as it is, and the value's type. */
+/** A value as the bytes [start, end) of a buffer, and its type. */
 export interface PlainValue {
+  readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
   readonly contentType: string | undefined;
 }
 
 /**
- * The value of a line whose key, value and content type are text without escapes: then the bytes of
- * the JSON string are those of the value. Undefined for any other line.
+ * The value of a line whose key is text without escapes, and whose value and content type are text: a view
+ * on the line if they have no escapes either. Undefined for any other line.
  */
 export function plainValueOf(line: Uint8Array): PlainValue | undefined {
   // {"k":"
@@ -134,15 +166,22 @@ export function plainValueOf(line: Uint8Array): PlainValue | undefined {
   const keyEnd = plainStringEnd(line, 6);
   // ","v":"
   if (keyEnd < 0 || line[keyEnd + 3] !== LETTER_V || line[keyEnd + 6] !== QUOTE) return undefined;
-  const start = keyEnd + 7;
-  const end = plainStringEnd(line, start);
-  if (end < 0) return undefined;
+  const value = textAt(line, keyEnd + 7);
+  if (value === undefined) return undefined;
+  const { bytes, start, end, textEnd } = value;
   // ","t":"
-  if (line[end + 3] !== LETTER_T) return { start, end, contentType: undefined };
-  const typeStart = end + 7;
-  const typeEnd = plainStringEnd(line, typeStart);
-  if (typeEnd < 0 || !isShortAscii(line, typeStart, typeEnd)) return undefined;
-  return { start, end, contentType: latin1(line, typeStart, typeEnd) };
+  if (line[textEnd + 3] !== LETTER_T) return { bytes, start, end, contentType: undefined };
+  const type = textAt(line, textEnd + 7);
+  if (type === undefined || !isShortAscii(type.bytes, type.start, type.end)) return undefined;
+  return { bytes, start, end, contentType: latin1(type.bytes, type.start, type.end) };
+}
+
+/** What the JSON string that begins at `textStart` stands for, and where that ends in the line. */
+function textAt(line: Uint8Array, textStart: number) {
+  const textEnd = plainStringEnd(line, textStart);
+  if (textEnd >= 0) return { bytes: line, start: textStart, end: textEnd, textEnd };
+  const text = unescapedText(line, textStart);
+  return text && { bytes: text.bytes, start: 0, end: text.length, textEnd: text.end };
 }
 
 /** Where the JSON string that begins at `start` ends, or -1 when it has escapes. */

@@ -13,12 +13,19 @@ import { ConvergeError, invariant } from "../errors.ts";
 import { type Key, KEY_BYTES_MAX, keyFromJson, keyToBytes, keyToText } from "./key.ts";
 import { checkedJson, frameAround, frameOf, lineOf, readHex } from "./frame.ts";
 import { latin1 } from "./latin1.ts";
-import { isPlain, isShortAscii, plainFrame, plainRecordAt, plainValueOf } from "./plain_line.ts";
+import {
+  CONTENT_TYPE_LENGTH_MAX,
+  isPlain,
+  isShortAscii,
+  plainFrame,
+  plainRecordAt,
+  type PlainValue,
+  plainValueOf,
+} from "./plain_line.ts";
 import type { StoredRecord, Value } from "./record.ts";
 import { isCounter, isNodeID, type Version } from "./version.ts";
 
-/** Longest accepted content type, in characters. */
-export const CONTENT_TYPE_LENGTH_MAX = 255;
+export { CONTENT_TYPE_LENGTH_MAX };
 
 const LF = 10;
 
@@ -141,18 +148,8 @@ function fieldsOf(line: Uint8Array): LineFields {
 
 /** The value of a record that is no tombstone. Its bytes may be a view on the record: do not change. */
 export function valueOf(record: StoredRecord): Value {
-  invariant(!record.tombstone, "a tombstone has no value");
-  const line = record.line ?? lineOf(record.frame);
-  const plain = plainValueOf(line);
-  if (plain !== undefined) {
-    const bytes = line.subarray(plain.start, plain.end) as Uint8Array<ArrayBuffer>;
-    return { bytes, contentType: plain.contentType };
-  }
-  const fields: LineFields = JSON.parse(utf8.decode(line));
-  const bytes = typeof fields.v === "string"
-    ? encoder.encode(fields.v)
-    : new Uint8Array(Buffer.from(fields.b as string, "base64"));
-  return { bytes, contentType: fields.t as string | undefined };
+  const { bytes, start, end, contentType } = valueAt(record);
+  return { bytes: bytes.subarray(start, end) as Uint8Array<ArrayBuffer>, contentType };
 }
 
 /** A value as what an answer is made of: text where that is cheaper, and then its bytes are ASCII. */
@@ -164,15 +161,25 @@ export interface AnswerBody {
 
 /** The value of a record that is no tombstone, not shared with anybody. */
 export function answerBodyOf(record: StoredRecord): AnswerBody {
+  const { bytes, start, end, contentType } = valueAt(record);
+  // A copy: Deno takes longer to send a view on a large buffer.
+  const body = isShortAscii(bytes, start, end)
+    ? latin1(bytes, start, end)
+    : bytes.slice(start, end) as Uint8Array<ArrayBuffer>;
+  return { body, lengthBytes: end - start, contentType };
+}
+
+function valueAt(record: StoredRecord): PlainValue {
+  invariant(!record.tombstone, "a tombstone has no value");
   const line = record.line ?? lineOf(record.frame);
   const plain = plainValueOf(line);
-  if (plain !== undefined && isShortAscii(line, plain.start, plain.end)) {
-    const { start, end, contentType } = plain;
-    return { body: latin1(line, start, end), lengthBytes: end - start, contentType };
-  }
-  const { bytes, contentType } = valueOf(record);
-  // A copy: Deno takes longer to send a view on a large buffer.
-  return { body: bytes.slice(), lengthBytes: bytes.byteLength, contentType };
+  if (plain !== undefined) return plain;
+  const fields: LineFields = JSON.parse(utf8.decode(line));
+  const bytes = typeof fields.v === "string"
+    ? encoder.encode(fields.v)
+    : new Uint8Array(Buffer.from(fields.b as string, "base64"));
+  const contentType = fields.t as string | undefined;
+  return { bytes, start: 0, end: bytes.byteLength, contentType };
 }
 
 /** The raw members of a line; everything is to be checked. */

@@ -10,6 +10,7 @@
 import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromJson, keyToJson } from "../record/key.ts";
 import { latin1 } from "../record/latin1.ts";
+import { numberAt } from "../record/plain_line.ts";
 import type { StoredRecord } from "../record/record.ts";
 import { FRAME_HEADER_BYTES, frameAround } from "../record/frame.ts";
 import { isCounter, isNodeID, type Version } from "../record/version.ts";
@@ -21,6 +22,9 @@ const COMMA = 44;
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;
 const COLON = 58;
+const LETTER_D = 100;
+const LETTER_E = 101;
+const LETTER_X = 120;
 const BACKSLASH = 92;
 /** Bytes of `{"k":"`, before a key that is text. */
 export const KEY_OFFSET = 6;
@@ -171,8 +175,8 @@ export function lineFacts(bytes: Uint8Array, start: number, end: number): LineFa
   position -= 6;
   let counter = 0;
   let scale = 1;
-  for (let byte; (byte = bytes[position]!) >= DIGIT_0 && byte <= DIGIT_9; position--) {
-    counter += (byte - DIGIT_0) * scale;
+  for (; isDigit(bytes[position]); position--) {
+    counter += (bytes[position]! - DIGIT_0) * scale;
     scale *= 10;
   }
   // ,"c":
@@ -182,22 +186,34 @@ export function lineFacts(bytes: Uint8Array, start: number, end: number): LineFa
   ) return parsedFacts(bytes, start, end);
   position -= 5;
   let mark = 0;
-  if (bytes[position] === DIGIT_0 + 1 && bytes[position - 1] === COLON) {
-    // "d":1 or "e":1 after a string, else an expiry, which is parsed.
-    mark = bytes[position - 3]!;
-    if (bytes[position - 4] !== QUOTE || (mark !== 0x64 && mark !== 0x65)) {
+  let expiresAtMs = 0;
+  if (isDigit(bytes[position])) {
+    // ,"d":1 or ,"e":1 or ,"x":n
+    const digitsEnd = position + 1;
+    while (isDigit(bytes[position])) position--;
+    const number = numberAt(bytes, position + 1, digitsEnd);
+    mark = bytes[position - 2]!;
+    if (mark === LETTER_X) expiresAtMs = number;
+    else if (number !== 1 || (mark !== LETTER_D && mark !== LETTER_E)) {
       return parsedFacts(bytes, start, end);
     }
-    position -= 6;
+    if (bytes[position - 3] !== QUOTE || !Number.isSafeInteger(expiresAtMs)) {
+      return parsedFacts(bytes, start, end);
+    }
+    position -= 5;
   }
   if (bytes[position] !== QUOTE) return parsedFacts(bytes, start, end);
   return {
     counter,
     nodeID: internNodeID(bytes, nodeIDStart, end - 2),
-    tombstone: mark === 0x64,
-    expiresAtMs: 0,
-    erase: mark === 0x65,
+    tombstone: mark === LETTER_D,
+    expiresAtMs,
+    erase: mark === LETTER_E,
   };
+}
+
+function isDigit(byte = 0): boolean {
+  return byte >= DIGIT_0 && byte <= DIGIT_9;
 }
 
 /**
