@@ -264,7 +264,7 @@ export class ConvergeNode {
     replica: Replica,
   ): Omit<AppOptions, "watch"> {
     const { gossip } = shared;
-    const { hints, antiEntropy, collector, refill } = this.#convergence;
+    const { hints, antiEntropy, collector, refill, cleanup } = this.#convergence;
     return {
       ...shared,
       nodeID: this.nodeID,
@@ -277,6 +277,7 @@ export class ConvergeNode {
       antiEntropy,
       collector,
       refill,
+      cleanup,
       gossipLoop: this.#gossipLoop,
       telemetry: this.#telemetry,
       links: () => this.#links.all,

@@ -9,6 +9,7 @@ import type { AntiEntropy, AntiEntropyCounts } from "../replication/convergence/
 import type { Coordinator, CoordinatorCounts } from "../replication/requests/coordinator.ts";
 import type { HintCounts, HintedHandoff } from "../replication/convergence/hinted_handoff.ts";
 import type { LamportClock } from "../replication/state/lamport_clock.ts";
+import type { Cleanup } from "../replication/convergence/cleanup.ts";
 import type { Refill, RefillProgress } from "../replication/convergence/refill.ts";
 import type {
   CollectorCounts,
@@ -28,6 +29,7 @@ export interface ClusterRoutesOptions {
   antiEntropy: AntiEntropy;
   collector: TombstoneCollector;
   refill: Refill;
+  cleanup: Pick<Cleanup, "erased">;
   lamport: LamportClock;
   store: Store;
   topology(): Topology;

@@ -151,7 +151,8 @@ function refillMetrics({ counter }: Metrics, { refill }: MetricsRoutesOptions): 
   );
 }
 
-function deletionMetrics({ counter, gauge }: Metrics, { collector }: MetricsRoutesOptions): void {
+function deletionMetrics({ counter, gauge }: Metrics, options: MetricsRoutesOptions): void {
+  const { collector, cleanup } = options;
   gauge(
     "converge_tombstones",
     "Tombstones and expired records found in the last round of collection.",
@@ -161,6 +162,11 @@ function deletionMetrics({ counter, gauge }: Metrics, { collector }: MetricsRout
     "converge_tombstones_collected_total",
     "Tombstones and expired records that were dropped, every owner having confirmed them.",
     one(() => collector.counts.collected),
+  );
+  counter(
+    "converge_cleanup_records_total",
+    "Records that were erased, since this node no longer owns their keys.",
+    one(() => cleanup.erased),
   );
 }
 

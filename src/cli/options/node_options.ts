@@ -269,7 +269,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     name: "tombstone-interval",
     value: "<time>",
     fallback: "60s",
-    about: "pause between two rounds that collect tombstones and expired values",
+    about: "pause between two rounds that erase tombstones, expired values and moved keys",
     read(settings, text, source) {
       settings.tombstoneIntervalMs = parseDuration(source, text, {
         min: 100,

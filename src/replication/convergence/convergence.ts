@@ -1,6 +1,7 @@
 /**
  * All by which this node's replicas come to agree with those of others by themselves, without any
- * request: hints, anti-entropy, the collection of tombstones, and what fills a node that lacks data.
+ * request: hints, anti-entropy, the collection of tombstones, what fills a node that lacks data, and what
+ * takes back the space of keys that others own now.
  */
 import type { NodeConfig } from "../../config.ts";
 import type { Gossip } from "../../membership/gossip.ts";
@@ -8,6 +9,7 @@ import type { Clock } from "../../platform/clock.ts";
 import type { Log } from "../../platform/log.ts";
 import type { Store } from "../../storage/store.ts";
 import { AntiEntropy } from "./anti_entropy.ts";
+import { Cleanup } from "./cleanup.ts";
 import type { GossipLoop } from "../gossip/gossip_loop.ts";
 import type { HintedHandoff, HintedHandoffOptions } from "./hinted_handoff.ts";
 import type { Horizon } from "../state/horizon.ts";
@@ -51,6 +53,7 @@ export class Convergence {
   readonly collector: TombstoneCollector;
   readonly refill: Refill;
   readonly takeover: Takeover;
+  readonly cleanup: Cleanup;
   readonly #gossip: Gossip;
   readonly #log: Log;
 
@@ -91,6 +94,7 @@ export class Convergence {
       onBeforeRefill,
       onChange: () => options.onSelfChange(),
     });
+    this.cleanup = new Cleanup({ ...options, intervalMs: config.tombstoneIntervalMs });
   }
 
   start(): void {
@@ -100,6 +104,7 @@ export class Convergence {
     this.takeover.start();
     this.antiEntropy.start();
     this.collector.start();
+    this.cleanup.start();
   }
 
   stop(): void {
@@ -107,6 +112,7 @@ export class Convergence {
     this.takeover.stop();
     this.antiEntropy.stop();
     this.collector.stop();
+    this.cleanup.stop();
     this.hints.stop();
   }
 

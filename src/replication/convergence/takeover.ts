@@ -6,12 +6,12 @@
 import type { Gossip } from "../../membership/gossip.ts";
 import type { RemovalStage, RemovalStages } from "../../membership/removal_stage.ts";
 import { nextRemovalStep } from "../../membership/removal_step.ts";
-import { type Clock, delay, giveWay } from "../../platform/clock.ts";
+import { type Clock, delay } from "../../platform/clock.ts";
 import type { Log } from "../../platform/log.ts";
-import type { StoredRecord } from "../../record/record.ts";
-import { withoutValue } from "../../record/record_line.ts";
+import type { Key } from "../../record/key.ts";
 import { tokenOf } from "../../ring/token.ts";
-import { DATA, type Store } from "../../storage/store.ts";
+import type { Store } from "../../storage/store.ts";
+import { eraseKeys } from "./erase_keys.ts";
 import type { KeyExchange } from "./key_exchange.ts";
 import type { LocalState } from "../state/local_state.ts";
 import { LeafSet, LEAVES_PER_ARC } from "./merkle_tree.ts";
@@ -50,8 +50,6 @@ interface Progress {
 }
 
 const DOCUMENT = "removals";
-const SLICE_KEYS = 250;
-const ERASED_AT_ONCE = 256;
 
 /**
  * How far a node had got with removals before it was started.
@@ -147,32 +145,11 @@ export class Takeover {
     await onBeforeRefill();
     const isNew = topology().isNewTo(gossip.self.name, names);
     // What was replaced while it was looked through is found the next time.
-    while (await this.#erase((key) => isNew(tokenOf(key))) > 0);
+    const isWanted = (key: Key) => isNew(tokenOf(key));
+    const mayGoOn = () => !this.#stopped;
+    while (await eraseKeys({ ...this.#options, isWanted, mayGoOn }) > 0);
     if (this.#stopped || topology().fingerprint !== fingerprint) return;
     await this.#become("refilling", nodeIDs);
-  }
-
-  /** @returns How many records were erased. */
-  async #erase(isWanted: (key: string) => boolean): Promise<number> {
-    const { store, replica, clock } = this.#options;
-    const scan = store.scan(DATA, { isWanted });
-    let erased = 0;
-    let due: StoredRecord[] = [];
-    try {
-      while (!this.#stopped) {
-        for (const record of scan.next(SLICE_KEYS, SLICE_KEYS)) due.push(withoutValue(record));
-        if (due.length >= ERASED_AT_ONCE || scan.isDone) {
-          await replica.collect(due);
-          erased += due.length;
-          due = [];
-        }
-        if (scan.isDone) break;
-        await giveWay(clock);
-      }
-    } finally {
-      scan.close();
-    }
-    return erased;
   }
 
   async #refillFromOne(name: string): Promise<void> {

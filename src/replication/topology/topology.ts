@@ -344,6 +344,15 @@ export class Topology {
     );
   }
 
+  /**
+   * Whether no member is on its way in or out, as far as this node knows: whoever owns a key has what its
+   * former owners had, and none of these is asked for it.
+   */
+  get isAtRest(): boolean {
+    return this.#complete && this.pending.length === 0 && this.unresolvedSeeds.length === 0 &&
+      this.members.every(({ status }) => status === "normal");
+  }
+
   /** Whether `name` is among the owners of a key, or was before members were being removed. */
   holds(name: string, key: Key): boolean {
     return this.owns(name, key) ||
