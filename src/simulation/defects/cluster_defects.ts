@@ -15,6 +15,7 @@ import {
   withHints,
   withIsolatedJoiner,
   withJoinBesideStale,
+  withLastFormerOwner,
   withListings,
   withLostDiskBesideJoins,
   withRemovalBesideStale,
@@ -36,10 +37,20 @@ class SilentGossip extends Gossip {
   }
 }
 
-/** By this nobody has leftovers: whatever is there is as good as what was taken over. */
+/** By this nobody has leftovers: whatever is there is as good as what was taken over, and stays. */
 class WithoutLeftovers extends Topology {
   override isNewTo(): () => boolean {
     return () => false;
+  }
+  override get isAtRest(): boolean {
+    return false;
+  }
+}
+
+/** By this whatever a node does not own any more can be erased at once. */
+class AlwaysAtRest extends Topology {
+  override get isAtRest(): boolean {
+    return true;
   }
 }
 
@@ -110,6 +121,13 @@ export const CLUSTER_DEFECTS: readonly Defect[] = [
     seedsMax: 50,
     plan: withRemovedJoiner,
     parts: { createTopology: (options) => new WithoutLeftovers(options) },
+  },
+  {
+    name: "erased-before-taken-over",
+    about: "a node erases what a member that joins is to own, before that one has taken it over",
+    seedsMax: 50,
+    plan: withLastFormerOwner,
+    parts: { createTopology: (options) => new AlwaysAtRest(options) },
   },
   {
     name: "restart-forgets-members",

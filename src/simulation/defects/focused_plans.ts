@@ -206,3 +206,18 @@ export function withListings(plan: Plan): Plan {
   }));
   return withFaults({ ...plan, listShare: 0.5 }, added);
 }
+
+/**
+ * A node joins while two of three are away. Of these one is stale, and the other one, which has the writes,
+ * loses its disk: the joining one has them from none but a former owner. There is hardly room for hints.
+ */
+export function withLastFormerOwner(plan: Plan): Plan {
+  const faults: Fault[] = [
+    { atMs: 500, durationMs: 6_000, kind: "partition", side: [2] },
+    { atMs: 3_000, durationMs: 3_500, kind: "partition", side: [1] },
+    { atMs: 3_010, durationMs: 0, kind: "join", via: 0 },
+    { atMs: 6_400, durationMs: 10, kind: "wipe", node: 1 },
+  ];
+  const small = { nodes: 3, replication: 3, readQuorum: 2, writeQuorum: 2, smallQuorumShare: 0 };
+  return { ...plan, ...small, keys: 30, clients: 6, readShare: 0.3, hintBytesMax: 1, faults };
+}
