@@ -3,8 +3,8 @@
  *
  * Tiered ("universal") compaction: a run is written whole by each flush; neighbours of similar size
  * are merged, so that a record is rewritten about once per power of the fan-in, and the oldest run is
- * rewritten when the newer ones together reach a share of it, or erase a share of its records, or hide
- * a share of its bytes, which bounds space. Levelled compaction rewrites about ten times per level; in one thread with the requests
+ * rewritten when the newer ones together reach a share of it, or hide a share of its bytes, or erase a
+ * smaller share of its records, which bounds space. Levelled compaction rewrites about ten times per level; in one thread with the requests
  * that is the dearer side of the bargain (`docs/benchmarks.md` has the measured amplifications).
  */
 
@@ -13,10 +13,12 @@ export interface CompactionPolicy {
   /** Runs of similar size that are merged at once. */
   readonly fanIn: number;
   /**
-   * Newer runs are at most this share of the oldest, and erase at most this share of its records: space
-   * amplification stays below 1 + this where values are replaced by others of their size.
+   * Newer runs are at most this share of the oldest: space amplification stays below 1 + this where values
+   * are replaced by others of their size.
    */
   readonly newerShareMax: number;
+  /** Newer runs erase at most this share of the records of the oldest: what is erased is not replaced. */
+  readonly erasedShareMax: number;
 }
 
 /** What is to be known of a run. */
@@ -33,9 +35,12 @@ export interface RunSize {
 }
 
 /** While memtables keep coming: a record is rewritten a third less often, or more. */
-export const UNDER_LOAD: CompactionPolicy = { fanIn: 6, newerShareMax: 1 };
-/** Once they have stopped. */
-export const AT_REST: CompactionPolicy = { fanIn: 4, newerShareMax: 0.4 };
+export const UNDER_LOAD: CompactionPolicy = { fanIn: 6, newerShareMax: 1, erasedShareMax: 1 };
+/**
+ * Once they have stopped. A node that hands an eighth of its keys to a new member, or more, has their space
+ * back by itself; the price of each byte of it is at most eight that are rewritten.
+ */
+export const AT_REST: CompactionPolicy = { fanIn: 4, newerShareMax: 0.4, erasedShareMax: 1 / 8 };
 
 /** A run joins a merge when it is at most this many times the newer runs of it together. */
 const SIMILAR_FACTOR = 1.5;
@@ -52,7 +57,7 @@ export interface CompactionChoice {
  */
 export function pickCompaction(
   runs: readonly RunSize[],
-  { fanIn, newerShareMax }: CompactionPolicy,
+  { fanIn, newerShareMax, erasedShareMax }: CompactionPolicy,
   hiddenBytes = 0,
 ): CompactionChoice | undefined {
   const count = runs.length;
@@ -68,7 +73,7 @@ export function pickCompaction(
   const oldest = runs[count - 1]!;
   if (bytes > oldest.bytes * newerShareMax) return { from: 0, to: count };
   const hidesMuch = hiddenBytes > oldest.bytes * newerShareMax;
-  if (!hidesMuch && !erasesShare(erases, oldest, newerShareMax)) return undefined;
+  if (!hidesMuch && !erasesShare(erases, oldest, erasedShareMax)) return undefined;
   // First those that erase what came after the oldest: they are gone when the newer ones are merged. And
   // what several of these hide is counted once then.
   return { from: 0, to: Math.max(2, count - 1) };

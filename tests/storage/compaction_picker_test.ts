@@ -68,12 +68,12 @@ Deno.test("pickCompaction(): everything, once the newer runs are too large a sha
 Deno.test("pickCompaction(): everything, once the newer runs erase too large a share of the oldest, however small they are", () => {
   const oldest = { bytes: 1_000_000, records: 100, erases: 0 };
   const erasing = (erases: number) => ({ bytes: erases, records: erases, erases });
-  assertEquals(pick([erasing(41), oldest], AT_REST), { from: 0, to: 2 });
-  assertEquals(pick([erasing(40), oldest], AT_REST), undefined);
+  assertEquals(pick([erasing(13), oldest], AT_REST), { from: 0, to: 2 });
+  assertEquals(pick([erasing(12), oldest], AT_REST), undefined);
   assertEquals(pick([erasing(100), oldest], UNDER_LOAD), undefined);
   assertEquals(pick([erasing(101), oldest], UNDER_LOAD), { from: 0, to: 2 });
-  assertEquals(debtOf([erasing(41), oldest]), 1_000_041);
-  const newerFirst = pick([erasing(1), erasing(40), oldest], AT_REST);
+  assertEquals(debtOf([erasing(13), oldest]), 1_000_013);
+  const newerFirst = pick([erasing(1), erasing(12), oldest], AT_REST);
   assertEquals(newerFirst, { from: 0, to: 2 }, "what they erase of each other frees nothing there");
 });
 

@@ -67,7 +67,7 @@ export class Cleanup {
   }
 
   async #look(): Promise<void> {
-    const { topology, selfName, log, clock } = this.#options;
+    const { topology, selfName, store, log, clock } = this.#options;
     const now = topology();
     const isNeeded = now.isAtRest && now.members.length > now.quorums.n;
     const ring = isNeeded ? now.fingerprint : undefined;
@@ -83,7 +83,12 @@ export class Cleanup {
       rest: (tookMs) => delay(clock, REST_SHARE * tookMs),
     });
     this.erased += erased;
-    if (erased > 0) log.info("cleanup.erased", { records: erased });
-    else if (mayGoOn()) this.#cleanRing = ring;
+    if (erased === 0) {
+      if (mayGoOn()) this.#cleanRing = ring;
+      return;
+    }
+    log.info("cleanup.erased", { records: erased });
+    // Where nothing else is written, compaction would not learn of it.
+    await store.flush();
   }
 }

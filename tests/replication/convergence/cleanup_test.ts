@@ -23,6 +23,7 @@ class Played {
   topology: Topology = topologyOf(4);
   onErase = () => {};
   scans = 0;
+  flushes = 0;
 
   constructor({ clock }: InWorld) {
     const collect = async (due: StoredRecord[]) => {
@@ -34,6 +35,7 @@ class Played {
       this.scans++;
       return scan(...args);
     };
+    this.store.flush = async () => void this.flushes++;
     this.cleanup = new Cleanup({
       selfName: "node1",
       store: this.store,
@@ -77,6 +79,9 @@ Deno.test("Cleanup: erases what others own, at the second look at members at res
     assertEquals(node.kept, KEYS.length, "requests by the ring of before may be under way");
     await world.wait(INTERVAL_MS);
     assertEquals([node.kept, cleanup.erased], [owned, KEYS.length - owned]);
+    assertEquals(node.flushes, 1, "its space is to come back, though nothing else is written");
+    await world.wait(5 * INTERVAL_MS);
+    assertEquals(node.flushes, 1);
   }));
 
 Deno.test("Cleanup: what comes back late is erased too, and then it looks no more until the ring is another", () =>
