@@ -2,8 +2,7 @@
  * The typed client: what a program needs to use a cluster from outside, over HTTP only. It runs
  * wherever there is `fetch`, and shares nothing with the server but the contract.
  */
-import type { ClusterView } from "../http/cluster_routes.ts";
-import type { RemovalProgress } from "../http/removal_routes.ts";
+import type { ClusterView, RemovalProgress } from "../http/cluster_view.ts";
 import type { Receipt } from "../replication/requests/receipt.ts";
 import { accepted, type Answer, jsonOf, noNode, refusal, valueOf, versionOf } from "./answer.ts";
 import { toBase64 } from "./base64.ts";
