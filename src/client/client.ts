@@ -23,7 +23,7 @@ import {
   entryOf,
   keyOf,
 } from "./entry.ts";
-import { keyPath, wellFormed } from "./key_path.ts";
+import { checkedKey, keyPath } from "./key_path.ts";
 import type { ClientOptions, ListOptions, PutOptions, Quorum } from "./options.ts";
 import { type ClientRequest, Transport } from "./transport.ts";
 
@@ -127,7 +127,7 @@ export class ConvergeClient {
    * @returns How many keys were found.
    */
   async deletePrefix(prefix: ClientKey): Promise<number> {
-    if (prefix.length === 0) {
+    if (checkedKey(prefix).length === 0) {
       throw new ClientError("Cannot delete without a prefix", { passing: false });
     }
     let found = 0;
@@ -302,7 +302,8 @@ interface PageJson {
 /** Text as it is, bytes in base64 under the name with a `b` behind it. */
 function keyParameter(name: string, key: ClientKey | undefined): Record<string, string> {
   if (key === undefined) return {};
-  return typeof key === "string" ? { [name]: wellFormed(key) } : { [`${name}b`]: toBase64(key) };
+  const checked = checkedKey(key);
+  return typeof checked === "string" ? { [name]: checked } : { [`${name}b`]: toBase64(checked) };
 }
 
 function queryOf(parameters: object): string {
