@@ -39,7 +39,10 @@ export function addFiles(program: Command, outcome: Outcome): void {
     "converge inspect ./data/node1/manifest.jsonl",
     "converge inspect ./data/node1/000001.log --json",
   ]);
-  inspect.argument("<file>").option("--json", "print JSON")
+  inspect.argument("<file>", "a *.log, a *.sst or manifest.jsonl of a data directory").option(
+    "--json",
+    "print JSON",
+  )
     .action((file: string, flags: Flags) => {
       const json = flags.json === true;
       outcome.exitCode = runInspect({ disk: new DenoDisk(), file, json, print: printLine });

@@ -34,7 +34,8 @@ const PUT_BYTES = 16 * 1024;
 /**
  * Puts every record of `path` (`-` = standard input). Running it again is safe: it puts the same.
  *
- * @throws {CommandError | ClientError} At the first record that is malformed or refused for good.
+ * @throws {CommandError | ClientError} At the first record that is malformed or refused for good; those
+ * before it are stored by then, and perhaps some behind it.
  */
 export async function runImport(path: string, settings: ImportSettings): Promise<void> {
   const client = new ConvergeClient(settings.urls);
@@ -71,6 +72,8 @@ export async function runImport(path: string, settings: ImportSettings): Promise
   try {
     const { concurrency } = settings;
     await forEachBounded(source.entries(), { concurrency, weightOf }, putInTurn);
+  } catch (error) {
+    throw puts === 0 ? error : afterSome(puts, error);
   } finally {
     progress.stop();
   }
@@ -100,4 +103,13 @@ function failureOf(key: ClientKey, error: unknown): unknown {
   }
   const why = `Cannot import ${JSON.stringify(keyText(key))}: ${error.message}${nextStep(error)}`;
   return new CommandError(why, { cause: error });
+}
+
+/** The same failure; it also says that much is done, and need not be taken back. */
+function afterSome(puts: number, error: unknown): unknown {
+  if (!(error instanceof ClientError || error instanceof CommandError)) return error;
+  const next = error instanceof ClientError ? nextStep(error) : "";
+  const done = `${counted(puts, "record")} stored so far, and to import them again does no harm`;
+  const { exitCode } = error instanceof CommandError ? error : { exitCode: 1 };
+  return new CommandError(`${error.message}${next} (${done})`, { exitCode, cause: error });
 }

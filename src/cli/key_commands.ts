@@ -44,13 +44,17 @@ function addPut(program: Command): void {
   );
   withExamples(put, [
     "converge put greeting hello",
+    'converge put users/1 \'{"name":"Ada"}\' --type application/json',
     "converge put photo --type image/jpeg < photo.jpg",
     "converge put session/7 open --ttl 30m",
   ]);
   put.argument("<key>", KEY_ARGUMENT)
     .argument("[value]", "text; standard input without it, or for -")
     .addOption(explain())
-    .option("--type <type>", "content type")
+    .option(
+      "--type <type>",
+      "content type (default: text/plain; application/octet-stream for standard input)",
+    )
     .option(
       "--ttl <time>",
       "how long it is to live, like 30s or 24h, rounded up to seconds",

@@ -112,7 +112,8 @@ export function addCompletions(program: Command): void {
     "converge completions fish > ~/.config/fish/completions/converge.fish",
     "converge completions zsh > ~/.converge.zsh && echo 'source ~/.converge.zsh' >> ~/.zshrc",
   ]);
-  completions.addArgument(program.createArgument("<shell>").choices(COMPLETION_SHELLS))
+  const shell = program.createArgument("<shell>", "which shell").choices(COMPLETION_SHELLS);
+  completions.addArgument(shell)
     .action((shell: string) => printLine(completionScript(shell, program)));
 }
 

@@ -1,8 +1,7 @@
 /** `converge remove`: takes a member out of a running cluster, and tells how that goes on. */
 import { ClientError } from "../client/client_error.ts";
 import { ConvergeClient } from "../client/client.ts";
-import type { ClusterView } from "../http/cluster_routes.ts";
-import type { RemovalProgress } from "../http/removal_routes.ts";
+import type { ClusterView, RemovalProgress } from "../http/cluster_view.ts";
 import { CommandError } from "./output/command_error.ts";
 import { printLine } from "./output/terminal.ts";
 

@@ -53,7 +53,7 @@ function jsonBytesMax(key: ClientKey): number {
   return typeof key === "string" ? 6 * key.length : 4 * Math.ceil(key.length / 3);
 }
 
-/** The body of a batch. @throws {ClientError} For a key that has no UTF-8. */
+/** The body of a batch. @throws {ClientError} For what is no key. */
 export function batchBody(operations: readonly BatchOperation[]): Uint8Array {
   const lines = operations.map((operation) => JSON.stringify(lineOf(operation)) + "\n");
   return new TextEncoder().encode(lines.join(""));

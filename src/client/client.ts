@@ -2,8 +2,7 @@
  * The typed client: what a program needs to use a cluster from outside, over HTTP only. It runs
  * wherever there is `fetch`, and shares nothing with the server but the contract.
  */
-import type { ClusterView } from "../http/cluster_routes.ts";
-import type { RemovalProgress } from "../http/removal_routes.ts";
+import type { ClusterView, RemovalProgress } from "../http/cluster_view.ts";
 import type { Receipt } from "../replication/requests/receipt.ts";
 import { accepted, type Answer, jsonOf, noNode, refusal, valueOf, versionOf } from "./answer.ts";
 import { toBase64 } from "./base64.ts";
@@ -24,7 +23,7 @@ import {
   entryOf,
   keyOf,
 } from "./entry.ts";
-import { keyPath, wellFormed } from "./key_path.ts";
+import { checkedKey, keyPath } from "./key_path.ts";
 import type { ClientOptions, ListOptions, PutOptions, Quorum } from "./options.ts";
 import { type ClientRequest, Transport } from "./transport.ts";
 
@@ -128,7 +127,7 @@ export class ConvergeClient {
    * @returns How many keys were found.
    */
   async deletePrefix(prefix: ClientKey): Promise<number> {
-    if (prefix.length === 0) {
+    if (checkedKey(prefix).length === 0) {
       throw new ClientError("Cannot delete without a prefix", { passing: false });
     }
     let found = 0;
@@ -303,7 +302,8 @@ interface PageJson {
 /** Text as it is, bytes in base64 under the name with a `b` behind it. */
 function keyParameter(name: string, key: ClientKey | undefined): Record<string, string> {
   if (key === undefined) return {};
-  return typeof key === "string" ? { [name]: wellFormed(key) } : { [`${name}b`]: toBase64(key) };
+  const checked = checkedKey(key);
+  return typeof checked === "string" ? { [name]: checked } : { [`${name}b`]: toBase64(checked) };
 }
 
 function queryOf(parameters: object): string {

@@ -1,7 +1,7 @@
 /** Keys with their values, and how they stand in the JSON of lists and batches. */
 import { fromBase64, toBase64 } from "./base64.ts";
 import { ClientError } from "./client_error.ts";
-import { wellFormed } from "./key_path.ts";
+import { checkedKey, isBytes } from "./key_path.ts";
 
 /** A key: text, or any bytes. */
 export type ClientKey = string | Uint8Array;
@@ -28,9 +28,7 @@ export interface ClientEntry extends ClientValue {
  * else, would be stored in place of what there was.
  */
 export function checkedBytes(bytes: Uint8Array | undefined): Uint8Array {
-  // Not `instanceof`: test runners have arrays of another realm.
-  const kind = Object.prototype.toString.call(bytes);
-  if (kind === "[object Uint8Array]") return bytes!;
+  if (isBytes(bytes)) return bytes;
   throw new ClientError("Cannot put what is no Uint8Array", { passing: false });
 }
 
@@ -53,9 +51,10 @@ export interface EntryJson extends KeyJson {
   n?: string;
 }
 
-/** @throws {ClientError} For text that has no UTF-8. */
+/** @throws {ClientError} For what is no key. */
 export function keyJson(key: ClientKey): KeyJson {
-  return typeof key === "string" ? { k: wellFormed(key) } : { kb: toBase64(key) };
+  const checked = checkedKey(key);
+  return typeof checked === "string" ? { k: checked } : { kb: toBase64(checked) };
 }
 
 /** @throws {Error} For what is no key. */

@@ -10,10 +10,11 @@ const DOT_SEGMENT = /(^|\/)\.\.?(\/|$)/;
  * Slashes stay readable, except around `.` and `..`: URL parsers fold these segments, also when
  * their dots are percent-encoded, and the request would be about another key.
  *
- * @throws {ClientError} For text that has no UTF-8.
+ * @throws {ClientError} For what is no key.
  */
 export function keyPath(key: string | Uint8Array): string {
-  const bytes = typeof key === "string" ? encoder.encode(wellFormed(key)) : key;
+  const checked = checkedKey(key);
+  const bytes = typeof checked === "string" ? encoder.encode(checked) : checked;
   let path = "";
   for (const byte of bytes) {
     const character = String.fromCharCode(byte);
@@ -25,14 +26,22 @@ export function keyPath(key: string | Uint8Array): string {
 }
 
 /**
- * The same text. A lone surrogate has no UTF-8: encoders put U+FFFD in its place, which is another key.
+ * The same key. A lone surrogate has no UTF-8: encoders put U+FFFD in its place, which is another key. An
+ * array of parts, as may come where types are not checked, would be taken for one of bytes.
  *
- * @throws {ClientError} For a text with one.
+ * @throws {ClientError} For text with such a surrogate, and for what is neither text nor bytes.
  */
-export function wellFormed(key: string): string {
-  if (key.isWellFormed()) return key;
-  const why = `Cannot use key ${JSON.stringify(key)}: half of a surrogate pair has no UTF-8`;
+export function checkedKey(key: string | Uint8Array): string | Uint8Array {
+  if (typeof key === "string" ? key.isWellFormed() : isBytes(key)) return key;
+  const why = typeof key === "string"
+    ? `Cannot use key ${JSON.stringify(key)}: half of a surrogate pair has no UTF-8`
+    : "Cannot use a key that is neither text nor a Uint8Array";
   throw new ClientError(why, { passing: false });
+}
+
+/** Not by `instanceof`: test runners have arrays of another realm. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return Object.prototype.toString.call(value) === "[object Uint8Array]";
 }
 
 /** Whether `fetch` would fold this path away whatever its encoding: the keys `.` and `..` do it. */

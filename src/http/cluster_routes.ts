@@ -2,23 +2,18 @@
 import type { Hono } from "hono";
 import type { Gossip } from "../membership/gossip.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { Liveness } from "../membership/failure_detector.ts";
-import type { Member } from "../membership/member.ts";
-import type { Quorums } from "../membership/quorums.ts";
-import type { AntiEntropy, AntiEntropyCounts } from "../replication/convergence/anti_entropy.ts";
-import type { Coordinator, CoordinatorCounts } from "../replication/requests/coordinator.ts";
-import type { HintCounts, HintedHandoff } from "../replication/convergence/hinted_handoff.ts";
+import type { AntiEntropy } from "../replication/convergence/anti_entropy.ts";
+import type { Coordinator } from "../replication/requests/coordinator.ts";
+import type { HintedHandoff } from "../replication/convergence/hinted_handoff.ts";
 import type { LamportClock } from "../replication/state/lamport_clock.ts";
 import type { Cleanup } from "../replication/convergence/cleanup.ts";
-import type { Refill, RefillProgress } from "../replication/convergence/refill.ts";
-import type {
-  CollectorCounts,
-  TombstoneCollector,
-} from "../replication/convergence/tombstone_collector.ts";
+import type { Refill } from "../replication/convergence/refill.ts";
+import type { TombstoneCollector } from "../replication/convergence/tombstone_collector.ts";
 import type { Topology } from "../replication/topology/topology.ts";
-import type { Store, StoreStatistics } from "../storage/store.ts";
+import type { Store } from "../storage/store.ts";
+import type { ClusterView } from "./cluster_view.ts";
 import { methodNotAllowed } from "./problem.ts";
-import { type RemovalProgress, removalsUnderWay } from "./removal_routes.ts";
+import { removalsUnderWay } from "./removal_routes.ts";
 
 /** What the routes use of their node. */
 export interface ClusterRoutesOptions {
@@ -33,36 +28,6 @@ export interface ClusterRoutesOptions {
   lamport: LamportClock;
   store: Store;
   topology(): Topology;
-}
-
-/** The answer of `GET /cluster`. */
-export interface ClusterView {
-  /** Name of the node that answers. */
-  self: string;
-  ready: boolean;
-  quorums: Quorums;
-  /** Highest Lamport counter seen. */
-  counter: number;
-  members: ClusterMember[];
-  /** Origins from the command line that nobody has been heard under yet. */
-  unresolvedSeeds: string[];
-  /** Removals that have not ended. */
-  removals: RemovalProgress[];
-  refill: RefillProgress;
-  hints: HintCounts;
-  antiEntropy: AntiEntropyCounts;
-  tombstones: CollectorCounts;
-  requests: CoordinatorCounts & { inFlight: number };
-  storage: StoreStatistics;
-}
-
-/** A member, as the answering node sees it. */
-export interface ClusterMember extends Member {
-  state: Liveness;
-  /** Milliseconds since it was heard of; null when never. */
-  silentMs: number | null;
-  /** Share of the token space of which it is first owner, 0..1. */
-  ownership: number;
 }
 
 /** Adds the routes. */

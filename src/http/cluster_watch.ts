@@ -12,9 +12,7 @@ import type { Telemetry } from "../metrics/telemetry.ts";
 import type { Clock, TimerID } from "../platform/clock.ts";
 import type { Network } from "../platform/network.ts";
 import { KEY_PATH_MAX } from "../record/key.ts";
-import type { CollectorCounts } from "../replication/convergence/tombstone_collector.ts";
-import type { CoordinatorCounts } from "../replication/requests/coordinator.ts";
-import type { RefillProgress } from "../replication/convergence/refill.ts";
+import type { CollectorCounts, CoordinatorCounts, RefillProgress } from "../replication/counts.ts";
 import { type ClusterRoutesOptions, clusterView } from "./cluster_routes.ts";
 
 /** What one node says of itself: `GET /internal/sample`. */

@@ -27,6 +27,7 @@ const json = (schema: z.ZodType, description: string, type = "application/json")
 });
 const PROBLEM_TYPE = "application/problem+json";
 const bytes = z.string().openapi({ format: "binary" });
+const jsonValue = z.any().openapi({ description: "A value that was stored as JSON." });
 const etag = {
   etag: {
     description: 'The version, `"<counter>-<node ID>"`.',
@@ -117,7 +118,7 @@ export const ROUTES: readonly RouteConfig[] = [
         }),
         explain,
       }),
-      body: { content: { "application/octet-stream": { schema: bytes } } },
+      body: { content: { "*/*": { schema: bytes } } },
     },
     responses: {
       204: { description: "It is on the disks of W owners.", headers: etag },
@@ -127,11 +128,12 @@ export const ROUTES: readonly RouteConfig[] = [
   }),
   get("get", "/kv/{key}", "Read a value", {
     200: {
-      description: "The bytes, with the Content-Type they came with; or the receipt.",
+      description:
+        "The bytes, with the Content-Type they came with; or the receipt, with `explain=1`.",
       headers: foundHeaders,
       content: {
-        "application/octet-stream": { schema: bytes },
-        "application/json": { schema: ReceiptSchema },
+        "*/*": { schema: bytes },
+        "application/json": { schema: z.union([ReceiptSchema, jsonValue]) },
       },
     },
     304: { description: "`If-None-Match` names the version that is there.", headers: foundHeaders },

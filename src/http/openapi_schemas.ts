@@ -5,8 +5,7 @@
 import { z } from "@hono/zod-openapi";
 import type { Receipt } from "../replication/requests/receipt.ts";
 import type { TombstoneReport } from "../replication/convergence/tombstone_collector.ts";
-import type { ClusterView } from "./cluster_routes.ts";
-import type { RemovalProgress } from "./removal_routes.ts";
+import type { ClusterView, RemovalProgress } from "./cluster_view.ts";
 import type { NodeSample } from "./cluster_watch.ts";
 import type { CopiesView } from "./copies_routes.ts";
 import type { RingView } from "./events_routes.ts";

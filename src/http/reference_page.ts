@@ -8,9 +8,14 @@ interface Parameter {
   required?: boolean;
 }
 
+interface Schema {
+  $ref?: string;
+  anyOf?: Schema[];
+}
+
 interface Response {
   description?: string;
-  content?: Record<string, { schema?: { $ref?: string } }>;
+  content?: Record<string, { schema?: Schema }>;
 }
 
 interface Operation {
@@ -78,7 +83,8 @@ function requestBody({ requestBody }: Operation): string {
 
 function bodyOf({ content = {} }: Response): string {
   return Object.entries(content).map(([type, { schema }]) => {
-    const name = schema?.$ref?.split("/").at(-1);
+    const named = schema?.anyOf?.find(({ $ref }) => $ref !== undefined) ?? schema;
+    const name = named?.$ref?.split("/").at(-1);
     return name === undefined
       ? escape(type)
       : `<a href="#schema-${name}">${name}</a> <small>${escape(type)}</small>`;

@@ -3,10 +3,11 @@ import type { Hono } from "hono";
 import { ConvergeError } from "../errors.ts";
 import type { Gossip } from "../membership/gossip.ts";
 import { type Removal, REMOVALS_MAX } from "../membership/removal.ts";
-import { type RemovalStage, stageOf } from "../membership/removal_stage.ts";
+import { stageOf } from "../membership/removal_stage.ts";
 import { whyNotRemovable } from "../membership/removal_step.ts";
 import type { GossipLoop } from "../replication/gossip/gossip_loop.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
+import type { RemovalProgress } from "./cluster_view.ts";
 import { refuseCrossOrigin } from "./cross_origin.ts";
 import { methodNotAllowed } from "./problem.ts";
 import { refuseParameters } from "./raw_url.ts";
@@ -17,14 +18,6 @@ export interface RemovalRoutesOptions extends BodyReaderOptions {
   gossipLoop: GossipLoop;
   /** A removal was begun here. */
   onRemovalBegun(): void;
-}
-
-/** How far a removal is, as the answering node sees it. */
-export interface RemovalProgress extends Removal {
-  /** What remaining members say; null where one is not known to know of it. */
-  stages: Record<string, RemovalStage | null>;
-  /** What the one that is removed says; null as above. */
-  leaving: RemovalStage | null;
 }
 
 const BODY_BYTES_MAX = 4_096;

@@ -97,10 +97,13 @@ export async function recoverNode(starting: StartingNode): Promise<RecoveredNode
 
 /** By what others say, the directory may be an old copy, or its node a removed one. */
 async function heedOthers(
-  { config }: StartingNode,
+  { config, platform }: StartingNode,
   { state, views }: { state: LocalState; views: readonly HeardView[] },
 ): Promise<void> {
-  if (isOldCopy(state, views.flatMap(({ view }) => view.members))) await noteOldCopy(state);
+  if (isOldCopy(state, views.flatMap(({ view }) => view.members))) {
+    platform.log.warn("data.old_copy", { directory: config.dataDirectory });
+    await noteOldCopy(state);
+  }
   const removed = views.flatMap(({ view }) => view.removed ?? []);
   await requireMember(state, config, removed);
 }

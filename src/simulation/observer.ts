@@ -1,5 +1,5 @@
 /** Whoever looks on: asks nodes how they are, by way of the network but untouched by its faults. */
-import type { ClusterView } from "../http/cluster_routes.ts";
+import type { ClusterView } from "../http/cluster_view.ts";
 import type { NetworkResponse } from "../platform/network.ts";
 import { ProcessLife } from "./virtual/process_life.ts";
 import type { SimulatedNode } from "./world/simulated_node.ts";

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type { ClusterView } from "../../src/http/cluster_routes.ts";
+import type { ClusterView } from "../../src/http/cluster_view.ts";
 import { ClusterProcess } from "../cluster/cluster_process.ts";
 import { TestCluster } from "../cluster/harness.ts";
 import { browserTest, type Look, WatchedPage } from "./browser.ts";

@@ -36,6 +36,15 @@ Deno.test("every command's help has examples, and each of them would be understo
   }
 });
 
+Deno.test("every command's help tells what its arguments and options may be", () => {
+  for (const command of buildProgram("file:///main.ts").commands) {
+    const untold = [...command.registeredArguments, ...command.options].filter(
+      ({ description }) => !description,
+    );
+    assertEquals(untold.map((part) => part.name()), [], command.name());
+  }
+});
+
 Deno.test("every command that prints facts has --json", () => {
   // What the others print is no fact: values, record lines, a script, or logs of their own.
   const without = ["serve", "cluster", "export", "completions"];

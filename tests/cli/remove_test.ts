@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { waitsOf } from "../../src/cli/remove.ts";
 import { ConvergeError } from "../../src/errors.ts";
-import type { RemovalProgress } from "../../src/http/removal_routes.ts";
+import type { RemovalProgress } from "../../src/http/cluster_view.ts";
 import { problemResponse } from "../../src/http/problem.ts";
 import { runConverge } from "../cluster/harness.ts";
 

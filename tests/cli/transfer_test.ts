@@ -68,6 +68,18 @@ Deno.test("converge import: says which record was refused", async () => {
   });
 });
 
+Deno.test("converge import: what fails in the middle says how much is stored", async () => {
+  await withNode(taking(() => {}), async (url) => {
+    const lines = Array.from({ length: 2_000 }, (_, i) => `{"k":"${i}","v":""}`);
+    const { code, stderr } = await importLines(url, [...lines, "{"]);
+    const told =
+      "line 2001: it is not JSON (2000 records stored so far, and to import them again does no harm)";
+    assertEquals([code, stderr], [1, `converge: Cannot import ${told}\n`]);
+    const first = await importLines(url, ["{", ...lines]);
+    assertEquals(first.stderr, "converge: Cannot import line 1: it is not JSON\n");
+  });
+});
+
 Deno.test("converge import: what is refused for a moment is put again, alone or with its batch", async () => {
   const puts: string[] = [];
   const refusals = ["c", "d"];

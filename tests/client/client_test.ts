@@ -33,6 +33,28 @@ function servers(...handlers: ((request: Request) => Response | Promise<Response
   return { urls, asked, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
+Deno.test("ConvergeClient: what is no key is refused before anything is sent", async () => {
+  await using nodes = servers(() => notFound("a value under this key"));
+  const client = new ConvergeClient(nodes.urls);
+  for (const none of [undefined, null, 1, ["users", "1"], new ArrayBuffer(1)]) {
+    const key = none as unknown as string;
+    const calls = [
+      () => client.get(key),
+      () => client.put(key, new Uint8Array()),
+      () => client.delete(key),
+      () => client.explain("GET", key),
+      () => client.batch([{ op: "delete", key }]),
+      () => client.deletePrefix(key),
+      ...(none === undefined ? [] : [() => client.list({ prefix: key })]),
+    ];
+    for (const call of calls) {
+      const error = await assertRejects(call, ClientError, "neither text nor a Uint8Array");
+      assertEquals(error.passing, false);
+    }
+  }
+  assertEquals(nodes.asked, [0]);
+});
+
 Deno.test("ConvergeClient.get(): absent is what a node does not find", async () => {
   await withServer(() => notFound("a value under this key"), async (client) => {
     assertEquals(await client.get("k"), undefined);

@@ -16,8 +16,10 @@ Deno.test("README: its example of the client works, with a node away", async () 
     .replace("./src/client/client.ts", new URL("src/client/client.ts", root).href)
     .replace("8081, 8082, 8083", ports.join(", "));
   const path = join(cluster.cwd, "example.ts");
-  await Deno.writeTextFile(path, `${module}export { users, value };\n`);
-  const done: { users: ClientEntry[]; value: ClientValue } = await import(toFileUrl(path).href);
-  assertEquals(new TextDecoder().decode(done.value.bytes), "hello");
+  await Deno.writeTextFile(path, `${module}export { user, users, value };\n`);
+  const done: { user: unknown; users: ClientEntry[]; value: ClientValue } = await import(
+    toFileUrl(path).href
+  );
+  assertEquals([done.user, done.value.contentType], [{ name: "Ada" }, "application/json"]);
   assertEquals(done.users, [{ key: "users/1", ...done.value }]);
 });

@@ -10,6 +10,11 @@ Deno.test("converge cluster: the README's story, typed at its input", async () =
   assertEquals(await cluster.get(2, "greeting"), "hello");
   assertEquals(await cluster.get(3, "greeting"), "hello");
 
+  await cluster.process.type("start node1");
+  await cluster.until(
+    "it answers where nothing changes",
+    () => cluster.process.stdout.includes("node1 is running"),
+  );
   await cluster.process.type("stop node2");
   await cluster.until(
     "node2 is stopped",

@@ -94,6 +94,24 @@ function areaFolder(room: string): string {
   return room.split("/", 2).join("/");
 }
 
+/**
+ * Packages that a module needs, be it by way of others and for types alone: each with who imports it.
+ * What the runtime itself has (`node:`) is none.
+ */
+export function packagesBehind(texts: ReadonlyMap<string, string>, entry: string): string[] {
+  const packages: string[] = [];
+  const reached = new Set([entry]);
+  for (const path of reached) { // grows meanwhile
+    const text = texts.get(path) ?? "";
+    for (const target of targetsOf(path, text)) reached.add(target);
+    for (const { specifier } of readModule(path, text).imports) {
+      if (specifier === undefined || /^(\.|node:)/.test(specifier)) continue;
+      packages.push(`${path}: ${specifier}`);
+    }
+  }
+  return packages;
+}
+
 function circlesOf(imported: ReadonlyMap<string, readonly string[]>): string[] {
   const circles: string[] = [];
   const done = new Set<string>();

@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { areaOf, importCircles, importViolations, roomCircles } from "./import_rule.ts";
+import {
+  areaOf,
+  importCircles,
+  importViolations,
+  packagesBehind,
+  roomCircles,
+} from "./import_rule.ts";
 import { projectFiles, readProjectFile } from "./project_files.ts";
 
 Deno.test("import rule: every module of the house keeps it", async () => {
@@ -12,6 +18,21 @@ Deno.test("import rule: no modules of the house import each other", async () => 
   const texts = new Map(modules.map((path) => [path, readProjectFile(path)]));
   assertEquals(importCircles(texts), []);
   assertEquals(roomCircles(texts), []);
+});
+
+Deno.test("import rule: programs that import the client, and check types, need no package", async () => {
+  const modules = (await projectFiles()).filter((path) => /^src\/.*\.ts$/.test(path));
+  const texts = new Map(modules.map((path) => [path, readProjectFile(path)]));
+  assertEquals(packagesBehind(texts, "src/client/client.ts"), []);
+});
+
+Deno.test("packagesBehind: finds those by way of others, and by types alone", () => {
+  const texts = new Map([
+    ["src/client/a.ts", `import type { B } from "../http/b.ts";`],
+    ["src/http/b.ts", `import type { Hono } from "hono"; import { Buffer } from "node:buffer";`],
+    ["src/http/c.ts", `import { z } from "zod";`],
+  ]);
+  assertEquals(packagesBehind(texts, "src/client/a.ts"), ["src/http/b.ts: hono"]);
 });
 
 Deno.test("importCircles: finds those by way of others, and by types alone", () => {

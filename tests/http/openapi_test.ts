@@ -33,6 +33,11 @@ const CALLS: Call[] = [
   call("GET", "/kv/a%2Fb", "/kv/{key}", 200),
   call("GET", "/kv/a%2Fb", "/kv/{key}", 304, { headers: { "if-none-match": "*" } }),
   call("GET", "/kv/c?explain=1", "/kv/{key}", 200),
+  call("PUT", "/kv/d", "/kv/{key}", 204, {
+    body: '{"name":"Ada"}',
+    headers: { "content-type": "application/json" },
+  }),
+  call("GET", "/kv/d", "/kv/{key}", 200),
   call("GET", "/kv/none", "/kv/{key}", 404),
   call("GET", "/kv/none?r=x", "/kv/{key}", 400),
   call("GET", "/kv?prefix=&limit=1", "/kv", 200),
@@ -87,7 +92,7 @@ async function check(route: RouteConfig, response: Response, what: string): Prom
     assertEquals(await response.text(), "", `${what}: no body`);
     return;
   }
-  const content = documented.content[type ?? ""];
+  const content = documented.content[type ?? ""] ?? documented.content["*/*"];
   assert(content !== undefined, `${what}: ${type} is not documented`);
   if (type === "text/event-stream") return await response.body!.cancel();
   const body = await response.text();
@@ -105,6 +110,9 @@ Deno.test("openapi: every documented route is called, and answers as documented"
       );
       assert(route !== undefined, `${method} ${documented} is not documented`);
       called.add(nameOf(route));
+      const sent = options.headers?.["content-type"];
+      const takes = Object.keys(route.request?.body?.content ?? {});
+      assert(!sent || takes.some((type) => type === sent || type === "*/*"), `${sent}: ${takes}`);
       const response = await cluster.call(1, method, path, options);
       assertEquals(response.status, status, `${method} ${path}`);
       await check(route, response, `${method} ${path}`);

@@ -1,11 +1,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Hono } from "hono";
+import type { RemovalProgress } from "../../src/http/cluster_view.ts";
 import { problemResponse } from "../../src/http/problem.ts";
-import {
-  type RemovalProgress,
-  removalRoutes,
-  type RemovalRoutesOptions,
-} from "../../src/http/removal_routes.ts";
+import { removalRoutes, type RemovalRoutesOptions } from "../../src/http/removal_routes.ts";
 import type { Gossip } from "../../src/membership/gossip.ts";
 import { REMOVALS_MAX } from "../../src/membership/removal.ts";
 import { DenoClock } from "../../src/platform/deno/deno_clock.ts";

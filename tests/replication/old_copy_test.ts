@@ -43,6 +43,7 @@ Deno.test("old copy: a deleted key whose tombstone was collected meanwhile stays
     const copy = await copied(cluster);
     await deleteForGood(cluster, "k");
     await startOn(cluster, copy);
+    assertEquals(cluster.node(3).warnings.includes("data.old_copy"), true);
     await cluster.ready();
     await cluster.wait(10_000);
     for (const i of [1, 2, 3]) assertEquals(await cluster.get(i, "k"), undefined);

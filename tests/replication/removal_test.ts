@@ -1,7 +1,7 @@
 /** Members are removed from running clusters: nothing is lost, nothing comes back. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import type { RemovalProgress } from "../../src/http/removal_routes.ts";
+import type { RemovalProgress } from "../../src/http/cluster_view.ts";
 import { PeerLink } from "../../src/replication/peers/peer_link.ts";
 import { Topology } from "../../src/replication/topology/topology.ts";
 import { META } from "../../src/storage/store.ts";

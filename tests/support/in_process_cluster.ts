@@ -4,7 +4,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { DEFAULTS, type NodeConfig } from "../../src/config.ts";
-import type { ClusterView } from "../../src/http/cluster_routes.ts";
+import type { ClusterView } from "../../src/http/cluster_view.ts";
 import { ConvergeNode } from "../../src/node.ts";
 import type { NodeParts } from "../../src/node/node_parts.ts";
 import { keyFromPath } from "../../src/record/key.ts";

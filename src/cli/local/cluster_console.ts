@@ -1,6 +1,6 @@
 /** Orders to `converge cluster`, typed at its terminal or piped into it, one per line. */
 import { isConvergeError } from "../../errors.ts";
-import { type LocalCluster, NODE_ACTIONS } from "./local_cluster.ts";
+import { type LocalCluster, NODE_ACTIONS, type NodeAction } from "./local_cluster.ts";
 import { printLine } from "../output/terminal.ts";
 
 /** What the console answers to `help`. */
@@ -24,7 +24,7 @@ export async function obey(cluster: LocalCluster, line: string): Promise<boolean
   const [first = "", second = ""] = names;
   const action = NODE_ACTIONS.find((candidate) => candidate === verb);
   try {
-    if (action !== undefined && names.length === 1) await cluster.act(first, action);
+    if (action !== undefined && names.length === 1) await act(cluster, first, action);
     else if ((verb === "cut" || verb === "heal") && names.length === 2) {
       cluster.link(first, second, verb);
       printLine(`${first} and ${second}: ${verb === "cut" ? "cut off" : "healed"}`);
@@ -37,6 +37,14 @@ export async function obey(cluster: LocalCluster, line: string): Promise<boolean
     printLine(error.message);
   }
   return false;
+}
+
+/** Changes are told as they come; where there is none, how the node stands is the answer. */
+async function act(cluster: LocalCluster, name: string, action: NodeAction): Promise<void> {
+  const stateOf = () => cluster.status().nodes.find((node) => node.name === name)?.state;
+  const before = stateOf();
+  await cluster.act(name, action);
+  if (action !== "restart" && stateOf() === before) printLine(`${name} is ${before}`);
 }
 
 /**

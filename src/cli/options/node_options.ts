@@ -366,6 +366,6 @@ function parseNodeOrigin(source: string, text: string): string {
 
 function parseDurability(text: string, source: string): NodeConfig["durability"] {
   if (text === "fsync" || text === "os") return { mode: text };
-  if (!/^\d/.test(text)) throw badValue(source, text, "fsync, os, or a time like 50ms");
-  return { mode: "interval", ms: parseDuration(source, text, { min: 1, max: 60_000 }) };
+  const kind = "fsync, os, or a time like 50ms,";
+  return { mode: "interval", ms: parseDuration(source, text, { min: 1, max: 60_000 }, kind) };
 }

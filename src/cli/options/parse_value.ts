@@ -25,10 +25,18 @@ export function parseInteger(option: string, text: string, range: Range): number
   return inRange({ option, text, range, value: /^\d+$/.test(text) ? Number(text) : NaN });
 }
 
-/** Milliseconds from `1500`, `1500ms`, `2s`, `5m` or `3h`. */
-export function parseDuration(option: string, text: string, range: Range): number {
-  const value = withUnit(text, DURATION_MS);
-  return inRange({ option, text, range, value, kind: "a time like 500ms or 2s,", unit: " ms" });
+/**
+ * Milliseconds from `1500`, `1500ms`, `2s`, `5m` or `3h`.
+ *
+ * @param kind What else there is, for the error.
+ */
+export function parseDuration(
+  option: string,
+  text: string,
+  range: Range,
+  kind = "a time like 500ms or 2s,",
+): number {
+  return inRange({ option, text, range, value: withUnit(text, DURATION_MS), kind, unit: " ms" });
 }
 
 /** Bytes from `1048576`, `64KiB`, `1MiB` or `2GiB`. */

@@ -19,6 +19,8 @@ export type ImportFormat = (typeof IMPORT_FORMATS)[number];
 const LINE_BYTES_MAX = 128 * 1024 * 1024;
 const LF = 10;
 const CR = 13;
+/** The byte order mark in UTF-8. */
+const MARK = [0xef, 0xbb, 0xbf];
 
 type Chunks = AsyncIterable<Uint8Array<ArrayBuffer>>;
 
@@ -97,8 +99,14 @@ async function* entriesOfLines(
   for await (const line of linesOf(chunks)) {
     number += 1;
     const context: EntryContext = { where: `line ${number}`, keyField };
-    if (line.byteLength > 0) yield entryOfLine(line, context);
+    const record = number === 1 ? withoutMark(line) : line;
+    if (record.byteLength > 0) yield entryOfLine(record, context);
   }
+}
+
+/** Some editors mark a file as UTF-8 by its first bytes, which are no JSON: a value must not have them. */
+function withoutMark(line: Uint8Array): Uint8Array {
+  return MARK.every((byte, i) => line[i] === byte) ? line.subarray(MARK.length) : line;
 }
 
 /**

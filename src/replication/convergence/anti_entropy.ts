@@ -13,7 +13,8 @@ import {
   FLOOD_INTERVALS,
   REST_SHARE,
 } from "./current_tree.ts";
-import type { ExchangeCounts, KeyExchange } from "./key_exchange.ts";
+import type { AntiEntropyCounts, ExchangeCounts } from "../counts.ts";
+import type { KeyExchange } from "./key_exchange.ts";
 import { LeafSet, LEAVES_PER_ARC } from "./merkle_tree.ts";
 import type { PeerLink } from "../peers/peer_link.ts";
 import type { Topology } from "../topology/topology.ts";
@@ -22,18 +23,6 @@ import type { Topology } from "../topology/topology.ts";
 export interface AntiEntropyOptions extends CurrentTreeOptions {
   exchange: KeyExchange;
   linkTo(name: string): PeerLink | undefined;
-}
-
-/** Totals since start. */
-export interface AntiEntropyCounts extends ExchangeCounts {
-  rounds: number;
-  roundsFailed: number;
-  roundsEqual: number;
-  /** Turns that waited for a quieter time. */
-  roundsPutOff: number;
-  /** Milliseconds that the last round took, and the last bringing up to date of the tree. */
-  lastRoundMs: number;
-  readonly lastTreeMs: number;
 }
 
 /** Rounds between two times that the whole tree is made anew from the disk. */

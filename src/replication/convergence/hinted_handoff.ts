@@ -7,17 +7,13 @@ import type { StoredRecord } from "../../record/record.ts";
 import { sizeOf } from "../../record/record_line.ts";
 import type { ApplyResult } from "../../storage/store.ts";
 import { BatchLane } from "../peers/batch_lane.ts";
-import { type HintTotals, WaitingHints, type WaitingHintsOptions } from "./waiting_hints.ts";
+import type { HintCounts, HintTotals } from "../counts.ts";
+import { WaitingHints, type WaitingHintsOptions } from "./waiting_hints.ts";
 
 /** What hinted handoff is made of. */
 export interface HintedHandoffOptions extends WaitingHintsOptions {
   /** Bytes of all hints at most. */
   bytesMax: number;
-}
-
-/** Totals since start, and what waits now. */
-export interface HintCounts extends HintTotals {
-  waiting: Record<string, number>;
 }
 
 const DELIVERY_INTERVAL_MS = 500;

@@ -12,6 +12,7 @@ import type { StoredRecord } from "../../record/record.ts";
 import { decodeFrames } from "../../record/record_line.ts";
 import { compareVersions } from "../../record/version.ts";
 import type { Store } from "../../storage/store.ts";
+import type { ExchangeCounts } from "../counts.ts";
 import { isBelowHorizon } from "../state/horizon.ts";
 import {
   decodeReadQuestions,
@@ -70,13 +71,6 @@ export interface ExchangeRequest {
   readonly leftovers?: boolean;
   /** Called after each page with its last key; false stops the exchange. */
   onPage(through: Key | undefined, counts: ExchangeCounts): Promise<boolean> | boolean;
-}
-
-/** What an exchange moved. */
-export interface ExchangeCounts {
-  pulled: number;
-  pushed: number;
-  compared: number;
 }
 
 /** A page of the peer's. */

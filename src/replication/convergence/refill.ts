@@ -16,6 +16,7 @@ import {
 import { type QuorumOptions, quorumsMeet } from "../../membership/quorums.ts";
 import { isKnownByAll, sourcesOf } from "../../membership/removal_step.ts";
 import { type Key, keyFromPath, keyToPath } from "../../record/key.ts";
+import type { RefillProgress } from "../counts.ts";
 import type { AntiEntropy } from "./anti_entropy.ts";
 import type { KeyExchange } from "./key_exchange.ts";
 import type { LamportClock } from "../state/lamport_clock.ts";
@@ -55,16 +56,6 @@ export interface RefillOptions {
   onRejoined(loss: number): Promise<void>;
   /** Makes this node's new status known and durable. */
   onStatus(): Promise<void>;
-}
-
-/** How far refilling is, for `/cluster`. */
-export interface RefillProgress {
-  /** Members that have been read to the end. */
-  done: string[];
-  /** Records taken so far in this life. */
-  pulled: number;
-  /** Members that have yet to give what they have, to know this node, or to be filled before it. */
-  waitsFor: string[];
 }
 
 const PAGES_PER_SAVE = 20;

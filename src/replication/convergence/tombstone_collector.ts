@@ -17,6 +17,7 @@ import { batchesOf, joinFrames } from "../../record/frame.ts";
 import { withoutValue } from "../../record/record_line.ts";
 import { compareVersions, formatVersion } from "../../record/version.ts";
 import { DATA, type Store } from "../../storage/store.ts";
+import type { CollectorCounts } from "../counts.ts";
 import {
   decodeReadReplies,
   DURABLE_HEADER,
@@ -41,16 +42,6 @@ export interface TombstoneCollectorOptions {
   linkTo(name: string): PeerLink | undefined;
   /** Pause between two rounds; also how long a tombstone is left alone after it was written. */
   intervalMs: number;
-}
-
-/** Totals since start. */
-export interface CollectorCounts {
-  /** Tombstones and expired records that the last round found, of which this node is an owner. */
-  tombstones: number;
-  /** Of which this node is the first owner, and that every owner has forgotten. */
-  collected: number;
-  /** Confirmations that an owner did not give, in the last round. */
-  unconfirmed: number;
 }
 
 /** Who has confirmed a tombstone. */

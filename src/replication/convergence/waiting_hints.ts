@@ -15,6 +15,7 @@ import type { StoredRecord } from "../../record/record.ts";
 import { sizeOf } from "../../record/record_line.ts";
 import { formatToken, tokenOf } from "../../ring/token.ts";
 import type { Keyspace, Scan, Store } from "../../storage/store.ts";
+import type { HintTotals } from "../counts.ts";
 import { decodeApplyResults, HINT_HEADER } from "../peers/internal_protocol.ts";
 import type { PeerLink } from "../peers/peer_link.ts";
 
@@ -26,13 +27,6 @@ export interface WaitingHintsOptions {
   linkTo(name: string): PeerLink | undefined;
   /** Milliseconds that hints for one node are kept at most. */
   ageMsMax: number;
-}
-
-/** Totals of what became of hints. */
-export interface HintTotals {
-  added: number;
-  delivered: number;
-  dropped: number;
 }
 
 const BATCH_RECORDS = 256;

@@ -5,6 +5,7 @@
 import { ConvergeError } from "../../errors.ts";
 import type { Key } from "../../record/key.ts";
 import { tokenOf } from "../../ring/token.ts";
+import type { CoordinatorCounts } from "../counts.ts";
 import type { CoordinatorContext, CoordinatorOptions } from "./coordinator_context.ts";
 import { DeadlineQueue } from "./deadline_queue.ts";
 import { LatencyQuantile } from "./latency_quantile.ts";
@@ -30,15 +31,6 @@ export interface ReadOptions {
   r?: number | undefined;
   /** Ask all owners and wait for every answer, for a full receipt. */
   askAll?: boolean;
-}
-
-/** Totals since start. */
-export interface CoordinatorCounts {
-  writes: number;
-  reads: number;
-  writesFailed: number;
-  readsFailed: number;
-  repairs: number;
 }
 
 /** A read asks the other owners too after this quantile of recent reads, within these bounds. */

@@ -3,13 +3,8 @@ import type { Key } from "../../record/key.ts";
 import type { Version } from "../../record/version.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { ReadAnswer } from "../quorum/read_core.ts";
-import {
-  type OwnerReceipt,
-  type Receipt,
-  receiptHead,
-  receiptMs,
-  receiptVersion,
-} from "./receipt.ts";
+import type { OwnerReceipt, Receipt } from "./receipt.ts";
+import { receiptHead, receiptMs, receiptVersion } from "./receipt_parts.ts";
 import type { Owner, OwnerSet } from "../topology/topology.ts";
 
 /** What a read knows of itself. Lists are by position of the owner. */

@@ -1,9 +1,7 @@
-/** Receipts: what was done for a request, as JSON for `?explain=1` and for problem documents. */
-import type { Key } from "../../record/key.ts";
-import { keyToJson } from "../../record/key.ts";
-import { formatVersion, type Version } from "../../record/version.ts";
-import { formatToken, tokenOf } from "../../ring/token.ts";
-
+/**
+ * Receipts: what was done for a request, as JSON for `?explain=1` and for problem documents. Types alone,
+ * which need no package.
+ */
 /** What one owner did. */
 export interface OwnerReceipt {
   name: string;
@@ -23,7 +21,8 @@ export interface OwnerReceipt {
 /** What was done for a request. */
 export interface Receipt {
   operation: "put" | "get" | "delete";
-  key: ReturnType<typeof keyToJson>;
+  /** Base64 where it is not UTF-8. */
+  key: { k: string } | { kb: string };
   token: string;
   coordinator: string;
   quorums: { n: number; r: number; w: number };
@@ -42,22 +41,4 @@ export interface Receipt {
   indeterminate?: boolean;
   mayBeOn?: string[];
   owners: OwnerReceipt[];
-}
-
-/** The parts of a receipt that any request has. */
-export function receiptHead(
-  operation: Receipt["operation"],
-  key: Key,
-): Pick<Receipt, "operation" | "key" | "token"> {
-  return { operation, key: keyToJson(key), token: formatToken(tokenOf(key)) };
-}
-
-/** Milliseconds to the microsecond: what is behind that is noise of the clock's arithmetic. */
-export function receiptMs(ms: number): number {
-  return Math.round(ms * 1_000) / 1_000;
-}
-
-/** `{ version }`, or nothing where there is none. */
-export function receiptVersion(version: Version | undefined): { version?: string } {
-  return version === undefined ? {} : { version: formatVersion(version) };
 }

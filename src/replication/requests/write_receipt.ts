@@ -3,13 +3,8 @@ import type { Key } from "../../record/key.ts";
 import type { StoredRecord } from "../../record/record.ts";
 import type { Version } from "../../record/version.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
-import {
-  type OwnerReceipt,
-  type Receipt,
-  receiptHead,
-  receiptMs,
-  receiptVersion,
-} from "./receipt.ts";
+import type { OwnerReceipt, Receipt } from "./receipt.ts";
+import { receiptHead, receiptMs, receiptVersion } from "./receipt_parts.ts";
 import type { Owner, OwnerSet } from "../topology/topology.ts";
 import type { WriteAnswer } from "../quorum/write_core.ts";
 

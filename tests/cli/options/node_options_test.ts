@@ -87,6 +87,13 @@ Deno.test("readNodeSettings() reads every form of durability, time and size", ()
   assertEquals(readNodeSettings({ memtable: "64KiB" }, none).memtableBytes, 65_536);
 });
 
+Deno.test("readNodeSettings() says all that durability may be, also for a time out of range", () => {
+  for (const durability of ["0", "2m", "50 ticks", "never"]) {
+    const wanted = "fsync, os, or a time like 50ms, from 1 to 60000 ms";
+    assertThrows(() => readNodeSettings({ durability }, none), ConvergeError, wanted);
+  }
+});
+
 Deno.test("nodeConfig() derives name, URL and directory from the real port", () => {
   const config = nodeConfig(readNodeSettings({ port: "0" }, none), 4711);
   assertEquals(config.name, "node-4711");

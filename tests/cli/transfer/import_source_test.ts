@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { CommandError } from "../../../src/cli/output/command_error.ts";
 import { type ImportFormat, linesOf, openImport } from "../../../src/cli/transfer/import_source.ts";
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true }); // leaves it in
 
 /** What becomes of a file, as `key=value`. */
 async function imported(text: string, format: ImportFormat, keyField?: string): Promise<string[]> {
@@ -14,7 +14,8 @@ async function imported(text: string, format: ImportFormat, keyField?: string): 
     for await (const { key, bytes } of source.entries()) {
       entries.push(`${key}=${decoder.decode(bytes)}`);
     }
-    assertEquals([source.totalBytes, source.readBytes()], [text.length, text.length]);
+    const { byteLength } = new TextEncoder().encode(text);
+    assertEquals([source.totalBytes, source.readBytes()], [byteLength, byteLength]);
     return entries;
   } finally {
     await Deno.remove(path);
@@ -34,6 +35,12 @@ Deno.test("openImport(): JSON lines, blank ones aside, and which of them cannot 
   assertEquals(await imported(text, "json-lines", "id"), ['1={"id":1}', '2={"id":2}']);
   const failing = () => imported(`${text}\n{}\n`, "json-lines", "id");
   await assertRejects(failing, CommandError, "Cannot import line 5: ");
+});
+
+Deno.test("openImport(): a mark before the first record is no part of it", async () => {
+  const text = '\uFEFF{"id":1}\n{"id":2}';
+  assertEquals(await imported(text, "json-lines", "id"), ['1={"id":1}', '2={"id":2}']);
+  assertEquals(await imported('\uFEFF{"a":1}', "json"), ["a=1"]);
 });
 
 Deno.test("openImport(): a JSON array of records, or an object of values", async () => {

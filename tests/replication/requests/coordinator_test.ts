@@ -1,10 +1,8 @@
 /** What a coordinator takes, and whom its reads ask. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../../src/errors.ts";
-import {
-  Coordinator,
-  type CoordinatorCounts,
-} from "../../../src/replication/requests/coordinator.ts";
+import type { CoordinatorCounts } from "../../../src/replication/counts.ts";
+import { Coordinator } from "../../../src/replication/requests/coordinator.ts";
 import type { CoordinatorOptions } from "../../../src/replication/requests/coordinator_context.ts";
 import { LamportClock } from "../../../src/replication/state/lamport_clock.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
