@@ -25,12 +25,9 @@ const FAILURES_MAX = 60;
  * @throws {CommandError | ClientError} When it cannot be begun, or the node answers no more.
  */
 export async function runRemove({ urls, json, name, dead }: RemoveSettings): Promise<void> {
-  const client = new ConvergeClient(urls);
-  const { self } = await client.cluster();
-  if (self === name) {
-    const others = urls.filter((url) => url !== client.url);
-    if (others.length > 0) return await runRemove({ urls: others, json, name, dead });
-    throw new CommandError(`Cannot ask ${name} to remove itself; name another node with --url`);
+  let client = new ConvergeClient(urls);
+  if ((await client.cluster()).self === name) {
+    return await runRemove({ urls: othersOf(client, urls, name), json, name, dead });
   }
   let progress = await client.remove(name, { dead });
   let line = waitsOf(progress);
@@ -40,6 +37,11 @@ export async function runRemove({ urls, json, name, dead }: RemoveSettings): Pro
     told = line;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const view = await viewOf(client);
+    if (view.self === name) {
+      // It may be cut off, and hear of it when all others have long been done.
+      client = new ConvergeClient(othersOf(client, urls, name));
+      continue;
+    }
     const known = view.removals?.find((one) => one.name === name);
     if (known !== undefined) {
       progress = known;
@@ -48,6 +50,13 @@ export async function runRemove({ urls, json, name, dead }: RemoveSettings): Pro
     else break;
   }
   printLine(json ? JSON.stringify({ removed: name }) : `${name} is no member any more`);
+}
+
+/** All URLs but that of the node that answered last, which is the member itself. @throws {CommandError} */
+function othersOf({ url }: ConvergeClient, urls: readonly string[], name: string): string[] {
+  const others = urls.filter((other) => other !== url);
+  if (others.length > 0) return others;
+  throw new CommandError(`Cannot ask ${name} to remove itself; name another node with --url`);
 }
 
 /** Whether a life that is being removed is one for the node that is asked: another one may know more. */

@@ -84,7 +84,8 @@ export async function receive(request: Request, node: Receiver): Promise<Message
   checkBody(headers, body);
   const from = headers.get(FROM_HEADER) ?? "";
   // Gossip is taken from one that was removed, too: it hears of that by the answer.
-  if (path !== GOSSIP_PATH && node.isFromRemoved(from, headers.get(LIFE_HEADER) ?? undefined)) {
+  const isFromRemoved = node.isFromRemoved(from, headers.get(LIFE_HEADER) ?? undefined);
+  if (path !== GOSSIP_PATH && isFromRemoved) {
     throw new ConvergeError("misdirected", `Cannot take a message from ${from}: it is no member`);
   }
   const to = headers.get(TO_HEADER);
@@ -92,7 +93,8 @@ export async function receive(request: Request, node: Receiver): Promise<Message
     throw new ConvergeError("misdirected", `Cannot take a message for ${to}: this is another node`);
   }
   node.lamport.observe(parseCounterHeader(headers.get(COUNTER_HEADER)));
-  if (from !== "") node.onHeard(from);
+  // Of one that is being removed gossip tells which life it is: another one says nothing of that.
+  if (from !== "" && !isFromRemoved) node.onHeard(from);
   return { from, headers, body };
 }
 

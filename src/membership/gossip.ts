@@ -217,13 +217,18 @@ export class Gossip {
   }
 
   #knownOrigins(): Set<string> {
-    return new Set([...this.#members.values(), ...this.removed].map(({ origin }) => origin));
+    return this.#memberOrigins().union(new Set(this.removed.map(({ origin }) => origin)));
   }
 
-  /** Whether all that are known are new. */
+  #memberOrigins(): Set<string> {
+    return new Set([...this.#members.values()].map(({ origin }) => origin));
+  }
+
+  /** Whether all that are known are new: nobody waits for one that is said to be dead. */
   get #isForming(): boolean {
-    for (const { status } of this.#members.values()) if (status === "normal") return false;
-    return true;
+    return this.#members.values().every(({ status, nodeID }) =>
+      status !== "normal" || this.#removals.get(nodeID)?.dead === true
+    );
   }
 
   livenessOf(name: string, nowMs: number): Liveness {
@@ -286,7 +291,9 @@ export class Gossip {
     const others = [...this.#members.values()].filter(({ name }) => name !== this.#self.name);
     const chosen = shuffled(this.#random, others).slice(0, FANOUT).map(({ origin }) => origin);
     const isSilent = others.some(({ name }) => this.livenessOf(name, nowMs) !== "up");
-    const left = isSilent ? this.#seeds.withoutMember(this.#knownOrigins()) : [];
+    const left = isSilent
+      ? this.#seeds.withoutMember(this.#memberOrigins(), this.#knownOrigins())
+      : [];
     if (left.length > 0) chosen.push(pick(this.#random, left));
     return { origins: [...new Set([...chosen, ...this.unresolvedSeeds])] };
   }

@@ -119,7 +119,7 @@ export function whyNotRemovable(
   if (dead && name === self.name) return "it is the one that is asked";
   if (dead && liveness === "up") return "it answers: stop it first, or leave out that it is dead";
   if (goesOn !== undefined) return undefined;
-  if (all.length === 1) return "it is the last one";
+  if (all.length === 1) return "it is the last one: start another node first";
   if (pending.length >= PENDING_MAX) return `${pending.length} members are being removed`;
   if (dead) return undefined;
   if (pending.length > 0) return `${pending[0]!.name} is being removed`;

@@ -66,13 +66,15 @@ export class Seeds {
   }
 
   /**
-   * This node's seeds under which somebody was heard, and where no member is now, as far as it knows:
-   * other names of members, and addresses that they have left.
+   * This node's seeds where no member is now, as far as it knows, and that are waited for no more: other
+   * names of members, addresses that they have left, and those of members that were removed.
    *
-   * @param known Origins of members, and of those that were removed.
+   * @param members Origins of members. @param known The same, and of those that were removed.
    */
-  withoutMember(known: ReadonlySet<string>): string[] {
-    return this.#own.filter((seed) => this.#resolved.has(seed) && !known.has(seed));
+  withoutMember(members: ReadonlySet<string>, known: ReadonlySet<string>): string[] {
+    return this.#own.filter((seed) =>
+      !members.has(seed) && (this.#resolved.has(seed) || known.has(seed))
+    );
   }
 
   /** A member answered at an origin. @returns Whether the origin is a seed of which this was not known. */

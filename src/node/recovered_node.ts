@@ -9,7 +9,10 @@ import type { Member } from "../membership/member.ts";
 import type { Telemetry } from "../metrics/telemetry.ts";
 import type { Platform } from "../platform/platform.ts";
 import { type HeardView, meetOthers, viewsOfOthers } from "../replication/gossip/first_contact.ts";
-import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "../replication/gossip/gossip_loop.ts";
+import {
+  MEMBERSHIP_DOCUMENT,
+  type SavedMembership,
+} from "../replication/gossip/membership_document.ts";
 import { Horizon } from "../replication/state/horizon.ts";
 import {
   type Identity,

@@ -91,6 +91,26 @@ Deno.test("converge remove: of several nodes one may have yet to hear of it, and
   assertEquals(nodes.c, []);
 });
 
+Deno.test("converge remove --dead: the member itself, which may be cut off, is not waited for", async () => {
+  const of = { name: "b", nodeID: "b.1", origin: "http://b:80", incarnation: 2, dead: true };
+  const begun: RemovalProgress = { ...of, ended: false, stages: { a: null }, leaving: null };
+  const view = (self: string, members: unknown[]) => () =>
+    Response.json({ self, members, quorums: {}, storage: {}, removals: [] });
+  const away = () => problemResponse(new ConvergeError("closed", "Cannot answer: it is restarted"));
+  const itself = view("b", [{ name: "b", nodeID: "b.1", incarnation: 2 }]);
+  const serve = (...steps: (() => Response)[]) =>
+    Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => (steps.shift() ?? away)());
+  await using a = serve(view("a", []), () => Response.json(begun, { status: 202 }));
+  await using b = serve(itself, itself, itself);
+  await using c = serve(view("c", []));
+  const urls = [a, b, c].map(({ addr }) => `http://127.0.0.1:${addr.port}`).join();
+  const { code, stdout } = await runConverge(["remove", "b", "--dead", "--url", urls]);
+  assertEquals([code, stdout.trimEnd().split("\n")], [0, [
+    "b: waiting until it is known to a",
+    "b is no member any more",
+  ]]);
+});
+
 Deno.test("converge remove: no node is asked to remove itself", () =>
   withRemoval(async (url, orders) => {
     const { code, stderr } = await runConverge(["remove", "a", "--url", url]);

@@ -403,3 +403,13 @@ Deno.test("Gossip.namedBothWays: one that is removed while the cluster is formed
   a.receive(added.message(), 0);
   assertEquals(a.namedBothWays, 1, "the new one has named nobody");
 });
+
+Deno.test("Gossip: new nodes hear each other's seeds while the last normal one is being removed as dead", () => {
+  for (const dead of [false, true]) {
+    const options = { known: [member("x")], removed: [removal("x", { dead })] };
+    const self = gossipOf(member("a", { status: "joining" }), options);
+    const other = member("b", { status: "joining" });
+    self.receive(gossipOf(other, { ...options, seeds: ["http://c:80"] }).message(), 0);
+    assertEquals([self.hasHeard("b"), self.unresolvedSeeds], [dead, dead ? ["http://c:80"] : []]);
+  }
+});

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { MEMBERS_MAX, parseGossipMessage, SEEDS_MAX } from "../../src/membership/gossip_message.ts";
 import type { Gossip } from "../../src/membership/gossip.ts";
 import { type Member, type MemberStatus, STATEMENT_MAX } from "../../src/membership/member.ts";
-import { gossipOf, member, originOf } from "../support/members.ts";
+import { gossipOf, member, originOf, removal } from "../support/members.ts";
 
 Deno.test("Gossip.receive: entries merge one by one, never a whole view by one timestamp", () => {
   const gossip = gossipOf(member("a"), {
@@ -526,6 +526,15 @@ Deno.test("Gossip.tick: a seed that a member has left is asked again while one i
     for (const origin of origins) seen.add(origin);
   }
   assertEquals(seen, new Set([originOf("b"), ...left]));
+});
+
+Deno.test("Gossip.tick: the address of a removed member is asked while another one is silent", () => {
+  const taken = "http://x:80";
+  const removed = [removal("x", { origin: taken, ended: true })];
+  const gossip = gossipOf(member("a"), { known: [member("b")], seeds: [taken], removed });
+  gossip.heard("b", 0);
+  assertEquals([gossip.unresolvedSeeds, gossip.tick(0).origins], [[], [originOf("b")]]);
+  assertEquals(gossip.tick(10_000).origins, [originOf("b"), taken]);
 });
 
 Deno.test("Gossip.unresolvedSeeds: known by origin, or by who answers there", () => {

@@ -179,7 +179,10 @@ Deno.test("whyNotRemovable: one at a time, while all are normal; a dead one alwa
     whyNotRemovable({ name: "b", dead: false, liveness: "up" }, { ...calm, ...changes });
   assertEquals(why(), undefined);
   assertEquals(why({ others: [] }), "there is no such member");
-  assertEquals(why({ self: member("b"), others: [] }), "it is the last one");
+  assertEquals(
+    why({ self: member("b"), others: [] }),
+    "it is the last one: start another node first",
+  );
   for (const status of ["joining", "refilling"] as const) {
     assertEquals(why({ others: [member("b"), member("c", { status })] }), `c is ${status}`);
   }
@@ -212,7 +215,7 @@ Deno.test("whyNotRemovable: a node that is being removed itself is not one that 
     pending: [removal("x")],
   };
   const dead = { name: "b", dead: true, liveness: "down" } as const;
-  assertEquals(whyNotRemovable(dead, asked), "it is the last one");
+  assertEquals(whyNotRemovable(dead, asked), "it is the last one: start another node first");
   const others = [member("b"), member("c")];
   assertEquals(whyNotRemovable(dead, { ...asked, others }), undefined);
 });

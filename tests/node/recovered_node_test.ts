@@ -13,7 +13,7 @@ import type { NetworkRequest } from "../../src/platform/network.ts";
 import {
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
-} from "../../src/replication/gossip/gossip_loop.ts";
+} from "../../src/replication/gossip/membership_document.ts";
 import { LamportClock } from "../../src/replication/state/lamport_clock.ts";
 import { LocalState } from "../../src/replication/state/local_state.ts";
 import { SeededRandom } from "../../src/simulation/virtual/random_streams.ts";

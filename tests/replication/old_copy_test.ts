@@ -3,7 +3,7 @@ import { assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert
 import {
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
-} from "../../src/replication/gossip/gossip_loop.ts";
+} from "../../src/replication/gossip/membership_document.ts";
 import { LocalState } from "../../src/replication/state/local_state.ts";
 import type { MemoryStore } from "../../src/storage/memory_store.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";

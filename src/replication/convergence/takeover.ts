@@ -60,6 +60,11 @@ export function savedStages(state: LocalState): RemovalStages {
   return state.read<{ stages: RemovalStages }>(DOCUMENT)?.stages ?? {};
 }
 
+/** Writes down how far a node is with removals. @throws {ConvergeError} as `Store.apply`. */
+export function writeStages(state: LocalState, stages: RemovalStages): Promise<void> {
+  return state.write(DOCUMENT, { stages });
+}
+
 /** One node's way through removals. Does nothing while there are none. */
 export class Takeover {
   readonly #options: TakeoverOptions;
@@ -186,7 +191,7 @@ export class Takeover {
   async #become(stage: RemovalStage, nodeIDs: readonly string[]): Promise<void> {
     const { gossip, state, log, onChange } = this.#options;
     const change = Object.fromEntries(nodeIDs.map((nodeID) => [nodeID, stage]));
-    await state.write(DOCUMENT, { stages: { ...gossip.self.removals, ...change } });
+    await writeStages(state, { ...gossip.self.removals, ...change });
     gossip.setRemovalStages(change);
     for (const nodeID of nodeIDs) log.info("member.removal", { nodeID, stage });
     onChange();

@@ -7,24 +7,19 @@ import { isConvergeError } from "../../errors.ts";
 import type { Platform } from "../../platform/platform.ts";
 import { Reminder } from "../../platform/reminder.ts";
 import { exchangeViews, parseView } from "./gossip_exchange.ts";
+import {
+  isGone,
+  isUpToDate,
+  type KnownAfterRestart,
+  knownAfterRestart,
+  MEMBERSHIP_DOCUMENT,
+  membershipOf,
+  messageOf,
+} from "./membership_document.ts";
 import { COUNTER_HEADER, FROM_HEADER } from "../peers/internal_protocol.ts";
 import type { LamportClock } from "../state/lamport_clock.ts";
 import type { MessageAuth } from "../peers/message_auth.ts";
 import type { LocalState } from "../state/local_state.ts";
-
-/** What a node remembers of the cluster. */
-export interface SavedMembership {
-  self: Member;
-  members: Member[];
-  seeds: [origin: string, name: string][];
-  /** Names that were `normal` once. Not in files of earlier versions. */
-  settled?: string[];
-  /** Lives that are members no more. Absent where there are none. */
-  removed?: Removal[];
-}
-
-/** Name of the document that holds it. */
-export const MEMBERSHIP_DOCUMENT = "membership";
 
 /** What the loop is made of. */
 export interface GossipLoopOptions {
@@ -51,14 +46,6 @@ export interface GossipLoopOptions {
   onTwin(twin: Member): void;
   /** This node is no member any more. Called more than once. */
   onRemoved(removal: Removal): void;
-}
-
-/** Members that this node will know of after a restart, too. */
-interface KnownAfterRestart {
-  /** By node ID. */
-  readonly lives: ReadonlySet<string>;
-  /** By name, those that will be on its ring. Another life of one of them changes nothing of that. */
-  readonly names: ReadonlySet<string>;
 }
 
 /** Interval while this node is not `normal`: a start must not take seconds. */
@@ -88,12 +75,7 @@ export class GossipLoop {
     this.#reminder = new Reminder(options.platform.clock);
     this.#secretReminder = new Reminder(options.platform.clock);
     this.#isNew = options.gossip.self.status === "joining";
-    const { gossip, remembered } = options;
-    const names = namesOf(remembered).intersection(namesOf(gossip.members));
-    this.#onDisk = {
-      lives: livesOf([gossip.self, ...remembered.filter(isRemembered(gossip))]),
-      names,
-    };
+    this.#onDisk = knownAfterRestart(options.gossip, options.remembered);
   }
 
   /** How many seeds there are under which nobody was heard, and where certainly nobody listens now. */
@@ -141,8 +123,7 @@ export class GossipLoop {
     if (this.#stopped) return;
     const { gossip, platform, intervalMs } = this.#options;
     this.announce();
-    const toRemember = everybody(gossip).filter(isRemembered(gossip));
-    if (toRemember.some(({ nodeID }) => !this.#onDisk.lives.has(nodeID))) this.#saveSoon();
+    if (!isUpToDate(this.#onDisk, gossip)) this.#saveSoon();
     const waitMs = gossip.self.status === "normal"
       ? intervalMs
       : Math.min(intervalMs, HASTY_INTERVAL_MS);
@@ -213,17 +194,10 @@ export class GossipLoop {
     platform.log.warn("gossip.other_cluster", { seed });
   }
 
-  /**
-   * The view to send. It names only members that this node will know after a restart too. A joining node
-   * counts once all know it; a node that forgot it again would go by the former owners. It is enough that
-   * an earlier life of the name is on disk, since the ring is the same with that one. So a full disk here
-   * keeps nobody from coming back with an empty one.
-   */
+  /** The view to send. */
   #message(): Uint8Array<ArrayBuffer> {
-    const view = this.#options.gossip.message();
-    const { lives, names } = this.#onDisk;
-    const members = view.members.filter(({ nodeID, name }) => lives.has(nodeID) || names.has(name));
-    return encoder.encode(JSON.stringify({ ...view, members }));
+    const view = messageOf(this.#options.gossip, this.#onDisk);
+    return encoder.encode(JSON.stringify(view));
   }
 
   /** Ends in the very turn in which nothing is left to be written: a later call of `save` begins anew. */
@@ -240,43 +214,9 @@ export class GossipLoop {
 
   async #saveOnce(): Promise<void> {
     const { gossip, state } = this.#options;
-    const saved: SavedMembership = {
-      self: gossip.self,
-      members: everybody(gossip),
-      seeds: [...gossip.resolvedSeeds],
-      settled: [...gossip.settled],
-      ...(gossip.removed.length === 0 ? {} : { removed: gossip.removed }),
-    };
-    const names = namesOf(gossip.members);
-    const lives = livesOf(saved.members.filter(isRemembered(gossip)));
+    const saved = membershipOf(gossip);
+    const known = knownAfterRestart(gossip, saved.members);
     await state.write(MEMBERSHIP_DOCUMENT, saved);
-    this.#onDisk = { lives, names };
+    this.#onDisk = known;
   }
-}
-
-/** All that a node remembers: those that are being removed, too. */
-function everybody(gossip: Gossip): Member[] {
-  return [...gossip.members, ...gossip.leaving];
-}
-
-/** One that took the place of a life that is being removed is forgotten at the next start. */
-function isRemembered(gossip: Gossip): (member: Member) => boolean {
-  const { self } = gossip;
-  return (member) => member.nodeID === self.nodeID || gossip.remembers(member);
-}
-
-function livesOf(members: readonly Member[]): ReadonlySet<string> {
-  return new Set(members.map(({ nodeID }) => nodeID));
-}
-
-function namesOf(members: readonly Member[]): ReadonlySet<string> {
-  return new Set(members.map(({ name }) => name));
-}
-
-/**
- * Whether a node that is removed has nothing to do any more. As long as its removal goes on, it still gives
- * the others what it has.
- */
-function isGone({ nodeID, dead, ended }: Removal, self: Member): boolean {
-  return dead || ended || nodeID !== self.nodeID;
 }

@@ -10,7 +10,7 @@ import { removesLife } from "../../membership/removal_set.ts";
 import type { RemovalStages } from "../../membership/removal_stage.ts";
 import { isReplaced } from "../../membership/replaced_lives.ts";
 import { type Random, randomHex } from "../../platform/random.ts";
-import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "./gossip_loop.ts";
+import { MEMBERSHIP_DOCUMENT, type SavedMembership } from "./membership_document.ts";
 import type { LocalState } from "../state/local_state.ts";
 import { requireLayout, type RingLayout } from "../state/ring_layout.ts";
 

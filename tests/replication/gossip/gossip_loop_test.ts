@@ -5,12 +5,11 @@ import type { Gossip } from "../../../src/membership/gossip.ts";
 import type { GossipMessage } from "../../../src/membership/gossip_message.ts";
 import type { Member } from "../../../src/membership/member.ts";
 import type { Removal } from "../../../src/membership/removal.ts";
+import { GossipLoop, type GossipLoopOptions } from "../../../src/replication/gossip/gossip_loop.ts";
 import {
-  GossipLoop,
-  type GossipLoopOptions,
   MEMBERSHIP_DOCUMENT,
   type SavedMembership,
-} from "../../../src/replication/gossip/gossip_loop.ts";
+} from "../../../src/replication/gossip/membership_document.ts";
 import type { Log } from "../../../src/platform/log.ts";
 import type { Platform } from "../../../src/platform/platform.ts";
 import type { NetworkRequest, NetworkResponse } from "../../../src/platform/network.ts";

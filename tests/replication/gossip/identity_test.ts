@@ -11,7 +11,7 @@ import {
   savedIdentity,
   selfMember,
 } from "../../../src/replication/gossip/identity.ts";
-import { MEMBERSHIP_DOCUMENT } from "../../../src/replication/gossip/gossip_loop.ts";
+import { MEMBERSHIP_DOCUMENT } from "../../../src/replication/gossip/membership_document.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
 import { SeededRandom } from "../../../src/simulation/virtual/random_streams.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";

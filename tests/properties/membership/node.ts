@@ -1,37 +1,61 @@
 /**
- * One node of the model of membership, see `membership_model.ts`: gossip, topology and the decisions of
- * membership are those of the house. A map takes the place of storage, and a step of the model the place
- * of time. What the shells around the decisions do (`Refill`, `Takeover`, `KeyExchange`) is told again
- * here, as far as it bears on which node has and counts what.
+ * A run of a node of the model of membership: who it is, gossip, topology and the decisions of membership
+ * are those of the house, and so is what it has of them on its disk. A map takes the place of storage, and
+ * a step of the model the place of time. What the shells around the decisions do (`GossipLoop`, `Refill`,
+ * `Takeover`, `KeyExchange`) is told again here, as far as it bears on which node has and counts what.
  */
-import type { SharedOptions } from "../../src/config.ts";
-import type { Gossip } from "../../src/membership/gossip.ts";
+import type { SharedOptions } from "../../../src/config.ts";
+import type { Gossip } from "../../../src/membership/gossip.ts";
+import type { GossipMessage } from "../../../src/membership/gossip_message.ts";
 import {
   isRefilling,
   joinersOf,
   type LifecycleStep,
   type LifecycleView,
   nextStep,
-} from "../../src/membership/lifecycle.ts";
-import type { Member } from "../../src/membership/member.ts";
-import { quorumsMeet } from "../../src/membership/quorums.ts";
-import type { RemovalStage } from "../../src/membership/removal_stage.ts";
+} from "../../../src/membership/lifecycle.ts";
+import type { Member } from "../../../src/membership/member.ts";
+import { quorumsMeet } from "../../../src/membership/quorums.ts";
+import type { RemovalStage } from "../../../src/membership/removal_stage.ts";
 import {
   isKnownByAll,
   nextRemovalStep,
   type RemovalStep,
   sourcesOf,
-} from "../../src/membership/removal_step.ts";
-import type { Key } from "../../src/record/key.ts";
-import { isWanted } from "../../src/replication/convergence/key_range.ts";
-import { CurrentTopology } from "../../src/replication/topology/current_topology.ts";
-import { Topology } from "../../src/replication/topology/topology.ts";
-import { type Token, tokenOf } from "../../src/ring/token.ts";
+} from "../../../src/membership/removal_step.ts";
+import type { RecoveredNode } from "../../../src/node/recovered_node.ts";
+import type { Key } from "../../../src/record/key.ts";
+import { isWanted } from "../../../src/replication/convergence/key_range.ts";
+import {
+  hasLeftovers,
+  noteOldCopy,
+  nothingDone,
+  readSaved,
+  type Saved,
+  writeSaved,
+} from "../../../src/replication/convergence/refill_document.ts";
+import { writeStages } from "../../../src/replication/convergence/takeover.ts";
+import {
+  isGone,
+  type KnownAfterRestart,
+  knownAfterRestart,
+  MEMBERSHIP_DOCUMENT,
+  membershipOf,
+  messageOf,
+} from "../../../src/replication/gossip/membership_document.ts";
+import type { LocalState } from "../../../src/replication/state/local_state.ts";
+import { CurrentTopology } from "../../../src/replication/topology/current_topology.ts";
+import { Topology } from "../../../src/replication/topology/topology.ts";
+import { type Token, tokenOf } from "../../../src/ring/token.ts";
+import type { Machine } from "./machine.ts";
 
 /** All keys that there are, with their tokens. */
 export const TOKENS: ReadonlyMap<Key, Token> = new Map(
   Array.from({ length: 8 }, (_, i) => `key${i}`).map((key) => [key, tokenOf(key)]),
 );
+
+/** Why a node stopped by itself. */
+export type StopReason = "removed" | "another life was removed" | "old copy" | "twin" | "misfit";
 
 /** What an exchange is about. */
 export interface ModelExchange {
@@ -41,33 +65,44 @@ export interface ModelExchange {
   readonly arcs?: readonly number[];
 }
 
-/** A life of a node. */
+/** One run of a node, from a start to its end. */
 export class ModelNode {
+  readonly machine: Machine;
   readonly gossip: Gossip;
-  /** Versions by key: no more than a counter. */
-  readonly copies = new Map<Key, number>();
-  /** False once its disk is lost, or it is removed: nobody hears of it any more. */
-  isAlive = true;
+  /** Why it stopped by itself; undefined while it did not. */
+  stopped: StopReason | undefined;
   /** Whether it does nothing and answers nobody, and forgets nothing. */
   isAsleep = false;
   /** The step at which it began to count as it does now, as `Refill` knows it. */
-  countsSince = 0;
+  countsSince: number;
   readonly #shared: SharedOptions;
+  readonly #state: LocalState;
   readonly #topology: CurrentTopology;
-  readonly #refilled = new Progress();
   readonly #takenOver = new Progress();
   /** By node ID of what is removed, the step at which this node heard of it. */
   readonly #removalsSince = new Map<string, number>();
-  #earlier: ReadonlySet<string> | undefined;
+  /** Origins that refused the last connection, as `GossipLoop` knows them. */
+  readonly #refused = new Set<string>();
+  #refilled: Saved;
+  #onDisk: KnownAfterRestart;
+  #savedVersion = -1;
 
-  constructor(gossip: Gossip, shared: SharedOptions) {
+  constructor(machine: Machine, recovered: RecoveredNode, step: number) {
+    const { gossip, state, remembered, isAnotherLife } = recovered;
+    this.machine = machine;
     this.gossip = gossip;
-    this.#shared = shared;
+    this.countsSince = step;
+    this.#shared = recovered.config;
+    this.#state = state;
     this.#topology = new CurrentTopology({
       gossip,
-      shared,
+      shared: recovered.config,
       createTopology: (options) => new Topology(options),
     });
+    this.#onDisk = knownAfterRestart(gossip, remembered);
+    this.#refilled = readSaved(state) ?? nothingDone("", 0);
+    // As `Refill.restart`.
+    if (isAnotherLife) this.#saveRefill({ ...this.#refilled, ring: "", done: [], loss: 0 });
   }
 
   get name(): string {
@@ -76,6 +111,11 @@ export class ModelNode {
 
   get nodeID(): string {
     return this.gossip.self.nodeID;
+  }
+
+  /** Whether this run has not ended. */
+  get isAlive(): boolean {
+    return this.machine.node === this;
   }
 
   get isAwake(): boolean {
@@ -103,38 +143,104 @@ export class ModelNode {
 
   /** Whether it takes a message of another node that is meant for the life with this node ID. */
   admits(sender: ModelNode, nodeID: string | undefined): boolean {
-    const life = sender.gossip.hasNameOfRemoved ? sender.nodeID : undefined;
-    return nodeID === this.nodeID && !this.gossip.isFromRemoved(sender.name, life);
+    return nodeID === this.nodeID && !this.isFromRemoved(sender);
+  }
+
+  /** Whether it takes another node for one that is removed, or being removed. */
+  isFromRemoved({ gossip, name, nodeID }: ModelNode): boolean {
+    return this.gossip.isFromRemoved(name, gossip.hasNameOfRemoved ? nodeID : undefined);
+  }
+
+  /** Whether something is known here that a restart would forget. */
+  get isUnsaved(): boolean {
+    return this.#savedVersion !== this.gossip.version;
+  }
+
+  /** As `GossipLoop.save`. */
+  save(): void {
+    if (this.machine.disk.isFull) return;
+    const saved = membershipOf(this.gossip);
+    this.#onDisk = knownAfterRestart(this.gossip, saved.members);
+    this.#savedVersion = this.gossip.version;
+    this.#write(() => this.#state.write(MEMBERSHIP_DOCUMENT, saved));
+  }
+
+  /** Memory is written in the very call; a full disk is not, and what rests on it is tried again. */
+  #write(document: () => Promise<void>): void {
+    if (!this.machine.disk.isFull) void document();
+  }
+
+  message(): GossipMessage {
+    return messageOf(this.gossip, this.#onDisk);
+  }
+
+  /** As `GossipLoop.#merge`, with what `node.ts` does about it. @param viaSeed Where it is an answer. */
+  receive(message: GossipMessage, nowMs: number, viaSeed?: string): void {
+    const reaction = this.gossip.reactionTo(message);
+    const isNew = this.gossip.self.status !== "normal";
+    if (reaction === "stop") this.#stop("misfit");
+    if (reaction === "other_cluster" && viaSeed !== undefined && isNew) this.#stop("misfit");
+    if (reaction !== "merge") return;
+    this.gossip.receive(message, nowMs, viaSeed);
+    this.#heed();
+  }
+
+  /** What is heard may be a reason to stop. */
+  #heed(): void {
+    const removal = this.gossip.ownRemoval;
+    if (this.gossip.twin !== undefined) this.#stop("twin");
+    if (this.gossip.isOldCopy) {
+      this.#write(() => noteOldCopy(this.#state));
+      this.#stop("old copy");
+    }
+    if (removal === undefined || !isGone(removal, this.gossip.self)) return;
+    const isThisLife = removal.nodeID === this.nodeID;
+    if (!isThisLife) this.#write(() => noteOldCopy(this.#state));
+    this.save();
+    this.#stop(isThisLife ? "removed" : "another life was removed");
+  }
+
+  #stop(why: StopReason): void {
+    this.stopped ??= why;
+  }
+
+  /** Nobody listens at an origin; or somebody may. */
+  noteRefused(origin: string, isRefused: boolean): void {
+    if (isRefused) this.#refused.add(origin);
+    else this.#refused.delete(origin);
   }
 
   versionOf(key: Key): number {
-    return this.copies.get(key) ?? 0;
+    return this.machine.disk.copies.get(key) ?? 0;
   }
 
   /** Takes a version unless it has a newer one. @returns Whether it has it now. */
   store(key: Key, version: number): boolean {
+    if (this.machine.disk.isFull) return false;
     if (this.versionOf(key) > version) return false;
-    this.copies.set(key, version);
+    this.machine.disk.copies.set(key, version);
     return true;
   }
 
   /** As in `Refill`. */
   nextLifecycleStep(): LifecycleStep {
     const { gossip } = this;
+    const { unresolvedSeeds } = gossip;
+    const { done, earlier } = this.#refilledBy(this.topology);
     return nextStep({
       ...this.#shared,
       self: gossip.self,
       others: this.#others,
-      unresolvedSeeds: gossip.unresolvedSeeds.length,
-      refusedSeeds: 0,
+      unresolvedSeeds: unresolvedSeeds.length,
+      refusedSeeds: unresolvedSeeds.filter((seed) => this.#refused.has(seed)).length,
       hasHeard: (name) => gossip.hasHeard(name),
       namedBothWays: gossip.namedBothWays,
       settled: gossip.settled,
       isKnownBy: (name) => gossip.isKnownBy(name),
       knowsAll: (name) => gossip.knowsAll(name),
-      refilledFrom: this.#refilled.by(this.topology),
-      earlier: this.#earlier ?? new Set(),
-      hasLeftovers: false,
+      refilledFrom: new Set(done),
+      earlier: new Set(earlier?.lives),
+      hasLeftovers: hasLeftovers(this.#refilled),
       removals: this.#removals(),
     });
   }
@@ -149,7 +255,9 @@ export class ModelNode {
     return this.gossip.members.filter(({ name }) => name !== this.name);
   }
 
+  /** What it heard before is long on its disk by then; the status itself may not be, when others hear it. */
   become(status: "refilling" | "normal", step: number): void {
+    this.save();
     if (status === "refilling") this.#noteEarlier();
     this.gossip.setStatus(status);
     this.countsSince = step;
@@ -157,8 +265,11 @@ export class ModelNode {
 
   #noteEarlier(): void {
     const joiners = joinersOf(this.#others, this.gossip.settled);
-    if (joiners.length === 0) return;
-    this.#earlier ??= new Set(joiners.filter(isRefilling).map(({ nodeID }) => nodeID));
+    const { earlier } = this.#refilled;
+    if (joiners.length === 0 && earlier === undefined) return;
+    if (earlier?.by === this.nodeID) return;
+    const lives = joiners.filter(isRefilling).map(({ nodeID }) => nodeID);
+    this.#saveRefill({ ...this.#refilled, earlier: { lives, by: this.nodeID } });
   }
 
   /** Whether writes from before it counted may miss all quorums of now, as in `Refill`. */
@@ -172,8 +283,23 @@ export class ModelNode {
   refillFrom(peer: ModelNode): boolean {
     const { topology } = this;
     const isDone = this.exchangeWith(peer, { settled: topology.settled });
-    if (isDone) this.#refilled.by(topology).add(peer.name);
+    if (isDone) {
+      const saved = this.#refilledBy(topology);
+      this.#saveRefill({ ...saved, done: [...saved.done, peer.name] });
+    }
     return isDone;
+  }
+
+  #refilledBy({ fingerprint }: Topology): Saved {
+    if (this.#refilled.ring !== fingerprint) {
+      this.#refilled = { ...this.#refilled, ring: fingerprint, done: [] };
+    }
+    return this.#refilled;
+  }
+
+  #saveRefill(saved: Saved): void {
+    this.#refilled = saved;
+    this.#write(() => writeSaved(this.#state, saved));
   }
 
   /** As in `Takeover`. */
@@ -184,20 +310,22 @@ export class ModelNode {
 
   /** Takes note of removals at a step. @returns The last step at which one of them was news. */
   hearOfRemovals(nodeIDs: readonly string[], step: number): number {
-    for (const nodeID of nodeIDs) {
-      if (!this.#removalsSince.has(nodeID)) this.#removalsSince.set(nodeID, step);
-    }
+    const news = nodeIDs.filter((nodeID) => !this.#removalsSince.has(nodeID));
+    for (const nodeID of news) this.#removalsSince.set(nodeID, step);
+    if (news.length > 0) this.save();
     return Math.max(...nodeIDs.map((nodeID) => this.#removalsSince.get(nodeID)!));
   }
 
   setRemovalStage(stage: RemovalStage, nodeIDs: readonly string[]): void {
-    this.gossip.setRemovalStages(Object.fromEntries(nodeIDs.map((nodeID) => [nodeID, stage])));
+    const change = Object.fromEntries(nodeIDs.map((nodeID) => [nodeID, stage]));
+    this.#write(() => writeStages(this.#state, { ...this.gossip.self.removals, ...change }));
+    this.gossip.setRemovalStages(change);
   }
 
   /** Erases what it has where it was no owner before these members, by name, were removed. */
   clear(names: readonly string[]): void {
     const isNew = this.topology.isNewTo(this.name, names);
-    for (const [key, token] of TOKENS) if (isNew(token)) this.copies.delete(key);
+    for (const [key, token] of TOKENS) if (isNew(token)) this.machine.disk.copies.delete(key);
     const cleared = this.gossip.pending.filter(({ name }) => names.includes(name));
     this.setRemovalStage("refilling", cleared.map(({ nodeID }) => nodeID));
   }
@@ -218,6 +346,11 @@ export class ModelNode {
     const stages = Object.entries(this.gossip.self.removals ?? {});
     const refilling = stages.filter(([, stage]) => stage === "refilling");
     this.setRemovalStage("done", refilling.map(([nodeID]) => nodeID));
+  }
+
+  endRemovals(nodeIDs: readonly string[]): void {
+    for (const nodeID of nodeIDs) this.gossip.endRemoval(nodeID);
+    this.save();
   }
 
   /** As `KeyExchange.run`, at one stroke. @returns Whether it went to the end. */

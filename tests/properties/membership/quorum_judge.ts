@@ -5,17 +5,20 @@
  * - no R owners that count lack an acknowledged write.
  *
  * A quorum that could be reached is one of owners that are awake and would take the request of this very
- * coordinator. Links that are cut do not matter: they may be whole in the next moment.
+ * coordinator. Links that are cut do not matter: they may be whole in the next moment. What those can do
+ * alone that were put out as dead, and have not heard of it, is no quorum: `docs/operations.md` says so.
  */
-import type { Key } from "../../src/record/key.ts";
-import type { Owner, OwnerSet, Topology } from "../../src/replication/topology/topology.ts";
-import type { Token } from "../../src/ring/token.ts";
-import { isConvergeError } from "../../src/errors.ts";
-import { type ModelNode, TOKENS } from "./membership_node.ts";
+import type { Key } from "../../../src/record/key.ts";
+import type { Owner, OwnerSet, Topology } from "../../../src/replication/topology/topology.ts";
+import type { Token } from "../../../src/ring/token.ts";
+import { isConvergeError } from "../../../src/errors.ts";
+import { type ModelNode, TOKENS } from "./node.ts";
 
 /** All nodes as they are now. */
 export interface ModelState {
   readonly awake: readonly ModelNode[];
+  /** Whether a node was put out and has not heard of it. */
+  isGhost(node: ModelNode): boolean;
   /** The highest acknowledged version by key. */
   readonly acked: ReadonlyMap<Key, number>;
 }
@@ -23,19 +26,21 @@ export interface ModelState {
 /** Any `size` of these owners. */
 interface Quorum {
   readonly kind: "W" | "R";
+  /** Node IDs. */
   readonly owners: readonly string[];
   readonly size: number;
   readonly text: string;
 }
 
 /** What is wrong; undefined where nothing is. */
-export function violationIn({ awake, acked }: ModelState): string | undefined {
-  const nodes = new Map(awake.map((node) => [node.name, node]));
-  const coordinators = awake.map((node) => new Coordinator(node, nodes));
+export function violationIn({ awake, isGhost, acked }: ModelState): string | undefined {
+  const nodes = new Map(awake.map((node) => [node.nodeID, node]));
+  const ghosts = new Set(awake.filter(isGhost));
+  const coordinators = awake.map((node) => new Coordinator(node, nodes, ghosts));
   const judged = new Set<string>();
   for (const [key, token] of TOKENS) {
     const quorums = coordinators.flatMap((coordinator) => coordinator.quorumsAt(token));
-    const versionAt = (name: string) => nodes.get(name)!.versionOf(key);
+    const versionAt = (nodeID: string) => nodes.get(nodeID)!.versionOf(key);
     // Most keys have the same owners.
     const texts = quorums.map(({ text }) => text).join();
     const violation = staleRead(quorums, versionAt, acked.get(key)) ??
@@ -49,14 +54,21 @@ export function violationIn({ awake, acked }: ModelState): string | undefined {
 /** The quorums that a node could reach now. */
 class Coordinator {
   readonly #node: ModelNode;
+  /** By node ID. */
   readonly #nodes: ReadonlyMap<string, ModelNode>;
+  readonly #ghosts: ReadonlySet<ModelNode>;
   readonly #topology: Topology;
   readonly #isReady: boolean;
   readonly #quorums = new Map<OwnerSet, readonly Quorum[]>();
 
-  constructor(node: ModelNode, nodes: ReadonlyMap<string, ModelNode>) {
+  constructor(
+    node: ModelNode,
+    nodes: ReadonlyMap<string, ModelNode>,
+    ghosts: ReadonlySet<ModelNode>,
+  ) {
     this.#node = node;
     this.#nodes = nodes;
+    this.#ghosts = ghosts;
     this.#topology = node.topology;
     this.#isReady = knowsOwners(this.#topology);
   }
@@ -79,19 +91,25 @@ class Coordinator {
       owner.countsForReads && this.#askedOf(owner)?.answersReads === true
     );
     return [this.#quorum("W", taking, w), this.#quorum("R", answering, r)]
-      .filter((quorum) => quorum.owners.length >= quorum.size);
+      .filter(({ owners, size }) => owners.length >= size && !this.#isOfGhosts(owners, size));
+  }
+
+  /** Whether nodes that were put out could reach it alone. */
+  #isOfGhosts(owners: readonly string[], size: number): boolean {
+    return owners.filter((nodeID) => this.#ghosts.has(this.#nodes.get(nodeID)!)).length >= size;
   }
 
   /** An owner, unless it is away or would refuse to hear this coordinator. */
-  #askedOf({ name, isSelf, member }: Owner): ModelNode | undefined {
-    const node = this.#nodes.get(name);
-    return isSelf || node?.admits(this.#node, member?.nodeID) === true ? node : undefined;
+  #askedOf({ isSelf, member }: Owner): ModelNode | undefined {
+    if (isSelf) return this.#node;
+    const node = this.#nodes.get(member?.nodeID ?? "");
+    return node?.admits(this.#node, node.nodeID) === true ? node : undefined;
   }
 
   #quorum(kind: "W" | "R", owners: readonly Owner[], size: number): Quorum {
-    const names = owners.map(({ name }) => name);
-    const text = `${kind} = ${size} of ${names.join(", ")} by ${this.#node.name}`;
-    return { kind, owners: names, size, text };
+    const nodeIDs = owners.map(({ member }) => member!.nodeID);
+    const text = `${kind} = ${size} of ${nodeIDs.join(", ")} by ${this.#node.nodeID}`;
+    return { kind, owners: nodeIDs, size, text };
   }
 }
 
@@ -107,12 +125,12 @@ function knowsOwners(topology: Topology): boolean {
 
 function staleRead(
   quorums: readonly Quorum[],
-  versionAt: (name: string) => number,
+  versionAt: (nodeID: string) => number,
   acked = 0,
 ): string | undefined {
   for (const read of quorums) {
     if (read.kind === "W") continue;
-    const lacking = read.owners.filter((name) => versionAt(name) < acked);
+    const lacking = read.owners.filter((nodeID) => versionAt(nodeID) < acked);
     if (lacking.length >= read.size) {
       return `${read.text} may be read of ${lacking.join(", ")}, which lack ${acked}`;
     }
