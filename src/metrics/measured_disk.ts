@@ -30,6 +30,7 @@ export function measuredDisk(disk: Disk, clock: Clock, latencies: SyncLatencies)
       ),
     openRead: (path) => disk.openRead(path),
     truncate: (path, lengthBytes) => disk.truncate(path, lengthBytes),
+    rewrite: (path, bytes) => disk.rewrite(path, bytes),
     rename: (from, to) => disk.rename(from, to),
     link: (from, to) => disk.link(from, to),
     remove: (path) => disk.remove(path),

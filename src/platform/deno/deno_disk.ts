@@ -72,6 +72,18 @@ export class DenoDisk implements Disk {
     attempt("truncate", path, () => this.#passing(() => Deno.truncateSync(path, lengthBytes)));
   }
 
+  rewrite(path: string, bytes: Uint8Array): void {
+    attempt("write again to", path, () =>
+      this.#passing(() => {
+        const file = Deno.openSync(path, { write: true });
+        try {
+          writeAll(file, bytes);
+        } finally {
+          file.close();
+        }
+      }));
+  }
+
   rename(from: string, to: string): void {
     attempt("rename", from, () => Deno.renameSync(from, to));
   }
@@ -202,12 +214,7 @@ class DenoAppendFile implements AppendFile {
 
   append(bytes: Uint8Array): void {
     attempt("append to", this.#path, () => {
-      let rest = bytes;
-      while (rest.byteLength > 0) {
-        const written = this.#file.writeSync(rest);
-        this.#sizeBytes += written;
-        rest = rest.subarray(written);
-      }
+      writeAll(this.#file, bytes, (written) => this.#sizeBytes += written);
     });
   }
 
@@ -287,6 +294,20 @@ class DenoReadFile implements ReadFile {
 
   close(): void {
     attempt("close", this.#path, () => fs.closeSync(this.#descriptor));
+  }
+}
+
+/** @param onWritten Told how many bytes were, also where others are not. */
+function writeAll(
+  file: Deno.FsFile,
+  bytes: Uint8Array,
+  onWritten?: (written: number) => void,
+): void {
+  let rest = bytes;
+  while (rest.byteLength > 0) {
+    const written = file.writeSync(rest);
+    onWritten?.(written);
+    rest = rest.subarray(written);
   }
 }
 

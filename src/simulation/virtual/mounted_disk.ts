@@ -102,6 +102,11 @@ export class MountedDisk implements Disk {
     this.#operate("truncate", path, (share) => share > 0 && file.truncate(lengthBytes));
   }
 
+  rewrite(path: string, bytes: Uint8Array): void {
+    const file = this.#file(path);
+    this.#operate("append", path, (share) => share === 1 && file.rewrite(bytes));
+  }
+
   rename(from: string, to: string): void {
     const entry = this.#device.find(from);
     if (entry === undefined) throw diskError("rename", from, "no such file");
