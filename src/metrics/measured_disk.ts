@@ -22,6 +22,7 @@ export function measuredDisk(disk: Disk, clock: Clock, latencies: SyncLatencies)
     makeDirectory: (path) => disk.makeDirectory(path),
     list: (path) => disk.list(path),
     fileSize: (path) => disk.fileSize(path),
+    freeBytes: (path) => disk.freeBytes(path),
     openAppend: (path, options) =>
       measuredFile(
         disk.openAppend(path, options),

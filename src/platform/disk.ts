@@ -24,6 +24,8 @@ export interface Disk {
   list(path: string): string[];
   /** Size in bytes, or undefined when there is no such file. */
   fileSize(path: string): number | undefined;
+  /** Bytes that can still be written below a directory, about; Infinity where nobody can tell. */
+  freeBytes(path: string): number;
   /** Opens for appending at the end; creates the file if absent. Does not truncate. */
   openAppend(path: string, options?: AppendOptions): AppendFile;
   /** Opens an existing file for reads at any offset. */

@@ -149,3 +149,24 @@ Deno.test("DenoDisk: a quota, the largest file and a full disk are a matter of s
     });
   }
 });
+
+Deno.test("DenoDisk.freeBytes() is what others may write, and asks nobody for the permission to know", async () => {
+  await withCalls({}, (directory, disk) => {
+    const { statfsSync } = fs;
+    const { querySync } = Deno.permissions;
+    try {
+      const found = { bavail: 3, bfree: 4, bsize: 512 } as fs.StatsFs;
+      fs.statfsSync = (() => found) as unknown as typeof statfsSync;
+      assertEquals(disk.freeBytes(directory), 3 * 512);
+      fs.statfsSync = () => failure({ code: "ENOSYS" });
+      assertEquals(disk.freeBytes(directory), Infinity);
+      fs.statfsSync = (() => found) as unknown as typeof statfsSync;
+      Deno.permissions.querySync = () => ({ state: "prompt" }) as Deno.PermissionStatus;
+      assertEquals(disk.freeBytes(directory), Infinity);
+    } finally {
+      fs.statfsSync = statfsSync;
+      Deno.permissions.querySync = querySync;
+    }
+    assertEquals(Number.isSafeInteger(disk.freeBytes(directory)), true, "of the real file system");
+  });
+});

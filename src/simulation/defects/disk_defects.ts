@@ -18,6 +18,7 @@ function withDisk(ways: FaultyWays): NonNullable<Defect["platform"]> {
       makeDirectory: (path) => disk.makeDirectory(path),
       list: (path) => disk.list(path),
       fileSize: (path) => disk.fileSize(path),
+      freeBytes: (path) => disk.freeBytes(path),
       openAppend: (path, options) => {
         const file = disk.openAppend(path, options);
         return sync === undefined ? file : {

@@ -61,6 +61,10 @@ export class MountedDisk implements Disk {
     return entry instanceof VirtualFile ? entry.length : undefined;
   }
 
+  freeBytes(): number {
+    return this.#device.freeBytes();
+  }
+
   openAppend(path: string, { roomBytes = 0 }: AppendOptions = {}): AppendFile {
     let file = this.#device.find(path);
     if (file === undefined) {
