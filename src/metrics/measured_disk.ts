@@ -22,6 +22,7 @@ export function measuredDisk(disk: Disk, clock: Clock, latencies: SyncLatencies)
     makeDirectory: (path) => disk.makeDirectory(path),
     list: (path) => disk.list(path),
     fileSize: (path) => disk.fileSize(path),
+    freeBytes: (path) => disk.freeBytes(path),
     openAppend: (path, options) =>
       measuredFile(
         disk.openAppend(path, options),
@@ -30,6 +31,7 @@ export function measuredDisk(disk: Disk, clock: Clock, latencies: SyncLatencies)
       ),
     openRead: (path) => disk.openRead(path),
     truncate: (path, lengthBytes) => disk.truncate(path, lengthBytes),
+    rewrite: (path, bytes) => disk.rewrite(path, bytes),
     rename: (from, to) => disk.rename(from, to),
     link: (from, to) => disk.link(from, to),
     remove: (path) => disk.remove(path),

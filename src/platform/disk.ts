@@ -24,12 +24,20 @@ export interface Disk {
   list(path: string): string[];
   /** Size in bytes, or undefined when there is no such file. */
   fileSize(path: string): number | undefined;
+  /** Bytes that can still be written below a directory, about; Infinity where nobody can tell. */
+  freeBytes(path: string): number;
   /** Opens for appending at the end; creates the file if absent. Does not truncate. */
   openAppend(path: string, options?: AppendOptions): AppendFile;
   /** Opens an existing file for reads at any offset. */
   openRead(path: string): ReadFile;
   /** Shortens a file to `lengthBytes`; durable after a `sync()` of a handle opened later. */
   truncate(path: string, lengthBytes: number): void;
+  /**
+   * Writes `bytes`, which are all that a file holds, once more in the same place. A later `sync()` of the
+   * file means all of them, whatever syncs failed before. Takes no space, but where the file system never
+   * writes in place.
+   */
+  rewrite(path: string, bytes: Uint8Array): void;
   /** Atomically replaces `to` by `from`. */
   rename(from: string, to: string): void;
   /** Hard-links (or, where that cannot be had, copies durably) `from` to the new name `to`. */

@@ -18,6 +18,7 @@ import {
 import { MergeCursor } from "./cursor.ts";
 import { HiddenBytes } from "./hidden_bytes.ts";
 import type { LaneControl } from "./lane_control.ts";
+import { LOOK_MS, Misfit } from "./misfit.ts";
 import { RunCursor } from "./run_cursor.ts";
 import type { Keyspace } from "./store.ts";
 import { buildTables, type TableTarget } from "./table_builder.ts";
@@ -26,8 +27,9 @@ import type { TableRepair } from "./table_repair.ts";
 import type { Run } from "./table_set.ts";
 
 /**
- * Pause before something that found the disk full is tried again. A compaction writes until the disk is
- * full, so its pause is twice as long each time, up to a bound.
+ * Pause before something that found the disk full is tried again, where it cannot be told whether there is
+ * more room. A compaction writes until the disk is full, so its pause is twice as long each time, up to a
+ * bound.
  */
 const RETRY_MS = 1_000;
 const RETRY_MS_MAX = 16_000;
@@ -70,6 +72,7 @@ export class CompactionLane {
   readonly #control: LaneControl;
   readonly #repair: TableRepair;
   readonly #hidden = new HiddenBytes();
+  readonly #misfit: Misfit;
   #running: Promise<void> | undefined;
   /** Whether there may be something to do that it has not looked at. */
   #runAgain = false;
@@ -82,6 +85,7 @@ export class CompactionLane {
     this.#catalog = options.catalog;
     this.#control = options.control;
     this.#repair = options.repair;
+    this.#misfit = new Misfit(options.target);
   }
 
   /** Resolves at the end of the work that goes on; undefined where there is none. */
@@ -136,12 +140,13 @@ export class CompactionLane {
       } catch (error) {
         this.#runAgain = true;
         if (isConvergeError(error, "disk_full")) {
+          const wasTried = error !== this.#error;
           this.#error = error;
           const reason = error.message;
           if (reminder.isDue()) log?.warn("storage.compaction_waits", { reason });
           this.#control.announceProgress();
-          await this.#control.pauseToRetry(retryMs);
-          retryMs = Math.min(RETRY_MS_MAX, 2 * retryMs);
+          await this.#control.pauseToRetry(wasTried ? retryMs : LOOK_MS);
+          if (wasTried) retryMs = Math.min(RETRY_MS_MAX, 2 * retryMs);
         } else if (!isConvergeError(error, "corrupt_file") || !this.#repair.isNeeded) {
           // Damage is repaired in the next round; anything else is beyond repair.
           this.#options.onFailure(error);
@@ -179,8 +184,11 @@ export class CompactionLane {
   async #mergeOne(): Promise<boolean> {
     if (!this.#mayMerge) return false;
     const merge = this.#pick(UNDER_LOAD) ?? await this.#pickAtRest();
-    if (merge !== undefined) await this.#merge(merge);
-    return merge !== undefined;
+    if (merge === undefined) return false;
+    const name = merge.merged.map(({ id, bytes }) => `${id}:${bytes}`).join();
+    const bytes = merge.merged.reduce((sum, run) => sum + run.bytes, 0);
+    await this.#misfit.attempt({ name, bytes }, () => this.#merge(merge));
+    return true;
   }
 
   async #pickAtRest(): Promise<Merge | undefined> {

@@ -2,6 +2,8 @@
 
 export const MANIFEST_NAME = "manifest.jsonl";
 export const LOCK_NAME = "lock";
+/** Zeros that give way to what a start on a full disk has to write. */
+export const RESERVE_NAME = "reserve";
 /** Where damaged files are put, inside the data directory. */
 export const DAMAGED_NAME = "damaged";
 /** Ending of a file that is not finished; removed when found at the start. */

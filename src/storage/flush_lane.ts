@@ -5,12 +5,13 @@ import type { Log } from "../platform/log.ts";
 import { Reminder } from "../platform/reminder.ts";
 import { MergeCursor } from "./cursor.ts";
 import type { LaneControl } from "./lane_control.ts";
+import { LOOK_MS, Misfit } from "./misfit.ts";
 import type { Memtable } from "./memtable.ts";
 import type { WrittenTable } from "./sstable_writer.ts";
 import { buildTables, removeTables, type TableTarget } from "./table_builder.ts";
 import type { TableCatalog } from "./table_catalog.ts";
 
-/** Pause before a flush that found the disk full is tried again. */
+/** Pause before a flush that found the disk full is tried again, where it cannot be told whether there is more room. */
 const RETRY_MS = 1_000;
 /** A flush does not rest any more once the next memtable is this full. */
 const FILL_HURRIED = 0.5;
@@ -42,6 +43,7 @@ export interface FlushLaneOptions {
 export class FlushLane {
   readonly #options: FlushLaneOptions;
   readonly #control: LaneControl;
+  readonly #misfit: Misfit;
   readonly #frozen: Frozen[] = [];
   #running: Promise<void> | undefined;
   #error: ConvergeError | undefined;
@@ -51,6 +53,7 @@ export class FlushLane {
   constructor(options: FlushLaneOptions) {
     this.#options = options;
     this.#control = options.control;
+    this.#misfit = new Misfit(options.target);
   }
 
   /** Memtables that wait for their flush, oldest first. Each is here until its tables are in the catalog. */
@@ -90,11 +93,15 @@ export class FlushLane {
     // Ends later than it begins, also where there is nothing to do: `freeze` notes that it runs.
     await undefined;
     while (this.#frozen.length > 0 && !this.#control.isStopped) {
+      const frozen = this.#frozen[0]!;
+      const work = { name: `before ${frozen.nextLog}`, bytes: frozen.memtable.logBytes };
+      let wasTried = true;
       try {
-        await this.#flush(this.#frozen[0]!);
+        await this.#misfit.attempt(work, () => this.#flush(frozen));
         this.#error = undefined;
         reminder.end();
       } catch (error) {
+        wasTried = error !== this.#error;
         if (isConvergeError(error, "disk_full")) this.#error = error;
         else this.#options.onFailure(error);
       }
@@ -103,7 +110,7 @@ export class FlushLane {
       if (this.#control.isClosing) break;
       const reason = this.#error.message;
       if (reminder.isDue()) log?.warn("storage.flush_waits", { reason });
-      await this.#control.pauseToRetry(RETRY_MS);
+      await this.#control.pauseToRetry(wasTried ? RETRY_MS : LOOK_MS);
     }
     this.#running = undefined;
     this.#control.announceProgress();

@@ -4,7 +4,7 @@
  * A torn tail of the last segment is cut; damage before valid records, or anything missing that the
  * manifest relies on, stops with `corrupt_file`, the offset and what to run.
  */
-import { ConvergeError } from "../errors.ts";
+import { ConvergeError, isConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
 import { filesOf, FIRST_SEGMENT, isUnbegunDirectory, namesOfNoFile } from "./data_directory.ts";
 import { readWhole } from "./file_bytes.ts";
@@ -13,6 +13,7 @@ import { lineFacts, lineKey } from "./line_record.ts";
 import { isUnbegun, type LogProblem, missingSegments, segmentProblem } from "./log_segments.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { marksOf, Memtable } from "./memtable.ts";
+import { Reserve } from "./reserve.ts";
 import { NO_SLOT } from "./slot_table.ts";
 import { refuseUnknownFormat } from "./sstable_reader.ts";
 import { DATA } from "./store.ts";
@@ -27,11 +28,14 @@ export interface Recovered {
   manifest: Manifest;
   memtable: Memtable;
   log: LogWriter;
+  reserve: Reserve;
   highestCounter: number;
   /** Bytes of torn tail that were cut from the last segment; they were never answered for. */
   cutBytes: number;
   /** Bytes of whole segments that are replayed beside the one being written. */
   sealedLogBytes: number;
+  /** Why the last segment was not copied: the disk is full. */
+  uncopied: ConvergeError | undefined;
 }
 
 /**
@@ -65,19 +69,26 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   // nothing behind it, needs no copy.
   const isFresh = read.length === 1 && isHeaderAlone(valid) && last.fileBytes === valid.byteLength;
   // The device takes its time; the lines are read meanwhile.
-  const copying = isFresh ? undefined : copySegment(disk, directory, { number, bytes: valid });
+  const copying = isFresh
+    ? undefined
+    : unlessFull(copySegment(disk, directory, { number, bytes: valid }));
   const memtable = new Memtable();
   const highest = { counter: manifest.highestCounter };
+  let uncopied: ConvergeError | undefined;
   try {
     for (const segment of read) replay(directory, segment, memtable, highest);
   } finally {
-    await copying;
+    uncopied = await copying;
   }
   const bytes = valid.byteLength;
   const log = isFresh
     ? LogWriter.takeOver(disk, directory, { number, bytes })
-    : LogWriter.resume(disk, directory, { number, bytes });
+    : uncopied === undefined
+    ? LogWriter.resume(disk, directory, { number, bytes })
+    : await LogWriter.resumeInPlace(disk, directory, { number, bytes: valid });
+  let reserve: Reserve;
   try {
+    reserve = await Reserve.open(disk, directory);
     await disk.syncDirectory(directory);
   } catch (error) {
     log.close();
@@ -87,10 +98,20 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     manifest,
     memtable,
     log,
+    reserve,
     highestCounter: highest.counter,
     cutBytes: last.cutBytes,
     sealedLogBytes: memtable.logBytes - bytes,
+    uncopied,
   };
+}
+
+/** Resolves with the error where the disk is full. */
+function unlessFull(written: Promise<void>): Promise<ConvergeError | undefined> {
+  return written.then(() => undefined, (error) => {
+    if (isConvergeError(error, "disk_full")) return error;
+    throw error;
+  });
 }
 
 /** Forgets a last segment that never held anything. */

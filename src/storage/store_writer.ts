@@ -15,7 +15,8 @@ import { Group, type Lookup } from "./group.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { Memtable, type MemtableKeyspace } from "./memtable.ts";
 import type { Recovered } from "./recovery.ts";
-import type { ApplyResult, Mutation } from "./store.ts";
+import type { Reserve } from "./reserve.ts";
+import { type ApplyResult, META, type Mutation } from "./store.ts";
 import type { TableReader } from "./sstable_reader.ts";
 import type { TableCatalog } from "./table_catalog.ts";
 import { type Run, tableFor } from "./table_set.ts";
@@ -79,6 +80,7 @@ export class StoreWriter {
   readonly #durability: Durability;
   readonly #memtableBytes: number;
   readonly #queue = new WriteQueue();
+  readonly #reserve: Reserve;
   #log: LogWriter;
   #active: Memtable;
   /** Bytes of segments before the open one that the memtable that takes the writes reaches back over. */
@@ -107,6 +109,7 @@ export class StoreWriter {
     this.#durability = options.durability ?? { mode: "fsync" };
     this.#memtableBytes = options.memtableBytes ?? MEMTABLE_BYTES;
     this.#log = recovered.log;
+    this.#reserve = recovered.reserve;
     this.#active = recovered.memtable;
     this.#recoveredLogBytes = recovered.sealedLogBytes;
     this.#highestCounter = recovered.highestCounter;
@@ -255,7 +258,12 @@ export class StoreWriter {
       await this.#queue.answerFreeze(() => this.#rotate());
       return;
     }
-    await this.#makeRoom();
+    try {
+      await this.#makeRoom();
+    } catch (error) {
+      // A memtable takes some small documents more.
+      if (!isConvergeError(error, "disk_full") || !areDocuments(this.#queue.calls)) throw error;
+    }
     const { calls, bytes } = this.#queue.take(GROUP_BYTES_MAX);
     const group = new Group({ memtable: this.#active, lookup: this.#lookup, bytesMax: bytes });
     const decided: { call: WaitingCall; results: ApplyResult[] }[] = [];
@@ -267,7 +275,7 @@ export class StoreWriter {
       }
     }
     try {
-      if (!group.isEmpty) await this.#commit(group);
+      if (!group.isEmpty) await this.#commit(group, calls);
     } catch (error) {
       group.abandon();
       for (const { call } of decided) call.reject(error);
@@ -277,9 +285,9 @@ export class StoreWriter {
     for (const { call, results } of decided) call.resolve(results);
   }
 
-  async #commit(group: Group): Promise<void> {
+  async #commit(group: Group, calls: readonly WaitingCall[]): Promise<void> {
     try {
-      this.#log.append(group.buffer, group.bytes, group.lines);
+      this.#append(group, calls);
     } catch (error) {
       throw this.#refusal(error);
     }
@@ -288,6 +296,17 @@ export class StoreWriter {
     this.#highestCounter = Math.max(this.#highestCounter, group.highestCounter);
     group.commit();
     if (this.#durability.mode === "fsync") this.#scheduleWitness();
+  }
+
+  /** Where there is no room otherwise, what the node keeps for itself goes into the reserve. */
+  #append({ buffer, bytes, lines }: Group, calls: readonly WaitingCall[]): void {
+    try {
+      this.#log.append(buffer, bytes, lines);
+    } catch (error) {
+      const mayUseReserve = isConvergeError(error, "disk_full") && areDocuments(calls);
+      if (!mayUseReserve || !this.#reserve.use()) throw error;
+      this.#log.append(buffer, bytes, lines);
+    }
   }
 
   /** Why the log takes nothing: a full disk refuses what was to be written, all else ends the writing. */
@@ -424,6 +443,11 @@ export class StoreWriter {
     this.#writing ??= this.#writeLoop();
     return done;
   }
+}
+
+/** Whether all is what the node keeps for itself. */
+function areDocuments(calls: readonly WaitingCall[]): boolean {
+  return calls.every(({ mutations }) => mutations.every(({ keyspace }) => keyspace === META));
 }
 
 /**

@@ -77,6 +77,29 @@ export class LogWriter {
     return writer;
   }
 
+  /**
+   * Goes on with a recovered segment, of which `bytes` are the whole groups, in the file that was read,
+   * where there is no room for a copy. What it holds is durable when this resolves.
+   */
+  static async resumeInPlace(
+    disk: Disk,
+    directory: string,
+    { number, bytes }: { number: number; bytes: Uint8Array },
+  ): Promise<LogWriter> {
+    const path = `${directory}/${logName(number)}`;
+    disk.truncate(path, bytes.byteLength);
+    const writer = new LogWriter(disk, directory, number, bytes.byteLength);
+    try {
+      disk.rewrite(path, bytes);
+      await writer.sync();
+    } catch (error) {
+      writer.close();
+      throw error;
+    }
+    writer.witness();
+    return writer;
+  }
+
   /** Goes on with a recovered segment that is a durable header of `bytes` and nothing else. */
   static takeOver(
     disk: Disk,

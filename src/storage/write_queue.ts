@@ -29,6 +29,11 @@ export class WriteQueue {
     return this.#head === this.#calls.length && this.#freezers.length === 0;
   }
 
+  /** Those that wait, the first one first. */
+  get calls(): readonly WaitingCall[] {
+    return this.#calls.slice(this.#head);
+  }
+
   get freezeRequested(): boolean {
     return this.#freezers.length > 0;
   }

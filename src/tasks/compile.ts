@@ -20,6 +20,7 @@ const PERMISSIONS = [
   "--allow-read=./data",
   "--allow-write=./data",
   "--allow-env=CONVERGE_*,WS_NO_*",
+  "--allow-sys=statfs",
 ];
 
 /** What `deno compile` says where only its base runtime is missing. */

@@ -24,6 +24,7 @@ export function convergeCommand(args: string[]): [string, string[]] {
     `--allow-read=./data,${main},${source}`,
     "--allow-write=./data",
     "--allow-env=CONVERGE_*,WS_NO_*",
+    "--allow-sys=statfs",
     main,
     ...args,
   ]];

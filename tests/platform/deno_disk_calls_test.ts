@@ -126,6 +126,8 @@ Deno.test("DenoDisk: what the system writes in parts is written whole", async ()
     assertEquals(written.sizeBytes, 9);
     written.close();
     assertEquals(Deno.readTextFileSync(`${directory}/f`), "some text");
+    disk.rewrite(`${directory}/f`, bytes("SOME TEXT"));
+    assertEquals(Deno.readTextFileSync(`${directory}/f`), "SOME TEXT");
   });
 });
 
@@ -146,4 +148,25 @@ Deno.test("DenoDisk: a quota, the largest file and a full disk are a matter of s
       file.close();
     });
   }
+});
+
+Deno.test("DenoDisk.freeBytes() is what others may write, and asks nobody for the permission to know", async () => {
+  await withCalls({}, (directory, disk) => {
+    const { statfsSync } = fs;
+    const { querySync } = Deno.permissions;
+    try {
+      const found = { bavail: 3, bfree: 4, bsize: 512 } as fs.StatsFs;
+      fs.statfsSync = (() => found) as unknown as typeof statfsSync;
+      assertEquals(disk.freeBytes(directory), 3 * 512);
+      fs.statfsSync = () => failure({ code: "ENOSYS" });
+      assertEquals(disk.freeBytes(directory), Infinity);
+      fs.statfsSync = (() => found) as unknown as typeof statfsSync;
+      Deno.permissions.querySync = () => ({ state: "prompt" }) as Deno.PermissionStatus;
+      assertEquals(disk.freeBytes(directory), Infinity);
+    } finally {
+      fs.statfsSync = statfsSync;
+      Deno.permissions.querySync = querySync;
+    }
+    assertEquals(Number.isSafeInteger(disk.freeBytes(directory)), true, "of the real file system");
+  });
 });

@@ -39,6 +39,20 @@ Deno.test("DenoDisk: appends, reads at an offset, goes on where a file ends", ()
     assertEquals(disk.fileSize(path), 5);
   }));
 
+Deno.test("DenoDisk.rewrite() writes in the same place, and goes before nothing that is appended", () =>
+  inDirectory((directory, disk) => {
+    const path = `${directory}/f`;
+    Deno.writeTextFileSync(path, "hello");
+    const { ino } = Deno.statSync(path);
+    const file = disk.openAppend(path);
+    disk.rewrite(path, bytes("HELLO"));
+    file.append(bytes(" world"));
+    file.close();
+    assertEquals([Deno.readTextFileSync(path), Deno.statSync(path).ino], ["HELLO world", ino]);
+    const absent = assertThrows(() => disk.rewrite(`${directory}/g`, bytes("x")), ConvergeError);
+    assertEquals([absent.code, disk.fileSize(`${directory}/g`)], ["disk_failed", undefined]);
+  }));
+
 Deno.test("DenoDisk: with room zeros follow what was appended, until the file is closed", () =>
   inDirectory(async (directory, disk) => {
     const path = `${directory}/f`;

@@ -316,8 +316,7 @@ async function withTwoSegments(): Promise<{ subject: VirtualStore; segments: [st
   await store.apply([put("a", 1)]);
   await store.apply([put("c", 1)]);
   // The log is rotated; what was frozen finds no room for its table.
-  const [log] = subject.device.files().filter(({ path }) => path.endsWith(".log"));
-  subject.device.faults.capacityBytes = log!.sizeBytes + 600;
+  subject.leaveRoom(450);
   await store.close();
   subject.device.faults.capacityBytes = Infinity;
   const again = await subject.open();
@@ -396,7 +395,7 @@ Deno.test("LsmStore.statistics(): segments that wait for their flush are counted
   const { subject } = await withTwoSegments();
   const store = await subject.open();
   const { logBytes } = store.statistics();
-  subject.device.faults.capacityBytes = 2 * logBytes; // enough for a segment, not for a table
+  subject.leaveRoom(logBytes - 150); // enough for a segment, not for a table
   await assertRejects(() => store.flush(), ConvergeError, "no space");
   const waitingBytes = store.statistics().logBytes;
   await store.close();

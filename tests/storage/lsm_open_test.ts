@@ -162,22 +162,6 @@ Deno.test("LsmStore: what cannot be read, for whatever reason, is not taken for 
   }
 });
 
-Deno.test("LsmStore.open(): a full disk gets no copy of a log for which there is no room", async () => {
-  const subject = new VirtualStore();
-  const written = await subject.open();
-  await applyAll(written, 1);
-  subject.device.crash({ power: false });
-  const files = subject.device.files();
-  const used = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  subject.device.faults.capacityBytes = used + 100;
-  const error = await assertRejects(() => subject.open(), ConvergeError);
-  assertEquals([error.code, subject.device.files()], ["disk_full", files]);
-  subject.device.faults.capacityBytes = Infinity;
-  const store = await subject.open();
-  assertEquals(scanAll(store).length, KEYS.length);
-  await store.close();
-});
-
 Deno.test("LsmStore: an unknown format is refused", async () => {
   const subject = new VirtualStore();
   await (await subject.open()).close();

@@ -40,7 +40,16 @@ function gatedDisk(disk: Disk, { tableBytesMin }: { tableBytesMin: number }) {
     const method = Reflect.get(disk, name) as (...args: unknown[]) => unknown;
     Object.defineProperty(gated, name, { value: method.bind(disk) });
   }
-  for (const name of ["makeDirectory", "removeDirectory", "syncDirectory", "lock", "discard"]) {
+  for (
+    const name of [
+      "makeDirectory",
+      "removeDirectory",
+      "syncDirectory",
+      "lock",
+      "discard",
+      "freeBytes",
+    ]
+  ) {
     const method = Reflect.get(disk, name) as (...args: unknown[]) => unknown;
     Object.defineProperty(gated, name, { value: method.bind(disk) });
   }

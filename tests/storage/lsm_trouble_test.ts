@@ -3,7 +3,7 @@
  *
  * Strategy: few keys; batches of a size for which there is room or not, that are waited for or not; fsyncs
  * that take time, so that everything else happens during them; flushes, closings, deaths of the process
- * and power failures at any time.
+ * and power failures at any time; starts on a disk that is still full.
  * Invariants: of what was answered all that the durability promises is there; beside it a suffix of what
  * was not promised may be missing, and any of what was under way; nothing that was refused is there; doctor
  * finds no damage.
@@ -169,7 +169,6 @@ class Subject {
   }
 
   async #restart(allowed: readonly State[]): Promise<void> {
-    this.#device.faults.capacityBytes = Infinity;
     const { findings } = checkDirectory(this.#device.mount(), DIRECTORY);
     assertEquals(findings.filter(({ severity }) => severity === "damage"), []);
     await this.open();

@@ -34,6 +34,12 @@ export class VirtualStore {
     });
   }
 
+  /** From now on the disk has room for so many bytes more. */
+  leaveRoom(bytes: number): void {
+    const used = this.device.files().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    this.device.faults.capacityBytes = used + bytes;
+  }
+
   /** Paths of the files that end so. */
   paths(ending: string): string[] {
     return this.device.files().map(({ path }) => path).filter((path) => path.endsWith(ending));

@@ -47,6 +47,17 @@ export class DenoDisk implements Disk {
     });
   }
 
+  /** No quota shows here. */
+  freeBytes(path: string): number {
+    try {
+      if (!mayAskForSpace()) return Infinity;
+      const { bavail, bsize } = fs.statfsSync(path);
+      return bavail * bsize;
+    } catch {
+      return Infinity;
+    }
+  }
+
   openAppend(path: string, { roomBytes = 0 }: AppendOptions = {}): AppendFile {
     return attempt("open", path, () => {
       const options = { create: true, append: roomBytes === 0, write: true };
@@ -70,6 +81,18 @@ export class DenoDisk implements Disk {
 
   truncate(path: string, lengthBytes: number): void {
     attempt("truncate", path, () => this.#passing(() => Deno.truncateSync(path, lengthBytes)));
+  }
+
+  rewrite(path: string, bytes: Uint8Array): void {
+    attempt("write again to", path, () =>
+      this.#passing(() => {
+        const file = Deno.openSync(path, { write: true });
+        try {
+          writeAll(file, bytes);
+        } finally {
+          file.close();
+        }
+      }));
   }
 
   rename(from: string, to: string): void {
@@ -202,12 +225,7 @@ class DenoAppendFile implements AppendFile {
 
   append(bytes: Uint8Array): void {
     attempt("append to", this.#path, () => {
-      let rest = bytes;
-      while (rest.byteLength > 0) {
-        const written = this.#file.writeSync(rest);
-        this.#sizeBytes += written;
-        rest = rest.subarray(written);
-      }
+      writeAll(this.#file, bytes, (written) => this.#sizeBytes += written);
     });
   }
 
@@ -290,6 +308,20 @@ class DenoReadFile implements ReadFile {
   }
 }
 
+/** @param onWritten Told how many bytes were, also where others are not. */
+function writeAll(
+  file: Deno.FsFile,
+  bytes: Uint8Array,
+  onWritten?: (written: number) => void,
+): void {
+  let rest = bytes;
+  while (rest.byteLength > 0) {
+    const written = file.writeSync(rest);
+    onWritten?.(written);
+    rest = rest.subarray(written);
+  }
+}
+
 function attempt<T>(what: string, path: string, action: () => T): T {
   try {
     return action();
@@ -327,6 +359,11 @@ function errnoOf(error: unknown): string {
   const number = /os error (\d+)/.exec(String(message))?.[1];
   const names: Record<string, string> = { "27": "EFBIG", "28": "ENOSPC", "122": "EDQUOT" };
   return names[number ?? ""] ?? "";
+}
+
+/** Asked first, since who has a terminal would be asked for it otherwise. */
+function mayAskForSpace(): boolean {
+  return Deno.permissions.querySync({ name: "sys", kind: "statfs" }).state === "granted";
 }
 
 function isDirectory(path: string): boolean {

@@ -18,6 +18,7 @@ function withDisk(ways: FaultyWays): NonNullable<Defect["platform"]> {
       makeDirectory: (path) => disk.makeDirectory(path),
       list: (path) => disk.list(path),
       fileSize: (path) => disk.fileSize(path),
+      freeBytes: (path) => disk.freeBytes(path),
       openAppend: (path, options) => {
         const file = disk.openAppend(path, options);
         return sync === undefined ? file : {
@@ -31,6 +32,7 @@ function withDisk(ways: FaultyWays): NonNullable<Defect["platform"]> {
       },
       openRead: (path) => disk.openRead(path),
       truncate: (path, lengthBytes) => disk.truncate(path, lengthBytes),
+      rewrite: (path, bytes) => disk.rewrite(path, bytes),
       rename: (from, to) => disk.rename(from, to),
       link: (from, to) => disk.link(from, to),
       remove: (path) => disk.remove(path),

@@ -61,6 +61,10 @@ export class MountedDisk implements Disk {
     return entry instanceof VirtualFile ? entry.length : undefined;
   }
 
+  freeBytes(): number {
+    return this.#device.freeBytes();
+  }
+
   openAppend(path: string, { roomBytes = 0 }: AppendOptions = {}): AppendFile {
     let file = this.#device.find(path);
     if (file === undefined) {
@@ -100,6 +104,11 @@ export class MountedDisk implements Disk {
   truncate(path: string, lengthBytes: number): void {
     const file = this.#file(path);
     this.#operate("truncate", path, (share) => share > 0 && file.truncate(lengthBytes));
+  }
+
+  rewrite(path: string, bytes: Uint8Array): void {
+    const file = this.#file(path);
+    this.#operate("append", path, (share) => share === 1 && file.rewrite(bytes));
   }
 
   rename(from: string, to: string): void {

@@ -1,4 +1,5 @@
 /** The bytes of a simulated file, as the page cache has them and as the device has them. */
+import { invariant } from "../../errors.ts";
 import { type Random, randomInteger } from "../../platform/random.ts";
 
 /** What a sync that begins now will have made durable when it ends. */
@@ -56,6 +57,14 @@ export class VirtualFile {
     this.#length = length;
     this.#truncations++;
     this.#holes = this.#holes.filter(({ start }) => start < length);
+  }
+
+  /** All bytes are written once more: what failed syncs dropped of them is as if it was appended now. */
+  rewrite(bytes: Uint8Array): void {
+    invariant(bytes.byteLength === this.#length, "what is written once more is the whole file");
+    this.#bytes.set(bytes);
+    this.#durableLength = Math.min(this.#durableLength, ...this.#holes.map(({ start }) => start));
+    this.#holes = [];
   }
 
   /** A copy of `[offset, offset + length)`, which must lie inside the file. */

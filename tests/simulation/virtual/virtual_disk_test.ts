@@ -137,6 +137,29 @@ Deno.test("VirtualDisk: a sync after a failed sync does not bring the bytes back
   assertEquals([...seen], ["\0\0"]);
 });
 
+Deno.test("VirtualDisk: what a failed sync dropped is on the device once it was written again and synced", async () => {
+  const all = new Set<string | undefined>();
+  for (const isSynced of [true, false]) {
+    const seen = await fates(async (disk, dev) => {
+      disk.makeDirectory("data");
+      const file = disk.openAppend("data/f");
+      await disk.syncDirectory("data");
+      file.append(text("ab"));
+      await file.sync();
+      file.append(text("cd"));
+      dev.faults.errorRate.sync = 1;
+      await assertRejects(() => file.sync(), ConvergeError, "Cannot sync");
+      dev.faults.errorRate.sync = 0;
+      dev.faults.capacityBytes = 0; // it takes no space
+      disk.rewrite("data/f", text("abcd"));
+      if (isSynced) await file.sync();
+    });
+    if (isSynced) assertEquals([...seen], ["abcd"]);
+    else for (const found of seen) all.add(found);
+  }
+  assertEquals(all, new Set(["ab", "abc", "abcd"]));
+});
+
 Deno.test("VirtualDisk: a full disk takes a part and says disk_full", () => {
   const dev = device();
   const disk = dev.mount();
