@@ -1,6 +1,6 @@
 /** The README's example of the client, carried out with a real node. */
-import { assertEquals } from "@std/assert";
-import { join, toFileUrl } from "@std/path";
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl, join, toFileUrl } from "@std/path";
 import type { ClientEntry, ClientValue } from "../../src/client/client.ts";
 import { freePorts, TestCluster } from "./harness.ts";
 
@@ -23,3 +23,38 @@ Deno.test("README: its example of the client works, with a node away", async () 
   assertEquals([done.user, done.value.contentType], [{ name: "Ada" }, "application/json"]);
   assertEquals(done.users, [{ key: "users/1", ...done.value }]);
 });
+
+Deno.test({
+  name: "README: the file that it makes of the client works in a Node project as npm begins it",
+  ignore: !hasNode(),
+  fn: async () => {
+    const readme = await Deno.readTextFile(new URL("README.md", root));
+    const [, bundle = "", file = ""] = /`deno (bundle [^`]+ -o (\S+) [^`]+)`/.exec(readme) ?? [];
+    await using cluster = await TestCluster.start(1);
+    const made = join(cluster.cwd, file);
+    const args = bundle.split(" ").map((word) => word === file ? made : word);
+    await outputOf(Deno.execPath(), args, fromFileUrl(root));
+    await Deno.writeTextFile(join(cluster.cwd, "package.json"), '{"type":"commonjs"}');
+    const use = `import { ConvergeClient } from "./${file}";
+      const client = new ConvergeClient("${cluster.nodes[0]!.url}");
+      await client.put("k", new Uint8Array());
+      console.log((await client.list()).keys.join());`;
+    await Deno.writeTextFile(join(cluster.cwd, "use.mjs"), use);
+    assertEquals(await outputOf("node", ["use.mjs"], cluster.cwd), "k\n");
+  },
+});
+
+function hasNode(): boolean {
+  try {
+    return new Deno.Command("node", { args: ["--version"] }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+async function outputOf(command: string, args: string[], cwd: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, { args, cwd }).output();
+  const decoder = new TextDecoder();
+  assert(success, decoder.decode(stderr));
+  return decoder.decode(stdout);
+}

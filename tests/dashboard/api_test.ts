@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { keyOfLabel, labelOf, operate, textOf } from "../../src/dashboard/page/api.ts";
+import { keyOfLabel, labelOf, operate, textOf, typeOf } from "../../src/dashboard/page/api.ts";
 
 const encoder = new TextEncoder();
 
@@ -28,6 +28,15 @@ Deno.test("labelOf(): nothing of a key is unseen, and keyOfLabel() reads it back
   assertEquals(labelOf({ kb: "/wAB" }), "base64:/wAB");
   assertEquals(keyOfLabel("base64:/wAB"), { kb: "/wAB" });
   assertEquals(keyOfLabel("base64:!"), undefined);
+});
+
+Deno.test("typeOf(): a document of JSON is stored as what it is, all else as text", () => {
+  for (const value of ['{"name":"Ada"}', "[1, 2]", " {}\n"]) {
+    assertEquals(typeOf(value), "application/json", value);
+  }
+  for (const value of ["hello", "", "5", "null", '"x"', "{name}"]) {
+    assertEquals(typeOf(value), "text/plain; charset=utf-8", value);
+  }
 });
 
 Deno.test("operate(): a key that a browser would fold into another path is not asked for", async () => {

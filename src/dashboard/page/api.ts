@@ -91,7 +91,7 @@ export async function operate(
     return { ok: false, problem: "No browser can ask for this key; the command line can" };
   }
   const body = method === "PUT" ? value ?? "" : null;
-  const headers = method === "PUT" ? { "content-type": "text/plain; charset=utf-8" } : undefined;
+  const headers = body === null ? undefined : { "content-type": typeOf(body) };
   try {
     const response = await fetch(`/kv/${path}?explain=1`, {
       method,
@@ -108,6 +108,17 @@ export async function operate(
   } catch {
     return { ok: false, problem: "The node does not answer" };
   }
+}
+
+/** What is typed is text, or a document of JSON: programs go by the type that one is stored with. */
+export function typeOf(value: string): string {
+  try {
+    const json: unknown = JSON.parse(value);
+    if (typeof json === "object" && json !== null) return "application/json"; // `5` may be a word
+  } catch {
+    // no JSON
+  }
+  return "text/plain; charset=utf-8";
 }
 
 /** The value of a key, cut to what can be shown; undefined when there is none. */
