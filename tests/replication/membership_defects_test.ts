@@ -126,6 +126,38 @@ Deno.test("a node that not all members know yet takes no records: tombstones are
     await problemOf(await cluster.call(4, "POST", "/internal/kv", { body }), 503, "not-ready");
   }));
 
+Deno.test("several join at once: what one is filled with before the others is not lost for them", () =>
+  InProcessCluster.run({
+    nodes: 4,
+    start: [1],
+    seedsOf: (i) => i === 1 ? [] : [1],
+    config: { replication: 1, readQuorum: 1, writeQuorum: 1 },
+  }, async (cluster) => {
+    const statusOf = async (i: number) =>
+      (await cluster.view(i)).members.find(({ name }) => name === `node${i}`)!.status;
+    await cluster.ready();
+    const keys = Array.from({ length: 50 }, (_, i) => `key${i}`);
+    for (const key of keys) await cluster.put(1, key, key);
+    for (const i of [2, 3, 4]) await cluster.start(i);
+    // The first of them waits for nobody who joins; the others are not filled while it is.
+    let first: number | undefined;
+    await cluster.until("one is being filled", async () => {
+      const statuses = await Promise.all([2, 3, 4].map(statusOf));
+      return (first = [2, 3, 4][statuses.indexOf("refilling")]) !== undefined;
+    });
+    const later = [2, 3, 4].filter((i) => i !== first);
+    await cluster.until(
+      "all are being filled",
+      async () =>
+        (await Promise.all(later.map(statusOf))).every((status) => status === "refilling"),
+    );
+    for (const i of later) cluster.world.network.cut(originOf(i), originOf(1));
+    await cluster.until("one has all", async () => await statusOf(first!) === "normal");
+    cluster.heal();
+    await cluster.ready();
+    for (const key of keys) assertEquals(await cluster.get(1, key), key);
+  }));
+
 Deno.test("the ring does not split during a join: writes before, during and after it are there", () =>
   InProcessCluster.run({ nodes: 5, start: [] }, async (cluster) => {
     for (const i of [1, 2, 3]) cluster.node(i).config.peers = ["http://node1:8080"];

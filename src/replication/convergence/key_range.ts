@@ -30,8 +30,8 @@ export interface RangeRequest {
   /** Both of these must own a key. */
   readonly owners: readonly [string, string];
   /**
-   * Given while the first owner is being refilled. Then it is enough that the second one owned the key
-   * before some members joined: those that are neither among these names nor known here to have been
+   * Given while the first owner is being refilled. Then it is enough that either owns the key where some
+   * members are left out that join: those that are neither among these names nor known here to have been
    * `normal` once. Until such members are `normal`, no tombstone of what they own is collected, so no copy
    * of a former owner is a leftover.
    */
@@ -66,7 +66,7 @@ export async function readRange(
   request: RangeRequest,
 ): Promise<RangePage> {
   const { after, owners, leaves, through, settled, isHidden } = request;
-  const before = settled === undefined ? [] : topology.ringsBefore(settled);
+  const before = settled === undefined ? [] : topology.ringsToFill(owners[0], settled);
   const end = through === undefined ? undefined : successor(through);
   const scan = store.scan(DATA, {
     ...(after === undefined ? {} : { start: successor(after) }),
@@ -142,7 +142,7 @@ function successor(key: Key): Key {
 /** A `RangeRequest` as the node that is asked sees it. */
 interface Wanted {
   topology: Topology;
-  /** As `Topology.ringsBefore`; none where `settled` is not given. */
+  /** As `Topology.ringsToFill`; none where `settled` is not given. */
   before: readonly HashRing[];
   owners: readonly [string, string];
   leaves: LeafSet | undefined;
@@ -157,8 +157,10 @@ export function isWanted(
   const token = tokenOf(key);
   if (isHidden?.(token) === true) return false;
   const arc = topology.ring.arcOf(token);
-  if (arc === undefined || !arc.owners.includes(owners[0])) return false;
-  const has = arc.owners.includes(owners[1]) ||
-    before.some((ring) => ring.arcOf(token)?.owners.includes(owners[1]) === true);
-  return has && (leaves === undefined || leaves.has(leafOf(arc.index, token)));
+  if (arc === undefined) return false;
+  const owns = (name: string) =>
+    arc.owners.includes(name) ||
+    before.some((ring) => ring.arcOf(token)?.owners.includes(name) === true);
+  return owns(owners[0]) && owns(owners[1]) &&
+    (leaves === undefined || leaves.has(leafOf(arc.index, token)));
 }

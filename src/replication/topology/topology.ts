@@ -263,6 +263,22 @@ export class Topology {
   }
 
   /**
+   * The rings by which `name` is filled: those of before, and the same with itself. A node that is filled
+   * later, when this one counts, goes by them: what this one owns there others need not have any more as
+   * owners of before, though it owns less once all that join are there.
+   *
+   * @param settled As for `ringBefore`.
+   */
+  ringsToFill(name: string, settled: readonly string[]): readonly HashRing[] {
+    const before = this.ringsBefore(settled);
+    const joins = before.filter(({ names }) => !names.includes(name));
+    return [
+      ...before,
+      ...joins.map(({ names }) => this.#ringOf([...names, name], this.#ownersMax)),
+    ];
+  }
+
+  /**
    * Tells of a token whether `name` owns it only since some members (`leaving`) were removed. It must
    * have been an owner in none of the rings that anybody went by before: neither in the one with members
    * that were still joining, nor in the one without them.

@@ -36,9 +36,13 @@ interface Action {
   act(node: ModelNode): void;
 }
 
-/** Runs the schedule of a seed, to its end or the first violation. The same seed gives the same one. */
-export function runSchedule(seed: number): Promise<ScheduleResult> {
-  return new Schedule(seed).run();
+/**
+ * Runs the schedule of a seed, to its end or the first violation. The same seed gives the same one.
+ *
+ * @param changes What of its plan is not drawn.
+ */
+export function runSchedule(seed: number, changes: Partial<Plan> = {}): Promise<ScheduleResult> {
+  return new Schedule(seed, changes).run();
 }
 
 class Schedule {
@@ -49,9 +53,9 @@ class Schedule {
   /** Messages of gossip that arrive late, again, or at somebody else. */
   readonly #late: GossipMessage[] = [];
 
-  constructor(seed: number) {
+  constructor(seed: number, changes: Partial<Plan>) {
     const streams = new RandomStreams(seed);
-    this.#plan = planOf(streams.stream("plan"));
+    this.#plan = { ...planOf(streams.stream("plan")), ...changes };
     const world = this.#world = new World(streams, this.#plan);
     this.#faults = new Faults(world, this.#plan);
     const { writes, sleeps, saves } = this.#plan;

@@ -145,3 +145,12 @@ Deno.test("Topology.isLastHolder: not for what others own, who have lost it", ()
   const settled = members.map(({ name }) => name);
   assertEquals(topologyOf(0, { ...options, members, settled }).isLastHolder, false);
 });
+
+Deno.test("Topology.ringsToFill: those that count, alone and with the one that is filled", () => {
+  const topology = topologyOf(5, { settled: ["node1"] });
+  const namesOf = (name: string, settled: string[]) =>
+    topology.ringsToFill(name, settled).map(({ names }) => names);
+  assertEquals(namesOf("node3", []), [["node1"], ["node1", "node3"]]);
+  assertEquals(namesOf("node3", ["node2"]), [["node1", "node2"], ["node1", "node2", "node3"]]);
+  assertEquals(namesOf("node2", ["node2"]), [["node1", "node2"]], "it lost its disk");
+});
