@@ -38,8 +38,8 @@ function noting(gossip: Gossip) {
       onStored: note("collector.onStored"),
     }),
   } as unknown as ConvergenceOptions);
-  const { antiEntropy, takeover, refill } = convergence;
-  for (const [name, part] of Object.entries({ antiEntropy, takeover, refill })) {
+  const { antiEntropy, takeover, refill, cleanup } = convergence;
+  for (const [name, part] of Object.entries({ antiEntropy, takeover, refill, cleanup })) {
     for (const method of Object.getOwnPropertyNames(Object.getPrototypeOf(part))) {
       const told = async (...said: unknown[]) => note(`${name}.${method}`)(...said);
       if (method !== "constructor") Object.defineProperty(part, method, { value: told });
@@ -77,8 +77,8 @@ Deno.test("Convergence.start: what waits for those that were removed is dropped,
     `hints.start ["x"]`,
     `hints.forget "x"`,
   ]);
-  const parts = ["refill.start", "takeover.start", "antiEntropy.start", "collector.start"];
-  assertEquals(notes.slice(3), parts);
+  const parts = ["refill", "takeover", "antiEntropy", "collector", "cleanup"];
+  assertEquals(notes.slice(3), parts.map((part) => `${part}.start`));
 });
 
 Deno.test("Convergence: what was lost, stored or heard again is told to all that have to know", async () => {
