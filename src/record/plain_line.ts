@@ -121,7 +121,8 @@ function digitsEnd(bytes: Uint8Array, start: number): number {
 export function numberAt(bytes: Uint8Array, start: number, end: number): number {
   if (start === end || (bytes[start] === DIGIT_0 && end - start > 1)) return NaN;
   let number = 0;
-  for (let at = start; at < end; at++) number = number * 10 + bytes[at]! - DIGIT_0;
+  // The digit's value first: together with its code the sum could be past 2^53, where not all are exact.
+  for (let at = start; at < end; at++) number = number * 10 + (bytes[at]! - DIGIT_0);
   return number;
 }
 

@@ -158,13 +158,28 @@ export class Replica {
    */
   async collect(records: readonly StoredRecord[]): Promise<void> {
     if (records.length === 0) return;
-    const { store, horizon, lamport, onStored } = this.#options;
+    const { horizon, lamport } = this.#options;
     const least = horizon.counter + 1;
-    const mutations = [
-      horizon.raise(records.reduce((max, { counter }) => Math.max(max, counter), least)),
-    ];
+    const raised = horizon.raise(
+      records.reduce((max, { counter }) => Math.max(max, counter), least),
+    );
     // What is written from here on comes after it.
     lamport.observe(horizon.counter);
+    await this.#erase(records, [raised]);
+  }
+
+  /**
+   * Erases records of keys that this node does not own, where it still has that very version. No deletion
+   * ends by that, so the horizon stays: what this node owns is written, repaired and compared meanwhile.
+   *
+   * @throws {ConvergeError} as `Store.apply`.
+   */
+  async erase(records: readonly StoredRecord[]): Promise<void> {
+    if (records.length > 0) await this.#erase(records, []);
+  }
+
+  async #erase(records: readonly StoredRecord[], mutations: Mutation[]): Promise<void> {
+    const { store, onStored } = this.#options;
     for (const record of records) {
       this.#collecting.add(record.key);
       mutations.push({ keyspace: DATA, record, erase: true });

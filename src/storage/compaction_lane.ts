@@ -85,7 +85,7 @@ export class CompactionLane {
     this.#catalog = options.catalog;
     this.#control = options.control;
     this.#repair = options.repair;
-    this.#misfit = new Misfit(options.target);
+    this.#misfit = new Misfit(options.target, options.clock);
   }
 
   /** Resolves at the end of the work that goes on; undefined where there is none. */

@@ -53,7 +53,7 @@ export class FlushLane {
   constructor(options: FlushLaneOptions) {
     this.#options = options;
     this.#control = options.control;
-    this.#misfit = new Misfit(options.target);
+    this.#misfit = new Misfit(options.target, options.clock);
   }
 
   /** Memtables that wait for their flush, oldest first. Each is here until its tables are in the catalog. */

@@ -74,6 +74,20 @@ Deno.test("Replica.collect(): the horizon is the highest counter of all that is 
     assertEquals(replica.horizon, 9);
   }));
 
+Deno.test("Replica.erase(): no deletion ends by it, so what comes of other keys is taken as before", () =>
+  inWorld(async ({ clock }) => {
+    const told: ReplicaChange[] = [];
+    const replica = await replicaWithTombstone(clock, { onStored: (one) => void told.push(one) });
+    const { horizon } = replica;
+    const { counter, nodeID } = TOMBSTONE;
+    await replica.erase([TOMBSTONE]);
+    assertEquals([replica.get(keyOf("k")), replica.horizon], [undefined, horizon]);
+    assertEquals(told.at(-1), { key: keyOf("k"), counter, nodeID });
+    assertEquals(await replica.apply([record("j", 4)]), ["stored"]);
+    await replica.erase([record("j", 3)]);
+    assertEquals(replica.get(keyOf("j"))?.counter, 4, "another version than was meant");
+  }));
+
 Deno.test("Replica: tells of what was stored or collected, of nothing else, and what is under way till then", () =>
   inWorld(async ({ clock }) => {
     const told: ReplicaChange[] = [];

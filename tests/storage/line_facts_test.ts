@@ -25,6 +25,13 @@ Deno.test("lineFacts(): those of the record, whatever its value looks like", () 
   }));
 });
 
+Deno.test("lineFacts(): an expiry is read to the last digit", () => {
+  for (const x of [1, 10, 2 ** 52 + 1, 2 ** 53 - 7, 2 ** 53 - 1]) {
+    const line = bytesOf(`{"k":"k","v":"v","x":${x},"c":1,"n":"a.1"}`);
+    assertEquals(factsOf(line).expiresAtMs, x);
+  }
+});
+
 Deno.test("lineFacts(): refuses an expiry that is no whole number, and marks that nobody writes", () => {
   for (const member of ['"x":9007199254740993', '"x":01', '"x":1.5', '"y":', '"d":']) {
     const line = bytesOf(`{"k":"k","v":"v",${member},"c":1,"n":"a.1"}`);

@@ -18,7 +18,7 @@ import { eraseKeys } from "./erase_keys.ts";
 export interface CleanupOptions {
   selfName: string;
   store: Store;
-  replica: Replica;
+  replica: Pick<Replica, "erase">;
   clock: Clock;
   log: Log;
   topology(): Topology;
@@ -67,7 +67,7 @@ export class Cleanup {
   }
 
   async #look(): Promise<void> {
-    const { topology, selfName, store, log, clock } = this.#options;
+    const { topology, selfName, store, replica, log, clock } = this.#options;
     const now = topology();
     const isNeeded = now.isAtRest && now.members.length > now.quorums.n;
     const ring = isNeeded ? now.fingerprint : undefined;
@@ -77,8 +77,10 @@ export class Cleanup {
     if (ring === undefined || !isCalm || ring === this.#cleanRing) return;
     const mayGoOn = () => !this.#stopped && topology().isAtRest && topology().fingerprint === ring;
     const erased = await eraseKeys({
-      ...this.#options,
+      store,
+      clock,
       isWanted: (key) => !now.owns(selfName, key),
+      erase: (due) => replica.erase(due),
       mayGoOn,
       rest: (tookMs) => delay(clock, REST_SHARE * tookMs),
     });

@@ -4,7 +4,6 @@ import type { Key } from "../../record/key.ts";
 import type { StoredRecord } from "../../record/record.ts";
 import { withoutValue } from "../../record/record_line.ts";
 import { DATA, type Store } from "../../storage/store.ts";
-import type { Replica } from "../replica.ts";
 
 const SLICE_KEYS = 250;
 const ERASED_AT_ONCE = 256;
@@ -12,9 +11,10 @@ const ERASED_AT_ONCE = 256;
 /** Which keys are erased, and where. */
 export interface EraseOptions {
   store: Store;
-  replica: Replica;
   clock: Clock;
   isWanted(key: Key): boolean;
+  /** Erases some records, where they are still there. */
+  erase(records: readonly StoredRecord[]): Promise<void>;
   /** Asked right before each batch goes to the store, which carries out one after the other. */
   mayGoOn(): boolean;
   /** Waits after a slice that took so many milliseconds. Default: gives way to others only. */
@@ -25,10 +25,10 @@ export interface EraseOptions {
  * Erases what this node holds of some keys. What is replaced meanwhile is kept: it is found the next time.
  *
  * @returns How many records were erased; all there were only if it might go on to the end.
- * @throws {ConvergeError} as `Store.scan` and `Store.apply`.
+ * @throws {ConvergeError} as `Store.scan` and `erase`.
  */
 export async function eraseKeys(options: EraseOptions): Promise<number> {
-  const { store, replica, clock, isWanted, mayGoOn, rest = () => giveWay(clock) } = options;
+  const { store, clock, isWanted, erase, mayGoOn, rest = () => giveWay(clock) } = options;
   const scan = store.scan(DATA, { isWanted });
   let erased = 0;
   let due: StoredRecord[] = [];
@@ -37,7 +37,7 @@ export async function eraseKeys(options: EraseOptions): Promise<number> {
       const startMs = clock.monotonicMs();
       for (const record of scan.next(SLICE_KEYS, SLICE_KEYS)) due.push(withoutValue(record));
       if (due.length >= ERASED_AT_ONCE || scan.isDone) {
-        await replica.collect(due);
+        await erase(due);
         erased += due.length;
         due = [];
       }

@@ -9,6 +9,7 @@ import { nextRemovalStep } from "../../membership/removal_step.ts";
 import { type Clock, delay } from "../../platform/clock.ts";
 import type { Log } from "../../platform/log.ts";
 import type { Key } from "../../record/key.ts";
+import type { StoredRecord } from "../../record/record.ts";
 import { tokenOf } from "../../ring/token.ts";
 import type { Store } from "../../storage/store.ts";
 import { eraseKeys } from "./erase_keys.ts";
@@ -143,7 +144,7 @@ export class Takeover {
 
   /** Where this node was no owner it may have old copies, of values that were deleted since. */
   async #clear(names: readonly string[]): Promise<void> {
-    const { gossip, topology, onBeforeRefill } = this.#options;
+    const { gossip, topology, store, replica, clock, onBeforeRefill } = this.#options;
     const { fingerprint } = topology();
     const nodeIDs = gossip.pending.filter(({ name }) => names.includes(name))
       .map(({ nodeID }) => nodeID);
@@ -151,8 +152,9 @@ export class Takeover {
     const isNew = topology().isNewTo(gossip.self.name, names);
     // What was replaced while it was looked through is found the next time.
     const isWanted = (key: Key) => isNew(tokenOf(key));
+    const erase = (due: readonly StoredRecord[]) => replica.collect(due);
     const mayGoOn = () => !this.#stopped;
-    while (await eraseKeys({ ...this.#options, isWanted, mayGoOn }) > 0);
+    while (await eraseKeys({ store, clock, isWanted, erase, mayGoOn }) > 0);
     if (this.#stopped || topology().fingerprint !== fingerprint) return;
     await this.#become("refilling", nodeIDs);
   }

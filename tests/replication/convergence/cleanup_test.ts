@@ -3,7 +3,6 @@ import { assert, assertEquals } from "@std/assert";
 import type { Member } from "../../../src/membership/member.ts";
 import type { StoredRecord } from "../../../src/record/record.ts";
 import { Cleanup } from "../../../src/replication/convergence/cleanup.ts";
-import type { Replica } from "../../../src/replication/replica.ts";
 import type { Topology } from "../../../src/replication/topology/topology.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { DATA } from "../../../src/storage/store.ts";
@@ -26,7 +25,7 @@ class Played {
   flushes = 0;
 
   constructor({ clock }: InWorld) {
-    const collect = async (due: StoredRecord[]) => {
+    const erase = async (due: readonly StoredRecord[]) => {
       this.onErase();
       await this.store.apply(due.map((one) => ({ keyspace: DATA, record: one, erase: true })));
     };
@@ -39,7 +38,7 @@ class Played {
     this.cleanup = new Cleanup({
       selfName: "node1",
       store: this.store,
-      replica: { collect } as unknown as Replica,
+      replica: { erase },
       clock,
       log: { info() {}, warn() {}, error() {} },
       topology: () => this.topology,
