@@ -99,9 +99,10 @@ export class Topology {
   readonly #newOwners: readonly ReadonlySet<string>[] | undefined;
   /** Whether read quorums are smaller once those are removed that are being removed. */
   readonly #readsShrink: boolean;
-  /** What was asked for last, of `ringBefore`, `ringsBefore` and `leftovers`. */
+  /** What was asked for last, of `ringBefore`, `ringsBefore`, `ringsToFill` and `leftovers`. */
   #ringBefore: HashRing | undefined;
   #ringOfRemaining: HashRing | undefined;
+  #ringsToFill: { name: string; rings: readonly HashRing[] } | undefined;
   #leftovers: ((token: Token) => boolean) | undefined;
 
   constructor(options: TopologyOptions) {
@@ -271,11 +272,16 @@ export class Topology {
    */
   ringsToFill(name: string, settled: readonly string[]): readonly HashRing[] {
     const before = this.ringsBefore(settled);
+    const last = this.#ringsToFill;
+    if (last?.name === name && before.every((ring, i) => ring === last.rings[i])) return last.rings;
     const joins = before.filter(({ names }) => !names.includes(name));
-    return [
+    const rings = [
       ...before,
       ...joins.map(({ names }) => this.#ringOf([...names, name], this.#ownersMax)),
     ];
+    // Each page asks for them, and to make one takes milliseconds: tens where there are a hundred nodes.
+    this.#ringsToFill = { name, rings };
+    return rings;
   }
 
   /**

@@ -1,6 +1,12 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { ConvergeError } from "../../../src/errors.ts";
-import { member } from "../../support/members.ts";
+import { member, removal } from "../../support/members.ts";
 import { topologyOf } from "../../support/topologies.ts";
 
 Deno.test("Topology.quorums: with fewer than N members, N is what there is, majorities of it", () => {
@@ -153,4 +159,18 @@ Deno.test("Topology.ringsToFill: those that count, alone and with the one that i
   assertEquals(namesOf("node3", []), [["node1"], ["node1", "node3"]]);
   assertEquals(namesOf("node3", ["node2"]), [["node1", "node2"], ["node1", "node2", "node3"]]);
   assertEquals(namesOf("node2", ["node2"]), [["node1", "node2"]], "it lost its disk");
+});
+
+Deno.test("Topology.ringsToFill: rings are made once for all pages", () => {
+  for (const pending of [[], [removal("node6")]]) {
+    const topology = topologyOf(5, { settled: ["node1"], pending });
+    const first = topology.ringsToFill("node3", ["node2"]);
+    assertStrictEquals(topology.ringsToFill("node3", ["node2"]), first);
+    for (const [name, settled] of [["node4", ["node2"]], ["node3", ["node4"]]] as const) {
+      assertNotEquals(
+        topology.ringsToFill(name, settled).map(({ names }) => names),
+        first.map(({ names }) => names),
+      );
+    }
+  }
 });
