@@ -1,6 +1,7 @@
 /** The content type that a client gives a value. */
 import { ConvergeError } from "../errors.ts";
-import { CONTENT_TYPE_LENGTH_MAX, isContentType } from "../record/record_line.ts";
+import { CONTENT_TYPE_LENGTH_MAX } from "../record/record.ts";
+import { isContentType } from "../record/record_line.ts";
 
 /**
  * A content type that can be kept, and given back as a header; undefined when there is none.

@@ -1,10 +1,10 @@
 /**
  * The quick way for records in ASCII, as most are: they are written, checked and read byte by byte, without
- * strings and views that would only be copied. Whatever is not in the shape
+ * strings and views that would only be copied. They are in the shape
  *
  *     {"k":"...","v":"...","t":"...","x":n,"c":n,"n":"..."}
  *
- * where `t` and `x` may be missing, or a value of ASCII with JSON's escapes, goes the way of
+ * where `t` and `x` may be missing, and `v` alone may have escapes. Whatever is not goes the way of
  * `record_line.ts`, by JSON; for what is, both give the same.
  */
 import { asciiTextEnd, unescapedText } from "./ascii_text.ts";
@@ -12,7 +12,7 @@ import { type Key, KEY_BYTES_MAX } from "./key.ts";
 import { FRAME_HEADER_BYTES, layFrame } from "./frame.ts";
 import { latin1 } from "./latin1.ts";
 import { plainBytesEnd } from "./plain_bytes.ts";
-import type { StoredRecord } from "./record.ts";
+import { CONTENT_TYPE_LENGTH_MAX, type StoredRecord } from "./record.ts";
 import { isCounter, isNodeID } from "./version.ts";
 
 const LF = 10;
@@ -24,9 +24,6 @@ const LETTER_K = 107;
 const LETTER_T = 116;
 const LETTER_V = 118;
 const BRACE = 125;
-
-/** Longest accepted content type, in characters. */
-export const CONTENT_TYPE_LENGTH_MAX = 255;
 
 /** Text that JSON writes as it is. */
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;

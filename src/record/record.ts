@@ -2,6 +2,9 @@
 import type { Key } from "./key.ts";
 import { compareVersions, type Version } from "./version.ts";
 
+/** Longest accepted content type, in characters. */
+export const CONTENT_TYPE_LENGTH_MAX = 255;
+
 /**
  * One version of one key: a value or a tombstone.
  *

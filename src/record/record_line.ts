@@ -14,7 +14,6 @@ import { type Key, KEY_BYTES_MAX, keyFromJson, keyToBytes, keyToText } from "./k
 import { checkedJson, frameAround, frameOf, lineOf, readHex } from "./frame.ts";
 import { latin1 } from "./latin1.ts";
 import {
-  CONTENT_TYPE_LENGTH_MAX,
   isPlain,
   isShortAscii,
   plainFrame,
@@ -22,10 +21,8 @@ import {
   type PlainValue,
   plainValueOf,
 } from "./plain_line.ts";
-import type { StoredRecord, Value } from "./record.ts";
+import { CONTENT_TYPE_LENGTH_MAX, type StoredRecord, type Value } from "./record.ts";
 import { isCounter, isNodeID, type Version } from "./version.ts";
-
-export { CONTENT_TYPE_LENGTH_MAX };
 
 const LF = 10;
 

@@ -13,7 +13,7 @@ import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk, ReadFile } from "../../src/platform/disk.ts";
 import { logName } from "../../src/storage/file_names.ts";
 import { frameOf } from "../../src/record/frame.ts";
-import { CONTENT_TYPE_LENGTH_MAX } from "../../src/record/record_line.ts";
+import { CONTENT_TYPE_LENGTH_MAX } from "../../src/record/record.ts";
 import { checkTable } from "../../src/storage/table_check.ts";
 import { type ManifestTable, readManifest, writeManifest } from "../../src/storage/manifest.ts";
 import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";

@@ -153,6 +153,11 @@ async function isHeldByOwnersAlone(cluster: InProcessCluster, numbers: number[])
   return true;
 }
 
+async function erasedAt(cluster: InProcessCluster, i: number): Promise<number> {
+  const text = await (await cluster.call(i, "GET", "/metrics")).text();
+  return Number(/^converge_cleanup_records_total(?:\{.*\})? (\d+)$/m.exec(text)?.[1]);
+}
+
 Deno.test("a node joins: former owners erase its keys, and take them over again when it is removed", () =>
   InProcessCluster.run(
     { nodes: 4, start: [1, 2, 3], seedsOf: () => [1, 2, 3], config },
@@ -165,9 +170,12 @@ Deno.test("a node joins: former owners erase its keys, and take them over again 
         "only owners hold keys",
         () => isHeldByOwnersAlone(cluster, [1, 2, 3, 4]),
       );
-      for (const key of FEW) {
-        assertEquals(await cluster.get(2, key), key);
-      }
+      for (const key of FEW) assertEquals(await cluster.get(2, key), key);
+      const moved = FEW.filter((key) => cluster.ownersOf(key).includes(4)).length;
+      await cluster.until("metrics tell of it", async () => {
+        const told = await Promise.all([1, 2, 3].map((i) => erasedAt(cluster, i)));
+        return told.reduce((sum, count) => sum + count) === moved;
+      });
       await cluster.call(1, "POST", "/cluster/removals", {
         body: JSON.stringify({ name: "node4" }),
       });

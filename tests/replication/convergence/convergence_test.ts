@@ -79,6 +79,9 @@ Deno.test("Convergence.start: what waits for those that were removed is dropped,
   ]);
   const parts = ["refill", "takeover", "antiEntropy", "collector", "cleanup"];
   assertEquals(notes.slice(3), parts.map((part) => `${part}.start`));
+  notes.length = 0;
+  convergence.stop();
+  assertEquals(notes.toSorted(), [...parts, "hints"].map((part) => `${part}.stop`).sort());
 });
 
 Deno.test("Convergence: what was lost, stored or heard again is told to all that have to know", async () => {
