@@ -7,19 +7,17 @@ import { ConvergeError, isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
 import type { Log } from "../platform/log.ts";
-import type { Key } from "../record/key.ts";
 import { Reminder } from "../platform/reminder.ts";
 import { hashKey, type KeyHash } from "./bloom_filter.ts";
-import { AT_REST, erasesShare } from "./compaction_picker.ts";
+import { EarlyFreeze } from "./early_freeze.ts";
 import { Group, type Lookup } from "./group.ts";
 import type { Maintenance } from "./maintenance.ts";
-import { Memtable, type MemtableKeyspace } from "./memtable.ts";
+import { Memtable } from "./memtable.ts";
 import type { Recovered } from "./recovery.ts";
 import type { Reserve } from "./reserve.ts";
 import { type ApplyResult, META, type Mutation } from "./store.ts";
-import type { TableReader } from "./sstable_reader.ts";
 import type { TableCatalog } from "./table_catalog.ts";
-import { type Run, tableFor } from "./table_set.ts";
+import { tableFor } from "./table_set.ts";
 import { LogWriter } from "./wal_writer.ts";
 import { type WaitingCall, WriteQueue } from "./write_queue.ts";
 
@@ -51,10 +49,6 @@ const FROZEN_MAX = 1;
 const RUNS_SLOW = 16;
 const RUNS_STOP = 24;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
-/** Keys that are looked for in filters at once, of however many are in memory: a millisecond. */
-const KEYS_LOOKED_AT = 2_048;
-/** A line is short if so many take as much as one of the oldest run, on average. */
-const SHORT_FACTOR = 10;
 /** Without a wait for the device in between, the writer lets others run after this long. */
 const WRITER_SLICE_MS = 2;
 
@@ -63,13 +57,6 @@ const WRITER_SLICE_MS = 2;
  * group says it of those before, and a write of its own for it would cost as much again.
  */
 const WITNESS_DELAY_MS = 5;
-
-/** What was in memory, and which table was the first of the oldest run, when that was looked at. */
-interface Looked {
-  readonly size: number;
-  readonly removals: number;
-  readonly first: TableReader;
-}
 
 /** Appends to the log, fills the memtable, and freezes it when it is full. */
 export class StoreWriter {
@@ -95,8 +82,7 @@ export class StoreWriter {
   #sliceStartMs = 0;
   /** Never ended: where there is room for small records only, they come between. */
   readonly #fullReminder: Reminder;
-  /** What there was in memory when it was last found to hide little of the oldest run. */
-  readonly #looked = new WeakMap<MemtableKeyspace, Looked>();
+  readonly #earlyFreeze: EarlyFreeze;
   #isFinishing = false;
   #closed = false;
   #fatal: ConvergeError | undefined;
@@ -108,6 +94,7 @@ export class StoreWriter {
     this.#maintenance = options.maintenance;
     this.#durability = options.durability ?? { mode: "fsync" };
     this.#memtableBytes = options.memtableBytes ?? MEMTABLE_BYTES;
+    this.#earlyFreeze = new EarlyFreeze(options.catalog, this.#memtableBytes);
     this.#log = recovered.log;
     this.#reserve = recovered.reserve;
     this.#active = recovered.memtable;
@@ -184,7 +171,7 @@ export class StoreWriter {
 
   /** There are other tables than before, of which what is in memory may hide more. */
   onTables(): void {
-    if (this.#isFinishing || this.#fatal !== undefined || !this.#hidesMuch()) return;
+    if (this.#isFinishing || this.#fatal !== undefined || !this.#shouldFreezeEarly()) return;
     // On a full disk all goes on as it is; and of a failure all are told.
     this.#freeze().catch(() => {});
   }
@@ -366,7 +353,7 @@ export class StoreWriter {
       await this.#maintenance.progress();
     }
     if (this.memtableFill < 1) {
-      if (this.#hidesMuch()) await this.#rotateForSpace();
+      if (this.#shouldFreezeEarly()) await this.#rotateForSpace();
       return;
     }
     while (this.#maintenance.frozen.length >= FROZEN_MAX) {
@@ -381,6 +368,10 @@ export class StoreWriter {
     }
   }
 
+  #shouldFreezeEarly(): boolean {
+    return this.#maintenance.frozen.length === 0 && this.#earlyFreeze.isWorthIt(this.#active);
+  }
+
   /**
    * Freezes the memtable before it is full, where what it hides is a large share of a large run: who
    * deletes much, or makes it short, and writes nothing after that, wants the space back. On a full disk
@@ -392,27 +383,6 @@ export class StoreWriter {
     } catch (error) {
       if (!isConvergeError(error, "disk_full")) throw error;
     }
-  }
-
-  /** Whether a flush is worth it for that: less than a memtable takes is not. */
-  #hidesMuch(): boolean {
-    if (this.#maintenance.frozen.length > 0) return false;
-    for (const [keyspace, memory] of this.#active.keyspaces) {
-      const runs = this.#options.catalog.tables.runs(keyspace);
-      const oldest = runs.at(-1);
-      if (oldest === undefined || oldest.bytes < this.#memtableBytes) continue;
-      const { size, removals } = memory;
-      const [first] = oldest.tables;
-      const last = this.#looked.get(memory);
-      const looked = last?.first === first ? last! : { size: 0, removals: 0 };
-      const isWorthIt = (keys: number, keysBefore: number) =>
-        erasesShare(keys, oldest, AT_REST.newerShareMax) && keys >= 2 * keysBefore;
-      if (!isWorthIt(removals, looked.removals) && !isWorthIt(size, looked.size)) continue;
-      const shortBytes = oldest.bytes / oldest.records / SHORT_FACTOR;
-      if (hidesShare(memory.shortKeys(shortBytes), runs)) return true;
-      this.#looked.set(memory, { size, removals, first: first! });
-    }
-    return false;
   }
 
   /** Freezes the memtable and goes on in a new segment. Only the writer may call it. */
@@ -448,28 +418,6 @@ export class StoreWriter {
 /** Whether all is what the node keeps for itself. */
 function areDocuments(calls: readonly WaitingCall[]): boolean {
   return calls.every(({ mutations }) => mutations.every(({ keyspace }) => keyspace === META));
-}
-
-/**
- * Whether some keys hide a large share of the oldest run that no newer one hides already; it says so again
- * and again else, as long as the same keys are written.
- */
-function hidesShare(keys: readonly Key[], runs: readonly Run[]): boolean {
-  const newer = runs.slice(0, -1);
-  const oldest = runs.at(-1)!;
-  const step = Math.ceil(keys.length / KEYS_LOOKED_AT);
-  let hidden = 0;
-  for (let i = 0; i < keys.length; i += step) {
-    const key = keys[i]!;
-    const hash = hashKey(key);
-    if (tableFor(oldest, key)?.mayHave(hash) !== true) continue;
-    const isHidden = newer.some((run) => {
-      const table = tableFor(run, key);
-      return table?.isIndexKnown === true && table.mayHave(hash);
-    });
-    if (!isHidden) hidden += step;
-  }
-  return erasesShare(hidden, oldest, AT_REST.newerShareMax);
 }
 
 /** What a store says that is closed. */
