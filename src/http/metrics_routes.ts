@@ -117,7 +117,8 @@ function antiEntropyMetrics(
   { counter, gauge }: Metrics,
   { antiEntropy }: MetricsRoutesOptions,
 ): void {
-  const help = "Rounds of anti-entropy, by outcome; put_off: waited for fewer writes.";
+  const help =
+    "Rounds of anti-entropy, by outcome; put_off: waited for fewer writes, or for hints.";
   counter("converge_anti_entropy_rounds_total", help, () => {
     const { rounds, roundsEqual, roundsFailed, roundsPutOff } = antiEntropy.counts;
     return [

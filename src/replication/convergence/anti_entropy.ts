@@ -23,6 +23,8 @@ import type { Topology } from "../topology/topology.ts";
 export interface AntiEntropyOptions extends CurrentTreeOptions {
   exchange: KeyExchange;
   linkTo(name: string): PeerLink | undefined;
+  /** Whether hints are bringing a peer what it lacks: comparing would find the same once more. */
+  isCatchingUp(name: string): boolean;
 }
 
 /** Rounds between two times that the whole tree is made anew from the disk. */
@@ -110,9 +112,12 @@ export class AntiEntropy {
    *
    * @param fresh Whether everything that was stored before must be in them.
    * @throws {ConvergeError} `not_ready` when the rings differ; `overloaded` while hashes are being
-   * made; as `Store.scan`.
+   * made, or unless fresh ones are asked for while the peer is catching up; as `Store.scan`.
    */
   async arcHashes(peerName: string, fingerprint: string, fresh = false): Promise<ArcHashes> {
+    if (!fresh && this.#options.isCatchingUp(peerName)) {
+      throw new ConvergeError("overloaded", `Cannot compare now: ${peerName} is being sent hints`);
+    }
     await this.#tree.updateForPeer(fingerprint, fresh);
     return this.#tree.arcHashes(peerName, fingerprint);
   }
@@ -251,8 +256,9 @@ export class AntiEntropy {
     return Math.max(failed ? BACKOFF_MS : 0, workedMs);
   }
 
-  /** Whether a round with this peer, which would read everything, may wait for a quieter time. */
+  /** Whether a round with this peer, which would read everything or do work twice, may wait. */
   #mayPutOff(peer: string): boolean {
+    if (this.#options.isCatchingUp(peer)) return true;
     const { clock, intervalMs } = this.#options;
     const sinceMs = clock.monotonicMs() - this.#lastRoundEndMs;
     return this.#tree.isOutrun && !this.#urgent.has(peer) &&
@@ -273,8 +279,8 @@ export class AntiEntropy {
   }
 
   /**
-   * An urgent peer that answers, else the next one in order of names. While this node or a peer is
-   * being filled, comparing would only do the same work twice.
+   * An urgent peer that answers, else the next one in order of names; one that is catching up comes last.
+   * While this node or a peer is being filled, comparing would only do the same work twice.
    */
   #nextPeer(): string | undefined {
     const { selfName, topology, linkTo } = this.#options;
@@ -289,7 +295,8 @@ export class AntiEntropy {
       ...reachable.filter((name) => name > this.#lastPeer),
       ...reachable.filter((name) => name <= this.#lastPeer),
     ];
-    return inTurn.find((name) => this.#urgent.has(name)) ?? inTurn[0];
+    const free = inTurn.filter((name) => !this.#options.isCatchingUp(name));
+    return free.find((name) => this.#urgent.has(name)) ?? free[0] ?? inTurn[0];
   }
 }
 

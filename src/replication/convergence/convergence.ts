@@ -69,6 +69,7 @@ export class Convergence {
     this.antiEntropy = new AntiEntropy({
       ...options,
       keysUnderWay: () => replica.keysUnderWay(),
+      isCatchingUp: (name) => this.hints.isCatchingUp(name),
       intervalMs: config.antiEntropyIntervalMs,
     });
     this.collector = options.createTombstoneCollector({
@@ -122,8 +123,9 @@ export class Convergence {
     this.collector.onStored(change);
   }
 
-  /** A member that was silent was heard. */
-  onHeardAgain(name: string): void {
+  /** A member that was silent was heard. What hints do not bring it is found after them. */
+  async onHeardAgain(name: string): Promise<void> {
+    await this.hints.deliver(name);
     this.antiEntropy.urgent(name);
   }
 

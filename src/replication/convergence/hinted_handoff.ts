@@ -70,6 +70,16 @@ export class HintedHandoff {
     return { ...this.#totals, waiting };
   }
 
+  /** Delivers what waits for a node, without waiting for its turn. Never rejects. */
+  async deliver(name: string): Promise<void> {
+    if (this.#started && !this.#stopped) await this.#waiting.get(name)?.deliver();
+  }
+
+  /** As `WaitingHints.isCatchingUp`. */
+  isCatchingUp(name: string): boolean {
+    return this.#waiting.get(name)?.isCatchingUp ?? false;
+  }
+
   /** Keeps a record for an owner that missed it. */
   add(name: string, record: StoredRecord): void {
     const full = this.#bytes() + sizeOf(record) > this.#options.bytesMax;
@@ -102,9 +112,7 @@ export class HintedHandoff {
   #schedule(): void {
     if (this.#stopped) return;
     this.#options.clock.setTimer(DELIVERY_INTERVAL_MS, () => {
-      for (const waiting of this.#waiting.values()) {
-        if (waiting.mayHaveSome) void waiting.deliver();
-      }
+      for (const waiting of this.#waiting.values()) void waiting.deliver();
       this.#schedule();
     });
   }

@@ -35,6 +35,8 @@ const BATCH_BYTES = 256 * 1024;
 const PAUSE_SHARE = 1;
 const PAUSE_MS_MIN = 5;
 const PAUSE_MS_MAX = 100;
+/** Milliseconds for which a delivery is expected to bring what a node lacks: a million hints in a few runs. */
+const CATCH_UP_MS_MAX = 100_000;
 const COUNT_SLICE_RECORDS = 500;
 /** Keys of new hints to remember; with more, all hints are looked through. */
 const RECENT_MAX = 4_096;
@@ -49,7 +51,8 @@ export class WaitingHints {
   #bytes = 0;
   /** Monotonic time of the oldest hint, as far as this life of the node knows. */
   #sinceMs: number;
-  #isDelivering = false;
+  /** When the delivery began that goes on. */
+  #deliveringSinceMs: number | undefined;
   /** Whether what waits is to be dropped. */
   #isInVain = false;
   #isStopped = false;
@@ -85,9 +88,18 @@ export class WaitingHints {
     return this.#bytes;
   }
 
-  /** Whether there may be something to deliver. */
-  get mayHaveSome(): boolean {
+  get #mayHaveSome(): boolean {
     return this.#records > 0 || this.#hasBacklog || this.#recent.size > 0;
+  }
+
+  /**
+   * Whether what the node lacks is on its way to it. Never for long: where hints go on coming as fast as
+   * they are delivered, others must not wait for the end.
+   */
+  get isCatchingUp(): boolean {
+    const sinceMs = this.#deliveringSinceMs;
+    return sinceMs !== undefined &&
+      this.#options.clock.monotonicMs() - sinceMs < CATCH_UP_MS_MAX;
   }
 
   /** Finds what an earlier life left, too, and keeps what comes. */
@@ -125,9 +137,9 @@ export class WaitingHints {
 
   /** Delivers what waits, unless that goes on already. Never rejects. */
   async deliver(): Promise<void> {
-    if (this.#isDelivering) return;
+    if (this.#deliveringSinceMs !== undefined || !this.#mayHaveSome) return;
     const { clock, log, ageMsMax } = this.#options;
-    this.#isDelivering = true;
+    this.#deliveringSinceMs = clock.monotonicMs();
     try {
       const isDropped = this.#isInVain || clock.monotonicMs() - this.#sinceMs > ageMsMax;
       if (this.#hasBacklog) await this.#deliverBacklog(isDropped);
@@ -144,7 +156,7 @@ export class WaitingHints {
         log.info("hints.wait", { for: this.#name, why: String(error) });
       }
     } finally {
-      this.#isDelivering = false;
+      this.#deliveringSinceMs = undefined;
     }
   }
 

@@ -26,6 +26,7 @@ function sideOf(clock: Clock, topology: Topology, selfName = "node1") {
   const store = new MemoryStore();
   const links = new Map<string, Pick<PeerLink, "isOpen" | "request">>();
   const exchanges: ExchangeRequest[] = [];
+  const catchingUp = new Set<string>();
   const now = { topology };
   const run = (request: ExchangeRequest) => {
     exchanges.push(request);
@@ -40,13 +41,14 @@ function sideOf(clock: Clock, topology: Topology, selfName = "node1") {
     topology: () => now.topology,
     linkTo: (name) => links.get(name) as PeerLink | undefined,
     keysUnderWay: () => [],
+    isCatchingUp: (name) => catchingUp.has(name),
     intervalMs: INTERVAL_MS,
   });
   const put = async (records: readonly StoredRecord[]) => {
     await store.apply(records.map((one) => ({ keyspace: DATA, record: one })));
     for (const { key } of records) antiEntropy.onStored(key);
   };
-  return { store, links, exchanges, now, antiEntropy, put };
+  return { store, links, exchanges, catchingUp, now, antiEntropy, put };
 }
 
 type Side = ReturnType<typeof sideOf>;
@@ -138,6 +140,41 @@ Deno.test("AntiEntropy: all that are filled and answer have their turn, one in a
     await wait(3 * INTERVAL_MS);
     assertEquals(asked.join(""), "2323235", "not while this node is being filled itself");
     side.antiEntropy.stop();
+  }));
+
+Deno.test("AntiEntropy: whom hints are bringing what it lacks is compared with after that, and others meanwhile", () =>
+  inWorld(async ({ clock, wait }) => {
+    const topology = topologyOf(3);
+    const side = sideOf(clock, topology);
+    const asked: string[] = [];
+    for (const name of ["node2", "node3"]) {
+      const answer = async () => void asked.push(name.at(-1)!);
+      side.links.set(name, linkTo(sideOf(clock, topology, name), { answer }).link);
+    }
+    side.catchingUp.add("node2");
+    side.antiEntropy.start();
+    await wait(2.5 * INTERVAL_MS);
+    assertEquals(asked.join(""), "333");
+    side.catchingUp.add("node3");
+    await wait(3 * INTERVAL_MS);
+    assertEquals([asked.join(""), side.antiEntropy.counts.roundsPutOff], ["333", 3]);
+    side.catchingUp.clear();
+    await wait(INTERVAL_MS);
+    assertEquals([asked.join(""), side.antiEntropy.counts.roundsFailed], ["3332", 0]);
+    side.antiEntropy.stop();
+  }));
+
+Deno.test("AntiEntropy.arcHashes(): none for whom hints are bringing what it lacks, unless they must be fresh", () =>
+  inWorld(async ({ clock }) => {
+    const topology = topologyOf(2);
+    const { antiEntropy, catchingUp } = sideOf(clock, topology);
+    const ask = (fresh: boolean) => antiEntropy.arcHashes("node2", topology.fingerprint, fresh);
+    catchingUp.add("node2");
+    const error = await assertRejects(() => ask(false), ConvergeError);
+    assertEquals(error.code, "overloaded");
+    await ask(true);
+    catchingUp.clear();
+    await ask(false);
   }));
 
 Deno.test("AntiEntropy: one that is urgent and fails is tried again after a second, not at once", () =>

@@ -31,6 +31,7 @@ Deno.test("AntiEntropy.differing: a ring that grows under a comparison ends it, 
       topology: () => topology,
       linkTo: () => undefined,
       keysUnderWay: () => [],
+      isCatchingUp: () => false,
       intervalMs: 1,
     });
     let questions = 0;
@@ -74,6 +75,7 @@ async function sideOf(clock: Clock, records: number, linkTo: () => PeerLink | un
     topology: () => TWO,
     linkTo,
     keysUnderWay: () => [],
+    isCatchingUp: () => false,
     intervalMs: 1_000,
   });
   return { antiEntropy, reads };

@@ -29,6 +29,7 @@ function noting(gossip: Gossip) {
     linkTo: () => undefined,
     createHintedHandoff: () => ({
       start: note("hints.start"),
+      deliver: note("hints.deliver"),
       forget: note("hints.forget"),
       stop: note("hints.stop"),
     }),
@@ -92,10 +93,11 @@ Deno.test("Convergence: what was lost, stored or heard again is told to all that
   const { key, counter, nodeID, tombstone, expiresAtMs } = record("k", 1);
   const change = { key, counter, nodeID, tombstone, expiresAtMs };
   convergence.onStored(change);
-  convergence.onHeardAgain("b");
+  await convergence.onHeardAgain("b");
   assertEquals(notes, [
     `antiEntropy.onStored "k"`,
     `collector.onStored ${JSON.stringify(change)}`,
+    `hints.deliver "b"`,
     `antiEntropy.urgent "b"`,
   ]);
 });

@@ -43,7 +43,7 @@ async function handoff(clock: Clock, options: { bytesMax?: number; ageMsMax?: nu
     const scan = store.scan("hints-node2");
     return scan.next(1_000).map(({ key, counter }) => `${key}@${counter}`);
   };
-  return { store, peer, link, received, told, kept, hints: open(), open };
+  return { store, peer, peerLink, link, received, told, kept, hints: open(), open };
 }
 
 const away = (): never => {
@@ -79,6 +79,40 @@ Deno.test("HintedHandoff: a hint is delivered once, and then gone", async () => 
     await wait(5_000);
     assertEquals([received, kept()], [["a@1", "b@2"], []]);
     assertEquals(hints.counts(), { added: 2, delivered: 2, dropped: 0, waiting: {} });
+    hints.stop();
+  });
+});
+
+Deno.test("HintedHandoff: a node catches up from the first hint that it takes to the last, if that does not last", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer, peerLink, received } = await handoff(clock);
+    const { answer } = peer;
+    const thousand = Array.from({ length: 1_000 }, (_, i) => record(`k${i}`, i + 1));
+    hints.start(["node2"]);
+    peer.answer = away;
+    for (const one of thousand) hints.add("node2", one);
+    await wait(10_000);
+    assertEquals(hints.isCatchingUp("node2"), false, "away");
+    peer.answer = async (request) => {
+      await wait(30);
+      return answer(request);
+    };
+    peerLink.heard();
+    const delivered = hints.deliver("node2");
+    assertEquals(hints.isCatchingUp("node2"), true);
+    await delivered;
+    assertEquals([hints.isCatchingUp("node2"), received.length], [false, 1_000]);
+    // Each answer takes so long that new ones have come by then.
+    peer.answer = async (request) => {
+      await wait(1_000);
+      hints.add("node2", record("again", 2_000 + received.length));
+      return answer(request);
+    };
+    hints.add("node2", record("again", 2_000));
+    await wait(99_000);
+    assertEquals(hints.isCatchingUp("node2"), true);
+    await wait(5_000);
+    assertEquals(hints.isCatchingUp("node2"), false, "it goes on and on");
     hints.stop();
   });
 });
