@@ -45,7 +45,8 @@ const foundHeaders = {
 
 const retryAfter = {
   "retry-after": {
-    description: "Seconds, where the same request may well succeed soon: a full queue, a start.",
+    description:
+      "Seconds, where the same request may well succeed soon: a full queue, a start or an end.",
     schema: { type: "integer" as const },
   },
 };
@@ -249,6 +250,7 @@ export const ROUTES: readonly RouteConfig[] = [
     summary: "Begins to remove a member; GET /cluster tells how it goes on",
     request: {
       body: {
+        required: true,
         content: {
           "application/json": {
             schema: z.object({
