@@ -180,7 +180,7 @@ export const ROUTES: readonly RouteConfig[] = [
     method: "delete",
     operationId: "deletePrefix",
     path: "/kv",
-    summary: "Delete all keys with a prefix",
+    summary: "Delete all keys with a prefix; a failure midway tells how many were deleted",
     request: {
       query: z.object({
         ...prefix,
