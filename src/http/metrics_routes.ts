@@ -117,11 +117,12 @@ function antiEntropyMetrics(
   { counter, gauge }: Metrics,
   { antiEntropy }: MetricsRoutesOptions,
 ): void {
-  const help = "Rounds of anti-entropy, by outcome; put_off: waited for fewer writes.";
+  const help =
+    "Rounds of anti-entropy, by outcome; done: keys were compared; put_off: waited for fewer writes.";
   counter("converge_anti_entropy_rounds_total", help, () => {
-    const { rounds, roundsEqual, roundsFailed, roundsPutOff } = antiEntropy.counts;
+    const { roundsDone, roundsEqual, roundsFailed, roundsPutOff } = antiEntropy.counts;
     return [
-      [{ outcome: "done" }, rounds],
+      [{ outcome: "done" }, roundsDone],
       [{ outcome: "equal" }, roundsEqual],
       [{ outcome: "put_off" }, roundsPutOff],
       [{ outcome: "failed" }, roundsFailed],

@@ -163,6 +163,7 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
   }).strict(),
   antiEntropy: z.object({
     rounds: count,
+    roundsDone: count,
     roundsFailed: count,
     roundsEqual: count,
     roundsPutOff: count,

@@ -54,6 +54,7 @@ export class AntiEntropy {
     this.#tree = tree;
     this.counts = {
       rounds: 0,
+      roundsDone: 0,
       roundsFailed: 0,
       roundsEqual: 0,
       roundsPutOff: 0,
@@ -148,7 +149,7 @@ export class AntiEntropy {
       this.counts.roundsEqual++;
       return { pulled: 0, pushed: 0, compared: 0 };
     }
-    return await this.#options.exchange.run({
+    const exchanged = await this.#options.exchange.run({
       peerName,
       link,
       topology,
@@ -157,6 +158,8 @@ export class AntiEntropy {
       values: false,
       onPage: () => !this.#stopped && this.#options.topology().fingerprint === topology.fingerprint,
     });
+    this.counts.roundsDone++;
+    return exchanged;
   }
 
   /**
