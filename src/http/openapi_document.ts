@@ -205,6 +205,10 @@ export const ROUTES: readonly RouteConfig[] = [
     operationId: "batch",
     path: "/batch",
     summary: "Many operations as JSON lines; one answer line each, in order",
+    description:
+      "Up to 1000 lines: `op` is put, get or delete, `k` the key as text or `kb` as base64. " +
+      "A put has its value as text in `v` or as base64 in `b`, and may have a content type `t` and " +
+      "seconds to live `ttl`. Any may have `r` and `w`. Those on one key are carried out in order.",
     request: {
       body: {
         content: {

@@ -29,7 +29,11 @@ const quorums = z.object({ n: count, r: count, w: count }).strict().openapi("Quo
 
 const ownerReceipt = z.object({
   name: text,
-  outcome: text,
+  outcome: text.openapi({
+    description: "Of a write: stored; superseded: it has a newer version; refused, overloaded: " +
+      "certainly not stored by this attempt; timeout, pending: perhaps. Of a read: found, absent, " +
+      "refused, overloaded, timeout, pending, not asked.",
+  }),
   version: optional(text),
   ms: optional(ms),
   countsForQuorum: z.boolean(),
@@ -88,7 +92,16 @@ export const PrefixDeletionSchema = z.object({
 }).strict().openapi("PrefixDeletion");
 
 /** One answer line of a batch. */
-export const BatchLineSchema = z.object({ status: count }).loose().openapi("BatchLine");
+export const BatchLineSchema = z.object({
+  status: count.openapi({
+    description:
+      "204 for a put or delete, 200 or 404 for a get; any other comes with a Problem's members.",
+  }),
+  etag: optional(text).openapi({ description: "The version that was stored or got." }),
+}).loose().openapi("BatchLine", {
+  description:
+    "Of a get that found something also `k` or `kb`, `v` or `b`, `t`, `x`: a RecordLine's.",
+});
 
 /** RFC 9457. */
 export const ProblemSchema = z.object({

@@ -213,6 +213,7 @@ Deno.test("GET /docs: every route stands on the page", async () => {
   const html = await (await app.request("/docs")).text();
   for (const path of Object.keys(openApiDocument().paths ?? {})) assert(html.includes(path), path);
   assert(html.includes("Body: <code>application/x-ndjson</code>"));
+  assert(html.includes("seconds to live <code>ttl</code>"), "what a line of a batch may have");
   assert(html.includes(`{&quot;op&quot;:&quot;get&quot;`), "an example of a batch");
   assertEquals(html.match(/<script|\sstyle=/g), null);
 });
