@@ -237,7 +237,11 @@ export const ROUTES: readonly RouteConfig[] = [
   get("tombstone", "/tombstones/{key}", "Who has confirmed a deletion", {
     200: json(TombstoneSchema, "One entry per owner."),
     ...problems(400, 503),
-    404: json(ProblemSchema, "This node has no tombstone of the key.", PROBLEM_TYPE),
+    404: json(
+      ProblemSchema,
+      "What owners have that answered is no tombstone of the key.",
+      PROBLEM_TYPE,
+    ),
   }, { params: keyPath }),
   get("ownCopy", "/internal/kv/{key}", "This node's own copy, as it lies on its disk", {
     200: json(RecordLineSchema, "The record line; a tombstone too."),
