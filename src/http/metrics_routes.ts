@@ -117,8 +117,7 @@ function antiEntropyMetrics(
   { counter, gauge }: Metrics,
   { antiEntropy }: MetricsRoutesOptions,
 ): void {
-  const help =
-    "Rounds of anti-entropy, by outcome; done: keys were compared; put_off: waited for fewer writes.";
+  const help = "Rounds of anti-entropy, by outcome; put_off: waited for fewer writes.";
   counter("converge_anti_entropy_rounds_total", help, () => {
     const { roundsDone, roundsEqual, roundsFailed, roundsPutOff } = antiEntropy.counts;
     return [
