@@ -92,6 +92,6 @@ function advice(
     ...refused.map(({ file, lines }) =>
       `Left ${counted(lines, "line")} of ${file} out: no record can be read there.`
     ),
-    "The other replicas fill in what is missing once the node is back.",
+    "What other owners have of it comes back once the node runs.",
   ];
 }

@@ -53,7 +53,7 @@ function addPut(program: Command): void {
     .addOption(explain())
     .option(
       "--type <type>",
-      "content type (default: text/plain; application/octet-stream for standard input)",
+      "content type (default: text/plain of UTF-8, application/octet-stream for standard input)",
     )
     .option(
       "--ttl <time>",

@@ -30,7 +30,7 @@ export function addOperations(program: Command): void {
     "converge health --url http://127.0.0.1:8081",
     "converge health --ready && echo it serves",
   ]);
-  health.option("--ready", "also when it can serve its keys")
+  health.option("--ready", "only when it can also serve its keys")
     .action((flags: Flags) =>
       runHealth(urlOf(flags), { ready: flags.ready === true, json: flags.json === true })
     );

@@ -58,27 +58,31 @@ async function removeAll(
   let matched = 0;
   let deleted = 0;
   let after: Key | undefined;
-  do {
-    // What has expired by this node's clock others may still show: it is deleted like any other.
-    const expired = !dryRun;
-    const page = await lister.list({
-      prefix,
-      after,
-      limit: LIST_LIMIT_MAX,
-      values: false,
-      expired,
-    });
-    matched += page.entries.length;
-    if (!dryRun) {
-      const results = await Promise.allSettled(
-        page.entries.map(({ key }) => coordinator.write(key, undefined)),
-      );
-      deleted += results.filter(({ status }) => status === "fulfilled").length;
-      const failed = results.find((result) => result.status === "rejected");
-      if (failed !== undefined) throw partlyDeleted(failed.reason, matched, deleted);
-    }
-    after = page.next;
-  } while (after !== undefined);
+  try {
+    do {
+      // What has expired by this node's clock others may still show: it is deleted like any other.
+      const expired = !dryRun;
+      const page = await lister.list({
+        prefix,
+        after,
+        limit: LIST_LIMIT_MAX,
+        values: false,
+        expired,
+      });
+      matched += page.entries.length;
+      if (!dryRun) {
+        const results = await Promise.allSettled(
+          page.entries.map(({ key }) => coordinator.write(key, undefined)),
+        );
+        deleted += results.filter(({ status }) => status === "fulfilled").length;
+        const failed = results.find((result) => result.status === "rejected");
+        if (failed !== undefined) throw failed.reason;
+      }
+      after = page.next;
+    } while (after !== undefined);
+  } catch (error) {
+    throw dryRun || matched === 0 ? error : partlyDeleted(error, matched, deleted);
+  }
   return Response.json(dryRun ? { dryRun, matched } : { dryRun, matched, deleted });
 }
 
@@ -105,7 +109,7 @@ function prefixToDelete(query: Map<string, string>, dryRun: boolean): Key {
 
 function partlyDeleted(cause: unknown, matched: number, deleted: number): ConvergeError {
   const code = cause instanceof ConvergeError ? cause.code : "invariant";
-  return new ConvergeError(code, `Cannot delete all: ${deleted} were deleted, then one failed`, {
+  return new ConvergeError(code, `Cannot delete all: ${deleted} were deleted before it failed`, {
     cause,
     details: { matched, deleted },
   });

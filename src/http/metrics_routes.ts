@@ -120,9 +120,9 @@ function antiEntropyMetrics(
   const help =
     "Rounds of anti-entropy, by outcome; put_off: waited for fewer writes, or for hints.";
   counter("converge_anti_entropy_rounds_total", help, () => {
-    const { rounds, roundsEqual, roundsFailed, roundsPutOff } = antiEntropy.counts;
+    const { roundsDone, roundsEqual, roundsFailed, roundsPutOff } = antiEntropy.counts;
     return [
-      [{ outcome: "done" }, rounds],
+      [{ outcome: "done" }, roundsDone],
       [{ outcome: "equal" }, roundsEqual],
       [{ outcome: "put_off" }, roundsPutOff],
       [{ outcome: "failed" }, roundsFailed],

@@ -45,7 +45,8 @@ const foundHeaders = {
 
 const retryAfter = {
   "retry-after": {
-    description: "Seconds, where the same request may well succeed soon: a full queue, a start.",
+    description:
+      "Seconds, where the same request may well succeed soon: a full queue, a start or an end.",
     schema: { type: "integer" as const },
   },
 };
@@ -179,7 +180,7 @@ export const ROUTES: readonly RouteConfig[] = [
     method: "delete",
     operationId: "deletePrefix",
     path: "/kv",
-    summary: "Delete all keys with a prefix",
+    summary: "Delete all keys with a prefix; a failure midway tells how many were deleted",
     request: {
       query: z.object({
         ...prefix,
@@ -204,6 +205,10 @@ export const ROUTES: readonly RouteConfig[] = [
     operationId: "batch",
     path: "/batch",
     summary: "Many operations as JSON lines; one answer line each, in order",
+    description:
+      "Up to 1000 lines: `op` is put, get or delete, `k` the key as text or `kb` as base64. " +
+      "A put has its value as text in `v` or as base64 in `b`, and may have a content type `t` and " +
+      "seconds to live `ttl`. Any may have `r` and `w`. Those on one key are carried out in order.",
     request: {
       body: {
         content: {
@@ -232,7 +237,11 @@ export const ROUTES: readonly RouteConfig[] = [
   get("tombstone", "/tombstones/{key}", "Who has confirmed a deletion", {
     200: json(TombstoneSchema, "One entry per owner."),
     ...problems(400, 503),
-    404: json(ProblemSchema, "This node has no tombstone of the key.", PROBLEM_TYPE),
+    404: json(
+      ProblemSchema,
+      "What owners have that answered is no tombstone of the key.",
+      PROBLEM_TYPE,
+    ),
   }, { params: keyPath }),
   get("ownCopy", "/internal/kv/{key}", "This node's own copy, as it lies on its disk", {
     200: json(RecordLineSchema, "The record line; a tombstone too."),
@@ -249,6 +258,7 @@ export const ROUTES: readonly RouteConfig[] = [
     summary: "Begins to remove a member; GET /cluster tells how it goes on",
     request: {
       body: {
+        required: true,
         content: {
           "application/json": {
             schema: z.object({

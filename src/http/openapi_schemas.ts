@@ -14,6 +14,11 @@ const text = z.string();
 const count = z.number().int().min(0);
 const ms = z.number().min(0);
 
+/** A member that may be absent. The document's library takes `exactOptional` for required. */
+function optional<T extends z.ZodType>(schema: T): z.ZodExactOptional<T> {
+  return schema.optional() as unknown as z.ZodExactOptional<T>;
+}
+
 /** A key: text, or base64 where its bytes are not UTF-8. */
 const KeySchema = z.union([
   z.object({ k: text }).strict(),
@@ -24,14 +29,18 @@ const quorums = z.object({ n: count, r: count, w: count }).strict().openapi("Quo
 
 const ownerReceipt = z.object({
   name: text,
-  outcome: text,
-  version: text.exactOptional(),
-  ms: ms.exactOptional(),
+  outcome: text.openapi({
+    description: "Of a write: stored; superseded: it has a newer version; refused, overloaded: " +
+      "certainly not stored by this attempt; timeout, pending: perhaps. Of a read: found, absent, " +
+      "refused, overloaded, timeout, pending, not asked.",
+  }),
+  version: optional(text),
+  ms: optional(ms),
   countsForQuorum: z.boolean(),
-  fsynced: z.boolean().exactOptional(),
-  from: text.exactOptional(),
-  repaired: z.boolean().exactOptional(),
-  hinted: z.boolean().exactOptional(),
+  fsynced: optional(z.boolean()),
+  from: optional(text),
+  repaired: optional(z.boolean()),
+  hinted: optional(z.boolean()),
 }).strict();
 
 /** What was done for a request (`?explain=1`). */
@@ -45,23 +54,23 @@ export const ReceiptSchema: z.ZodType<Receipt> = z.object({
   required: count,
   result: text,
   why: text,
-  version: text.exactOptional(),
-  attempts: count.exactOptional(),
+  version: optional(text),
+  attempts: optional(count),
   ms,
-  indeterminate: z.boolean().exactOptional(),
-  mayBeOn: z.array(text).exactOptional(),
+  indeterminate: optional(z.boolean()),
+  mayBeOn: optional(z.array(text)),
   owners: z.array(ownerReceipt),
 }).strict().openapi("Receipt");
 
 /** A record as it lies in files: `docs/formats.md`. */
 export const RecordLineSchema = z.object({
-  k: text.exactOptional().openapi({ description: "The key as text." }),
-  kb: text.exactOptional().openapi({ description: "The key as base64." }),
-  v: text.exactOptional().openapi({ description: "The value as text." }),
-  b: text.exactOptional().openapi({ description: "The value as base64." }),
-  t: text.exactOptional().openapi({ description: "Its Content-Type." }),
-  x: count.exactOptional().openapi({ description: "When it expires, in ms since the epoch." }),
-  d: z.literal(1).exactOptional().openapi({ description: "1: a tombstone." }),
+  k: optional(text).openapi({ description: "The key as text." }),
+  kb: optional(text).openapi({ description: "The key as base64." }),
+  v: optional(text).openapi({ description: "The value as text." }),
+  b: optional(text).openapi({ description: "The value as base64." }),
+  t: optional(text).openapi({ description: "Its Content-Type." }),
+  x: optional(count).openapi({ description: "When it expires, in ms since the epoch." }),
+  d: optional(z.literal(1)).openapi({ description: "1: a tombstone." }),
   c: count.openapi({ description: "The version's counter." }),
   n: text.openapi({ description: "The version's node ID." }),
 }).strict().openapi("RecordLine");
@@ -71,19 +80,28 @@ export const KeyListSchema = z.object({
   keys: z.array(z.union([KeySchema, RecordLineSchema])).openapi({
     description: "Keys; with `values=1` record lines.",
   }),
-  next: text.exactOptional().openapi({ description: "Pass it as `after` for the next page." }),
-  nextb: text.exactOptional().openapi({ description: "The same, for `afterb`." }),
+  next: optional(text).openapi({ description: "Pass it as `after` for the next page." }),
+  nextb: optional(text).openapi({ description: "The same, for `afterb`." }),
 }).strict().openapi("KeyList");
 
 /** The answer to a deletion by prefix. */
 export const PrefixDeletionSchema = z.object({
   dryRun: z.boolean(),
   matched: count,
-  deleted: count.exactOptional(),
+  deleted: optional(count),
 }).strict().openapi("PrefixDeletion");
 
 /** One answer line of a batch. */
-export const BatchLineSchema = z.object({ status: count }).loose().openapi("BatchLine");
+export const BatchLineSchema = z.object({
+  status: count.openapi({
+    description:
+      "204 for a put or delete, 200 or 404 for a get; any other comes with a Problem's members.",
+  }),
+  etag: optional(text).openapi({ description: "The version that was stored or got." }),
+}).loose().openapi("BatchLine", {
+  description:
+    "Of a get that found something also `k` or `kb`, `v` or `b`, `t`, `x`: a RecordLine's.",
+});
 
 /** RFC 9457. */
 export const ProblemSchema = z.object({
@@ -114,7 +132,7 @@ export const RemovalSchema: z.ZodType<RemovalProgress> = z.object({
   nodeID: text,
   origin: text,
   incarnation: count,
-  replaced: z.array(text).exactOptional(),
+  replaced: optional(z.array(text)),
   dead: z.boolean(),
   ended: z.boolean(),
   stages: z.record(text, removalStage.nullable()),
@@ -133,15 +151,15 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
       nodeID: text,
       origin: text,
       starts: count,
-      startTag: text.exactOptional(),
+      startTag: optional(text),
       incarnation: count,
       heartbeat: count,
       status,
-      removals: z.record(text, removalStage).exactOptional(),
-      replaces: z.array(
-        z.object({ nodeID: text, starts: count, startTag: text.exactOptional() }).strict(),
-      ).exactOptional(),
-      requestMs: ms.exactOptional(),
+      removals: optional(z.record(text, removalStage)),
+      replaces: optional(
+        z.array(z.object({ nodeID: text, starts: count, startTag: optional(text) }).strict()),
+      ),
+      requestMs: optional(ms),
       state: liveness,
       silentMs: ms.nullable(),
       ownership: z.number().min(0).max(1),
@@ -158,6 +176,7 @@ export const ClusterSchema: z.ZodType<ClusterView> = z.object({
   }).strict(),
   antiEntropy: z.object({
     rounds: count,
+    roundsDone: count,
     roundsFailed: count,
     roundsEqual: count,
     roundsPutOff: count,
@@ -202,8 +221,8 @@ export const CopiesSchema: z.ZodType<CopiesView> = z.object({
     z.object({
       name: text,
       holds: z.enum(["value", "tombstone", "nothing", "unreachable"]),
-      version: text.exactOptional(),
-      bytes: count.exactOptional(),
+      version: optional(text),
+      bytes: optional(count),
     }).strict(),
   ),
 }).strict().openapi("Copies");

@@ -20,6 +20,7 @@ interface Response {
 
 interface Operation {
   summary?: string;
+  description?: string;
   parameters?: Parameter[];
   requestBody?: { content?: Record<string, { schema?: { example?: unknown } }> };
   responses?: Record<string, Response>;
@@ -67,6 +68,7 @@ function section(method: string, path: string, operation: Operation): string {
   );
   return `<section class="card"><h2><code>${method.toUpperCase()} ${escape(path)}</code></h2>
 <p>${escape(operation.summary ?? "")}</p>
+${operation.description === undefined ? "" : `<p>${rich(operation.description)}</p>`}
 ${table("Parameters", ["Name", "In", "Meaning"], parameters)}
 ${requestBody(operation)}
 ${table("Answers", ["Status", "Body", "Meaning"], responses)}</section>`;

@@ -33,7 +33,9 @@ export interface ExchangeCounts {
 
 /** What anti-entropy did. */
 export interface AntiEntropyCounts extends ExchangeCounts {
+  /** Begun; of those that have ended each counts as one of the next three. */
   rounds: number;
+  roundsDone: number;
   roundsFailed: number;
   roundsEqual: number;
   /** Turns that waited for a quieter time. */

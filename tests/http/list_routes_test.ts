@@ -295,6 +295,22 @@ Deno.test("DELETE /kv?prefix=: where one cannot be deleted it says so, how many 
   assertEquals(pages, ["", ""]);
 });
 
+Deno.test("DELETE /kv?prefix=: where the next page cannot be listed it says how many were deleted", async () => {
+  const lister = {
+    async list({ after = "" }) {
+      if (after !== "") throw new ConvergeError("overloaded", "Cannot list now");
+      return { entries: [{ key: "a" }, { key: "b" }], next: "b" };
+    },
+  };
+  const app = new Hono();
+  app.onError(problemResponse);
+  const coordinator = { write: async () => {} };
+  listRoutes(app, { lister, coordinator } as unknown as ListRoutesOptions);
+  const answer = await app.request("/kv?all=1", { method: "DELETE" });
+  const { matched, deleted } = await problemOf(answer, 503, "overloaded");
+  assertEquals([matched, deleted], [2, 2]);
+});
+
 Deno.test("GET /kv: a page has 100 keys unless another limit is asked for", async () => {
   const limits: number[] = [];
   const lister = {

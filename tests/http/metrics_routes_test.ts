@@ -49,6 +49,17 @@ Deno.test("GET /metrics: a member that is being removed is told of as long as it
   });
 });
 
+Deno.test("GET /metrics: a round of anti-entropy is counted under one outcome", async () => {
+  await InProcessCluster.run({ config: { antiEntropyIntervalMs: 20 } }, async (cluster) => {
+    const rounds = async (outcome: string) =>
+      (await metrics(cluster, 1)).get(`converge_anti_entropy_rounds_total{outcome="${outcome}"}`)!;
+    await cluster.until("one found nothing", async () => await rounds("equal") > 0);
+    cluster.kill(2);
+    await cluster.until("one failed", async () => await rounds("failed") > 0);
+    assertEquals(await rounds("done"), 0, "none had anything to do");
+  });
+});
+
 Deno.test("GET /metrics: copies that a read had to repair are counted", async () => {
   await InProcessCluster.run({}, async (cluster) => {
     await cluster.put(1, "k", "old");

@@ -10,6 +10,7 @@
  * them here (CSRF, DNS rebinding).
  */
 import { isConvergeError } from "../../errors.ts";
+import { plainProblem } from "../../platform/deno/plain_problem.ts";
 import { type LocalCluster, NODE_ACTIONS } from "./local_cluster.ts";
 
 /** Makes the handler. */
@@ -83,11 +84,6 @@ function isLoopback(url: URL | null): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
-function problem(status: number, title: string, headers: HeadersInit = {}): Response {
-  const response = Response.json({ type: "urn:converge:problem:control", title, status }, {
-    status,
-    headers,
-  });
-  response.headers.set("content-type", "application/problem+json");
-  return response;
+function problem(status: number, detail: string, headers: Record<string, string> = {}): Response {
+  return plainProblem(status, "control", detail, headers);
 }

@@ -50,7 +50,7 @@ export class Control {
       const response = await fetch(this.#url + path, { method: "POST" });
       const json = await response.json();
       if (response.ok) this.#onStatus(json);
-      else this.#onProblem(json.title);
+      else this.#onProblem(json.detail);
     } catch {
       this.#onProblem("The control of the cluster does not answer");
     }

@@ -56,6 +56,7 @@ export class AntiEntropy {
     this.#tree = tree;
     this.counts = {
       rounds: 0,
+      roundsDone: 0,
       roundsFailed: 0,
       roundsEqual: 0,
       roundsPutOff: 0,
@@ -153,7 +154,7 @@ export class AntiEntropy {
       this.counts.roundsEqual++;
       return { pulled: 0, pushed: 0, compared: 0 };
     }
-    return await this.#options.exchange.run({
+    const exchanged = await this.#options.exchange.run({
       peerName,
       link,
       topology,
@@ -162,6 +163,8 @@ export class AntiEntropy {
       values: false,
       onPage: () => !this.#stopped && this.#options.topology().fingerprint === topology.fingerprint,
     });
+    this.counts.roundsDone++;
+    return exchanged;
   }
 
   /**

@@ -102,9 +102,12 @@ async function roundMs(cluster: ConvergeTarget): Promise<number> {
 async function counts(cluster: ConvergeTarget): Promise<Counts> {
   const records = (event: string) =>
     cluster.metric(`converge_anti_entropy_records_total{event="${event}"}`);
+  const rounds = (outcome: string) =>
+    cluster.metric(`converge_anti_entropy_rounds_total{outcome="${outcome}"}`);
+  const failed = await rounds("failed");
   return {
-    rounds: await cluster.metric('converge_anti_entropy_rounds_total{outcome="done"}'),
-    failed: await cluster.metric('converge_anti_entropy_rounds_total{outcome="failed"}'),
+    rounds: await rounds("done") + await rounds("equal") + failed,
+    failed,
     // What one node sends another receives: the asker counts both.
     bytes: await cluster.metric("converge_peer_bytes_total"),
     pulled: await records("pulled"),
