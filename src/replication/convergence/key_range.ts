@@ -66,7 +66,7 @@ export async function readRange(
   request: RangeRequest,
 ): Promise<RangePage> {
   const { after, owners, leaves, through, settled, isHidden } = request;
-  const before = settled === undefined ? [] : topology.ringsToFill(owners[0], settled);
+  const before = settled === undefined ? [] : topology.former.toFill(owners[0], settled);
   const end = through === undefined ? undefined : successor(through);
   const scan = store.scan(DATA, {
     ...(after === undefined ? {} : { start: successor(after) }),
@@ -142,7 +142,7 @@ function successor(key: Key): Key {
 /** A `RangeRequest` as the node that is asked sees it. */
 interface Wanted {
   topology: Topology;
-  /** As `Topology.ringsToFill`; none where `settled` is not given. */
+  /** As `FormerRings.toFill`; none where `settled` is not given. */
   before: readonly HashRing[];
   owners: readonly [string, string];
   leaves: LeafSet | undefined;
@@ -159,8 +159,7 @@ export function isWanted(
   const arc = topology.ring.arcOf(token);
   if (arc === undefined) return false;
   const owns = (name: string) =>
-    arc.owners.includes(name) ||
-    before.some((ring) => ring.arcOf(token)?.owners.includes(name) === true);
+    arc.owners.includes(name) || before.some((ring) => ring.owns(name, token));
   return owns(owners[0]) && owns(owners[1]) &&
     (leaves === undefined || leaves.has(leafOf(arc.index, token)));
 }

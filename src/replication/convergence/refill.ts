@@ -275,7 +275,7 @@ export class Refill {
     const after: Key | undefined = begun === undefined ? undefined : keyFromPath(begun);
     const isFirst = saved.done.length === 0;
     // While others join, what former owners have is in no tree that both sides could compare.
-    const isWide = topology.ringBefore(topology.settled) !== topology.ring;
+    const isWide = topology.former.before(topology.settled) !== topology.ring;
     const leaves = isFirst || isWide ? undefined : await this.#differing(name, link, topology);
     if (leaves === "none") return await this.#done(name, saved);
     let pages = 0;

@@ -29,7 +29,8 @@ import {
 import type { LamportClock } from "../state/lamport_clock.ts";
 import type { PeerLink } from "../peers/peer_link.ts";
 import type { Replica } from "../replica.ts";
-import type { Owner, Topology } from "../topology/topology.ts";
+import type { Owner } from "../topology/owner.ts";
+import type { Topology } from "../topology/topology.ts";
 
 /** What the collector is made of. */
 export interface TombstoneCollectorOptions {
