@@ -30,10 +30,9 @@ export interface RangeRequest {
   /** Both of these must own a key. */
   readonly owners: readonly [string, string];
   /**
-   * Given while the first owner is being refilled. Then it is enough that either owns the key where some
-   * members are left out that join: those that are neither among these names nor known here to have been
-   * `normal` once. Until such members are `normal`, no tombstone of what they own is collected, so no copy
-   * of a former owner is a leftover.
+   * Given while the first owner is being refilled: names that it knows to have been `normal` once. Then
+   * each of both may own a key by a ring of before instead, see `FormerRings.toFill`. No copy of a former
+   * owner is a leftover: until those that join are `normal`, no tombstone of what they own is collected.
    */
   readonly settled?: readonly string[] | undefined;
   /** Leaves of the ring with this fingerprint; undefined: all. */

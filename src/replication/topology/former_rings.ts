@@ -64,9 +64,9 @@ export class FormerRings {
   }
 
   /**
-   * The rings by which `name` is filled: those of before, and the same with itself. A node that is filled
-   * later, when this one counts, goes by them: what this one owns there others need not have any more as
-   * owners of before, though it owns less once all that join are there.
+   * The rings by which `name` is filled: those of before, and the same with itself. By the latter it may
+   * own keys that it does not own once all who join are there. It takes these as well: once it counts,
+   * the next node goes by such a ring, and takes them from it, not from the owner in whose place it came.
    *
    * @param settled As for `before`.
    */

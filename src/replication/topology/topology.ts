@@ -17,7 +17,7 @@ import { type QuorumOptions, type Quorums, quorumsOf } from "../../membership/qu
 import type { Removal } from "../../membership/removal.ts";
 import { stageOf } from "../../membership/removal_stage.ts";
 import { type Key, keyFromText } from "../../record/key.ts";
-import { type Arc, HashRing } from "../../ring/hash_ring.ts";
+import { HashRing } from "../../ring/hash_ring.ts";
 import { formatToken, type Token, tokenOf } from "../../ring/token.ts";
 import { FormerRings } from "./former_rings.ts";
 import { arcsOnceOwnedBy, newOwnersByArc } from "./gained_arcs.ts";
@@ -180,11 +180,6 @@ export class Topology {
     const shared = arcsOnceOwnedBy(leaving, this.ring, this.#ringWithLeaving);
     return this.ring.arcs.filter(({ index, owners }) => shared[index] && owners.includes(name))
       .map(({ index }) => index);
-  }
-
-  /** The arc of a key. Undefined only on an empty ring. */
-  arcOf(key: Key): Arc | undefined {
-    return this.ring.arcOf(tokenOf(key));
   }
 
   /** Whether ownership is known, and enough members count for quorums to be reached at all. */
