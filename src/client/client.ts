@@ -131,17 +131,14 @@ export class ConvergeClient {
       throw new ClientError("Cannot delete without a prefix", { passing: false });
     }
     let found = 0;
-    let after: ClientKey | undefined;
-    do {
-      const page = await this.list({ prefix, after, limit: DELETED_AT_ONCE });
-      for (let left = page.keys; left.length > 0;) {
+    for await (const keys of this.#pages({ prefix, limit: DELETED_AT_ONCE }, {}, keyOf)) {
+      for (let left = keys; left.length > 0;) {
         const count = keysOfBatch(left);
         await this.#deleteAll(left.slice(0, count));
         found += count;
         left = left.slice(count);
       }
-      after = page.next;
-    } while (after !== undefined);
+    }
     return found;
   }
 
@@ -183,22 +180,12 @@ export class ConvergeClient {
 
   /** All keys that begin with `prefix`, page by page; after an error go on `after` the last one. */
   async *keys(options: ListOptions = {}): AsyncGenerator<ClientKey> {
-    let { after } = options;
-    do {
-      const page = await this.list({ ...options, after });
-      yield* page.keys;
-      after = page.next;
-    } while (after !== undefined);
+    for await (const keys of this.#pages(options, {}, keyOf)) yield* keys;
   }
 
   /** As {@linkcode ConvergeClient.keys}, with their values. */
   async *entries(options: ListOptions = {}): AsyncGenerator<ClientEntry> {
-    let { after } = options;
-    do {
-      const page = await this.listEntries({ ...options, after });
-      yield* page.entries;
-      after = page.next;
-    } while (after !== undefined);
+    for await (const entries of this.#pages(options, { values: 1 }, entryOf)) yield* entries;
   }
 
   /** Members, states, ring ownership, quorums. */
@@ -232,6 +219,19 @@ export class ConvergeClient {
     const answers = await this.batch(keys.map((key) => ({ op: "delete", key })));
     const failed = answers.find(({ error }) => error !== undefined);
     if (failed !== undefined) throw failed.error;
+  }
+
+  async *#pages<T>(
+    options: ListOptions,
+    more: object,
+    read: (json: EntryJson) => T,
+  ): AsyncGenerator<T[]> {
+    let { after } = options;
+    do {
+      const page = await this.#page({ ...options, after }, more, read);
+      yield page.items;
+      after = page.next;
+    } while (after !== undefined);
   }
 
   async #page<T>(

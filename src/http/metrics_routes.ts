@@ -3,11 +3,11 @@
  * put into the library's registry at that moment, so that a scrape costs and a request does not.
  */
 import type { Hono } from "hono";
-import { type Metric, Registry } from "prom-client";
-import { LATENCY_BOUNDS_MS, type LatencyHistogram } from "../metrics/latency_histogram.ts";
+import { Registry } from "prom-client";
 import type { Telemetry } from "../metrics/telemetry.ts";
 import type { PeerLink } from "../replication/peers/peer_link.ts";
 import { type ClusterRoutesOptions, clusterView } from "./cluster_routes.ts";
+import { byEvent, type Metrics, metricsInto, one, type Value } from "./metric_values.ts";
 import { methodNotAllowed } from "./problem.ts";
 
 /** What the route uses of its node. */
@@ -16,9 +16,6 @@ export interface MetricsRoutesOptions extends ClusterRoutesOptions {
   /** The ways to the peers, by name. */
   links(): ReadonlyMap<string, PeerLink>;
 }
-
-/** Labels and a number. */
-type Value = readonly [labels: Record<string, string>, value: number];
 
 /** Adds the route. */
 export function metricsRoutes(app: Hono, options: MetricsRoutesOptions): void {
@@ -30,22 +27,11 @@ export function metricsRoutes(app: Hono, options: MetricsRoutesOptions): void {
   app.all("/metrics", ({ req }) => methodNotAllowed(req.method, "GET, HEAD"));
 }
 
-/** Takes a metric whose values are read when it is asked for. */
-type Add = (name: string, help: string, values: () => Value[]) => void;
-
-/** Where metrics go. */
-interface Metrics {
-  readonly counter: Add;
-  readonly gauge: Add;
-}
-
 /** All metrics of a node; the names are part of the interface (docs/metrics.md). */
 function createRegistry(options: MetricsRoutesOptions): Registry {
   const registry = new Registry();
-  const add = (type: "counter" | "gauge"): Add => (name, help, values) =>
-    registry.registerMetric(collected(type, name, help, values));
-  const metrics = { counter: add("counter"), gauge: add("gauge") };
-  latencyMetrics(registry, options.telemetry);
+  const metrics = metricsInto(registry);
+  latencyMetrics(metrics, options);
   requestMetrics(metrics, options);
   hintMetrics(metrics, options);
   antiEntropyMetrics(metrics, options);
@@ -57,8 +43,8 @@ function createRegistry(options: MetricsRoutesOptions): Registry {
   return registry;
 }
 
-function latencyMetrics(registry: Registry, telemetry: Telemetry): void {
-  registry.registerMetric(histogram(
+function latencyMetrics({ histogram }: Metrics, { telemetry }: MetricsRoutesOptions): void {
+  histogram(
     "converge_http_request_duration_seconds",
     "Time from a request's arrival to its answer, by route and outcome.",
     () =>
@@ -66,12 +52,12 @@ function latencyMetrics(registry: Registry, telemetry: Telemetry): void {
         { method, route, outcome },
         latency,
       ]),
-  ));
-  registry.registerMetric(histogram(
+  );
+  histogram(
     "converge_fsync_duration_seconds",
     "Time of fsync, of the write-ahead log and of other files.",
     () => [[{ file: "wal" }, telemetry.syncs.log], [{ file: "other" }, telemetry.syncs.other]],
-  ));
+  );
 }
 
 function requestMetrics({ counter, gauge }: Metrics, { coordinator }: MetricsRoutesOptions): void {
@@ -254,62 +240,4 @@ function storageMetrics({ counter, gauge }: Metrics, { store }: MetricsRoutesOpt
     of((s) => s.appliedTotal),
   );
   counter("converge_wal_syncs_total", "Syncs of the log.", of((s) => s.syncsTotal));
-}
-
-/** Counts with the label `event`. */
-function byEvent(counts: Record<string, number>): Value[] {
-  return Object.entries(counts).map(([event, count]) => [{ event }, count]);
-}
-
-/** The one value of a metric without labels. */
-function one(value: () => number): () => Value[] {
-  return () => [[{}, value()]];
-}
-
-/** A metric whose values are read when it is asked for. */
-function collected(
-  type: "counter" | "gauge",
-  name: string,
-  help: string,
-  values: () => Value[],
-): Metric {
-  return metric(type, name, help, () => values().map(([labels, value]) => ({ labels, value })));
-}
-
-/** A histogram over counts that somebody else keeps; in seconds, as Prometheus wants it. */
-function histogram(
-  name: string,
-  help: string,
-  latencies: () => (readonly [labels: Record<string, string>, latency: LatencyHistogram])[],
-): Metric {
-  const read = () =>
-    latencies().flatMap(([labels, latency]) => {
-      let below = 0;
-      const buckets = LATENCY_BOUNDS_MS.map((bound, i) => {
-        below += latency.counts[i]!;
-        return {
-          metricName: `${name}_bucket`,
-          labels: { ...labels, le: String(bound / 1_000) },
-          value: below,
-        };
-      });
-      return [
-        ...buckets,
-        { metricName: `${name}_bucket`, labels: { ...labels, le: "+Inf" }, value: latency.total },
-        { metricName: `${name}_sum`, labels, value: latency.sumMs / 1_000 },
-        { metricName: `${name}_count`, labels, value: latency.total },
-      ];
-    });
-  return metric("histogram", name, help, read);
-}
-
-/** What the registry asks of a metric; its own kinds keep values of theirs. */
-function metric(
-  type: "counter" | "gauge" | "histogram",
-  name: string,
-  help: string,
-  read: () => { labels: Record<string, string>; value: number }[],
-): Metric {
-  const get = async () => ({ name, help, type, values: read(), aggregator: "sum" });
-  return { name, help, type, aggregator: "sum", get } as unknown as Metric;
 }

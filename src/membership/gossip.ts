@@ -8,21 +8,16 @@
 import type { SharedOptions } from "../config.ts";
 import { pick, type Random, shuffled } from "../platform/random.ts";
 import { FailureDetector, type Liveness } from "./failure_detector.ts";
-import { type GossipMessage, MEMBERS_MAX, SEEDS_MAX } from "./gossip_message.ts";
-import {
-  isNewerStatement,
-  isOtherStart,
-  type Member,
-  type MemberStatus,
-  STATEMENT_MAX,
-} from "./member.ts";
+import { type GossipMessage, SEEDS_MAX } from "./gossip_message.ts";
+import { isNewerStatement, type Member, type MemberStatus, STATEMENT_MAX } from "./member.ts";
+import { MemberSet } from "./member_set.ts";
 import { OwnLives } from "./own_lives.ts";
 import { type Reaction, reactionTo } from "./reaction.ts";
 import type { Removal } from "./removal.ts";
 import { isSameStages, type RemovalStages } from "./removal_stage.ts";
 import type { RemovalView } from "./removal_step.ts";
 import { type RemovalNews, RemovalSet } from "./removal_set.ts";
-import { isSameReplaced, isStartedAfter, withReplaced } from "./replaced_lives.ts";
+import { isSameReplaced, withReplaced } from "./replaced_lives.ts";
 import { Seeds } from "./seeds.ts";
 
 /** Peers that a tick sends to. */
@@ -57,13 +52,12 @@ export class Gossip {
   readonly #removals: RemovalSet;
   /** What is heard of this node's own name. */
   readonly #lives: OwnLives;
-  /** Those that are being removed, too. Invariant: holds this node under its own name. */
-  readonly #members = new Map<string, Member>();
+  /** Invariant: holds what this node says of itself, under its own name. */
+  readonly #members: MemberSet;
   /** Members that are known to know this life of this node. */
   readonly #knownBy = new Set<string>();
   /** Members that are known to know all that this node does; while it is joining. */
   readonly #agreeing = new Set<string>();
-  readonly #settled: Set<string>;
   #self: Member;
   #version = 0;
 
@@ -74,8 +68,8 @@ export class Gossip {
     this.#seeds = new Seeds(options.self, options.seeds, options.resolvedSeeds);
     this.#removals = new RemovalSet(options.removed);
     this.#lives = new OwnLives(options.self.nodeID, options.formerIDs ?? [], this.#removals);
-    this.#settled = new Set(options.settled);
-    for (const member of options.known) if (this.#removals.admits(member)) this.#set(member);
+    this.#members = new MemberSet(this.#removals, options.settled);
+    for (const member of options.known) if (this.remembers(member)) this.#members.set(member);
     this.#self = options.self;
     this.#setOwnStages(options.self.removals ?? {});
     this.#setSelf({});
@@ -88,16 +82,12 @@ export class Gossip {
 
   /** All members that are not removed, this one too, sorted by name. */
   get members(): Member[] {
-    const members = [...this.#members.values()].sort((a, b) => a.name < b.name ? -1 : 1);
-    if (this.#removals.isEmpty) return members;
-    const leaving = this.#removals.pendingNames;
-    return members.filter(({ name }) => !leaving.has(name));
+    return this.#members.staying;
   }
 
   /** Members that are being removed, as far as this node knows what they say, sorted by name. */
   get leaving(): Member[] {
-    return [...this.#removals.pendingNames].sort()
-      .flatMap((name) => this.#members.get(name) ?? []);
+    return this.#members.leaving;
   }
 
   /** Whether a node that starts with the removals that are known now takes note of a member that it had known. */
@@ -118,8 +108,8 @@ export class Gossip {
   /** What decisions about removals rest on. */
   get removalView(): RemovalView {
     const others = this.members.filter(({ name }) => name !== this.#self.name);
-    const { pending, leaving } = this;
-    return { self: this.#self, others, pending, leaving, settled: this.#settled };
+    const { self, pending, leaving, settled } = this;
+    return { self, others, pending, leaving, settled };
   }
 
   /** As `OwnLives.removal`: why this node is no member any more, or being removed. */
@@ -189,7 +179,7 @@ export class Gossip {
 
   /** Names that were `normal` once, as far as this node knows: whoever else is on the ring is new. */
   get settled(): ReadonlySet<string> {
-    return this.#settled;
+    return this.#members.settled;
   }
 
   /** Which seed turned out to be which member. */
@@ -200,14 +190,16 @@ export class Gossip {
   /** Seeds of which it is not known yet which member they are: of all new nodes, while all are new. */
   get unresolvedSeeds(): string[] {
     const known = this.#knownOrigins();
-    return this.#isForming ? this.#seeds.unresolvedOfAll(known) : this.#seeds.unresolvedOwn(known);
+    return this.#members.isForming
+      ? this.#seeds.unresolvedOfAll(known)
+      : this.#seeds.unresolvedOwn(known);
   }
 
   /** How many new nodes have this one among their seeds, and are among its own. */
   get namedBothWays(): number {
     // One that is removed is not among the members that these are counted of.
     const members = new Set(this.members.map(({ name }) => name));
-    return this.#seeds.named([...this.#members.values()])
+    return this.#seeds.named(this.#members.all)
       .intersection(this.#seeds.namedBy).intersection(members).size;
   }
 
@@ -216,24 +208,14 @@ export class Gossip {
     return this.#seeds.hasHeard(name);
   }
 
+  /** Of members, and of those that were removed. */
   #knownOrigins(): Set<string> {
-    return this.#memberOrigins().union(new Set(this.removed.map(({ origin }) => origin)));
-  }
-
-  #memberOrigins(): Set<string> {
-    return new Set([...this.#members.values()].map(({ origin }) => origin));
-  }
-
-  /** Whether all that are known are new: nobody waits for one that is said to be dead. */
-  get #isForming(): boolean {
-    return this.#members.values().every(({ status, nodeID }) =>
-      status !== "normal" || this.#removals.get(nodeID)?.dead === true
-    );
+    return this.#members.origins.union(new Set(this.removed.map(({ origin }) => origin)));
   }
 
   livenessOf(name: string, nowMs: number): Liveness {
     if (name === this.#self.name) return "up";
-    return this.#detector.livenessOf(name, nowMs, this.#members.size);
+    return this.#detector.livenessOf(name, nowMs, this.#members.byName.size);
   }
 
   /** Milliseconds since a member was heard of. */
@@ -248,10 +230,7 @@ export class Gossip {
 
   /** The view to send. */
   message(): GossipMessage {
-    const members = [...this.#members.values()];
-    const settled = members
-      .filter(({ name, status }) => status !== "normal" && this.#settled.has(name))
-      .map(({ name }) => name);
+    const { all: members, settledBefore: settled, isForming } = this.#members;
     const message = {
       from: this.#self.name,
       members,
@@ -259,7 +238,7 @@ export class Gossip {
       ...(settled.length === 0 ? {} : { settled }),
       ...(this.#removals.isEmpty ? {} : { removed: this.removed }),
     };
-    if (!this.#isForming) return message;
+    if (!isForming) return message;
     return {
       ...message,
       seeds: this.#seeds.unresolvedOwn(this.#knownOrigins()).slice(0, SEEDS_MAX),
@@ -272,10 +251,10 @@ export class Gossip {
     return reactionTo(message, {
       self: this.#self,
       shared: this.#shared,
-      members: this.#members,
+      members: this.#members.byName,
       removals: this.#removals,
       formerIDs: this.#lives.formerIDs,
-      isForming: this.#isForming,
+      isForming: this.#members.isForming,
     });
   }
 
@@ -288,11 +267,11 @@ export class Gossip {
    */
   tick(nowMs: number): { origins: string[] } {
     this.#setSelf({ heartbeat: this.#self.heartbeat + 1 });
-    const others = [...this.#members.values()].filter(({ name }) => name !== this.#self.name);
+    const others = this.#members.all.filter(({ name }) => name !== this.#self.name);
     const chosen = shuffled(this.#random, others).slice(0, FANOUT).map(({ origin }) => origin);
     const isSilent = others.some(({ name }) => this.livenessOf(name, nowMs) !== "up");
     const left = isSilent
-      ? this.#seeds.withoutMember(this.#memberOrigins(), this.#knownOrigins())
+      ? this.#seeds.withoutMember(this.#members.origins, this.#knownOrigins())
       : [];
     if (left.length > 0) chosen.push(pick(this.#random, left));
     return { origins: [...new Set([...chosen, ...this.unresolvedSeeds])] };
@@ -375,23 +354,15 @@ export class Gossip {
     this.#knownBy.clear();
     // Others may have told of that life before: it was `normal` once, and this one was not.
     const { name, status } = this.#self;
-    if (this.ownRemoval === undefined && status === "joining") this.#settled.delete(name);
+    if (this.ownRemoval === undefined && status === "joining") this.#members.unsettle(name);
   }
 
   /** A removal has ended: nothing is left of the member but the removal. */
   #forget({ name }: Removal): void {
     this.#setOwnStages(this.#self.removals ?? {});
-    const member = this.#members.get(name);
-    if (name === this.#self.name || this.#removals.pendingNames.has(name)) return;
-    if (member !== undefined && !this.#removals.isOfRemovedLife(member)) {
-      // Another life, which came before: that the name was `normal` once was said of the removed one.
-      if (member.status !== "normal") this.#settled.delete(name);
-      return;
-    }
-    this.#members.delete(name);
+    if (name === this.#self.name || !this.#members.forget(name)) return;
     this.#detector.forget(name);
     this.#knownBy.delete(name);
-    this.#settled.delete(name);
     this.#seeds.forget(name);
   }
 
@@ -406,7 +377,7 @@ export class Gossip {
     for (const member of message.members) if (!isOwn(member)) this.#merge(member, nowMs);
     // Last, so that it is known by then which life of its sender this is.
     for (const member of message.members.filter(isOwn)) this.#hearOfSelf(member, message);
-    this.#hearOfSettled(message);
+    this.#members.hearOfSettled(message.settled ?? [], message.removed ?? []);
     this.#hearOfSeeds(message);
     if (this.#self.status === "joining") this.#compareViews(message);
     if (this.#members.has(message.from)) {
@@ -418,45 +389,26 @@ export class Gossip {
   #compareViews({ from, members }: GossipMessage): void {
     if (!this.#isOfPresentLife(from, members)) return;
     const names = new Set(members.map(({ name }) => name));
-    if (this.#members.keys().every((name) => names.has(name))) this.#agreeing.add(from);
-  }
-
-  #hearOfSettled({ settled = [], removed = [] }: GossipMessage): void {
-    const gone = new Set(removed.filter(({ ended }) => ended).map(({ nodeID }) => nodeID));
-    for (const name of settled) {
-      const member = this.#members.get(name);
-      if (member === undefined) continue;
-      // Who does not know that another life of the name is removed, and gone, says it of that one.
-      const isOfAnother = this.#removals.ofName(name)?.some(({ nodeID }) =>
-        nodeID !== member.nodeID && !gone.has(nodeID)
-      );
-      if (isOfAnother !== true) this.#settled.add(name);
-    }
+    if (this.#members.byName.keys().every((name) => names.has(name))) this.#agreeing.add(from);
   }
 
   #hearOfSeeds({ from, seeds = [], named = [] }: GossipMessage): void {
-    if (!this.#isForming || from === this.#self.name || !this.#members.has(from)) return;
+    if (!this.#members.isForming || from === this.#self.name || !this.#members.has(from)) return;
     const before = this.unresolvedSeeds.length;
     this.#seeds.hear(from, seeds, named);
     if (this.unresolvedSeeds.length !== before) this.#version++;
   }
 
   #merge(member: Member, nowMs: number): void {
-    if (!this.#removals.admits(member)) return;
-    const current = this.#members.get(member.name);
-    if (!isNewerStatement(member, current)) return;
-    // Of two starts of one number the first stays, so that the other hears of it; and so does who has
-    // taken the place of a life that is started once more.
-    if (current !== undefined && isOtherStart(member, current)) return;
-    if (current !== undefined && isStartedAfter(member, current)) return;
-    if (current === undefined && this.#members.size >= MEMBERS_MAX) return;
-    if (current?.nodeID !== member.nodeID) {
+    const before = this.#members.get(member.name);
+    if (!this.#members.merge(member)) return;
+    if (before === undefined) this.#agreeing.clear();
+    if (before?.nodeID !== member.nodeID) {
       this.#knownBy.delete(member.name);
       this.#agreeing.delete(member.name);
     }
-    this.#set(member);
     this.#detector.heard(member.name, nowMs);
-    if (current === undefined || !isSameButForHeartbeat(current, member)) this.#version++;
+    if (before === undefined || !isSameButForHeartbeat(before, member)) this.#version++;
   }
 
   /** Somebody passes on what was said under this node's name. */
@@ -465,7 +417,7 @@ export class Gossip {
     const speaker = this.#lives.hear(member, from, this.#self);
     if (speaker === "later_life" || speaker === "removed_life") return;
     if (speaker === "other_life") {
-      if (member.status === "normal") this.#settled.add(name);
+      if (member.status === "normal") this.#members.settle(name);
     } else if (
       from !== name && !this.#knownBy.has(from) && this.#isOfPresentLife(from, members) &&
       !this.#removals.isOfRemovedLife(member)
@@ -503,13 +455,7 @@ export class Gossip {
       incarnation: Math.min(STATEMENT_MAX, self.incarnation),
       heartbeat: Math.min(STATEMENT_MAX, self.heartbeat),
     };
-    this.#set(this.#self);
-  }
-
-  #set(member: Member): void {
-    if (!this.#members.has(member.name)) this.#agreeing.clear();
-    this.#members.set(member.name, member);
-    if (member.status === "normal") this.#settled.add(member.name);
+    this.#members.set(this.#self);
   }
 }
 

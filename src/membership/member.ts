@@ -2,7 +2,7 @@
 import { parseOrigin, REQUEST_TIMEOUT_MS_MAX } from "../config.ts";
 import { ConvergeError } from "../errors.ts";
 import { isNodeID } from "../record/version.ts";
-import { LIVES_MAX } from "./removal.ts";
+import { isLifeOf, isListOfLives } from "./removal.ts";
 import { parseStages, type RemovalStages } from "./removal_stage.ts";
 
 /**
@@ -78,7 +78,7 @@ export function parseMember(json: unknown): Member {
     (json ?? {}) as Record<keyof Member, unknown>;
   const { removals, replaces, requestMs } = more;
   if (
-    typeof name !== "string" || !isNodeID(nodeID) || !nodeID.startsWith(`${name}.`) ||
+    typeof name !== "string" || !isLifeOf(name, nodeID) ||
     typeof origin !== "string" || !isCount(starts) || !isCount(incarnation) ||
     !isCount(heartbeat) || !isTag(startTag) || !isCount(requestMs ?? 0, REQUEST_TIMEOUT_MS_MAX) ||
     (status !== "joining" && status !== "refilling" && status !== "normal")
@@ -102,8 +102,8 @@ export function parseMember(json: unknown): Member {
 }
 
 function parseReplaced(name: string, json: unknown): Start[] {
-  const isOfName = (life: unknown) => isStart(life) && life.nodeID.startsWith(`${name}.`);
-  if (!Array.isArray(json) || json.length > LIVES_MAX || !json.every(isOfName)) {
+  const isOfName = (life: unknown): life is Start => isStart(life) && isLifeOf(name, life.nodeID);
+  if (!isListOfLives(json, isOfName)) {
     throw new ConvergeError("corrupt_message", "Cannot read a member: its `replaces` is wrong");
   }
   return json.map(({ nodeID, starts, startTag }) => {

@@ -40,16 +40,17 @@ export function parseRemovals(json: unknown): Removal[] {
 function parseRemoval(json: unknown): Removal {
   const { name, nodeID, origin, incarnation, replaced, dead, ended } = (json ??
     {}) as Record<keyof Removal, unknown>;
-  const isOfName = (id: unknown) => isNodeID(id) && id.startsWith(`${name}.`);
+  const isOfName = (id: unknown) => isLifeOf(name, id);
   if (
-    typeof name !== "string" || !isOfName(nodeID) || !isListOf(replaced ?? [], isOfName) ||
+    typeof name !== "string" || !isLifeOf(name, nodeID) ||
+    !isListOfLives(replaced ?? [], isOfName) ||
     typeof origin !== "string" || !Number.isSafeInteger(incarnation) ||
     typeof dead !== "boolean" || typeof ended !== "boolean"
   ) throw new TypeError("a field is missing or wrong");
   parseOrigin("origin", origin);
   return {
     name,
-    nodeID: nodeID as string,
+    nodeID,
     origin,
     incarnation: incarnation as number,
     ...(replaced === undefined ? {} : { replaced: replaced as string[] }),
@@ -58,6 +59,12 @@ function parseRemoval(json: unknown): Removal {
   };
 }
 
-function isListOf(json: unknown, isItem: (item: unknown) => boolean): boolean {
-  return Array.isArray(json) && json.length <= LIVES_MAX && json.every(isItem);
+/** Whether this is a node ID of a life of that name. */
+export function isLifeOf(name: unknown, nodeID: unknown): nodeID is string {
+  return isNodeID(nodeID) && nodeID.startsWith(`${name}.`);
+}
+
+/** Whether this is a list of lives, and not of more than are taken note of. */
+export function isListOfLives<T>(json: unknown, isLife: (life: unknown) => life is T): json is T[] {
+  return Array.isArray(json) && json.length <= LIVES_MAX && json.every(isLife);
 }

@@ -66,6 +66,11 @@ export class HashRing {
     return this.arcs[low === prefixes.length ? 0 : low];
   }
 
+  /** Whether a node is among the owners of a token. */
+  owns(name: string, token: Token): boolean {
+    return this.arcOf(token)?.owners.includes(name) ?? false;
+  }
+
   /** Share of the token space, 0..1, of which each node is the first owner. */
   ownership(): Map<string, number> {
     const shares = new Map(this.names.map((name) => [name, 0]));

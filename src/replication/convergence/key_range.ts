@@ -30,10 +30,9 @@ export interface RangeRequest {
   /** Both of these must own a key. */
   readonly owners: readonly [string, string];
   /**
-   * Given while the first owner is being refilled. Then it is enough that either owns the key where some
-   * members are left out that join: those that are neither among these names nor known here to have been
-   * `normal` once. Until such members are `normal`, no tombstone of what they own is collected, so no copy
-   * of a former owner is a leftover.
+   * Given while the first owner is being refilled: names that it knows to have been `normal` once. Then
+   * each of both may own a key by a ring of before instead, see `FormerRings.toFill`. No copy of a former
+   * owner is a leftover: until those that join are `normal`, no tombstone of what they own is collected.
    */
   readonly settled?: readonly string[] | undefined;
   /** Leaves of the ring with this fingerprint; undefined: all. */
@@ -66,7 +65,7 @@ export async function readRange(
   request: RangeRequest,
 ): Promise<RangePage> {
   const { after, owners, leaves, through, settled, isHidden } = request;
-  const before = settled === undefined ? [] : topology.ringsToFill(owners[0], settled);
+  const before = settled === undefined ? [] : topology.former.toFill(owners[0], settled);
   const end = through === undefined ? undefined : successor(through);
   const scan = store.scan(DATA, {
     ...(after === undefined ? {} : { start: successor(after) }),
@@ -142,7 +141,7 @@ function successor(key: Key): Key {
 /** A `RangeRequest` as the node that is asked sees it. */
 interface Wanted {
   topology: Topology;
-  /** As `Topology.ringsToFill`; none where `settled` is not given. */
+  /** As `FormerRings.toFill`; none where `settled` is not given. */
   before: readonly HashRing[];
   owners: readonly [string, string];
   leaves: LeafSet | undefined;
@@ -159,8 +158,7 @@ export function isWanted(
   const arc = topology.ring.arcOf(token);
   if (arc === undefined) return false;
   const owns = (name: string) =>
-    arc.owners.includes(name) ||
-    before.some((ring) => ring.arcOf(token)?.owners.includes(name) === true);
+    arc.owners.includes(name) || before.some((ring) => ring.owns(name, token));
   return owns(owners[0]) && owns(owners[1]) &&
     (leaves === undefined || leaves.has(leafOf(arc.index, token)));
 }

@@ -23,7 +23,8 @@ import type { LamportClock } from "../state/lamport_clock.ts";
 import type { LocalState } from "../state/local_state.ts";
 import type { LeafSet } from "./merkle_tree.ts";
 import type { PeerLink } from "../peers/peer_link.ts";
-import { hasLeftovers, nothingDone, readSaved, type Saved, writeSaved } from "./refill_document.ts";
+import { hasLeftovers, type Saved } from "./refill_document.ts";
+import { SavedProgress } from "./saved_progress.ts";
 import { RETRY_MS, takeSteps, withEach } from "./step_loop.ts";
 import type { Topology } from "../topology/topology.ts";
 
@@ -64,10 +65,7 @@ const TREE_ATTEMPTS_MAX = 5;
 /** One node's way to `normal`. */
 export class Refill {
   readonly #options: RefillOptions;
-  /** Undefined until it was read from disk, or begins anew. */
-  #known: Saved | undefined;
-  /** The last loss that is on disk, and with it all that the node knew when it came. */
-  #notedLoss = 0;
+  readonly #progress: SavedProgress;
   /** By when all who must know this node did, for certain, and since when nothing was lost. */
   #knownSinceMs = 0;
   #pulled = 0;
@@ -77,11 +75,12 @@ export class Refill {
 
   constructor(options: RefillOptions) {
     this.#options = options;
+    this.#progress = new SavedProgress(options.state);
   }
 
   progress(): RefillProgress {
     return {
-      done: [...this.#known?.done ?? []],
+      done: [...this.#progress.done],
       pulled: this.#pulled,
       waitsFor: [...this.#waitsFor],
     };
@@ -92,10 +91,7 @@ export class Refill {
     if (this.#running) return;
     this.#running = true;
     this.#knownSinceMs = this.#options.clock.monotonicMs();
-    if (this.#known === undefined) {
-      this.#known = readSaved(this.#options.state);
-      this.#notedLoss = this.#saved.loss;
-    }
+    this.#progress.read();
     const { gossip, clock, log } = this.#options;
     void takeSteps({
       clock,
@@ -113,7 +109,7 @@ export class Refill {
   }
 
   get #saved(): Saved {
-    return this.#known ??= nothingDone("", 0);
+    return this.#progress.saved;
   }
 
   /**
@@ -124,7 +120,7 @@ export class Refill {
    */
   async restart(loss: number): Promise<void> {
     const { gossip } = this.#options;
-    this.#known = this.#nothingDone("", loss);
+    this.#progress.beginAnew("", loss);
     this.#knownSinceMs = this.#options.clock.monotonicMs();
     // A joining node stays so: there may still be somebody who does not know it.
     if (gossip.self.status === "normal") gossip.setStatus("refilling");
@@ -150,11 +146,7 @@ export class Refill {
     try {
       // Others are told at once, whether or not it can be written.
       await this.#options.onStatus();
-      await this.#options.state.writeAgain();
-      // Written last, since it says that all other documents are there.
-      const saved = this.#saved;
-      await writeSaved(this.#options.state, saved);
-      this.#notedLoss = saved.loss;
+      await this.#progress.noteLoss();
       return true;
     } catch (error) {
       if (this.#stopped) return true;
@@ -166,7 +158,7 @@ export class Refill {
   async #step(): Promise<void> {
     const { gossip, topology } = this.#options;
     if (this.#saved.ring !== topology().fingerprint) {
-      this.#known = this.#nothingDone(topology().fingerprint, this.#saved.loss);
+      this.#progress.beginAnew(topology().fingerprint, this.#saved.loss);
     }
     const { done, earlier } = this.#saved;
     const step = nextStep({
@@ -209,7 +201,8 @@ export class Refill {
     // Nothing counts as done where data was lost meanwhile, or the loss is not on disk yet; nor where
     // this node may own other keys by now.
     const { gossip, clock, log, onStatus, topology } = this.#options;
-    const isDone = saved === this.#saved && this.#isNoted && saved.ring === topology().fingerprint;
+    const isDone = saved === this.#saved && this.#progress.isNoted &&
+      saved.ring === topology().fingerprint;
     if (status === "normal" && !isDone) return;
     if (status === "refilling") await this.#noteEarlier();
     gossip.setStatus(status);
@@ -233,7 +226,7 @@ export class Refill {
     if (this.#saved.earlier?.by !== by) {
       this.#saved.earlier = { lives: joiners.filter(isRefilling).map(({ nodeID }) => nodeID), by };
     }
-    await this.#save(this.#saved);
+    await this.#progress.save(this.#saved);
   }
 
   async #refillFrom(names: readonly string[]): Promise<void> {
@@ -275,7 +268,7 @@ export class Refill {
     const after: Key | undefined = begun === undefined ? undefined : keyFromPath(begun);
     const isFirst = saved.done.length === 0;
     // While others join, what former owners have is in no tree that both sides could compare.
-    const isWide = topology.ringBefore(topology.settled) !== topology.ring;
+    const isWide = topology.former.before(topology.settled) !== topology.ring;
     const leaves = isFirst || isWide ? undefined : await this.#differing(name, link, topology);
     if (leaves === "none") return await this.#done(name, saved);
     let pages = 0;
@@ -296,7 +289,7 @@ export class Refill {
         if (through !== undefined) saved.after[name] = keyToPath(through);
         // Where data was lost meanwhile, what was done before does not hold any more.
         if (saved !== this.#saved) return false;
-        if (++pages % PAGES_PER_SAVE === 0) await this.#save(saved);
+        if (++pages % PAGES_PER_SAVE === 0) await this.#progress.save(saved);
         return !this.#stopped && this.#options.topology().fingerprint === topology.fingerprint;
       },
     });
@@ -326,23 +319,6 @@ export class Refill {
   async #done(name: string, saved: Saved): Promise<void> {
     if (saved !== this.#saved) return; // data was lost meanwhile: what was done does not hold
     saved.done.push(name);
-    await this.#save(saved);
-  }
-
-  #nothingDone(ring: string, loss: number): Saved {
-    const { isOldCopy, earlier } = this.#known ?? readSaved(this.#options.state) ?? {};
-    return {
-      ...nothingDone(ring, loss),
-      ...(isOldCopy === true ? { isOldCopy } : {}),
-      ...(earlier === undefined ? {} : { earlier }),
-    };
-  }
-
-  get #isNoted(): boolean {
-    return this.#notedLoss === this.#saved.loss;
-  }
-
-  async #save(saved: Saved): Promise<void> {
-    if (this.#isNoted) await writeSaved(this.#options.state, saved);
+    await this.#progress.save(saved);
   }
 }

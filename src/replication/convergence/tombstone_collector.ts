@@ -13,23 +13,18 @@ import { type Clock, delay, giveWay } from "../../platform/clock.ts";
 import type { Log } from "../../platform/log.ts";
 import type { Key } from "../../record/key.ts";
 import { newest, type StoredRecord } from "../../record/record.ts";
-import { batchesOf, joinFrames } from "../../record/frame.ts";
+import { batchesOf } from "../../record/frame.ts";
 import { withoutValue } from "../../record/record_line.ts";
-import { compareVersions, formatVersion } from "../../record/version.ts";
+import { formatVersion } from "../../record/version.ts";
 import { DATA, type Store } from "../../storage/store.ts";
 import type { CollectorCounts } from "../counts.ts";
-import {
-  decodeReadReplies,
-  DURABLE_HEADER,
-  encodeReadQuestion,
-  type ReadQuestion,
-  type ReadReply,
-  RING_HEADER,
-} from "../peers/internal_protocol.ts";
+import type { ReadReply } from "../peers/internal_protocol.ts";
 import type { LamportClock } from "../state/lamport_clock.ts";
 import type { PeerLink } from "../peers/peer_link.ts";
 import type { Replica } from "../replica.ts";
-import type { Owner, Topology } from "../topology/topology.ts";
+import type { Owner } from "../topology/owner.ts";
+import type { Topology } from "../topology/topology.ts";
+import { confirms, TombstoneOwners } from "./tombstone_owners.ts";
 
 /** What the collector is made of. */
 export interface TombstoneCollectorOptions {
@@ -63,22 +58,11 @@ const MESSAGE_BYTES = 512 * 1024;
  */
 export const CLOCK_SKEW_MS_MAX = 60_000;
 
-const encoder = new TextEncoder();
-
-/**
- * All owners of some keys. Up to N members one that joins counts for writes while one of the others
- * does not know it yet: what that one counts are not all owners, and those who know better refuse.
- */
-interface KnownOwners {
-  readonly owners: readonly Owner[];
-  /** Of the ring by which they are all. */
-  readonly fingerprint: string;
-}
-
 /** One node's collector. */
 export class TombstoneCollector {
   readonly counts: CollectorCounts = { tombstones: 0, collected: 0, unconfirmed: 0 };
   readonly #options: TombstoneCollectorOptions;
+  readonly #owners: TombstoneOwners;
   /**
    * The counter of this node when the round before began: what is younger is left alone, since it may
    * be on its way to the others. A number, however many tombstones wait for an owner that is away.
@@ -94,6 +78,7 @@ export class TombstoneCollector {
 
   constructor(options: TombstoneCollectorOptions) {
     this.#options = options;
+    this.#owners = new TombstoneOwners(options);
   }
 
   start(): void {
@@ -118,7 +103,7 @@ export class TombstoneCollector {
     const answers = await Promise.all(
       this.#options.topology().ownersOf(key).map(async (owner) => ({
         name: owner.name,
-        reply: (await this.#ask(owner, question))?.[0],
+        reply: (await this.#owners.ask(owner, question))?.[0],
       })),
     );
     const record = answers.reduce<StoredRecord | undefined>(
@@ -202,9 +187,10 @@ export class TombstoneCollector {
     const { fingerprint } = topology;
     for (const { owners, records: ours } of this.#byOwners(records, topology)) {
       for (const batch of batchesOf(ours, MESSAGE_BYTES)) {
-        const confirmed = await this.#confirmedByAll({ owners, fingerprint }, batch);
+        const confirmed = await this.#owners.confirmedByAll({ owners, fingerprint }, batch);
+        this.counts.unconfirmed += batch.length - confirmed.length;
         if (confirmed.length === 0) continue;
-        if (!await this.#othersCollect({ owners, fingerprint }, confirmed)) continue;
+        if (!await this.#owners.othersCollect({ owners, fingerprint }, confirmed)) continue;
         if (this.#options.topology().fingerprint !== fingerprint) return;
         await this.#options.replica.collect(confirmed);
         this.counts.collected += confirmed.length;
@@ -228,94 +214,12 @@ export class TombstoneCollector {
     return groups.values();
   }
 
-  async #confirmedByAll(
-    { owners, fingerprint }: KnownOwners,
-    records: readonly StoredRecord[],
-  ): Promise<StoredRecord[]> {
-    let confirmed = [...records];
-    for (const owner of owners) {
-      // An owner that is being refilled, or while a member is being removed, may still be given older
-      // records by others.
-      const questions = confirmed.map((record) => ({ key: record.key, have: record }));
-      const isComplete = owner.countsForReads && owner.member?.removals === undefined;
-      const replies = isComplete ? await this.#ask(owner, questions, fingerprint) : undefined;
-      const before = confirmed.length;
-      confirmed = replies === undefined
-        ? []
-        : confirmed.filter((record, i) => confirms(replies[i], record));
-      this.counts.unconfirmed += before - confirmed.length;
-      if (confirmed.length === 0) return confirmed;
-    }
-    return confirmed;
-  }
-
-  /**
-   * What an owner has on its device; undefined when it does not answer. One that confirmed a tombstone
-   * which power failure then took would bring back what others have forgotten.
-   */
-  async #ask(
-    owner: Owner,
-    questions: readonly ReadQuestion[],
-    fingerprint?: string,
-  ): Promise<ReadReply[] | undefined> {
-    if (owner.isSelf) {
-      const replies = this.#options.replica.answer(questions);
-      await this.#options.store.sync();
-      return replies;
-    }
-    const link = owner.member === undefined ? undefined : this.#options.linkTo(owner.name);
-    if (link === undefined || link.isOpen) return undefined;
-    try {
-      const body = encoder.encode(questions.map(encodeReadQuestion).join(""));
-      const headers = {
-        [DURABLE_HEADER]: "1",
-        ...(fingerprint === undefined ? {} : { [RING_HEADER]: fingerprint }),
-      };
-      const { workTimeoutMs: timeoutMs } = link;
-      const response = await link.request("POST", "/internal/read", { body, headers, timeoutMs });
-      return decodeReadReplies(response.body, questions);
-    } catch {
-      return undefined;
-    }
-  }
-
-  /**
-   * Has the other owners forget, one after the other up to the first that fails. Those before it get
-   * the records back from one that keeps them, which harms nobody, and a later round tries again.
-   */
-  async #othersCollect(
-    { owners, fingerprint }: KnownOwners,
-    records: readonly StoredRecord[],
-  ): Promise<boolean> {
-    const body = joinFrames(records);
-    for (const { isSelf, name } of owners) {
-      if (isSelf) continue;
-      const link = this.#options.linkTo(name);
-      if (link === undefined) return false;
-      try {
-        await link.request("POST", "/internal/collect", {
-          body,
-          headers: { [RING_HEADER]: fingerprint },
-          timeoutMs: link.workTimeoutMs,
-        });
-      } catch {
-        return false;
-      }
-    }
-    return true;
-  }
-
   /** @param marginMs Time that must have passed since the expiry. */
   #isCollectable(record: StoredRecord, marginMs: number): boolean {
     if (record.tombstone) return true;
     return record.expiresAtMs !== 0 &&
       this.#options.clock.wallMs() >= record.expiresAtMs + marginMs;
   }
-}
-
-function confirms(reply: ReadReply | undefined, record: StoredRecord): boolean {
-  return reply === "same" ||
-    (typeof reply === "object" && compareVersions(reply, record) === 0);
 }
 
 function describe(reply: ReadReply | undefined): string {

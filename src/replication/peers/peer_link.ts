@@ -51,6 +51,17 @@ export interface LinkContext {
   onHeard(): void;
 }
 
+/** What goes with one request to a peer. */
+export interface PeerRequestOptions {
+  body?: Uint8Array;
+  /** Besides those that every request has. */
+  headers?: Record<string, string>;
+  /** Milliseconds; default: as long as a batch may take. */
+  timeoutMs?: number;
+  /** As for `NetworkRequest`. Default: no. */
+  mayShare?: boolean;
+}
+
 const WRITE_LIMITS: LaneLimits = {
   inFlightMax: 2, // one answer that never comes must not hold up all that follows
   batchBytesMax: 512 * 1024,
@@ -195,28 +206,15 @@ export class PeerLink {
   async request(
     method: "GET" | "POST",
     path: string,
-    options: {
-      body?: Uint8Array;
-      timeoutMs?: number;
-      headers?: Record<string, string>;
-      mayShare?: boolean;
-    } = {},
+    options: PeerRequestOptions = {},
   ): Promise<NetworkResponse> {
-    const { platform, lamport, selfName } = this.#context;
-    const { origin, nodeID } = this.#context.member();
+    const { platform } = this.#context;
+    const { origin } = this.#context.member();
     const startMs = platform.clock.monotonicMs();
     if (!this.#breaker.allows(startMs)) {
       throw new ConvergeError("unreachable", `Cannot reach ${origin}: it did not answer lately`);
     }
-    const life = this.#context.selfLife?.();
-    const headers = {
-      [FROM_HEADER]: selfName,
-      ...(life === undefined ? {} : { [LIFE_HEADER]: life }),
-      [TO_HEADER]: nodeID,
-      [COUNTER_HEADER]: String(lamport.current),
-      ...requestChecksum(path, options.body),
-      ...options.headers,
-    };
+    const headers = this.#headersOf(path, options);
     this.traffic.sentBytes += options.body?.byteLength ?? 0;
     this.#underWayMs.push(startMs);
     let response: NetworkResponse;
@@ -243,6 +241,20 @@ export class PeerLink {
     this.#breaker.succeeded(startMs);
     this.traffic.receivedBytes += response.body.byteLength;
     return this.#checked(response);
+  }
+
+  /** All but the signature, which is made over these. */
+  #headersOf(path: string, { body, headers }: PeerRequestOptions): Record<string, string> {
+    const { lamport, selfName } = this.#context;
+    const life = this.#context.selfLife?.();
+    return {
+      [FROM_HEADER]: selfName,
+      ...(life === undefined ? {} : { [LIFE_HEADER]: life }),
+      [TO_HEADER]: this.#context.member().nodeID,
+      [COUNTER_HEADER]: String(lamport.current),
+      ...requestChecksum(path, body),
+      ...headers,
+    };
   }
 
   #nowMs(): number {

@@ -11,7 +11,7 @@ import { DeadlineQueue } from "./deadline_queue.ts";
 import { LatencyQuantile } from "./latency_quantile.ts";
 import { ReadOperation, type ReadResult } from "./read_operation.ts";
 import { RetryBudget } from "./retry_budget.ts";
-import type { Owner } from "../topology/topology.ts";
+import type { Owner } from "../topology/owner.ts";
 import { WriteOperation, type WriteResult } from "./write_operation.ts";
 
 /** What a client may choose for one request. */

@@ -9,7 +9,8 @@ import type { LamportClock } from "../state/lamport_clock.ts";
 import type { PeerLink } from "../peers/peer_link.ts";
 import type { Replica } from "../replica.ts";
 import type { RetryBudget } from "./retry_budget.ts";
-import type { Owner, Topology } from "../topology/topology.ts";
+import type { Owner } from "../topology/owner.ts";
+import type { Topology } from "../topology/topology.ts";
 
 /** What a coordinator is made of. */
 export interface CoordinatorOptions {

@@ -10,7 +10,7 @@ import { type PeerReply, PendingRead, type ReadWaiter } from "../peers/pending.t
 import { type ReadAnswer, ReadCore } from "../quorum/read_core.ts";
 import { readReceipt } from "./read_receipt.ts";
 import type { Receipt } from "./receipt.ts";
-import type { Owner, OwnerSet } from "../topology/topology.ts";
+import type { Owner, OwnerSet } from "../topology/owner.ts";
 import type { WriteAnswer, WriteWaiter } from "../quorum/write_core.ts";
 
 /** Times that a read begins anew because an owner would not take a repair. */

@@ -5,7 +5,7 @@ import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { ReadAnswer } from "../quorum/read_core.ts";
 import type { OwnerReceipt, Receipt } from "./receipt.ts";
 import { receiptHead, receiptMs, receiptVersion } from "./receipt_parts.ts";
-import type { Owner, OwnerSet } from "../topology/topology.ts";
+import type { Owner, OwnerSet } from "../topology/owner.ts";
 
 /** What a read knows of itself. Lists are by position of the owner. */
 export interface ReadFacts {

@@ -6,7 +6,7 @@ import { encodeRecord } from "../../record/record_line.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { Deadlined } from "./deadline_queue.ts";
 import type { Receipt } from "./receipt.ts";
-import type { Owner, OwnerSet } from "../topology/topology.ts";
+import type { Owner, OwnerSet } from "../topology/owner.ts";
 import { type WriteAnswer, WriteCore, type WriteWaiter } from "../quorum/write_core.ts";
 import { writeReceipt } from "./write_receipt.ts";
 

@@ -5,7 +5,7 @@ import type { Version } from "../../record/version.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { OwnerReceipt, Receipt } from "./receipt.ts";
 import { receiptHead, receiptMs, receiptVersion } from "./receipt_parts.ts";
-import type { Owner, OwnerSet } from "../topology/topology.ts";
+import type { Owner, OwnerSet } from "../topology/owner.ts";
 import type { WriteAnswer } from "../quorum/write_core.ts";
 
 /** What a write knows of itself. Lists are by position of the owner. */

@@ -6,12 +6,8 @@ import { Coordinator, type WriteOptions } from "../../replication/requests/coord
 import { PeerLink } from "../../replication/peers/peer_link.ts";
 import type { WriteWaiter } from "../../replication/quorum/write_core.ts";
 import { Replica } from "../../replication/replica.ts";
-import {
-  type Owner,
-  type OwnerSet,
-  ownerSet,
-  Topology,
-} from "../../replication/topology/topology.ts";
+import { type Owner, type OwnerSet, ownerSet } from "../../replication/topology/owner.ts";
+import { Topology } from "../../replication/topology/topology.ts";
 import type { OwnerReceipt, Receipt } from "../../replication/requests/receipt.ts";
 import { WriteOperation, type WriteResult } from "../../replication/requests/write_operation.ts";
 import type { Token } from "../../ring/token.ts";

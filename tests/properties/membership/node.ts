@@ -382,7 +382,7 @@ export class ModelNode {
     { settled, arcs, hidesNothing = false }: ModelExchange & { hidesNothing?: boolean },
   ): number {
     const { topology } = this;
-    const before = settled === undefined ? [] : topology.ringsToFill(owners[0], settled);
+    const before = settled === undefined ? [] : topology.former.toFill(owners[0], settled);
     const isHidden = hidesNothing ? undefined : topology.leftovers();
     const arc = topology.ring.arcOf(TOKENS.get(key)!)?.index ?? -1;
     if (arcs?.includes(arc) === false) return 0;

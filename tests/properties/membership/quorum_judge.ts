@@ -9,7 +9,8 @@
  * alone that were put out as dead, and have not heard of it, is no quorum: `docs/operations.md` says so.
  */
 import type { Key } from "../../../src/record/key.ts";
-import type { Owner, OwnerSet, Topology } from "../../../src/replication/topology/topology.ts";
+import type { Owner, OwnerSet } from "../../../src/replication/topology/owner.ts";
+import type { Topology } from "../../../src/replication/topology/topology.ts";
 import type { Token } from "../../../src/ring/token.ts";
 import { isConvergeError } from "../../../src/errors.ts";
 import { type ModelNode, TOKENS } from "./node.ts";

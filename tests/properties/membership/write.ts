@@ -3,7 +3,7 @@ import { isConvergeError } from "../../../src/errors.ts";
 import { pick } from "../../../src/platform/random.ts";
 import type { Key } from "../../../src/record/key.ts";
 import { WriteCore } from "../../../src/replication/quorum/write_core.ts";
-import type { Owner } from "../../../src/replication/topology/topology.ts";
+import type { Owner } from "../../../src/replication/topology/owner.ts";
 import { type ModelNode, TOKENS } from "./node.ts";
 import type { World } from "./world.ts";
 

@@ -90,7 +90,7 @@ Deno.test("readRange: only the leaves asked for", async () => {
   const topology = topologyOf(3);
   const records = Array.from({ length: 50 }, (_, i) => record(`k${i}`, 1));
   const leaves = new LeafSet(topology.ring.arcs.length * LEAVES_PER_ARC);
-  const leafOfKey = (key: string) => leafOf(topology.arcOf(key)!.index, tokenOf(key));
+  const leafOfKey = (key: string) => leafOf(topology.ring.arcOf(tokenOf(key))!.index, tokenOf(key));
   leaves.add(leafOfKey("k7"));
   const { records: got } = await readRange(await storeOf(records), topology, { ...ALL, leaves });
   assert(got.some(({ key }) => key === "k7"));
@@ -103,7 +103,9 @@ Deno.test("readRange: a few keys among many come in few pages, each looked for i
   const source = await storeOf(records);
   const wanted = ["k100007", "k123456", "k144999"];
   const leaves = new LeafSet(topology.ring.arcs.length * LEAVES_PER_ARC);
-  for (const key of wanted) leaves.add(leafOf(topology.arcOf(key)!.index, tokenOf(key)));
+  for (const key of wanted) {
+    leaves.add(leafOf(topology.ring.arcOf(tokenOf(key))!.index, tokenOf(key)));
+  }
   const seen: string[] = [];
   let after: string | undefined;
   let pages = 0;

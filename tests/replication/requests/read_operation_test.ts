@@ -9,7 +9,7 @@ import { DeadlineQueue } from "../../../src/replication/requests/deadline_queue.
 import { ReadOperation } from "../../../src/replication/requests/read_operation.ts";
 import { LamportClock } from "../../../src/replication/state/lamport_clock.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
-import { type Owner, ownerSet } from "../../../src/replication/topology/topology.ts";
+import { type Owner, ownerSet } from "../../../src/replication/topology/owner.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { InProcessCluster } from "../../support/in_process_cluster.ts";
 import { type InWorld, inWorld } from "../../support/in_world.ts";

@@ -131,36 +131,36 @@ Deno.test("Topology: the one that is being removed owns nothing and serves nobod
   assertEquals(error.code, "not_ready");
 });
 
-Deno.test("Topology.ringBefore: with the one that leaves, so that it is asked for what it owned", () => {
+Deno.test("FormerRings.before: with the one that leaves, so that it is asked for what it owned", () => {
   const topology = removing(["known", "known", "known", "known"]);
   const before = topologyOf(5, { virtualNodes: 8 }).ring;
-  assertEquals(topology.ringBefore([]).arcs, before.arcs);
+  assertEquals(topology.former.before([]).arcs, before.arcs);
   const joiners = ["node6", "node7"].map((name) => member(name, { status: "joining" }));
   const members = [...topology.members, ...joiners];
   const joining = removing([], { members });
-  assertEquals(joining.ringBefore([]).arcs, before.arcs);
+  assertEquals(joining.former.before([]).arcs, before.arcs);
   for (const name of ["node6", "node7"]) {
-    assertEquals(joining.ringBefore([name]).names.at(-1), name, "somebody knows that it was");
+    assertEquals(joining.former.before([name]).names.at(-1), name, "somebody knows that it was");
   }
   const settled = ["node1", "node2", "node3", "node4"];
-  assertEquals(removing([], { members, settled }).ringBefore([]).arcs, before.arcs);
+  assertEquals(removing([], { members, settled }).former.before([]).arcs, before.arcs);
 });
 
-Deno.test("Topology.ringBefore: of few that remain with one that joins it has N owners, as before", () => {
+Deno.test("FormerRings.before: of few that remain with one that joins it has N owners, as before", () => {
   const members = [member("node1"), member("node2", { status: "joining" })];
   const pending = [REMOVAL, { ...REMOVAL, name: "node4", nodeID: "node4.1" }];
   const topology = removing([], { members, pending, settled: ["node1"] });
   assertEquals(topology.quorums.n, 2);
-  const { arcs } = topology.ringBefore([]);
+  const { arcs } = topology.former.before([]);
   assert(arcs.every(({ owners }) => owners.length === 3));
 });
 
-Deno.test("Topology.ringsBefore: with those that leave and without, as others know who is settled", () => {
+Deno.test("FormerRings.allBefore: with those that leave and without, as others know who is settled", () => {
   const joiner = member("node6", { status: "joining" });
   const members = [...[1, 2, 3, 4].map((i) => member(`node${i}`)), joiner];
   const topology = removing([], { members });
   for (const settled of [[], ["node6"], []]) {
-    const [before, remaining] = topology.ringsBefore(settled);
+    const [before, remaining] = topology.former.allBefore(settled);
     const names = ["node1", "node2", "node3", "node4", ...settled];
     assertEquals(remaining!.names, names);
     assertEquals(before!.names.toSorted(), [...names, "node5"].sort());

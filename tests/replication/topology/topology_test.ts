@@ -152,23 +152,23 @@ Deno.test("Topology.isLastHolder: not for what others own, who have lost it", ()
   assertEquals(topologyOf(0, { ...options, members, settled }).isLastHolder, false);
 });
 
-Deno.test("Topology.ringsToFill: those that count, alone and with the one that is filled", () => {
+Deno.test("FormerRings.toFill: those that count, alone and with the one that is filled", () => {
   const topology = topologyOf(5, { settled: ["node1"] });
   const namesOf = (name: string, settled: string[]) =>
-    topology.ringsToFill(name, settled).map(({ names }) => names);
+    topology.former.toFill(name, settled).map(({ names }) => names);
   assertEquals(namesOf("node3", []), [["node1"], ["node1", "node3"]]);
   assertEquals(namesOf("node3", ["node2"]), [["node1", "node2"], ["node1", "node2", "node3"]]);
   assertEquals(namesOf("node2", ["node2"]), [["node1", "node2"]], "it lost its disk");
 });
 
-Deno.test("Topology.ringsToFill: rings are made once for all pages", () => {
+Deno.test("FormerRings.toFill: rings are made once for all pages", () => {
   for (const pending of [[], [removal("node6")]]) {
     const topology = topologyOf(5, { settled: ["node1"], pending });
-    const first = topology.ringsToFill("node3", ["node2"]);
-    assertStrictEquals(topology.ringsToFill("node3", ["node2"]), first);
+    const first = topology.former.toFill("node3", ["node2"]);
+    assertStrictEquals(topology.former.toFill("node3", ["node2"]), first);
     for (const [name, settled] of [["node4", ["node2"]], ["node3", ["node4"]]] as const) {
       assertNotEquals(
-        topology.ringsToFill(name, settled).map(({ names }) => names),
+        topology.former.toFill(name, settled).map(({ names }) => names),
         first.map(({ names }) => names),
       );
     }
