@@ -226,8 +226,10 @@ export class LsmStore implements Store {
     let memtableBytes = 0;
     for (const memtable of memtables) {
       memtableBytes += memtable.logBytes;
-      for (const [keyspace, { size }] of memtable.keyspaces) {
-        approximateKeys[keyspace] = (approximateKeys[keyspace] ?? 0) + size;
+      for (const [keyspace, { size, erases, removals }] of memtable.keyspaces) {
+        // What is erased is no key, and one less in the tables, unless its first line here was a value.
+        const keys = size - erases - Math.min(erases, removals);
+        approximateKeys[keyspace] = (approximateKeys[keyspace] ?? 0) + keys;
       }
     }
     let tableCount = 0;
@@ -239,6 +241,9 @@ export class LsmStore implements Store {
         tableBytes += bytes;
         for (const { properties } of tables) keys += properties.records - 2 * properties.erases;
       }
+      approximateKeys[keyspace] = keys;
+    }
+    for (const [keyspace, keys] of Object.entries(approximateKeys)) {
       approximateKeys[keyspace] = Math.max(0, keys);
     }
     return {

@@ -170,6 +170,8 @@ export class MemtableKeyspace {
   readonly #dropped: number[] = [];
   /** Keys whose first line here was a tombstone or an erase marker: they may hide something older. */
   removals = 0;
+  /** Keys whose line here is an erase marker. */
+  erases = 0;
 
   constructor() {
     this.sorted = new SortedSlots(this.#keys);
@@ -244,7 +246,11 @@ export class MemtableKeyspace {
     if (before === 0) {
       this.sorted.add(slot);
       if ((line.marks & (TOMBSTONE | ERASE)) !== 0) this.removals++;
-    } else if (before <= seen) this.#keep(slot, before);
+    } else {
+      if (before <= seen) this.#keep(slot, before);
+      if ((fields[at + MARKS]! & ERASE) !== 0) this.erases--;
+    }
+    if ((line.marks & ERASE) !== 0) this.erases++;
     this.#buffers[slot] = line.bytes;
     this.#counters[slot] = line.counter;
     fields[at + START] = line.start;

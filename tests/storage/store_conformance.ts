@@ -316,4 +316,25 @@ function testLife(test: Test): void {
     assertEquals([appliedTotal, approximateKeys[DATA]], [3, 2]);
     await store.close();
   });
+
+  test("statistics(): what was erased is no key, wherever it lay", async (store) => {
+    const keys = () => store.statistics().approximateKeys[DATA];
+    const erase = (...keys: string[]) =>
+      store.apply(keys.map((key) => ({ ...put(key, 3), erase: true })));
+    await store.apply(["a", "b", "c", "d"].map((key) => put(key, 1)));
+    await erase("a");
+    assertEquals(keys(), 3);
+    await store.flush();
+    assertEquals(keys(), 3);
+    await store.apply([put("b", 2, { tombstone: true })]);
+    await erase("b", "c");
+    assertEquals(keys(), 1);
+    for (const again of [1, 2]) {
+      await store.apply([put("e", again)]);
+      assertEquals(keys(), 2);
+      await erase("e");
+      assertEquals(keys(), 1);
+    }
+    await store.close();
+  });
 }

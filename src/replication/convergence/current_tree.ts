@@ -163,14 +163,10 @@ export class CurrentTree {
       this.#updatedAtMs = -Infinity;
     }
     const keyTree = this.#keyTree;
-    const { givenMs } = keyTree;
-    const startMs = this.#clock.monotonicMs();
-    const worked = await keyTree.update(isAwaited);
+    const workedMs = await keyTree.update(isAwaited);
     if (keyTree !== this.#keyTree) return;
     this.#updatedAtMs = this.#clock.monotonicMs();
-    // What it gave to others was no work.
-    const workedMs = this.#updatedAtMs - startMs - (keyTree.givenMs - givenMs);
-    if (worked) this.#lastUpdateMs = workedMs;
+    this.#lastUpdateMs = workedMs ?? this.#lastUpdateMs;
   }
 
   /** The tree over a ring, which may have grown since somebody waited for hashes or answers. */

@@ -114,22 +114,27 @@ export class KeyTree {
   }
 
   /**
-   * Makes the tree the sum of what the store holds now, or later; tells whether that was any work.
+   * Makes the tree the sum of what the store holds now, or later.
    *
    * @param isAwaited Somebody waits for it: it does not rest.
+   * @returns Milliseconds of work, without those given to others and those of updates that were under
+   * way; undefined where there was nothing to do.
    * @throws As `Store.scan`.
    */
-  async update(isAwaited = false): Promise<boolean> {
+  async update(isAwaited = false): Promise<number | undefined> {
     while (this.#updating !== undefined) {
       if (isAwaited) this.#isHurried = true;
       await this.#updating;
     }
-    if (this.#closed) return false;
+    if (this.#closed) return undefined;
     const keys = this.mustReadAll ? undefined : this.#takeTouched();
     if (keys?.size === 0) {
       this.#renewBase();
-      return false;
+      return undefined;
     }
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    const givenMs = this.#givenMs;
     this.#isHurried = isAwaited;
     this.#updating = keys === undefined ? this.#readAll() : this.#follow(keys);
     try {
@@ -137,7 +142,7 @@ export class KeyTree {
     } finally {
       this.#updating = undefined;
     }
-    return true;
+    return clock.monotonicMs() - startMs - (this.#givenMs - givenMs);
   }
 
   /**

@@ -151,8 +151,8 @@ export class WaitingHints {
         this.#reminder.end();
       }
     } catch (error) {
-      // Not there yet, or not ready: the next round tries again.
-      if (this.#reminder.isDue()) {
+      // Not there yet, or not ready: the next round tries again. A node that stops has closed its store.
+      if (!this.#isStopped && this.#reminder.isDue()) {
         log.info("hints.wait", { for: this.#name, why: String(error) });
       }
     } finally {

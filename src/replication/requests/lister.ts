@@ -71,6 +71,13 @@ const ASKED_BEYOND = 16;
 const ASKED_GROWTH = 4;
 
 /**
+ * Keys that are read at once, where too few of the answers have their newest version. One after the
+ * other, those that an owner missed while it was away would take seconds; each is in memory, with its
+ * value.
+ */
+const READ_AT_ONCE = 16;
+
+/**
  * Lists keys. Invariant: no more than `LISTINGS_MAX` at once; nor, but for what these leave, as many
  * questions that nobody waits for.
  */
@@ -149,10 +156,17 @@ export class Lister {
       }
     }
     const entries: ListedKey[] = [];
-    for (const key of [...byKey.keys()].sort(byBytes)) {
-      const entry = await this.#settled(topology, key, byKey.get(key)!, request);
-      if (entry !== undefined) entries.push(entry);
-      if (entries.length > wanted) return { entries, next: key };
+    const keys = [...byKey.keys()].sort(byBytes);
+    for (let i = 0; i < keys.length; i += READ_AT_ONCE) {
+      const some = keys.slice(i, i + READ_AT_ONCE);
+      const results = await Promise.allSettled(
+        some.map((key) => this.#settled(topology, key, byKey.get(key)!, request)),
+      );
+      for (const [j, result] of results.entries()) {
+        if (result.status === "rejected") throw result.reason;
+        if (result.value !== undefined) entries.push(result.value);
+        if (entries.length > wanted) return { entries, next: some[j] };
+      }
     }
     return { entries, next: through };
   }

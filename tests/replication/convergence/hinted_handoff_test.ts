@@ -386,6 +386,26 @@ Deno.test("HintedHandoff: one delivery to a node at a time, twice a second, unti
   });
 });
 
+Deno.test("HintedHandoff: a delivery that the end of the node cuts off is told to nobody", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { store, hints, peer, told } = await handoff(clock);
+    const { answer } = peer;
+    const sent = Promise.withResolvers<void>();
+    peer.answer = async (request) => {
+      sent.resolve();
+      await wait(100);
+      return answer(request);
+    };
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    await sent.promise;
+    hints.stop();
+    await store.close();
+    await wait(1_000);
+    assertEquals(told, []);
+  });
+});
+
 Deno.test("HintedHandoff: names that no keyspace can have are kept apart", async () => {
   await inWorld(async ({ clock, wait }) => {
     const { hints, link, received, open } = await handoff(clock);

@@ -117,6 +117,30 @@ Deno.test("Lister: copies of those that own a key no more, or do not count yet, 
   }
 });
 
+Deno.test("Lister: keys that too few have are read side by side, within a bound", async () => {
+  const keys = Array.from({ length: 40 }, (_, i): Key => `k${100 + i}`);
+  let underWay = 0;
+  let mostAtOnce = 0;
+  const coordinator = {
+    async read(key: Key) {
+      mostAtOnce = Math.max(mostAtOnce, ++underWay);
+      await new Promise((resolve) => setTimeout(resolve));
+      underWay--;
+      return { record: record(key, 9) };
+    },
+  };
+  const { lister } = await listerOf(
+    {
+      own: keys.map((key) => record(key, 1)),
+      others: { node2: () => page([]), node3: () => page([]) },
+      coordinator,
+    } as Parameters<typeof listerOf>[0],
+  );
+  const listing = await lister.list({ ...ALL, limit: 30 });
+  assertEquals([keysOf(listing), listing.next], [keys.slice(0, 30), keys[29]]);
+  assertEquals(mostAtOnce, 16);
+});
+
 Deno.test("Lister: an answer of an owner that does not count is not enough, and is told of", async () => {
   const away = () => Promise.reject(new ConvergeError("timeout", "no answer"));
   const { lister } = await listerOf({
