@@ -79,6 +79,7 @@ export function evidence(more: Partial<Evidence> = {}): Evidence {
     copies: new Map(),
     owners: () => ["n1", "n2", "n3"],
     sightings: [],
+    attempts: new Map(),
     storings: new Map(),
     leastW: 0,
     brokenPromises: [],
