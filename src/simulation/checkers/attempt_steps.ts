@@ -37,7 +37,8 @@ export function attemptSteps(options: AttemptStepsOptions): Step[] {
       steps.push({ begin, end, write: true, value });
       continue;
     }
-    // Nobody promised it: where nobody read it either, it need not have happened.
+    // Nobody promised it: where nobody read it either, it need not have happened. Of what has the same
+    // place in the order, the attempt is the first.
     const readers = readsOf.get(value)?.filter(({ end: readEnd }) => readEnd >= begin) ?? [];
     if (readers.length === 0) continue;
     const earliest = readsMayBeOvertaken

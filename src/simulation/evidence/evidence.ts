@@ -22,7 +22,7 @@ export interface VersionSighting extends Version {
 /** A version of a key; a write that is tried again makes one each time. */
 export interface Attempt extends Version {
   readonly tombstone: boolean;
-  /** When a store was first offered it, in the order of {@linkcode Operation.begin}. */
+  /** When a store was first offered it: before whatever has this place in {@linkcode Operation.begin}. */
   readonly begin: number;
 }
 
