@@ -52,6 +52,7 @@ export class Findings {
       copies: this.#copies,
       owners: this.#ownersNow(),
       sightings: cluster.sightings,
+      attempts: cluster.attempts,
       storings: cluster.storings,
       leastW: leastWriteQuorum(this.#plan),
       brokenPromises: cluster.brokenPromises,

@@ -1,4 +1,5 @@
 /** One seed from beginning to verdict, and its result in a form that crosses a Worker's border. */
+import type { Cause } from "./checkers/judged_keys.ts";
 import type { Linearizability } from "./checkers/linearizability.ts";
 import { smallestCounterexample } from "./checkers/linearizability.ts";
 import { ALL_DEFECTS } from "./defects/all_defects.ts";
@@ -28,6 +29,8 @@ export interface SeedSummary {
   messages: number;
   violations: Violation[];
   linearizability: Record<Linearizability, number>;
+  /** How many keys are not linearizable, by cause. */
+  causes: Record<Cause, number>;
   /** The smallest non-linearizable part of a history that this run gave. */
   counterexample: Operation[];
 }
@@ -60,7 +63,9 @@ function defectOf({ defect: name }: SeedOptions): Defect | undefined {
 export function summaryOf(result: RunResult): SeedSummary {
   const operations = { acked: 0, failed: 0, indeterminate: 0 };
   for (const { outcome } of result.history.operations) operations[outcome]++;
-  const counterexamples = result.notLinearizable.map((key) =>
+  const causes = { "tried again": 0, "overtaken": 0, "unknown": 0 };
+  for (const { cause } of result.notLinearizable) causes[cause]++;
+  const counterexamples = result.notLinearizable.map(({ key }) =>
     smallestCounterexample(result.history.operations.filter((one) => one.key === key))
   );
   return {
@@ -73,6 +78,7 @@ export function summaryOf(result: RunResult): SeedSummary {
     messages: result.messages,
     violations: [...result.violations],
     linearizability: { ...result.linearizability },
+    causes,
     counterexample: counterexamples.sort((a, b) => a.length - b.length)[0] ?? [],
   };
 }

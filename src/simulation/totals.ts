@@ -1,6 +1,13 @@
 /** Sums over many seeds. */
 import type { SeedSummary } from "./run_seed.ts";
 
+/** Why histories are not linearizable, for people. */
+const CAUSES = {
+  "tried again": "a write that was tried again",
+  "overtaken": "a read that was overtaken",
+  "unknown": "what was undecided within the bound",
+};
+
 /** What many runs gave together. */
 export class Totals {
   seeds = 0;
@@ -9,6 +16,7 @@ export class Totals {
   readonly violations = new Map<string, number>();
   readonly failedSeeds: number[] = [];
   readonly linearizability = { "linearizable": 0, "not linearizable": 0, "unknown": 0 };
+  readonly causes = { "tried again": 0, "overtaken": 0, "unknown": 0 };
   smallestCounterexample: SeedSummary | undefined;
   virtualMs = 0;
   events = 0;
@@ -24,6 +32,9 @@ export class Totals {
     }
     for (const verdict of ["linearizable", "not linearizable", "unknown"] as const) {
       this.linearizability[verdict] += summary.linearizability[verdict];
+    }
+    for (const cause of ["tried again", "overtaken", "unknown"] as const) {
+      this.causes[cause] += summary.causes[cause];
     }
     for (const [kind, count] of Object.entries(summary.faults)) increase(this.faults, kind, count);
     for (const { checker } of summary.violations) increase(this.violations, checker, 1);
@@ -53,6 +64,10 @@ export class Totals {
       `per key     ${this.linearizability.linearizable} histories linearizable, ` +
       `${this.linearizability["not linearizable"]} not, ` +
       `${this.linearizability.unknown} undecided within the bound`,
+      ...Object.entries(CAUSES).flatMap(([cause, why]) => {
+        const count = this.causes[cause as keyof typeof CAUSES];
+        return count === 0 ? [] : [`            ${String(count).padStart(8)}  not, by ${why}`];
+      }),
     ];
     if (this.violations.size === 0) lines.push("violations  none");
     for (const [checker, count] of this.violations) lines.push(`violations  ${count} ${checker}`);

@@ -1,6 +1,7 @@
 /** Every checker is shown a history that it must accept and one that it must not. */
 import { assert, assertEquals } from "@std/assert";
 import { CHECKERS } from "../../src/simulation/checkers/all_checkers.ts";
+import { judgeKeys } from "../../src/simulation/checkers/judged_keys.ts";
 import {
   checkLinearizability,
   smallestCounterexample,
@@ -8,6 +9,8 @@ import {
 import { type Evidence, storingId } from "../../src/simulation/evidence/evidence.ts";
 import type { Operation } from "../../src/simulation/evidence/history.ts";
 import {
+  attempt,
+  attempts,
   copies,
   copy,
   evidence,
@@ -185,6 +188,100 @@ Deno.test("backward_read: a delete that is tried again under a newer version may
   ]);
 });
 
+/** A put that was seen under 1, met 2, and was tried again under 4. */
+const triedAgain = [
+  put("a", 4, [1, 9]),
+  get("a", 1, [3, 4]),
+  put("b", 2, [5, 6]),
+  get("b", 2, [7, 8]),
+  get("a", 4, [10, 11]),
+];
+const triesOfIt = [attempt(1, 2), attempt(2, 6), attempt(4, 9)];
+/** A read that met what was there before 2 at one owner, and at another one the later 1. */
+const overtaken = [
+  get("a", 1, [1, 6]),
+  put("b", 2, [2, 3]),
+  put("a", 1, [4, 9], UNKNOWN),
+  get("b", 2, [7, 8]),
+];
+const triesUnderIt = [attempt(2, 3), attempt(1, 6)];
+
+Deno.test("unordered_history: each attempt of a write may have been read, a late one by who began before", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (operations: Operation[], ...tried: Parameters<typeof attempts>) =>
+    objections({ operations, attempts: attempts(...tried), ...kept });
+  assertEquals(checkLinearizability(triedAgain), "not linearizable");
+  assertEquals(judge(triedAgain, ...triesOfIt), []);
+  assertEquals(judge(triedAgain, ...triesOfIt.slice(1)), ["unordered_history"], "no first attempt");
+  assertEquals(checkLinearizability(overtaken), "not linearizable");
+  assertEquals(judge(overtaken, ...triesUnderIt), []);
+  const later = [get("a", 1, [4, 6]), ...overtaken.slice(1)];
+  assertEquals(judge(later, ...triesUnderIt), ["stale_read", "unordered_history"]);
+  const smaller = [get("a", 1, [4, 6], { full: false }), ...overtaken.slice(1)];
+  assertEquals(judge(smaller, ...triesUnderIt), []);
+});
+
+Deno.test("unordered_history: an acked write is newer than what was read before it", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (acked: number, last: Operation, more: Partial<Operation> = {}) =>
+    objections({
+      operations: [
+        put("a", 5, [1, 99], UNKNOWN),
+        get("a", 5, [3, 4]),
+        put("b", acked, [6, 8], more),
+        last,
+      ],
+      attempts: attempts(attempt(5, 2), attempt(acked, 7)),
+      ...kept,
+    });
+  assertEquals(judge(6, get("b", 6, [9, 10])), []);
+  // No other checker looks at a read and a write after it: nobody had acknowledged what was read.
+  assertEquals(judge(4, get("a", 5, [9, 10])), ["unordered_history"]);
+  assertEquals(judge(4, get("a", 5, [9, 10]), { full: false }), []);
+  assertEquals(judge(4, get("a", 5, [9, 10]), UNKNOWN), []);
+});
+
+Deno.test("unordered_history: absence takes a tombstone that some node was told of, or time", () => {
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  const judge = (operations: Operation[], ...tried: Parameters<typeof attempts>) =>
+    objections({ operations, attempts: attempts(...tried), ...kept });
+  const puts = [put("a", 1, [1, 3]), put("b", 4, [6, 8])];
+  const told = [attempt(1, 2), attempt(4, 7)];
+  const absent = get(null, 0, [4, 5]);
+  // Under 3 it met 4, and was tried again.
+  const deletion = remove(5, [3, 20]);
+  const reads = [absent, get("b", 4, [9, 10]), get(null, 0, [21, 22])];
+  const history = [...puts, deletion, ...reads];
+  assertEquals(checkLinearizability(history), "not linearizable");
+  assertEquals(judge(history, ...told, attempt(3, 4, true), attempt(5, 11, true)), []);
+  assertEquals(judge(history, ...told, attempt(5, 11, true)), ["unordered_history"]);
+  assertEquals(judge([...puts, absent], ...told), ["stale_read", "unordered_history"]);
+  const clear = operation("delete", [4, 6], { via: "clear" });
+  assertEquals(judge([...puts, clear, absent], ...told, attempt(2, 4, true)), []);
+  const cleared = [put("a", 1, [1, 3]), clear, get("a", 1, [7, 9])];
+  assertEquals(judge(cleared, attempt(1, 2), attempt(2, 4, true)), [
+    "resurrected_delete",
+    "unordered_history",
+  ]);
+  const short = [put("a", 1, [1, 3], { ttlMs: 1 }), put("b", 4, [6, 8])];
+  assertEquals(judge([...short, absent], ...told), []);
+});
+
+Deno.test("unordered_history: says nothing where two reads may share no owner", () => {
+  const operations = triedAgain;
+  const tried = attempts(attempt(2, 6), attempt(4, 9));
+  const kept = { copies: copies(copy(9), copy(9), copy(9)) };
+  assertEquals(objections({ operations, attempts: tried, readsMeet: false, ...kept }), []);
+});
+
+Deno.test("judgeKeys: says why a key is not linearizable", () => {
+  const judge = (operations: Operation[], ...tried: Parameters<typeof attempts>) =>
+    judgeKeys(evidence({ operations, attempts: attempts(...tried) })).notLinearizable;
+  assertEquals(judge([put("a", 1, [1, 3]), get("a", 1, [4, 5])], attempt(1, 2)), []);
+  assertEquals(judge(triedAgain, ...triesOfIt), [{ key: "k", cause: "tried again" }]);
+  assertEquals(judge(overtaken, ...triesUnderIt), [{ key: "k", cause: "overtaken" }]);
+});
+
 Deno.test("shared_version: one version, one content", () => {
   const sighting = (content: string, counter: number) => ({
     ...version(counter),
@@ -334,4 +431,19 @@ Deno.test("smallestCounterexample: keeps only what is needed", () => {
   // The read that needs "c" began before it: "c" can go in a second round only.
   const early = [get("c", 0, [-9, -1]), put("c", 0, [-8, -3])];
   assertEquals(smallestCounterexample([...early, ...stale]), stale);
+});
+
+Deno.test("smallestCounterexample: leaves out no deletion that may be what a read found", () => {
+  // Seen before "b" and after it. Without the deletion, "a" would be lost for no reason.
+  const deleted = [
+    put("a", 1, [1, 2]),
+    remove(9, [3, 20]),
+    get(null, 0, [4, 5]),
+    put("b", 5, [6, 7]),
+    get(null, 0, [21, 22]),
+  ];
+  assertEquals(smallestCounterexample(deleted), deleted);
+  // What was deleted before "a" was put is no longer found.
+  const earlier = [put("z", 1, [-9, -8]), remove(2, [-7, -6])];
+  assertEquals(smallestCounterexample([...earlier, ...deleted]), deleted);
 });

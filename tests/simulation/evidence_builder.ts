@@ -1,6 +1,6 @@
 /** Small histories, written down by hand. */
-import type { Version } from "../../src/record/version.ts";
-import type { Copy, Evidence } from "../../src/simulation/evidence/evidence.ts";
+import { formatVersion, type Version } from "../../src/record/version.ts";
+import type { Attempt, Copy, Evidence } from "../../src/simulation/evidence/evidence.ts";
 import type { Operation } from "../../src/simulation/evidence/history.ts";
 
 /** Version with this counter. */
@@ -79,6 +79,7 @@ export function evidence(more: Partial<Evidence> = {}): Evidence {
     copies: new Map(),
     owners: () => ["n1", "n2", "n3"],
     sightings: [],
+    attempts: new Map(),
     storings: new Map(),
     leastW: 0,
     brokenPromises: [],
@@ -98,4 +99,16 @@ export function copies(...held: (Copy | undefined)[]): Evidence["copies"] {
   const byNode = new Map<string, Copy>();
   held.forEach((one, i) => one !== undefined && byNode.set(`n${i + 1}`, one));
   return new Map([["k", byNode]]);
+}
+
+/** That a store was first offered version `counter` of key `k` at `begin`. */
+export const attempt = (counter: number, begin: number, tombstone = false): Attempt => ({
+  ...version(counter),
+  tombstone,
+  begin,
+});
+
+/** All that stores were offered of key `k`. */
+export function attempts(...ofKey: Attempt[]): Evidence["attempts"] {
+  return new Map([["k", new Map(ofKey.map((one) => [formatVersion(one), one]))]]);
 }

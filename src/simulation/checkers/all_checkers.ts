@@ -17,6 +17,7 @@ import { checkSplitMembership } from "./split_membership.ts";
 import { checkStaleReads } from "./stale_read.ts";
 import { checkUnbackedAcks } from "./unbacked_ack.ts";
 import { checkUnexpectedErrors } from "./unexpected_error.ts";
+import { checkUnorderedHistories } from "./unordered_history.ts";
 
 /** In the order of reports: causes before their consequences. */
 export const CHECKERS: Readonly<Record<string, Checker>> = {
@@ -32,6 +33,7 @@ export const CHECKERS: Readonly<Record<string, Checker>> = {
   expired_value: checkExpiredValues,
   stale_read: checkStaleReads,
   backward_read: checkBackwardReads,
+  unordered_history: checkUnorderedHistories,
   diverged_owners: checkDivergedOwners,
   split_membership: checkSplitMembership,
   kept_leftover: checkKeptLeftovers,

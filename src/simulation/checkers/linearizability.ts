@@ -15,7 +15,7 @@ export type Linearizability = "linearizable" | "not linearizable" | "unknown";
 const STATES_MAX = 20_000;
 
 /** One operation as the search sees it. */
-interface Step {
+export interface Step {
   begin: number;
   /** Infinity for a write that may take effect at any time later, or never. */
   end: number;
@@ -32,13 +32,17 @@ export function checkLinearizability(
   operations: readonly Operation[],
   statesMax = STATES_MAX,
 ): Linearizability {
-  const steps = operations.flatMap(stepOf).sort((a, b) => a.begin - b.begin);
-  return search(steps, statesMax);
+  return checkSteps(operations.flatMap(stepOf), statesMax);
+}
+
+/** Judges steps, in any order. */
+export function checkSteps(steps: readonly Step[], statesMax = STATES_MAX): Linearizability {
+  return search(steps.toSorted((a, b) => a.begin - b.begin), statesMax);
 }
 
 /**
  * A smallest part of a history that is not linearizable: no single operation can be left out
- * without losing that, and no value is read that was not written.
+ * without losing that, and no write is left out that one of the reads may have read.
  */
 export function smallestCounterexample(operations: readonly Operation[]): Operation[] {
   let kept = operations.filter((operation) => stepOf(operation).length > 0);
@@ -47,22 +51,48 @@ export function smallestCounterexample(operations: readonly Operation[]): Operat
     before = kept.length;
     for (let i = kept.length - 1; i >= 0; i--) {
       const fewer = kept.toSpliced(i, 1);
-      if (explainsReads(fewer) && checkLinearizability(fewer) === "not linearizable") kept = fewer;
+      if (!explainsReads(fewer, operations)) continue;
+      if (checkLinearizability(fewer) === "not linearizable") kept = fewer;
     }
   }
   return kept;
 }
 
-function explainsReads(operations: readonly Operation[]): boolean {
-  const written = new Set(operations.map(({ value }) => value));
-  return operations.every(({ found }) => typeof found !== "string" || written.has(found));
+/** Whether `part` has all that its reads may have read of `whole`: deletions too. */
+function explainsReads(part: readonly Operation[], whole: readonly Operation[]): boolean {
+  const kept = new Set(part);
+  const written = new Set(part.map(({ value }) => value));
+  const left = whole.filter((one) => !kept.has(one) && one.kind === "delete");
+  return part.every((read) => {
+    if (typeof read.found === "string") return written.has(read.found);
+    if (read.found === undefined) return true;
+    return left.every((deletion) => !mayHaveRead(read, deletion, whole));
+  });
+}
+
+/** Whether an absence may be that of `deletion`, and no write for certain between them. */
+function mayHaveRead(
+  read: Operation,
+  deletion: Operation,
+  whole: readonly Operation[],
+): boolean {
+  if (stepOf(deletion).length === 0 || deletion.begin > read.end) return false;
+  return !whole.some((between) =>
+    between.kind !== "get" && between.outcome === "acked" &&
+    endOf(deletion) < between.begin && between.end < read.begin
+  );
+}
+
+/** When it has happened at the latest. */
+function endOf({ outcome, end }: Operation): number {
+  return outcome === "acked" ? end : Infinity;
 }
 
 function stepOf(operation: Operation): Step[] {
   const { kind, outcome, full, begin, end, value = null, found = null } = operation;
   if (outcome === "failed") return [];
   if (kind !== "get") {
-    return [{ begin, end: outcome === "acked" ? end : Infinity, write: true, value }];
+    return [{ begin, end: endOf(operation), write: true, value }];
   }
   return outcome === "acked" && full ? [{ begin, end, write: false, value: found }] : [];
 }

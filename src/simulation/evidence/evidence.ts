@@ -19,6 +19,13 @@ export interface VersionSighting extends Version {
   readonly where: string;
 }
 
+/** A version of a key; a write that is tried again makes one each time. */
+export interface Attempt extends Version {
+  readonly tombstone: boolean;
+  /** When a store was first offered it: before whatever has this place in {@linkcode Operation.begin}. */
+  readonly begin: number;
+}
+
 /** A node's store said that it has stored a record. */
 export interface Storing {
   readonly node: string;
@@ -92,6 +99,8 @@ export interface Evidence {
   /** Names of the owners of a key that are up at the end. */
   readonly owners: (key: string) => readonly string[];
   readonly sightings: readonly VersionSighting[];
+  /** By key, then by version as text: all that nodes ever tried to store. */
+  readonly attempts: ReadonlyMap<string, ReadonlyMap<string, Attempt>>;
   /** By key and version (`storingId`), in order. */
   readonly storings: ReadonlyMap<string, readonly Storing[]>;
   /** W where the fewest members are that there may have been: it counts for all writes. */

@@ -74,6 +74,11 @@ export class History {
   readonly lines: string[] = [];
   #sequence = 0;
 
+  /** Where the order of all beginnings and ends has got to: what ended already is before it. */
+  get position(): number {
+    return this.#sequence;
+  }
+
   begin(nowMs: number, beginning: Beginning): Operation {
     const operation: Operation = {
       ...beginning,

@@ -3,9 +3,11 @@ import type { NodeConfig } from "../../config.ts";
 import { isConvergeError } from "../../errors.ts";
 import type { Log } from "../../platform/log.ts";
 import type { Platform } from "../../platform/platform.ts";
-import { compareVersions } from "../../record/version.ts";
+import type { StoredRecord } from "../../record/record.ts";
+import { compareVersions, formatVersion } from "../../record/version.ts";
 import { DATA, type Store } from "../../storage/store.ts";
 import type {
+  Attempt,
   BrokenPromise,
   Disturbance,
   PowerFailure,
@@ -30,6 +32,7 @@ export class Cluster {
   readonly powerFailures: PowerFailure[] = [];
   readonly sightings: VersionSighting[] = [];
   readonly storings = new Map<string, Storing[]>();
+  readonly attempts = new Map<string, Map<string, Attempt>>();
   readonly wallClocks = new WallClocks();
   readonly #world: World;
   readonly #open: OpenProcess;
@@ -265,14 +268,16 @@ export class Cluster {
   #observe(node: SimulatedNode, store: Store): Store {
     const observed = new ObservedStore(store, {
       promises: node.promises,
-      onRecord: (record) =>
+      onRecord: (record) => {
         this.sightings.push({
           key: record.key,
           counter: record.counter,
           nodeID: record.nodeID,
           content: new TextDecoder().decode(record.frame.subarray(0, 8)),
           where: node.name,
-        }),
+        });
+        this.#noteAttempt(record);
+      },
       onStored: (record) => {
         const id = storingId(record.key, record);
         const storings = this.storings.get(id) ?? [];
@@ -282,6 +287,14 @@ export class Cluster {
     });
     node.store = observed;
     return observed;
+  }
+
+  #noteAttempt({ key, counter, nodeID, tombstone }: StoredRecord): void {
+    const ofKey = this.attempts.get(key) ?? new Map<string, Attempt>();
+    this.attempts.set(key, ofKey);
+    const version = formatVersion({ counter, nodeID });
+    if (ofKey.has(version)) return;
+    ofKey.set(version, { counter, nodeID, tombstone, begin: this.#world.history.position });
   }
 
   /** What the node promised in its earlier lives must be there. */
