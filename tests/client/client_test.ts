@@ -7,6 +7,7 @@ import { nextStep } from "../../src/cli/output/next_step.ts";
 import { type BatchOperation, ConvergeClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/client_error.ts";
 import { notFound } from "../../src/http/problem.ts";
+import { deadlinesOf } from "../support/deadlines.ts";
 
 /** A client of a server that answers so. */
 async function withServer(
@@ -203,20 +204,6 @@ Deno.test("ConvergeClient: what is no time and what are no bytes are refused bef
   assertEquals(nodes.asked, [0]);
 });
 
-/** Timers that are set for `delayMs` go off only when the test says so, however slow the machine. */
-function deadlinesOf(delayMs: number): Disposable & { pass(): void } {
-  const { setTimeout } = globalThis;
-  let latest = () => {};
-  globalThis.setTimeout = ((work: () => void, ms: number) => {
-    if (ms === delayMs) latest = work;
-    return setTimeout(work, ms);
-  }) as typeof setTimeout;
-  return {
-    pass: () => latest(),
-    [Symbol.dispose]: () => void Object.assign(globalThis, { setTimeout }),
-  };
-}
-
 /** An answer that does not come while a test runs, passed or failed; its server waits for it then. */
 function silence(): Disposable & { promise: Promise<Response> } {
   const { promise, resolve } = Promise.withResolvers<Response>();
@@ -231,7 +218,7 @@ Deno.test("ConvergeClient: of several nodes the next is asked where one is away,
   const timeoutMs = 54_321;
   using deadlines = deadlinesOf(timeoutMs);
   const fallSilent = () => {
-    deadlines.pass(); // once it is asked: a shorter one might pass with those that answer
+    deadlines.pass();
     return silent.promise;
   };
   await using nodes = servers(fallSilent, stored, stored);
