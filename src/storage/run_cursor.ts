@@ -24,7 +24,9 @@ export class RunCursor implements Cursor {
   #pending: Uint8Array[] = [];
   /** `bytes` as a string: finding line feeds in it and making keys of it is faster. */
   #text = "";
-  readonly #buffer: Uint8Array | undefined;
+  readonly #isTransient: boolean;
+  /** Made once more than a block is read: most runs of a small store are shorter. */
+  #buffer: Uint8Array | undefined;
 
   /** @param isTransient Whether bytes are only looked at until the next step: then memory is reused. */
   constructor(
@@ -34,7 +36,7 @@ export class RunCursor implements Cursor {
     { isTransient = false } = {},
   ) {
     this.#endKey = end;
-    if (isTransient) this.#buffer = new Uint8Array(READ_AHEAD_BYTES);
+    this.#isTransient = isTransient;
     this.#tables = tables.filter(({ properties }) =>
       properties.last >= start && (end === undefined || properties.first < end)
     );
@@ -79,6 +81,7 @@ export class RunCursor implements Cursor {
         table.release();
         continue;
       }
+      if (this.#isTransient) this.#buffer ??= new Uint8Array(READ_AHEAD_BYTES);
       this.#pending = table.blocks(this.#nextBlock, count, this.#buffer).reverse();
       this.#nextBlock += count;
       this.#readAhead = Math.min(this.#readAhead * 2, READ_AHEAD_BLOCKS);

@@ -22,6 +22,7 @@ import {
 const LF = 10;
 /** A block is so many times as long as its first key, which its line in the index repeats, at least. */
 const FIRST_KEYS_PER_BLOCK = 8;
+/** Written at a time, at most: most tables of a small memtable are far smaller, and their room is too. */
 const OUTPUT_BYTES = 128 * 1024;
 /** Written bytes after which the device is given them, so that the last sync is short. */
 const SYNC_STEP_BYTES = 4 * 1024 * 1024;
@@ -59,8 +60,7 @@ export class TableWriter {
   readonly #block = new ByteBuffer(2 * BLOCK_BYTES);
   /** Bytes with which the block is complete. */
   #blockBytesMin = BLOCK_BYTES;
-  #output: Uint8Array = new Uint8Array(OUTPUT_BYTES);
-  #outputBytes = 0;
+  readonly #output = new ByteBuffer(BLOCK_BYTES);
   /** Bytes of finished blocks. */
   #dataBytes = 0;
   #unsyncedBytes = 0;
@@ -196,22 +196,21 @@ export class TableWriter {
     this.#indexLines.appendText(
       indexLine(this.#firstKeys.at(-1)!, this.#dataBytes, byteLength, crc),
     );
-    if (this.#outputBytes + byteLength > OUTPUT_BYTES) this.#flushOutput();
+    if (this.#output.length + byteLength > OUTPUT_BYTES) this.#flushOutput();
     if (byteLength > OUTPUT_BYTES) {
       this.#file.append(block);
       this.#unsyncedBytes += byteLength;
     } else {
-      this.#output.set(block, this.#outputBytes);
-      this.#outputBytes += byteLength;
+      this.#output.append(block);
     }
     this.#dataBytes += byteLength;
     this.#block.length = 0;
   }
 
   #flushOutput(): void {
-    if (this.#outputBytes === 0) return;
-    this.#file.append(this.#output.subarray(0, this.#outputBytes));
-    this.#unsyncedBytes += this.#outputBytes;
-    this.#outputBytes = 0;
+    if (this.#output.length === 0) return;
+    this.#file.append(this.#output.gathered);
+    this.#unsyncedBytes += this.#output.length;
+    this.#output.length = 0;
   }
 }

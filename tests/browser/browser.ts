@@ -67,6 +67,9 @@ export interface Look {
   theme: "light" | "dark";
 }
 
+/** What is waited for comes in a moment, and later on a busy machine. */
+const PATIENCE_MS = 60_000;
+
 /** A page that keeps what it complains about and how far its layout shifted. */
 export class WatchedPage {
   readonly page: Page;
@@ -90,6 +93,7 @@ export class WatchedPage {
   ): Promise<WatchedPage> {
     const page = await browser.newPage();
     const watched = new WatchedPage(page);
+    page.setDefaultTimeout(PATIENCE_MS);
     await page.setViewport({ width: look.width, height: look.height });
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: look.theme }]);
     await page.evaluateOnNewDocument(WATCH_SHIFTS);
@@ -100,7 +104,7 @@ export class WatchedPage {
 
   /** Clicks what a person would click. */
   async click(selector: string): Promise<void> {
-    const element = await this.page.waitForSelector(selector, { visible: true, timeout: 15_000 });
+    const element = await this.page.waitForSelector(selector, { visible: true });
     await element!.evaluate((node) => node.scrollIntoView({ block: "center" }));
     await element!.click();
   }
@@ -112,9 +116,9 @@ export class WatchedPage {
   }
 
   /** Waits until an expression holds on the page. */
-  async until(expression: string, timeout = 20_000): Promise<void> {
+  async until(expression: string): Promise<void> {
     try {
-      await this.page.waitForFunction(expression, { timeout, polling: 50 });
+      await this.page.waitForFunction(expression, { polling: 50 });
     } catch (cause) {
       const text = await this.page.evaluate(() => document.body.innerText);
       throw new Error(`Waited in vain until ${expression}\n${text}`, { cause });

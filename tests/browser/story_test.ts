@@ -210,7 +210,7 @@ browserTest(
     await page.page.waitForSelector("#kill-node1");
     await page.click("#kill-node1");
     await page.until(`document.getElementById("live").textContent !== "Live"`);
-    assert((await page.text("#notice")).includes("node2"));
+    await page.untilText("#notice", "node2");
     await page.click("#start-node1");
     await page.until(`document.getElementById("live").textContent === "Live"`);
     assertEquals(

@@ -7,6 +7,7 @@ import { nextStep } from "../../src/cli/output/next_step.ts";
 import { type BatchOperation, ConvergeClient } from "../../src/client/client.ts";
 import { ClientError } from "../../src/client/client_error.ts";
 import { notFound } from "../../src/http/problem.ts";
+import { deadlinesOf } from "../support/deadlines.ts";
 
 /** A client of a server that answers so. */
 async function withServer(
@@ -203,24 +204,35 @@ Deno.test("ConvergeClient: what is no time and what are no bytes are refused bef
   assertEquals(nodes.asked, [0]);
 });
 
+/** An answer that does not come while a test runs, passed or failed; its server waits for it then. */
+function silence(): Disposable & { promise: Promise<Response> } {
+  const { promise, resolve } = Promise.withResolvers<Response>();
+  return { promise, [Symbol.dispose]: () => resolve(new Response()) };
+}
+
 const stored = () => new Response("v", { headers: { etag: '"7-node1.a"' } });
 const refusing = (status: number, detail: string) => () =>
   Response.json({ type: "t", title: "t", status, detail }, { status });
 
 Deno.test("ConvergeClient: of several nodes the next is asked where one is away, and stays the one that is asked", async () => {
-  const silent = Promise.withResolvers<Response>();
-  await using nodes = servers(() => silent.promise, stored, stored);
+  const timeoutMs = 54_321;
+  using deadlines = deadlinesOf(timeoutMs);
+  const fallSilent = () => {
+    deadlines.pass();
+    return silent.promise;
+  };
+  await using nodes = servers(fallSilent, stored, stored);
+  using silent = silence();
   using away = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = away.addr as Deno.NetAddr;
   away.close();
   const urls = [`http://127.0.0.1:${port}`, ...nodes.urls];
-  const client = new ConvergeClient(urls, { timeoutMs: 50 });
+  const client = new ConvergeClient(urls, { timeoutMs });
   assertEquals(client.url, urls[0]);
   assertEquals(await client.put("k", new Uint8Array()), "7-node1.a");
   assertEquals([client.url, nodes.asked], [urls[2]!, [1, 1, 0]]);
   for (const key of ["k", ".."]) await client.get(key);
   assertEquals(nodes.asked, [1, 3, 0]);
-  silent.resolve(new Response());
 });
 
 Deno.test("ConvergeClient: another node is asked for what this one cannot do now, and for nothing else", async () => {
@@ -262,16 +274,15 @@ Deno.test("ConvergeClient.probe(): of several nodes one is meant", async () => {
 
 Deno.test("ConvergeClient: what is given up is asked of nobody else", async () => {
   const abort = new AbortController();
-  const held = Promise.withResolvers<Response>();
   const holding = () => {
     abort.abort();
     return held.promise;
   };
   await using nodes = servers(holding, stored);
+  using held = silence();
   const client = new ConvergeClient(nodes.urls, { signal: abort.signal });
   await assertRejects(() => client.get("k"), ClientError, "given up");
   assertEquals(nodes.asked, [1, 0]);
-  held.resolve(new Response());
 });
 
 Deno.test("ConvergeClient: keys of bytes need nothing that Node lacks", async () => {
@@ -318,7 +329,7 @@ Deno.test("ConvergeClient: a signal gives up what is under way, for good, and wh
   const { signal } = abort;
   const client = new ConvergeClient(`http://127.0.0.1:${server.addr.port}`, {
     signal,
-    timeoutMs: 2_000,
+    timeoutMs: 60_000,
   });
   try {
     const underWay = assertRejects(() => client.get("a"), ClientError, "given up");
@@ -369,9 +380,10 @@ Deno.test("ConvergeClient.put(), explain(): type, quorum and time to live go alo
 
 Deno.test("ConvergeClient: a node that is silent, or silent in the middle of an answer, is waited for so long", async () => {
   const half = new ReadableStream({ start: (c) => c.enqueue(new Uint8Array(5)) });
-  const silent = Promise.withResolvers<Response>();
+  const silent = silence();
   const answers = [() => silent.promise, () => new Response(half)];
   await withServer(() => answers.shift()!(), async ({ url }) => {
+    using _untilTheEnd = silent;
     const client = new ConvergeClient(url, { timeoutMs: 50 });
     while (answers.length > 0) {
       const error = await assertRejects(() => client.get("k"), ClientError);
@@ -380,7 +392,6 @@ Deno.test("ConvergeClient: a node that is silent, or silent in the middle of an 
         true,
       ]);
     }
-    silent.resolve(new Response());
   });
 });
 

@@ -1,8 +1,9 @@
 /** `converge cluster` as a process, for tests. */
 import { assertEquals } from "@std/assert";
-import { ConvergeProcess, freePorts, Hopeless, until } from "./harness.ts";
+import { ConvergeProcess, freePorts, Hopeless, PATIENT, until } from "./harness.ts";
 
-const START_MS = 30_000;
+/** Longer than a node has for an answer. */
+const FETCH_MS = 15_000;
 
 /** A running `converge cluster` with its data in a directory of its own. */
 export class ClusterProcess implements AsyncDisposable {
@@ -18,7 +19,10 @@ export class ClusterProcess implements AsyncDisposable {
     this.control = `http://127.0.0.1:${controlPort}`;
     const args = ["--port", `${port}`, "--control-port", `${controlPort}`];
     const quick = ["--gossip-interval", "100ms", "--anti-entropy-interval", "500ms"];
-    this.process = new ConvergeProcess(["cluster", ...args, ...quick], { cwd, stdin: "piped" });
+    this.process = new ConvergeProcess(["cluster", ...args, ...quick, ...PATIENT], {
+      cwd,
+      stdin: "piped",
+    });
   }
 
   static async start(): Promise<ClusterProcess> {
@@ -28,7 +32,7 @@ export class ClusterProcess implements AsyncDisposable {
     await cluster.until("it is ready", () => {
       if (!cluster.process.isRunning) throw new Hopeless("it has ended");
       return cluster.process.stdout.includes("The cluster is ready");
-    }, START_MS);
+    });
     return cluster;
   }
 
@@ -37,7 +41,7 @@ export class ClusterProcess implements AsyncDisposable {
   }
 
   async put(number: number, key: string, value: string): Promise<void> {
-    const signal = AbortSignal.timeout(5_000);
+    const signal = AbortSignal.timeout(FETCH_MS);
     const answer = await fetch(`${this.url(number)}/kv/${key}`, {
       method: "PUT",
       body: value,
@@ -47,14 +51,19 @@ export class ClusterProcess implements AsyncDisposable {
   }
 
   async get(number: number, key: string): Promise<string> {
-    const signal = AbortSignal.timeout(5_000);
+    const signal = AbortSignal.timeout(FETCH_MS);
     return await (await fetch(`${this.url(number)}/kv/${key}`, { signal })).text();
   }
 
   /** Whether a path answers 200 in good time. */
-  async answers(number: number, path = "/healthz"): Promise<boolean> {
+  async answers(
+    number: number,
+    path = "/healthz",
+    { withinMs = FETCH_MS } = {},
+  ): Promise<boolean> {
     try {
-      const answer = await fetch(this.url(number) + path, { signal: AbortSignal.timeout(500) });
+      const signal = AbortSignal.timeout(withinMs);
+      const answer = await fetch(this.url(number) + path, { signal });
       await answer.body?.cancel();
       return answer.ok;
     } catch {
@@ -77,9 +86,8 @@ export class ClusterProcess implements AsyncDisposable {
   async until(
     what: string,
     condition: () => Promise<boolean> | boolean,
-    deadlineMs = 15_000,
   ): Promise<void> {
-    await until(what, condition, { deadlineMs, evidence: () => this.process.evidence() });
+    await until(what, condition, { evidence: () => this.process.evidence() });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -22,11 +22,7 @@ async function underLoad(
     const load = new Load(() => targets);
     const moreAcks = async (when: string) => {
       const goal = load.acks + ACKS_PER_PHASE;
-      await cluster.until(
-        `writes go on ${when} (${victim.name})`,
-        () => load.acks >= goal,
-        30_000,
-      );
+      await cluster.until(`writes go on ${when} (${victim.name})`, () => load.acks >= goal);
     };
     try {
       await moreAcks("before");
@@ -67,7 +63,7 @@ Deno.test("cluster: SIGSTOP of any one node under load loses no acked write", as
 Deno.test("cluster: acked writes survive kill -9 of all nodes", async () => {
   await using cluster = await TestCluster.start(3);
   const load = new Load(() => cluster.nodes);
-  await cluster.until("a thousand writes are acked", () => load.acks >= 1_000, 30_000);
+  await cluster.until("a thousand writes are acked", () => load.acks >= 1_000);
   await Promise.all(cluster.nodes.map((node) => node.kill()));
   await load.stop();
   await Promise.all(cluster.nodes.map((node) => node.start()));
@@ -77,10 +73,10 @@ Deno.test("cluster: acked writes survive kill -9 of all nodes", async () => {
 });
 
 Deno.test("cluster: a wiped node is refilled, also with keys that nobody reads", async () => {
-  await using cluster = await TestCluster.start(3);
+  await using cluster = await TestCluster.start(3, { args: ["--request-timeout", "3s"] });
   const [node1, node2, node3] = cluster.three;
   const load = new Load(() => cluster.nodes);
-  await cluster.until("some hundred writes are acked", () => load.acks >= 500, 30_000);
+  await cluster.until("some hundred writes are acked", () => load.acks >= 500);
   await load.stop();
   await agreement(cluster, load.acked.keys());
 

@@ -6,8 +6,12 @@ const harnesses: typeof import("./harness.ts")[] = [];
 for (let i = 0; i < 30; i++) harnesses.push(await import(`./harness.ts?${i}`));
 
 Deno.test("freePorts(): test files that run beside each other never get the same ports", () => {
+  // A few at a time: others may listen at some, since the machine is not for tests alone.
   const stretches = harnesses.map(({ freePorts }) =>
-    new Set(freePorts(STRETCH - 1).map((port) => Math.floor(port / STRETCH)))
+    new Set(
+      Array.from({ length: STRETCH / 10 }, () => freePorts(5)).flat()
+        .map((port) => Math.floor(port / STRETCH)),
+    )
   );
   assertEquals(stretches.map(({ size }) => size), stretches.map(() => 1));
   assertEquals(new Set(stretches.flatMap((one) => [...one])).size, stretches.length);

@@ -69,7 +69,7 @@ Deno.test("converge cluster: told to end before it is ready, it does not say tha
       const answer = await fetch(`http://127.0.0.1:${controlPort}/`).catch(() => undefined);
       await answer?.body?.cancel();
       return answer?.ok === true;
-    }, { deadlineMs: 30_000, evidence: () => process.evidence() });
+    }, { evidence: () => process.evidence() });
     process.signal("SIGTERM");
     const { code, stdout, stderr } = await process.end();
     assertEquals([code, stdout], [0, ""], stderr);
@@ -98,7 +98,10 @@ Deno.test("converge cluster: orders sent to its control", async (t) => {
     for (const _again of [false, true]) {
       assertEquals((await cluster.order("/nodes/node3/pause")).states, "running running paused");
     }
-    await cluster.until("node3 does not answer", async () => !await cluster.answers(3));
+    await cluster.until(
+      "node3 does not answer",
+      async () => !await cluster.answers(3, "/healthz", { withinMs: 500 }),
+    );
     await cluster.put(1, "k", "without node3");
     assertEquals((await cluster.order("/nodes/node3/resume")).states, "running running running");
     await cluster.until("node3 answers", () => cluster.answers(3, "/readyz"));

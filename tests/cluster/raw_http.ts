@@ -35,7 +35,7 @@ export class RawConnection implements Disposable {
    *
    * @throws {Error} When it is not there by the deadline, or the connection ends before.
    */
-  async read({ method = "GET", deadlineMs = 10_000 } = {}): Promise<RawResponse> {
+  async read({ method = "GET", deadlineMs = 30_000 } = {}): Promise<RawResponse> {
     const head = await this.#take(deadlineMs, (text) => {
       const end = text.indexOf("\r\n\r\n");
       return end < 0 ? undefined : end + 4;

@@ -1,6 +1,6 @@
 /** `OTEL_DENO=true`: real processes, and a collector that takes what they export. */
 import { assert, assertEquals } from "@std/assert";
-import { convergeCommand, freePorts, until } from "./harness.ts";
+import { convergeCommand, freePorts, PATIENT, until } from "./harness.ts";
 import { RawConnection } from "./raw_http.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -40,7 +40,7 @@ class TracedNode implements AsyncDisposable {
     this.#url = `http://127.0.0.1:${port}`;
     this.#directory = directory;
     this.#collector = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, this.#collect);
-    const [command, words] = convergeCommand(["serve", "--port", `${port}`, ...args]);
+    const [command, words] = convergeCommand(["serve", "--port", `${port}`, ...PATIENT, ...args]);
     this.#process = new Deno.Command(command, {
       args: words,
       cwd: directory,
@@ -68,7 +68,7 @@ class TracedNode implements AsyncDisposable {
       const answer = await fetch(`${node.#url}/readyz`);
       await answer.body?.cancel();
       return answer.ok;
-    }, { deadlineMs: 30_000 });
+    });
     return node;
   }
 
@@ -81,17 +81,25 @@ class TracedNode implements AsyncDisposable {
 
   /** Waits until `count` requests have been exported, each with one span for its one owner. */
   async exported(count: number): Promise<Span[]> {
-    await until("the spans arrived", () => this.legs.length >= count, {
-      deadlineMs: 15_000,
-      evidence: () => this.spans.map(({ name }) => name).join(),
-    });
-    const requests = this.spans.filter(({ name }) => name === "PUT /kv/{key}");
+    // An owner's span ends before that of its request, and may be exported without it.
+    await until(
+      "the spans arrived",
+      () => Math.min(this.legs.length, this.requests.length) >= count,
+      {
+        evidence: () => this.spans.map(({ name }) => name).join(),
+      },
+    );
+    const { requests } = this;
     assertEquals(this.legs.length, count);
     assertEquals(requests.length, count);
     for (const { traceId, parentSpanId } of this.legs) {
       assert(requests.some((span) => span.traceId === traceId && span.spanId === parentSpanId));
     }
     return requests;
+  }
+
+  get requests(): Span[] {
+    return this.spans.filter(({ name }) => name === "PUT /kv/{key}");
   }
 
   get legs(): Span[] {

@@ -112,7 +112,7 @@ Deno.test("HttpServer.close() lets a request under way finish", async () => {
   });
   const response = fetch(`http://127.0.0.1:${server.port}/`).then((answer) => answer.text());
   await entered.promise;
-  const closed = server.close(5_000);
+  const closed = server.close(30_000);
   release.resolve();
   assertEquals(await response, "done");
   assertEquals(await closed, true);
@@ -125,7 +125,7 @@ Deno.test("HttpServer.close() cuts a client that never finishes its headers", as
   await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\nX-Slow"));
   // A whole request behind it: the server has accepted the slow connection by then.
   await (await fetch(`http://127.0.0.1:${server.port}/`)).text();
-  assertEquals(await server.close(3_000), true);
+  assertEquals(await server.close(30_000), true);
   connection.close();
 });
 

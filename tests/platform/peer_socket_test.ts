@@ -29,7 +29,14 @@ const LOCAL = { hostname: "127.0.0.1", log, admits: () => true };
 const FETCH_ONLY = "accept-encoding";
 
 function post(origin: string, more: Partial<NetworkRequest> = {}): NetworkRequest {
-  return { method: "POST", origin, path: "/internal/x", timeoutMs: 5_000, mayShare: true, ...more };
+  return {
+    method: "POST",
+    origin,
+    path: "/internal/x",
+    timeoutMs: 30_000,
+    mayShare: true,
+    ...more,
+  };
 }
 
 /** A server, an open socket to it, and the end of both. */
@@ -206,7 +213,7 @@ Deno.test("HttpServer.close() answers what is under way on a socket, then closes
   await withSocket(handler, async (socket, origin, server) => {
     const answer = socket.request(post(origin));
     await arrived.promise;
-    const closed = server.close(5_000);
+    const closed = server.close(30_000);
     release.resolve(new Response("done"));
     assertEquals(text.decode((await answer).body), "done");
     assertEquals(await closed, true);
@@ -305,26 +312,37 @@ Deno.test("HttpServer ends a socket whose peer asks and reads no answers", async
     asked++;
     return new Response(answer);
   };
+  // A peer that reads nothing does not hear of the end: the server's end of the socket tells.
+  const { upgradeWebSocket } = Deno;
+  let served: WebSocket | undefined;
+  const isOpen = () => served?.readyState === WebSocket.OPEN;
+  Object.assign(Deno, {
+    upgradeWebSocket(request: Request) {
+      const upgrade = upgradeWebSocket(request);
+      served = upgrade.socket;
+      return upgrade;
+    },
+  });
   const server = HttpServer.listen({ ...LOCAL, port: 0 });
   server.handle(handler);
   const peer = new PausableSocket(`ws://127.0.0.1:${server.port}${SOCKET_PATH}`);
   try {
     await new Promise((resolve) => peer.once("open", resolve));
+    await until("the server has it open", isOpen);
     const closed = new Promise((resolve) => peer.once("close", resolve));
     peer.pause();
     const question = encodeSocketMessage(1, { path: "/internal/x", headers: {} }, new Uint8Array());
     // One after the other: many at once would be too many under way.
-    let isHeard = true;
-    while (isHeard && asked < 100) {
+    while (isOpen() && asked < 100) {
       const before = asked;
       peer.send(question);
-      isHeard = await until("it is asked", () => asked > before, { deadlineMs: 2_000 })
-        .catch(() => false);
+      await until("it is asked, or ended", () => asked > before || !isOpen());
     }
     assert(asked > 16 && asked < 100, `${asked} were answered`);
     peer.resume();
     await closed;
   } finally {
+    Object.assign(Deno, { upgradeWebSocket });
     peer.terminate();
     await server.close(5_000);
   }
@@ -483,12 +501,12 @@ Deno.test("DenoNetwork: what comes by fetch in the end has only the time that is
       },
     });
     try {
-      await network.request(post(origin, { headers: { "x-long": "1" }, timeoutMs: 12_345 }));
+      await network.request(post(origin, { headers: { "x-long": "1" }, timeoutMs: 123_456 }));
     } finally {
       Object.assign(globalThis, { setTimeout });
     }
-    const [overSocket, alone] = delaysMs.filter((ms) => ms > 10_000);
-    assert(overSocket === 12_345 && alone! <= 12_345 - tookMs + 1, `${delaysMs}`);
+    const [overSocket, alone] = delaysMs.filter((ms) => ms > 60_000);
+    assert(overSocket === 123_456 && alone! <= 123_456 - tookMs + 1, `${delaysMs}`);
     network.close();
   });
 });
@@ -557,10 +575,10 @@ Deno.test("HttpServer.close() waits for no peer that has stopped", async () => {
   // A masked binary frame, the mask all zeros (RFC 6455, section 5.2).
   await connection.write(new Uint8Array([0x82, 0x80 | request.byteLength, 0, 0, 0, 0, ...request]));
   await arrived.promise;
-  const closed = server.close(5_000);
+  const closed = server.close(60_000);
   release.resolve(new Response("nobody reads this"));
   const began = performance.now();
-  assertEquals(await closed, true);
-  assert(performance.now() - began < 3_000, "by its own deadline, not by the last one");
+  assertEquals(await closed, true, "by its own deadline, not by the last one");
+  assert(performance.now() - began < 30_000);
   connection.close();
 });

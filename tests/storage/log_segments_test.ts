@@ -78,6 +78,6 @@ Deno.test("readSegment(): a value that looks like many commits takes no longer t
     const { validBytes, damage } = readSegment(bytes, () => {});
     const tookMs = performance.now() - startMs;
     assertEquals([validBytes, damage], [header.byteLength, undefined]);
-    assert(tookMs < 5_000, `${tookMs} ms: each was read to the end`); // minutes, where it is
+    assert(tookMs < 30_000, `${tookMs} ms: each was read to the end`); // minutes, where it is
   }
 });
