@@ -7,6 +7,7 @@ import { keyFromPath, keyToPath } from "../record/key.ts";
 import { decodeFrames } from "../record/record_line.ts";
 import {
   batchBytesMax,
+  BUSY_HEADER,
   decodeReadQuestions,
   DURABLE_HEADER,
   encodeApplyResults,
@@ -19,9 +20,9 @@ import {
   LOCATED_HEADER,
   parseCounterHeader,
   RING_HEADER,
+  THROUGH_HEADER,
   UNCOUNTED_HEADER,
 } from "../replication/peers/internal_protocol.ts";
-import { BUSY_HEADER, THROUGH_HEADER } from "../replication/convergence/key_exchange.ts";
 import {
   decodeListRequest,
   encodeListPage,

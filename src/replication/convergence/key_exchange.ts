@@ -15,6 +15,7 @@ import type { Store } from "../../storage/store.ts";
 import type { ExchangeCounts } from "../counts.ts";
 import { isBelowHorizon } from "../state/horizon.ts";
 import {
+  BUSY_HEADER,
   decodeReadQuestions,
   decodeReadReplies,
   encodeReadQuestion,
@@ -22,6 +23,7 @@ import {
   LEAVING_HEADER,
   type ReadReply,
   RING_HEADER,
+  THROUGH_HEADER,
   UNCOUNTED_HEADER,
 } from "../peers/internal_protocol.ts";
 import { encodeRangeRequest, readRange } from "./key_range.ts";
@@ -29,11 +31,6 @@ import type { LeafSet } from "./merkle_tree.ts";
 import type { PeerLink } from "../peers/peer_link.ts";
 import type { KeyVersion, Replica } from "../replica.ts";
 import type { Topology } from "../topology/topology.ts";
-
-/** Header of a page's answer: clients wait there, take your time. */
-export const BUSY_HEADER = "converge-busy";
-/** Header of a page's answer: its last key, percent-encoded; absent when it goes to the end. */
-export const THROUGH_HEADER = "converge-through";
 
 /** What an exchange is made of. */
 export interface KeyExchangeOptions {

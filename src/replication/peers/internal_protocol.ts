@@ -62,6 +62,11 @@ export const LOCATE_HEADER = "converge-locate";
 /** Header of its answer: `memtable` or the name of a table. */
 export const LOCATED_HEADER = "converge-located";
 
+/** Header of a page's answer: clients wait there, take your time. */
+export const BUSY_HEADER = "converge-busy";
+/** Header of a page's answer: its last key, percent-encoded; absent when it goes to the end. */
+export const THROUGH_HEADER = "converge-through";
+
 /** What JSON and a batch add to the largest value: every byte of it may become an escape of six. */
 export function batchBytesMax(maxValueBytes: number): number {
   return maxValueBytes * 6 + 1024 * 1024;

@@ -12,7 +12,7 @@ import { sizeOf } from "../../record/record_line.ts";
 import { compareVersions } from "../../record/version.ts";
 import type { Store } from "../../storage/store.ts";
 import type { Coordinator } from "./coordinator.ts";
-import { THROUGH_HEADER } from "../convergence/key_exchange.ts";
+import { THROUGH_HEADER } from "../peers/internal_protocol.ts";
 import {
   decodeListPage,
   encodeListRequest,

@@ -2,20 +2,20 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { ConvergeError } from "../../../src/errors.ts";
 import {
-  BUSY_HEADER,
   difference,
   type ExchangeRequest,
   KeyExchange,
   type KeyExchangeOptions,
-  THROUGH_HEADER,
 } from "../../../src/replication/convergence/key_exchange.ts";
 import {
+  BUSY_HEADER,
   decodeReadQuestions,
   encodeReadQuestion,
   encodeReadReplies,
   HORIZON_HEADER,
   LEAVING_HEADER,
   type ReadReply,
+  THROUGH_HEADER,
 } from "../../../src/replication/peers/internal_protocol.ts";
 import type { PeerLink } from "../../../src/replication/peers/peer_link.ts";
 import { decodeRangeRequest } from "../../../src/replication/convergence/key_range.ts";

@@ -4,7 +4,7 @@ import type { Clock } from "../../../src/platform/clock.ts";
 import type { NetworkResponse } from "../../../src/platform/network.ts";
 import { type Key, keyFromText } from "../../../src/record/key.ts";
 import type { StoredRecord } from "../../../src/record/record.ts";
-import { THROUGH_HEADER } from "../../../src/replication/convergence/key_exchange.ts";
+import { THROUGH_HEADER } from "../../../src/replication/peers/internal_protocol.ts";
 import {
   decodeListRequest,
   encodeListPage,
