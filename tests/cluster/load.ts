@@ -3,6 +3,8 @@ import { type TestCluster, type TestNode, until } from "./harness.ts";
 
 const KEYS = 200;
 const WRITERS = 16;
+/** Keys that are looked at a time. */
+const READERS = 16;
 
 /**
  * Writers that each own some keys and write growing numbers under them, in turn.
@@ -53,10 +55,10 @@ export class Load {
 /** The keys whose acknowledged write cannot be read through `node`. */
 export async function lostThrough(node: TestNode, load: Load): Promise<string[]> {
   const lost: string[] = [];
-  for (const [key, number] of load.acked) {
+  await someAtATime(load.acked, async ([key, number]) => {
     const read = Number(await answerOf(node, key) ?? -1);
     if (!(read >= number)) lost.push(`${key} through ${node.name}: acked ${number}, read ${read}`);
-  }
+  });
   return lost;
 }
 
@@ -72,11 +74,25 @@ function answerOf(node: TestNode, key: string): Promise<string | undefined> {
 /** Waits until every node itself holds the same record of every key. */
 export async function agreement(cluster: TestCluster, keys: Iterable<string>): Promise<void> {
   const [first, ...others] = cluster.nodes;
-  for (const key of keys) {
+  await someAtATime(keys, async (key) => {
     await cluster.until(`all nodes hold the same record of ${key}`, async () => {
       const line = JSON.stringify(await first?.ownCopy(key));
       for (const node of others) if (JSON.stringify(await node.ownCopy(key)) !== line) return false;
       return true;
     });
-  }
+  });
+}
+
+/** Where one look fails, no other is begun. */
+async function someAtATime<T>(
+  items: Iterable<T>,
+  look: (item: T) => Promise<void>,
+): Promise<void> {
+  const rest = (function* () {
+    yield* items;
+  })();
+  const reader = async () => {
+    for (const item of rest) await look(item);
+  };
+  await Promise.all(Array.from({ length: READERS }, reader));
 }
