@@ -272,7 +272,11 @@ export class ConvergeNode {
       auth,
       replica,
       coordinator: this.#coordinator,
-      lister: new Lister({ ...shared, coordinator: this.#coordinator }),
+      lister: new Lister({
+        ...shared,
+        coordinator: this.#coordinator,
+        maxValueBytes: config.maxValueBytes,
+      }),
       hints,
       antiEntropy,
       collector,
