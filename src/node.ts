@@ -361,7 +361,7 @@ export class ConvergeNode {
     const wasSilent = this.#gossip.livenessOf(name, nowMs) !== "up";
     this.#gossip.heard(name, nowMs);
     this.#links.all.get(name)?.heard();
-    if (wasSilent) this.#convergence.onHeardAgain(name);
+    if (wasSilent) void this.#convergence.onHeardAgain(name);
   }
 }
 
