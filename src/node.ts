@@ -272,7 +272,11 @@ export class ConvergeNode {
       auth,
       replica,
       coordinator: this.#coordinator,
-      lister: new Lister({ ...shared, coordinator: this.#coordinator }),
+      lister: new Lister({
+        ...shared,
+        coordinator: this.#coordinator,
+        maxValueBytes: config.maxValueBytes,
+      }),
       hints,
       antiEntropy,
       collector,
@@ -357,7 +361,7 @@ export class ConvergeNode {
     const wasSilent = this.#gossip.livenessOf(name, nowMs) !== "up";
     this.#gossip.heard(name, nowMs);
     this.#links.all.get(name)?.heard();
-    if (wasSilent) this.#convergence.onHeardAgain(name);
+    if (wasSilent) void this.#convergence.onHeardAgain(name);
   }
 }
 

@@ -51,12 +51,17 @@ export function createApp(options: AppOptions): Hono {
   app.notFound(() => notFound("this path"));
   const onError = (error: unknown): Response => {
     if (!isConvergeError(error) || error.code === "invariant") {
-      const why = error instanceof Error ? error.stack : undefined;
-      options.log.error("http.failed", { why: why ?? String(error) });
+      options.log.error("http.failed", { why: stackOf(error) });
     }
     return problemResponse(error);
   };
   app.onError(onError);
   meter(app, { ...options, handleKey, onError });
   return app;
+}
+
+/** Where a mistake was made: of one that tells of another, the other. */
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? stackOf(error.cause) : error.stack ?? String(error);
 }

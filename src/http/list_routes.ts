@@ -108,8 +108,10 @@ function prefixToDelete(query: Map<string, string>, dryRun: boolean): Key {
 }
 
 function partlyDeleted(cause: unknown, matched: number, deleted: number): ConvergeError {
-  const code = cause instanceof ConvergeError ? cause.code : "invariant";
-  return new ConvergeError(code, `Cannot delete all: ${deleted} were deleted before it failed`, {
+  const { code, message } = cause instanceof ConvergeError
+    ? cause
+    : { code: "invariant" as const, message: "an unexpected error, see the node's log" };
+  return new ConvergeError(code, `Cannot delete all, but ${deleted} were deleted: ${message}`, {
     cause,
     details: { matched, deleted },
   });

@@ -45,3 +45,29 @@ Deno.test("the maps name no file that is not there", async () => {
     assertEquals([...names].filter((name) => !present.has(name) && name !== "main.ts"), [], map);
   }
 });
+
+Deno.test("the maps, and comments, name no member that is not where they say", async () => {
+  const texts = await Promise.all(
+    [...await sourceFiles(), "README.md", "storage/README.md"].map(async (path) => ({
+      path,
+      text: await Deno.readTextFile(`${source}/${path}`),
+    })),
+  );
+  const declaredIn = (name: string) =>
+    texts.filter(({ path, text }) =>
+      path.endsWith(".ts") && new RegExp(`\\b(class|interface) ${name}\\b`).test(text)
+    );
+  let looked = 0;
+  for (const { path, text } of texts) {
+    for (const [said, name, member] of text.matchAll(/[` ]([A-Z]\w+)\.(#?[a-z]\w+)[`}]/g)) {
+      const places = declaredIn(name!);
+      if (places.length === 0) continue; // the language's own
+      looked++;
+      const isThere = places.some((place) =>
+        new RegExp(`(^|[^\\w#])${member}\\b`).test(place.text.replaceAll(said, ""))
+      );
+      assert(isThere, `${path}: ${said}`);
+    }
+  }
+  assert(looked > 50, `${looked}`);
+});

@@ -1,8 +1,10 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Hono } from "hono";
 import { ConvergeError } from "../../src/errors.ts";
+import { type AppOptions, createApp } from "../../src/http/app.ts";
 import { listRoutes, type ListRoutesOptions } from "../../src/http/list_routes.ts";
 import { problemResponse } from "../../src/http/problem.ts";
+import { RequestMeter } from "../../src/metrics/request_meter.ts";
 import { joinFrames } from "../../src/record/frame.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
@@ -287,10 +289,12 @@ Deno.test("DELETE /kv?prefix=: where one cannot be deleted it says so, how many 
     app.onError(problemResponse);
     listRoutes(app, { lister, coordinator } as unknown as ListRoutesOptions);
     const answer = await app.request("/kv?all=1", { method: "DELETE" });
-    const { matched, deleted } = await (failure instanceof ConvergeError
+    const { matched, deleted, detail } = await (failure instanceof ConvergeError
       ? problemOf(answer, 503, "quorum-unreachable")
       : problemOf(answer, 500, "invariant"));
     assertEquals([matched, deleted], [3, 2]);
+    const why = failure instanceof ConvergeError ? failure.message : "an unexpected error";
+    assertStringIncludes(String(detail), `2 were deleted: ${why}`);
   }
   assertEquals(pages, ["", ""]);
 });
@@ -309,6 +313,24 @@ Deno.test("DELETE /kv?prefix=: where the next page cannot be listed it says how 
   const answer = await app.request("/kv?all=1", { method: "DELETE" });
   const { matched, deleted } = await problemOf(answer, 503, "overloaded");
   assertEquals([matched, deleted], [2, 2]);
+});
+
+Deno.test("DELETE /kv?prefix=: a mistake in the middle is logged with the place where it was made", async () => {
+  const logged: unknown[] = [];
+  const app = createApp({
+    lister: { list: async () => ({ entries: [{ key: "a" }], next: undefined }) },
+    coordinator: {
+      write() {
+        throw new TypeError("a mistake");
+      },
+    },
+    clock: { monotonicMs: () => 0 },
+    telemetry: { requests: new RequestMeter(), hotKeys: {} },
+    log: { error: (_event: string, { why }: { why: string }) => void logged.push(why) },
+  } as unknown as AppOptions);
+  const answer = await app.request("/kv?all=1", { method: "DELETE" });
+  assertEquals([answer.status, logged.length], [500, 1]);
+  assertStringIncludes(String(logged[0]), "TypeError: a mistake");
 });
 
 Deno.test("GET /kv: a page has 100 keys unless another limit is asked for", async () => {

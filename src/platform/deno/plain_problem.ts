@@ -1,4 +1,4 @@
-/** Problem documents (RFC 9457) of what is answered before a request comes to the node's app. */
+/** Problem documents (RFC 9457) of what is answered without the app of a node: before it, or beside it. */
 
 /** An answer with a problem document. */
 export function plainProblem(

@@ -123,7 +123,7 @@ export class Convergence {
     this.collector.onStored(change);
   }
 
-  /** A member that was silent was heard. What hints do not bring it is found after them. */
+  /** A member that was silent was heard. What hints do not bring it is found after them. Never rejects. */
   async onHeardAgain(name: string): Promise<void> {
     await this.hints.deliver(name);
     this.antiEntropy.urgent(name);

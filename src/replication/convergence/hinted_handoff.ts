@@ -70,9 +70,9 @@ export class HintedHandoff {
     return { ...this.#totals, waiting };
   }
 
-  /** Delivers what waits for a node, without waiting for its turn. Never rejects. */
+  /** Delivers what waits for a node that is back, without waiting for its turn. Never rejects. */
   async deliver(name: string): Promise<void> {
-    if (this.#started && !this.#stopped) await this.#waiting.get(name)?.deliver();
+    if (this.#started && !this.#stopped) await this.#waiting.get(name)?.deliverAnew();
   }
 
   /** As `WaitingHints.isCatchingUp`. */

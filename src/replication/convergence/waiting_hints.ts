@@ -35,7 +35,7 @@ const BATCH_BYTES = 256 * 1024;
 const PAUSE_SHARE = 1;
 const PAUSE_MS_MIN = 5;
 const PAUSE_MS_MAX = 100;
-/** Milliseconds for which a delivery is expected to bring what a node lacks: a million hints in a few runs. */
+/** Milliseconds for which hints are expected to bring a node what it lacks. */
 const CATCH_UP_MS_MAX = 100_000;
 const COUNT_SLICE_RECORDS = 500;
 /** Keys of new hints to remember; with more, all hints are looked through. */
@@ -51,8 +51,9 @@ export class WaitingHints {
   #bytes = 0;
   /** Monotonic time of the oldest hint, as far as this life of the node knows. */
   #sinceMs: number;
-  /** When the delivery began that goes on. */
-  #deliveringSinceMs: number | undefined;
+  #isDelivering = false;
+  /** Since when hints are delivered without having all been so; or since the node was back, if later. */
+  #catchingUpSinceMs: number | undefined;
   /** Whether what waits is to be dropped. */
   #isInVain = false;
   #isStopped = false;
@@ -94,11 +95,11 @@ export class WaitingHints {
 
   /**
    * Whether what the node lacks is on its way to it. Never for long: where hints go on coming as fast as
-   * they are delivered, others must not wait for the end.
+   * they are delivered, or the node goes on refusing some, others must not wait for the end.
    */
   get isCatchingUp(): boolean {
-    const sinceMs = this.#deliveringSinceMs;
-    return sinceMs !== undefined &&
+    const sinceMs = this.#catchingUpSinceMs;
+    return this.#isDelivering && sinceMs !== undefined &&
       this.#options.clock.monotonicMs() - sinceMs < CATCH_UP_MS_MAX;
   }
 
@@ -135,11 +136,19 @@ export class WaitingHints {
     else this.#hasBacklog = true;
   }
 
+  /** As `deliver`, to a node that was silent and is back. */
+  async deliverAnew(): Promise<void> {
+    this.#catchingUpSinceMs = undefined;
+    await this.deliver();
+  }
+
   /** Delivers what waits, unless that goes on already. Never rejects. */
   async deliver(): Promise<void> {
-    if (this.#deliveringSinceMs !== undefined || !this.#mayHaveSome) return;
+    if (!this.#mayHaveSome) return;
     const { clock, log, ageMsMax } = this.#options;
-    this.#deliveringSinceMs = clock.monotonicMs();
+    this.#catchingUpSinceMs ??= clock.monotonicMs();
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
     try {
       const isDropped = this.#isInVain || clock.monotonicMs() - this.#sinceMs > ageMsMax;
       if (this.#hasBacklog) await this.#deliverBacklog(isDropped);
@@ -148,6 +157,7 @@ export class WaitingHints {
       if (!this.#isStopped && !this.#hasBacklog && this.#recent.size === 0) {
         this.#records = 0;
         this.#bytes = 0;
+        this.#catchingUpSinceMs = undefined;
         this.#reminder.end();
       }
     } catch (error) {
@@ -156,7 +166,7 @@ export class WaitingHints {
         log.info("hints.wait", { for: this.#name, why: String(error) });
       }
     } finally {
-      this.#deliveringSinceMs = undefined;
+      this.#isDelivering = false;
     }
   }
 

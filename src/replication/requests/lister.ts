@@ -32,6 +32,8 @@ export interface ListerOptions {
   clock: Clock;
   coordinator: Coordinator;
   selfName: string;
+  /** Bytes of the largest value. */
+  maxValueBytes: number;
   topology(): Topology;
   linkTo(name: string): PeerLink | undefined;
 }
@@ -71,11 +73,12 @@ const ASKED_BEYOND = 16;
 const ASKED_GROWTH = 4;
 
 /**
- * Keys that are read at once, where too few of the answers have their newest version. One after the
- * other, those that an owner missed while it was away would take seconds; each is in memory, with its
- * value.
+ * Keys that are read at once, where too few of the answers have their newest version, and bytes that
+ * their values may take, since each comes along. One after the other, those that an owner missed while
+ * it was away would take seconds.
  */
-const READ_AT_ONCE = 16;
+const READING_MAX = 16;
+const READING_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
  * Lists keys. Invariant: no more than `LISTINGS_MAX` at once; nor, but for what these leave, as many
@@ -83,12 +86,15 @@ const READ_AT_ONCE = 16;
  */
 export class Lister {
   readonly #options: ListerOptions;
+  readonly #readingMax: number;
   #underWay = 0;
   /** Questions of listings that have ended without their answer. */
   #leftBehind = 0;
 
   constructor(options: ListerOptions) {
     this.#options = options;
+    const fitting = Math.floor(READING_BYTES_MAX / options.maxValueBytes);
+    this.#readingMax = Math.max(1, Math.min(READING_MAX, fitting));
   }
 
   /**
@@ -157,8 +163,8 @@ export class Lister {
     }
     const entries: ListedKey[] = [];
     const keys = [...byKey.keys()].sort(byBytes);
-    for (let i = 0; i < keys.length; i += READ_AT_ONCE) {
-      const some = keys.slice(i, i + READ_AT_ONCE);
+    for (let i = 0; i < keys.length; i += this.#readingMax) {
+      const some = keys.slice(i, i + this.#readingMax);
       const results = await Promise.allSettled(
         some.map((key) => this.#settled(topology, key, byKey.get(key)!, request)),
       );

@@ -117,6 +117,33 @@ Deno.test("HintedHandoff: a node catches up from the first hint that it takes to
   });
 });
 
+Deno.test("HintedHandoff: a node that goes on refusing some is not said to catch up for long, until it is back once more", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, peer } = await handoff(clock);
+    const { answer } = peer;
+    const refusal = { status: 503, headers: new Headers(), body: new Uint8Array() };
+    const said: boolean[] = [];
+    let asked = 0;
+    peer.answer = (request) => {
+      said.push(hints.isCatchingUp("node2"));
+      hints.add("node2", record(`k${asked}`, 1)); // so that there is always one more
+      return ++asked % 2 === 0 ? refusal : answer(request);
+    };
+    hints.start(["node2"]);
+    hints.add("node2", record("k", 1));
+    await wait(90_000);
+    assert(said.length > 100 && said.every(Boolean), "it goes on delivering");
+    await wait(20_000);
+    said.length = 0;
+    await wait(60_000);
+    assertEquals(said.filter(Boolean).length, 0, "that lasts");
+    void hints.deliver("node2");
+    await wait(50_000);
+    assert(said.at(-1), "it is back");
+    hints.stop();
+  });
+});
+
 Deno.test("HintedHandoff: a hint is not removed before a durable answer", async () => {
   await inWorld(async ({ clock, wait }) => {
     const { hints, peer, received, kept } = await handoff(clock);

@@ -39,6 +39,7 @@ async function listerOf({ own = [], others = {}, uncounted = [], ...options }: {
   uncounted?: readonly string[];
   clock?: Clock;
   store?: Store;
+  maxValueBytes?: number;
 }): Promise<{ lister: Lister; read: Key[] }> {
   const store = new MemoryStore();
   await store.apply(own.map((record) => ({ keyspace: DATA, record })));
@@ -53,6 +54,7 @@ async function listerOf({ own = [], others = {}, uncounted = [], ...options }: {
     store,
     clock: { wallMs: () => 0, setTimer: () => 0, clearTimer: () => {} },
     selfName: "node1",
+    maxValueBytes: 1024 * 1024,
     topology: () => ({
       members,
       quorums: owners.length === 1 ? { n: 1, r: 1, w: 1 } : { n: 3, r: 2, w: 2 },
@@ -117,7 +119,7 @@ Deno.test("Lister: copies of those that own a key no more, or do not count yet, 
   }
 });
 
-Deno.test("Lister: keys that too few have are read side by side, within a bound", async () => {
+Deno.test("Lister: keys that too few have are read side by side, within bounds of number and bytes", async () => {
   const keys = Array.from({ length: 40 }, (_, i): Key => `k${100 + i}`);
   let underWay = 0;
   let mostAtOnce = 0;
@@ -129,16 +131,20 @@ Deno.test("Lister: keys that too few have are read side by side, within a bound"
       return { record: record(key, 9) };
     },
   };
-  const { lister } = await listerOf(
-    {
-      own: keys.map((key) => record(key, 1)),
-      others: { node2: () => page([]), node3: () => page([]) },
-      coordinator,
-    } as Parameters<typeof listerOf>[0],
-  );
-  const listing = await lister.list({ ...ALL, limit: 30 });
-  assertEquals([keysOf(listing), listing.next], [keys.slice(0, 30), keys[29]]);
-  assertEquals(mostAtOnce, 16);
+  for (const [maxValueMiB, most] of [[1, 16], [5, 3], [64, 1]] as const) {
+    const { lister } = await listerOf(
+      {
+        own: keys.map((key) => record(key, 1)),
+        others: { node2: () => page([]), node3: () => page([]) },
+        coordinator,
+        maxValueBytes: maxValueMiB * 1024 * 1024,
+      } as Parameters<typeof listerOf>[0],
+    );
+    mostAtOnce = 0;
+    const listing = await lister.list({ ...ALL, limit: 30 });
+    assertEquals([keysOf(listing), listing.next], [keys.slice(0, 30), keys[29]]);
+    assertEquals(mostAtOnce, most);
+  }
 });
 
 Deno.test("Lister: an answer of an owner that does not count is not enough, and is told of", async () => {
@@ -212,6 +218,7 @@ Deno.test("Lister: questions that nobody waits for any more have a bound, and en
       store: new MemoryStore(),
       clock,
       selfName: "node1",
+      maxValueBytes: 1024 * 1024,
       topology: () => topology,
       linkTo: (name: string) => name === "node3" ? slow : quick,
     } as unknown as ListerOptions);
