@@ -88,13 +88,14 @@ function ownCopy({ url }: Request, { replica }: Receiver): Response {
 }
 
 async function storeRecords(request: Request, node: Receiver): Promise<Response> {
-  const { headers, body } = await receive(request, node);
+  const { from, headers, body } = await receive(request, node);
   // A hint may be older than what was collected elsewhere while this node had no data.
   if (headers.has(HINT_HEADER) && node.status() !== "normal") {
     throw new ConvergeError("not_ready", "Cannot take hints: this node is being refilled");
   }
   const fence = headers.get(FENCE_HEADER);
   const records = decodeFrames(body);
+  if (headers.has(HINT_HEADER)) node.antiEntropy.onHints(from, records.length);
   const results = await node.replica.apply(
     records,
     fence === null ? undefined : parseCounterHeader(fence),

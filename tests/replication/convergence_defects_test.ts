@@ -26,6 +26,20 @@ async function bytesReceived(cluster: InProcessCluster, i: number): Promise<numb
     .reduce((sum, [, bytes]) => sum + Number(bytes), 0);
 }
 
+/** Bytes that nodes have sent to another in these lives, in questions. */
+async function bytesSentTo(cluster: InProcessCluster, i: number, from: number[]): Promise<number> {
+  let sum = 0;
+  for (const one of from) {
+    const metrics = await (await cluster.call(one, "GET", "/metrics")).text();
+    const line = new RegExp(
+      `^converge_peer_bytes_total\\{peer="node${i}",direction="sent"\\} (\\d+)$`,
+      "m",
+    );
+    sum += Number(line.exec(metrics)?.[1] ?? 0);
+  }
+  return sum;
+}
+
 const KEYS = Array.from({ length: 60 }, (_, i) => `k${i}`);
 
 Deno.test("a node that was away gets what it missed, deletes too, without anybody reading", () =>
@@ -40,6 +54,23 @@ Deno.test("a node that was away gets what it missed, deletes too, without anybod
     await converged(cluster, KEYS);
     assertStringIncludes((await cluster.copy(3, "k1"))!, "missed");
     assertStringIncludes((await cluster.copy(3, "k0"))!, '"d":1');
+  }));
+
+Deno.test("what a node missed does not come to it by hints and by comparisons both", () =>
+  InProcessCluster.run({ config: { antiEntropyIntervalMs: 100 } }, async (cluster) => {
+    const keys = Array.from({ length: 8_000 }, (_, i) => `k${i}`);
+    cluster.kill(3);
+    await Promise.all(keys.map((key, i) => cluster.put(1 + i % 2, key, "x".repeat(100))));
+    const frames = await Promise.all(keys.map((key) => cluster.copy(1, key)));
+    const missedBytes = frames.reduce((sum, line) => sum + line!.length, 0);
+    const before = await bytesSentTo(cluster, 3, [1, 2]);
+    await cluster.start(3);
+    await converged(cluster, keys);
+    const sentBytes = await bytesSentTo(cluster, 3, [1, 2]) - before;
+    const askedBytes = await bytesReceived(cluster, 3);
+    // What it asked for before the first hints came is a page of each of the others.
+    const share = (sentBytes + askedBytes) / missedBytes;
+    assert(share > 1 && share < 1.8, String(share));
   }));
 
 Deno.test("a hint is not lost when the node that keeps it is killed before it could deliver it", () =>

@@ -23,14 +23,20 @@ import type { Topology } from "../topology/topology.ts";
 export interface AntiEntropyOptions extends CurrentTreeOptions {
   exchange: KeyExchange;
   linkTo(name: string): PeerLink | undefined;
-  /** Whether hints are bringing a peer what it lacks: comparing would find the same once more. */
+  /** Whether this node's hints are bringing a peer what it lacks. */
   isCatchingUp(name: string): boolean;
+  /** A peer is there: what waits for it need not wait for its turn. */
+  deliverHints(name: string): void;
 }
 
 /** Rounds between two times that the whole tree is made anew from the disk. */
 const ROUNDS_PER_FULL_REBUILD = 360;
 /** Pause after a round that failed: the peer may be busy. */
 const BACKOFF_MS = 1_000;
+/** Hints in a message behind which more may come. */
+const MANY_HINTS = 100;
+/** Milliseconds for which they may. */
+const MORE_HINTS_MS = 1_000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -44,6 +50,8 @@ export class AntiEntropy {
   #lastRoundEndMs = -Infinity;
   /** Peers to be compared with next, before the others have their turn. */
   readonly #urgent = new Set<string>();
+  /** When peers delivered many hints to this node last. */
+  readonly #hintedMs = new Map<string, number>();
   #lastPeer = "";
   #stopped = false;
   #running = false;
@@ -103,6 +111,11 @@ export class AntiEntropy {
     this.#wake?.();
   }
 
+  /** A peer delivered so many hints to this node. */
+  onHints(name: string, count: number): void {
+    if (count >= MANY_HINTS) this.#hintedMs.set(name, this.#options.clock.monotonicMs());
+  }
+
   /** Members or their statuses have changed: there may be somebody to compare with now. */
   onMembersChanged(): void {
     this.#wake?.();
@@ -113,12 +126,10 @@ export class AntiEntropy {
    *
    * @param fresh Whether everything that was stored before must be in them.
    * @throws {ConvergeError} `not_ready` when the rings differ; `overloaded` while hashes are being
-   * made, or unless fresh ones are asked for while the peer is catching up; as `Store.scan`.
+   * made; as `Store.scan`.
    */
   async arcHashes(peerName: string, fingerprint: string, fresh = false): Promise<ArcHashes> {
-    if (!fresh && this.#options.isCatchingUp(peerName)) {
-      throw new ConvergeError("overloaded", `Cannot compare now: ${peerName} is being sent hints`);
-    }
+    if (!fresh) this.#options.deliverHints(peerName);
     await this.#tree.updateForPeer(fingerprint, fresh);
     return this.#tree.arcHashes(peerName, fingerprint);
   }
@@ -161,7 +172,9 @@ export class AntiEntropy {
       leaves,
       after: undefined,
       values: false,
-      onPage: () => !this.#stopped && this.#options.topology().fingerprint === topology.fingerprint,
+      onPage: () =>
+        !this.#stopped && !this.#areHintsUnderWay(peerName) &&
+        this.#options.topology().fingerprint === topology.fingerprint,
     });
     this.counts.roundsDone++;
     return exchanged;
@@ -235,7 +248,8 @@ export class AntiEntropy {
     if (this.counts.rounds % ROUNDS_PER_FULL_REBUILD === 0) this.#tree.doubt();
     try {
       const { pulled, pushed, compared } = await this.compareWith(peer);
-      this.#urgent.delete(peer);
+      // Hints that came meanwhile have ended it: what they do not bring is found soon after them.
+      if (!this.#areHintsUnderWay(peer)) this.#urgent.delete(peer);
       this.counts.lastRoundMs = clock.monotonicMs() - startMs;
       this.counts.pulled += pulled;
       this.counts.pushed += pushed;
@@ -261,11 +275,18 @@ export class AntiEntropy {
 
   /** Whether a round with this peer, which would read everything or do work twice, may wait. */
   #mayPutOff(peer: string): boolean {
-    if (this.#options.isCatchingUp(peer)) return true;
+    if (this.#areHintsUnderWay(peer)) return true;
     const { clock, intervalMs } = this.#options;
     const sinceMs = clock.monotonicMs() - this.#lastRoundEndMs;
     return this.#tree.isOutrun && !this.#urgent.has(peer) &&
       sinceMs < FLOOD_INTERVALS * intervalMs;
+  }
+
+  /** Whether hints go to a peer, or come from it: comparing would find the same once more. */
+  #areHintsUnderWay(peer: string): boolean {
+    const hintedMs = this.#hintedMs.get(peer) ?? -Infinity;
+    return this.#options.isCatchingUp(peer) ||
+      this.#options.clock.monotonicMs() - hintedMs < MORE_HINTS_MS;
   }
 
   /** Waits, unless it is woken. */
@@ -288,8 +309,10 @@ export class AntiEntropy {
   #nextPeer(): string | undefined {
     const { selfName, topology, linkTo } = this.#options;
     const { members } = topology();
-    for (const name of this.#urgent) {
-      if (!members.some((member) => member.name === name)) this.#urgent.delete(name);
+    for (const name of [...this.#urgent, ...this.#hintedMs.keys()]) {
+      if (members.some((member) => member.name === name)) continue;
+      this.#urgent.delete(name);
+      this.#hintedMs.delete(name);
     }
     const filled = members.filter(({ status }) => status === "normal").map(({ name }) => name);
     if (!filled.includes(selfName)) return undefined;
@@ -298,7 +321,7 @@ export class AntiEntropy {
       ...reachable.filter((name) => name > this.#lastPeer),
       ...reachable.filter((name) => name <= this.#lastPeer),
     ];
-    const free = inTurn.filter((name) => !this.#options.isCatchingUp(name));
+    const free = inTurn.filter((name) => !this.#areHintsUnderWay(name));
     return free.find((name) => this.#urgent.has(name)) ?? free[0] ?? inTurn[0];
   }
 }

@@ -70,6 +70,7 @@ export class Convergence {
       ...options,
       keysUnderWay: () => replica.keysUnderWay(),
       isCatchingUp: (name) => this.hints.isCatchingUp(name),
+      deliverHints: (name) => void this.hints.deliver(name),
       intervalMs: config.antiEntropyIntervalMs,
     });
     this.collector = options.createTombstoneCollector({
@@ -125,7 +126,7 @@ export class Convergence {
 
   /** A member that was silent was heard. What hints do not bring it is found after them. Never rejects. */
   async onHeardAgain(name: string): Promise<void> {
-    await this.hints.deliver(name);
+    await this.hints.deliverAnew(name);
     this.antiEntropy.urgent(name);
   }
 

@@ -70,8 +70,13 @@ export class HintedHandoff {
     return { ...this.#totals, waiting };
   }
 
-  /** Delivers what waits for a node that is back, without waiting for its turn. Never rejects. */
+  /** Delivers what waits for a node, without waiting for its turn. Never rejects. */
   async deliver(name: string): Promise<void> {
+    if (this.#started && !this.#stopped) await this.#waiting.get(name)?.deliver();
+  }
+
+  /** As `deliver`, to a node that was silent and is back. */
+  async deliverAnew(name: string): Promise<void> {
     if (this.#started && !this.#stopped) await this.#waiting.get(name)?.deliverAnew();
   }
 

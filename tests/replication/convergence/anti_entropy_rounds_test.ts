@@ -28,9 +28,12 @@ function sideOf(clock: Clock, topology: Topology, selfName = "node1") {
   const exchanges: ExchangeRequest[] = [];
   const catchingUp = new Set<string>();
   const now = { topology };
-  const run = (request: ExchangeRequest) => {
+  const runs = { onPage: () => {}, goesOn: true };
+  const run = async (request: ExchangeRequest) => {
     exchanges.push(request);
-    return Promise.resolve({ pulled: 1, pushed: 2, compared: 3, complete: true });
+    runs.onPage();
+    runs.goesOn = await request.onPage(undefined, { pulled: 0, pushed: 0, compared: 0 });
+    return { pulled: 1, pushed: 2, compared: 3, complete: runs.goesOn };
   };
   const antiEntropy = new AntiEntropy({
     store,
@@ -42,13 +45,14 @@ function sideOf(clock: Clock, topology: Topology, selfName = "node1") {
     linkTo: (name) => links.get(name) as PeerLink | undefined,
     keysUnderWay: () => [],
     isCatchingUp: (name) => catchingUp.has(name),
+    deliverHints() {},
     intervalMs: INTERVAL_MS,
   });
   const put = async (records: readonly StoredRecord[]) => {
     await store.apply(records.map((one) => ({ keyspace: DATA, record: one })));
     for (const { key } of records) antiEntropy.onStored(key);
   };
-  return { store, links, exchanges, catchingUp, now, antiEntropy, put };
+  return { store, links, exchanges, runs, catchingUp, now, antiEntropy, put };
 }
 
 type Side = ReturnType<typeof sideOf>;
@@ -164,17 +168,45 @@ Deno.test("AntiEntropy: whom hints are bringing what it lacks is compared with a
     side.antiEntropy.stop();
   }));
 
-Deno.test("AntiEntropy.arcHashes(): none for whom hints are bringing what it lacks, unless they must be fresh", () =>
-  inWorld(async ({ clock }) => {
+Deno.test("AntiEntropy: who is sent many hints compares a second after the last of them", () =>
+  inWorld(async ({ clock, wait }) => {
     const topology = topologyOf(2);
-    const { antiEntropy, catchingUp } = sideOf(clock, topology);
-    const ask = (fresh: boolean) => antiEntropy.arcHashes("node2", topology.fingerprint, fresh);
-    catchingUp.add("node2");
-    const error = await assertRejects(() => ask(false), ConvergeError);
-    assertEquals(error.code, "overloaded");
-    await ask(true);
-    catchingUp.clear();
-    await ask(false);
+    const side = sideOf(clock, topology);
+    const asked: number[] = [];
+    const answer = async () => void asked.push(clock.monotonicMs());
+    side.links.set("node2", linkTo(sideOf(clock, topology, "node2"), { answer }).link);
+    side.antiEntropy.onHints("node2", 256);
+    side.antiEntropy.start();
+    await wait(900);
+    side.antiEntropy.onHints("node2", 256);
+    await wait(900);
+    side.antiEntropy.onHints("node2", 99); // there are no more behind these
+    assertEquals(asked, []);
+    await wait(300);
+    assertEquals(asked.length, 1);
+    side.antiEntropy.stop();
+  }));
+
+Deno.test("AntiEntropy: an exchange ends when hints come, and what they do not bring is found soon after them", () =>
+  inWorld(async ({ clock, wait }) => {
+    const topology = topologyOf(3);
+    const side = sideOf(clock, topology);
+    const three = sideOf(clock, topology, "node3");
+    await three.put(recordsOf(1));
+    for (const [name, other] of [["node2", side], ["node3", three]] as const) {
+      side.links.set(name, linkTo(other).link);
+    }
+    side.runs.onPage = () => void side.catchingUp.add("node3");
+    side.antiEntropy.start();
+    await wait(INTERVAL_MS / 2);
+    assertEquals([side.exchanges.length, side.runs.goesOn], [1, false]);
+    side.runs.onPage = () => {};
+    side.catchingUp.clear();
+    await wait(INTERVAL_MS);
+    assertEquals([side.exchanges.length, side.runs.goesOn], [2, true]);
+    await wait(INTERVAL_MS);
+    assertEquals(side.exchanges.length, 2, "and others have their turn then");
+    side.antiEntropy.stop();
   }));
 
 Deno.test("AntiEntropy: one that is urgent and fails is tried again after a second, not at once", () =>

@@ -32,6 +32,7 @@ Deno.test("AntiEntropy.differing: a ring that grows under a comparison ends it, 
       linkTo: () => undefined,
       keysUnderWay: () => [],
       isCatchingUp: () => false,
+      deliverHints() {},
       intervalMs: 1,
     });
     let questions = 0;
@@ -76,6 +77,7 @@ async function sideOf(clock: Clock, records: number, linkTo: () => PeerLink | un
     linkTo,
     keysUnderWay: () => [],
     isCatchingUp: () => false,
+    deliverHints() {},
     intervalMs: 1_000,
   });
   return { antiEntropy, reads };

@@ -29,7 +29,7 @@ function noting(gossip: Gossip) {
     linkTo: () => undefined,
     createHintedHandoff: () => ({
       start: note("hints.start"),
-      deliver: note("hints.deliver"),
+      deliverAnew: note("hints.deliverAnew"),
       forget: note("hints.forget"),
       stop: note("hints.stop"),
     }),
@@ -97,7 +97,7 @@ Deno.test("Convergence: what was lost, stored or heard again is told to all that
   assertEquals(notes, [
     `antiEntropy.onStored "k"`,
     `collector.onStored ${JSON.stringify(change)}`,
-    `hints.deliver "b"`,
+    `hints.deliverAnew "b"`,
     `antiEntropy.urgent "b"`,
   ]);
 });

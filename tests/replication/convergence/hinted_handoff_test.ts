@@ -137,7 +137,7 @@ Deno.test("HintedHandoff: a node that goes on refusing some is not said to catch
     said.length = 0;
     await wait(60_000);
     assertEquals(said.filter(Boolean).length, 0, "that lasts");
-    void hints.deliver("node2");
+    void hints.deliverAnew("node2");
     await wait(50_000);
     assert(said.at(-1), "it is back");
     hints.stop();
