@@ -94,12 +94,12 @@ export class WaitingHints {
   }
 
   /**
-   * Whether what the node lacks is on its way to it. Never for long: where hints go on coming as fast as
-   * they are delivered, or the node goes on refusing some, others must not wait for the end.
+   * Whether much of what the node lacks is on its way to it. Never for long: where hints go on coming as
+   * fast as they are delivered, or the node goes on refusing some, others must not wait for the end.
    */
   get isCatchingUp(): boolean {
     const sinceMs = this.#catchingUpSinceMs;
-    return this.#isDelivering && sinceMs !== undefined &&
+    return this.#isDelivering && this.#records > BATCH_RECORDS && sinceMs !== undefined &&
       this.#options.clock.monotonicMs() - sinceMs < CATCH_UP_MS_MAX;
   }
 

@@ -102,13 +102,16 @@ Deno.test("HintedHandoff: a node catches up from the first hint that it takes to
     assertEquals(hints.isCatchingUp("node2"), true);
     await delivered;
     assertEquals([hints.isCatchingUp("node2"), received.length], [false, 1_000]);
-    // Each answer takes so long that new ones have come by then.
+    // Each answer takes so long that as many new ones have come by then.
+    const addMany = () => {
+      for (const { key } of thousand) hints.add("node2", record(key, 2_000 + received.length));
+    };
     peer.answer = async (request) => {
       await wait(1_000);
-      hints.add("node2", record("again", 2_000 + received.length));
+      addMany();
       return answer(request);
     };
-    hints.add("node2", record("again", 2_000));
+    addMany();
     await wait(99_000);
     assertEquals(hints.isCatchingUp("node2"), true);
     await wait(5_000);
@@ -117,6 +120,25 @@ Deno.test("HintedHandoff: a node catches up from the first hint that it takes to
   });
 });
 
+Deno.test("HintedHandoff: what one message takes keeps nobody from comparing", () =>
+  inWorld(async ({ clock, wait }) => {
+    const { hints, peer } = await handoff(clock);
+    const { answer } = peer;
+    const said: boolean[] = [];
+    peer.answer = (request) => {
+      said.push(hints.isCatchingUp("node2"));
+      return answer(request);
+    };
+    hints.start(["node2"]);
+    for (let i = 0; i < 256; i++) hints.add("node2", record(`k${i}`, 1));
+    await wait(1_000);
+    assertEquals(said, [false]);
+    for (let i = 0; i < 257; i++) hints.add("node2", record(`k${i}`, 2));
+    await wait(1_000);
+    assertEquals(said, [false, true, false]);
+    hints.stop();
+  }));
+
 Deno.test("HintedHandoff: a node that goes on refusing some is not said to catch up for long, until it is back once more", async () => {
   await inWorld(async ({ clock, wait }) => {
     const { hints, peer } = await handoff(clock);
@@ -124,13 +146,16 @@ Deno.test("HintedHandoff: a node that goes on refusing some is not said to catch
     const refusal = { status: 503, headers: new Headers(), body: new Uint8Array() };
     const said: boolean[] = [];
     let asked = 0;
+    const addMany = () => {
+      for (let i = 0; i < 1_000; i++) hints.add("node2", record(`k${i}`, asked + 1));
+    };
     peer.answer = (request) => {
       said.push(hints.isCatchingUp("node2"));
-      hints.add("node2", record(`k${asked}`, 1)); // so that there is always one more
+      addMany(); // so that there are always more than one message takes
       return ++asked % 2 === 0 ? refusal : answer(request);
     };
     hints.start(["node2"]);
-    hints.add("node2", record("k", 1));
+    addMany();
     await wait(90_000);
     assert(said.length > 100 && said.every(Boolean), "it goes on delivering");
     await wait(20_000);
