@@ -18,6 +18,7 @@ import {
   LEAVING_HEADER,
   LOCATE_HEADER,
   LOCATED_HEADER,
+  MORE_HINTS,
   parseCounterHeader,
   RING_HEADER,
   THROUGH_HEADER,
@@ -95,7 +96,7 @@ async function storeRecords(request: Request, node: Receiver): Promise<Response>
   }
   const fence = headers.get(FENCE_HEADER);
   const records = decodeFrames(body);
-  if (headers.has(HINT_HEADER)) node.antiEntropy.onHints(from, records.length);
+  if (headers.get(HINT_HEADER) === MORE_HINTS) node.antiEntropy.onMoreHints(from);
   const results = await node.replica.apply(
     records,
     fence === null ? undefined : parseCounterHeader(fence),

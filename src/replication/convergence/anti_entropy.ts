@@ -33,9 +33,7 @@ export interface AntiEntropyOptions extends CurrentTreeOptions {
 const ROUNDS_PER_FULL_REBUILD = 360;
 /** Pause after a round that failed: the peer may be busy. */
 const BACKOFF_MS = 1_000;
-/** Hints in a message behind which more may come. */
-const MANY_HINTS = 100;
-/** Milliseconds for which they may. */
+/** Milliseconds for which more hints are waited for. */
 const MORE_HINTS_MS = 1_000;
 
 const encoder = new TextEncoder();
@@ -50,7 +48,7 @@ export class AntiEntropy {
   #lastRoundEndMs = -Infinity;
   /** Peers to be compared with next, before the others have their turn. */
   readonly #urgent = new Set<string>();
-  /** When peers delivered many hints to this node last. */
+  /** When peers last delivered hints to this node, with many more behind them. */
   readonly #hintedMs = new Map<string, number>();
   #lastPeer = "";
   #stopped = false;
@@ -111,9 +109,9 @@ export class AntiEntropy {
     this.#wake?.();
   }
 
-  /** A peer delivered so many hints to this node. */
-  onHints(name: string, count: number): void {
-    if (count >= MANY_HINTS) this.#hintedMs.set(name, this.#options.clock.monotonicMs());
+  /** A peer delivers hints to this node, and many more are on their way. */
+  onMoreHints(name: string): void {
+    this.#hintedMs.set(name, this.#options.clock.monotonicMs());
   }
 
   /** Members or their statuses have changed: there may be somebody to compare with now. */

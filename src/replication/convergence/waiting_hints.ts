@@ -16,7 +16,7 @@ import { sizeOf } from "../../record/record_line.ts";
 import { formatToken, tokenOf } from "../../ring/token.ts";
 import type { Keyspace, Scan, Store } from "../../storage/store.ts";
 import type { HintTotals } from "../counts.ts";
-import { decodeApplyResults, HINT_HEADER } from "../peers/internal_protocol.ts";
+import { decodeApplyResults, HINT_HEADER, MORE_HINTS } from "../peers/internal_protocol.ts";
 import type { PeerLink } from "../peers/peer_link.ts";
 
 /** What hints are kept and delivered with. */
@@ -99,7 +99,8 @@ export class WaitingHints {
    */
   get isCatchingUp(): boolean {
     const sinceMs = this.#catchingUpSinceMs;
-    return this.#isDelivering && this.#records > BATCH_RECORDS && sinceMs !== undefined &&
+    const isMuch = this.#records > BATCH_RECORDS || this.#bytes > BATCH_BYTES;
+    return this.#isDelivering && isMuch && sinceMs !== undefined &&
       this.#options.clock.monotonicMs() - sinceMs < CATCH_UP_MS_MAX;
   }
 
@@ -234,7 +235,7 @@ export class WaitingHints {
     const link = this.#options.linkTo(this.#name);
     if (link === undefined || link.isOpen) throw new Error("the node does not answer");
     const body = joinFrames(records);
-    const headers = { [HINT_HEADER]: "1" };
+    const headers = { [HINT_HEADER]: this.isCatchingUp ? MORE_HINTS : "1" };
     const { workTimeoutMs: timeoutMs } = link;
     const response = await link.request("POST", "/internal/kv", { body, headers, timeoutMs });
     decodeApplyResults(response.body, records.length);

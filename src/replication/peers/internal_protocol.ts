@@ -40,8 +40,10 @@ export const COUNTER_HEADER = "converge-counter";
 export const HORIZON_HEADER = "converge-horizon";
 /** Header of `POST /internal/kv` from an owner's own copies: see `horizon.ts`. */
 export const FENCE_HEADER = "converge-fence";
-/** Header of `POST /internal/kv` that delivers hints. */
+/** Header of `POST /internal/kv` that delivers hints: {@linkcode MORE_HINTS}, or "1". */
 export const HINT_HEADER = "converge-hint";
+/** Its value where many more are on their way. */
+export const MORE_HINTS = "more";
 
 /**
  * Header of `POST /internal/read`: the asker knows that the answer may not count. What may be leftovers

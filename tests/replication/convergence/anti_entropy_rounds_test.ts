@@ -175,12 +175,11 @@ Deno.test("AntiEntropy: who is sent many hints compares a second after the last 
     const asked: number[] = [];
     const answer = async () => void asked.push(clock.monotonicMs());
     side.links.set("node2", linkTo(sideOf(clock, topology, "node2"), { answer }).link);
-    side.antiEntropy.onHints("node2", 256);
+    side.antiEntropy.onMoreHints("node2");
     side.antiEntropy.start();
     await wait(900);
-    side.antiEntropy.onHints("node2", 256);
+    side.antiEntropy.onMoreHints("node2");
     await wait(900);
-    side.antiEntropy.onHints("node2", 99); // there are no more behind these
     assertEquals(asked, []);
     await wait(300);
     assertEquals(asked.length, 1);

@@ -1,11 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Clock } from "../../../src/platform/clock.ts";
 import { CurrentTree } from "../../../src/replication/convergence/current_tree.ts";
-import { Topology } from "../../../src/replication/topology/topology.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { DATA } from "../../../src/storage/store.ts";
-import { member } from "../../support/members.ts";
 import { record } from "../../support/records.ts";
+import { topologyOf } from "../../support/topologies.ts";
 
 /** A clock that stands until `pass` is called, which fires all timers. */
 class SteppedClock implements Clock {
@@ -40,15 +39,7 @@ class SteppedClock implements Clock {
 Deno.test("CurrentTree.lastUpdateMs is the time of one update, also of one that began while another gave way", async () => {
   const clock = new SteppedClock();
   const store = new MemoryStore();
-  const topology = new Topology({
-    members: [member("node1"), member("node2")],
-    unresolvedSeeds: [],
-    selfName: "node1",
-    replication: 3,
-    readQuorum: 2,
-    writeQuorum: 2,
-    virtualNodes: 4,
-  });
+  const topology = topologyOf(2, { virtualNodes: 4 });
   const put = async (key: string) => {
     await store.apply([{ keyspace: DATA, record: record(key, 1) }]);
     tree.touch(key);

@@ -4,6 +4,7 @@ import type { Clock } from "../../../src/platform/clock.ts";
 import type { Network, NetworkRequest, NetworkResponse } from "../../../src/platform/network.ts";
 import { decodeFrames } from "../../../src/record/record_line.ts";
 import { HintedHandoff } from "../../../src/replication/convergence/hinted_handoff.ts";
+import { HINT_HEADER, MORE_HINTS } from "../../../src/replication/peers/internal_protocol.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { inWorld } from "../../support/in_world.ts";
 import { linkOver } from "../../support/links.ts";
@@ -120,22 +121,32 @@ Deno.test("HintedHandoff: a node catches up from the first hint that it takes to
   });
 });
 
-Deno.test("HintedHandoff: what one message takes keeps nobody from comparing", () =>
+Deno.test("HintedHandoff: what one message takes keeps nobody from comparing; both ends know of more", () =>
   inWorld(async ({ clock, wait }) => {
     const { hints, peer } = await handoff(clock);
     const { answer } = peer;
     const said: boolean[] = [];
+    const told: string[] = [];
     peer.answer = (request) => {
       said.push(hints.isCatchingUp("node2"));
+      told.push(request.headers![HINT_HEADER]!);
       return answer(request);
     };
+    const deliver = async (count: number, valueBytes: number) => {
+      const value = "x".repeat(valueBytes);
+      for (let i = 0; i < count; i++) {
+        hints.add("node2", record(`k${i}`, told.length + 1, { value }));
+      }
+      await wait(1_000);
+    };
     hints.start(["node2"]);
-    for (let i = 0; i < 256; i++) hints.add("node2", record(`k${i}`, 1));
-    await wait(1_000);
+    await deliver(256, 1);
     assertEquals(said, [false]);
-    for (let i = 0; i < 257; i++) hints.add("node2", record(`k${i}`, 2));
-    await wait(1_000);
+    await deliver(257, 1);
     assertEquals(said, [false, true, false]);
+    await deliver(30, 10 * 1024);
+    assertEquals(said, [false, true, false, true, false], "few, but long");
+    assertEquals(told, said.map((isMuch) => isMuch ? MORE_HINTS : "1"));
     hints.stop();
   }));
 

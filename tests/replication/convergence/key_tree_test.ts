@@ -14,7 +14,6 @@ import { leafOf, MerkleTree } from "../../../src/replication/convergence/merkle_
 import { Horizon } from "../../../src/replication/state/horizon.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
 import { Replica } from "../../../src/replication/replica.ts";
-import { Topology } from "../../../src/replication/topology/topology.ts";
 import { tokenOf } from "../../../src/ring/token.ts";
 import { ProcessLife } from "../../../src/simulation/virtual/process_life.ts";
 import { SeededRandom } from "../../../src/simulation/virtual/random_streams.ts";
@@ -24,18 +23,10 @@ import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { DATA, type Store } from "../../../src/storage/store.ts";
 import { CrowdedClock } from "../../support/crowded_clock.ts";
 import { type InWorld, inWorld } from "../../support/in_world.ts";
-import { member } from "../../support/members.ts";
 import { record } from "../../support/records.ts";
+import { topologyOf } from "../../support/topologies.ts";
 
-const TOPOLOGY = new Topology({
-  members: [member("node1"), member("node2")],
-  unresolvedSeeds: [],
-  selfName: "node1",
-  replication: 3,
-  readQuorum: 2,
-  writeQuorum: 2,
-  virtualNodes: 4,
-});
+const TOPOLOGY = topologyOf(2, { virtualNodes: 4 });
 
 /** A node's tree with everything that changes its store. */
 async function treeOver(store: Store, clock: Clock) {
