@@ -21,7 +21,7 @@ export function delay(clock: Clock, delayMs: number): Promise<void> {
 }
 
 /** Milliseconds of one turn of the event loop from which on others want the thread. */
-const WANTED_MS = 0.3;
+export const WANTED_MS = 0.3;
 
 /** Rest where they do. */
 const REST_MS = 4;

@@ -6,6 +6,7 @@ import type { Durability } from "../config.ts";
 import { ConvergeError, isConvergeError } from "../errors.ts";
 import { type Clock, delay } from "../platform/clock.ts";
 import type { Disk } from "../platform/disk.ts";
+import { Gathering } from "../platform/gathering.ts";
 import type { Log } from "../platform/log.ts";
 import { Reminder } from "../platform/reminder.ts";
 import { hashKey, type KeyHash } from "./bloom_filter.ts";
@@ -67,6 +68,7 @@ export class StoreWriter {
   readonly #durability: Durability;
   readonly #memtableBytes: number;
   readonly #queue = new WriteQueue();
+  readonly #gathering: Gathering;
   readonly #reserve: Reserve;
   #log: LogWriter;
   #active: Memtable;
@@ -90,6 +92,7 @@ export class StoreWriter {
   constructor(recovered: Recovered, options: StoreWriterOptions) {
     this.#options = options;
     this.#clock = options.clock;
+    this.#gathering = new Gathering(options.clock);
     this.#fullReminder = new Reminder(options.clock);
     this.#maintenance = options.maintenance;
     this.#durability = options.durability ?? { mode: "fsync" };
@@ -225,6 +228,7 @@ export class StoreWriter {
     // One turn later, so that all who call in the same turn share the first fsync.
     await undefined;
     while (!this.#queue.isEmpty) {
+      if (this.#durability.mode === "fsync") await this.#gather();
       try {
         await this.#writeOnce();
       } catch (error) {
@@ -236,6 +240,14 @@ export class StoreWriter {
       }
     }
     this.#writing = undefined;
+  }
+
+  /** Lets a group become larger, where that is worth more than the time: an fsync is shared by all of it. */
+  async #gather(): Promise<void> {
+    if (this.#gathering.isWorthIt && !this.#queue.freezeRequested) {
+      await this.#gathering.gather(() => this.#queue.bytes / GROUP_BYTES_MAX);
+    }
+    this.#gathering.left();
   }
 
   /** Carries out one group. @throws What makes all who wait fail. */

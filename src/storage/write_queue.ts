@@ -34,6 +34,11 @@ export class WriteQueue {
     return this.#calls.slice(this.#head);
   }
 
+  /** Bytes of all that waits, at most. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get freezeRequested(): boolean {
     return this.#freezers.length > 0;
   }

@@ -4,11 +4,13 @@ import type { Clock, TimerID } from "../../src/platform/clock.ts";
 /** A clock whose timers fire at once, each after others had the thread for `turnMs`. */
 export class CrowdedClock implements Clock {
   readonly delaysMs: number[] = [];
-  readonly #turnMs: number;
+  /** What others do in each turn. */
+  onTurn: () => void = () => {};
+  turnMs: number;
   #nowMs = 0;
 
   constructor(turnMs: number) {
-    this.#turnMs = turnMs;
+    this.turnMs = turnMs;
   }
 
   monotonicMs(): number {
@@ -21,7 +23,8 @@ export class CrowdedClock implements Clock {
 
   setTimer(delayMs: number, callback: () => void): TimerID {
     this.delaysMs.push(delayMs);
-    this.#nowMs += delayMs + this.#turnMs;
+    this.#nowMs += delayMs + this.turnMs;
+    this.onTurn();
     callback();
     return this.delaysMs.length;
   }

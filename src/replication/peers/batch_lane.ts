@@ -1,8 +1,9 @@
 /**
- * A queue that sends what has gathered as one batch. While a batch is under way more gathers, so
- * batches grow with load by themselves and a lone request does not wait.
+ * A queue that sends what has gathered as one batch. While a batch is under way, or others keep the thread
+ * busy, more gathers, so batches grow with load by themselves and a lone request does not wait.
  */
 import type { Clock } from "../../platform/clock.ts";
+import { Gathering } from "../../platform/gathering.ts";
 
 /** Bounds of a lane. */
 export interface LaneLimits {
@@ -28,6 +29,7 @@ export class BatchLane<Entry> {
   readonly #sizeOf: (entry: Entry) => number;
   /** Sends one batch and tells every entry its outcome; never rejects. */
   readonly #send: (batch: Entry[]) => Promise<void>;
+  readonly #gathering: Gathering;
   #queue: Entry[] = [];
   #queuedBytes = 0;
   /** When the batches under way left, the oldest first: a few. */
@@ -42,6 +44,7 @@ export class BatchLane<Entry> {
     send: (batch: Entry[]) => Promise<void>,
   ) {
     this.#clock = clock;
+    this.#gathering = new Gathering(clock);
     this.#limits = limits;
     this.#sizeOf = sizeOf;
     this.#send = send;
@@ -67,7 +70,8 @@ export class BatchLane<Entry> {
     if (this.#scheduled || (this.#watchesLate && !this.#hasTurn())) return;
     if (this.#mayLeave()) {
       this.#scheduled = true;
-      queueMicrotask(this.#pump);
+      if (this.#gathering.isWorthIt) this.#gathering.gather(() => this.#fill).then(this.#pump);
+      else queueMicrotask(this.#pump);
     } else if (this.#sentMs.length < this.#limits.inFlightMax && !this.#watchesLate) {
       this.#watchesLate = true;
       // A timer may be a little early: not again at once.
@@ -83,10 +87,14 @@ export class BatchLane<Entry> {
 
   /** Whether one may leave however long others have been under way. */
   #hasTurn(): boolean {
-    const { inFlightMax, batchBytesMax, batchEntriesMax } = this.#limits;
     if (this.#sentMs.length === 0) return true;
-    if (this.#sentMs.length >= inFlightMax) return false;
-    return this.#queuedBytes >= batchBytesMax || this.#queue.length >= batchEntriesMax;
+    return this.#sentMs.length < this.#limits.inFlightMax && this.#fill >= 1;
+  }
+
+  /** How full the next batch is; at 1 it is full. */
+  get #fill(): number {
+    const { batchBytesMax, batchEntriesMax } = this.#limits;
+    return Math.max(this.#queuedBytes / batchBytesMax, this.#queue.length / batchEntriesMax);
   }
 
   /** Until the newest under way is late, and with it all. */
@@ -108,6 +116,7 @@ export class BatchLane<Entry> {
   #sendBatch(): void {
     const sentMs = this.#clock.monotonicMs();
     this.#sentMs.push(sentMs);
+    this.#gathering.left();
     this.#send(this.#takeBatch()).then(() => {
       // Of several that left in the same moment any will do.
       this.#sentMs.splice(this.#sentMs.indexOf(sentMs), 1);

@@ -8,6 +8,7 @@ import {
 import { drainMicrotasks } from "../../../src/simulation/virtual/drain.ts";
 import { VirtualClock } from "../../../src/simulation/virtual/virtual_clock.ts";
 import { VirtualTime } from "../../../src/simulation/virtual/virtual_time.ts";
+import { CrowdedClock } from "../../support/crowded_clock.ts";
 
 const LIMITS: LaneLimits = {
   inFlightMax: 2,
@@ -209,4 +210,28 @@ Deno.test("BatchLane: where as many as may be are under way, and all are late, t
   ends[0]!();
   await drainMicrotasks();
   assertEquals(batches, [[1], [2], [3, 4]]);
+});
+
+Deno.test("BatchLane: on a busy thread a batch gathers before it leaves, on an idle one none does", async () => {
+  for (
+    const [turnMs, expected] of [[1, [[1], [2, 3, 4, 5]]], [0.1, [[1], [2], [3, 4, 5]]]] as const
+  ) {
+    const clock = new CrowdedClock(turnMs);
+    const batches: number[][] = [];
+    const lane = new BatchLane<number>(clock, ROOMY, (size) => size, (batch) => {
+      batches.push(batch);
+      return Promise.resolve();
+    });
+    lane.push(1);
+    await drainMicrotasks();
+    const next = [3, 4, 5];
+    clock.onTurn = () => {
+      if (next.length > 0) lane.push(next.shift()!);
+    };
+    lane.push(2);
+    await drainMicrotasks();
+    for (const size of next.splice(0)) lane.push(size);
+    await drainMicrotasks();
+    assertEquals<readonly (readonly number[])[]>(batches, expected);
+  }
 });
