@@ -5,7 +5,7 @@
  */
 import { type Clock, delay, WANTED_MS } from "./clock.ts";
 
-/** A batch leaves at the latest so long after the one before it. A busy thread counts as one for so long. */
+/** A batch leaves at the first turn so long after the one before it. A busy thread counts as one for so long. */
 export const GATHER_MS = 16;
 /** Turns that bring nothing until a batch leaves as it is: what keeps the thread busy is something else. */
 const VAIN_TURNS_MAX = 3;

@@ -244,9 +244,8 @@ export class StoreWriter {
 
   /** Lets a group become larger, where that is worth more than the time: an fsync is shared by all of it. */
   async #gather(): Promise<void> {
-    if (this.#gathering.isWorthIt && !this.#queue.freezeRequested) {
-      await this.#gathering.gather(() => this.#queue.bytes / GROUP_BYTES_MAX);
-    }
+    const fill = () => this.#queue.bytes / GROUP_BYTES_MAX;
+    if (this.#gathering.isWorthIt) await this.#gathering.gather(fill);
     this.#gathering.left();
   }
 
@@ -331,7 +330,10 @@ export class StoreWriter {
   #witness(): void {
     this.#witnessTimer = undefined;
     if (this.#closed || this.#fatal !== undefined || this.#log.hasUnsynced) return;
-    const leftMs = this.#lastCommitMs + WITNESS_DELAY_MS - this.#clock.monotonicMs();
+    // What waits already says it itself when it is written.
+    const leftMs = this.#queue.isEmpty
+      ? this.#lastCommitMs + WITNESS_DELAY_MS - this.#clock.monotonicMs()
+      : WITNESS_DELAY_MS;
     if (leftMs <= 0) this.#log.witness();
     else this.#witnessTimer = this.#clock.setTimer(leftMs, () => this.#witness());
   }

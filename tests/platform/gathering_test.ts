@@ -58,6 +58,12 @@ Deno.test("Gathering: a batch leaves where no more comes", async () => {
   assertEquals(await turnsOf(() => 0.5), 3);
 });
 
+Deno.test("Gathering: turns that bring nothing count also where others between them do", async () => {
+  const { turnsOf } = gathering(new CrowdedClock(1));
+  let looks = 0;
+  assertEquals(await turnsOf(() => Math.floor(++looks / 2) / 100), 6);
+});
+
 Deno.test("Gathering: a batch leaves when it is full", async () => {
   const clock = new CrowdedClock(1);
   const { turnsOf } = gathering(clock);

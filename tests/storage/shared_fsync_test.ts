@@ -6,40 +6,73 @@ import { CrowdedClock } from "../support/crowded_clock.ts";
 import { put } from "./store_conformance.ts";
 import { VirtualStore } from "./virtual_store.ts";
 
-/** While it is held nothing happens later, only in the next turn. */
+/** While it is held nothing happens later by itself, only in the next turn. */
 class TurnsOnly extends CrowdedClock {
   isHeld = true;
+  readonly #later: (() => void)[] = [];
 
   override setTimer(delayMs: number, callback: () => void): TimerID {
-    return this.isHeld && delayMs > 0 ? 0 : super.setTimer(delayMs, callback);
+    if (!this.isHeld || delayMs === 0) return super.setTimer(delayMs, callback);
+    this.#later.push(callback);
+    return 0;
+  }
+
+  fireHeld(): void {
+    for (const callback of this.#later.splice(0)) callback();
   }
 }
 
-/** Writes one record, then another one, and a third if others get the thread before that is stored. */
-async function twoWritesOrThree(turnMs: number, durability: Durability) {
+/** Writes one record, then another one, and one more each time that others get the thread before that is stored. */
+async function writesBeside(turnMs: number, durability: Durability) {
   const clock = new TurnsOnly(turnMs);
   const store = await new VirtualStore().open({ clock, durability });
   await store.apply([put("a", 1)]);
   const before = store.statistics().syncsTotal;
-  let third: Promise<unknown> | undefined;
-  clock.onTurn = () => void (third ??= store.apply([put("c", 3)]));
+  const others: Promise<unknown>[] = [];
+  clock.onTurn = () => {
+    if (others.length < 5) others.push(store.apply([put("c", 3 + others.length)]));
+  };
   await store.apply([put("b", 2)]);
-  await third;
+  await Promise.all(others);
   const syncs = store.statistics().syncsTotal - before;
   clock.isHeld = false;
   clock.onTurn = () => {};
   await store.close();
-  return { writes: third === undefined ? 2 : 3, syncs };
+  return { others: others.length, syncs };
 }
 
-Deno.test("LsmStore, busy thread: a write that comes while another one gathers shares its fsync", async () => {
-  assertEquals(await twoWritesOrThree(1, { mode: "fsync" }), { writes: 3, syncs: 1 });
+Deno.test("LsmStore, busy thread: writes that come while another one gathers share its fsync", async () => {
+  assertEquals(await writesBeside(1, { mode: "fsync" }), { others: 5, syncs: 1 });
 });
 
 Deno.test("LsmStore, idle thread: a write waits for no other", async () => {
-  assertEquals(await twoWritesOrThree(0.1, { mode: "fsync" }), { writes: 2, syncs: 1 });
+  assertEquals(await writesBeside(0.1, { mode: "fsync" }), { others: 0, syncs: 1 });
 });
 
-Deno.test("LsmStore, no fsync: a write waits for no other on a busy thread", async () => {
-  assertEquals(await twoWritesOrThree(1, { mode: "os" }), { writes: 2, syncs: 0 });
+Deno.test("LsmStore, no fsync of its own: a write waits for no other on a busy thread", async () => {
+  assertEquals(await writesBeside(1, { mode: "os" }), { others: 0, syncs: 0 });
+  assertEquals(await writesBeside(1, { mode: "interval", ms: 1000 }), { others: 0, syncs: 0 });
+});
+
+Deno.test("LsmStore: a group that gathers for long costs no witness of the one before", async () => {
+  const clock = new TurnsOnly(2);
+  const store = await new VirtualStore().open({ clock });
+  await store.apply([put("a", 1)]);
+  const startMs = clock.monotonicMs();
+  const others: Promise<unknown>[] = [];
+  const logBytes: number[] = [];
+  clock.onTurn = () => {
+    if (others.length < 5) others.push(store.apply([put("c", 3 + others.length)]));
+    if (clock.monotonicMs() - startMs < 8 || logBytes.length > 0) return;
+    logBytes.push(store.statistics().logBytes);
+    clock.fireHeld();
+    logBytes.push(store.statistics().logBytes);
+  };
+  await store.apply([put("b", 2)]);
+  await Promise.all(others);
+  assertEquals(logBytes.length, 2);
+  assertEquals(logBytes[1], logBytes[0]);
+  clock.isHeld = false;
+  clock.onTurn = () => {};
+  await store.close();
 });

@@ -1,6 +1,6 @@
 /**
  * A queue that sends what has gathered as one batch. While a batch is under way, or others keep the thread
- * busy, more gathers, so batches grow with load by themselves and a lone request does not wait.
+ * busy, more gathers: batches grow with load by themselves, and a request alone on a node does not wait.
  */
 import type { Clock } from "../../platform/clock.ts";
 import { Gathering } from "../../platform/gathering.ts";
@@ -110,7 +110,8 @@ export class BatchLane<Entry> {
 
   readonly #onPatienceOver = (): void => {
     this.#watchesLate = false;
-    this.#pump();
+    // What gathers leaves by itself, and what is left behind then is watched anew.
+    if (!this.#scheduled) this.#pump();
   };
 
   #sendBatch(): void {

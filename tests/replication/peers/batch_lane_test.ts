@@ -5,6 +5,7 @@ import {
   type LaneLimits,
   PATIENCE_MS,
 } from "../../../src/replication/peers/batch_lane.ts";
+import type { TimerID } from "../../../src/platform/clock.ts";
 import { drainMicrotasks } from "../../../src/simulation/virtual/drain.ts";
 import { VirtualClock } from "../../../src/simulation/virtual/virtual_clock.ts";
 import { VirtualTime } from "../../../src/simulation/virtual/virtual_time.ts";
@@ -214,7 +215,13 @@ Deno.test("BatchLane: where as many as may be are under way, and all are late, t
 
 Deno.test("BatchLane: on a busy thread a batch gathers before it leaves, on an idle one none does", async () => {
   for (
-    const [turnMs, expected] of [[1, [[1], [2, 3, 4, 5]]], [0.1, [[1], [2], [3, 4, 5]]]] as const
+    const [turnMs, expected] of [[1, [[1], [2, 3, 4, 5, 6, 7]]], [0.1, [[1], [2], [
+      3,
+      4,
+      5,
+      6,
+      7,
+    ]]]] as const
   ) {
     const clock = new CrowdedClock(turnMs);
     const batches: number[][] = [];
@@ -224,7 +231,7 @@ Deno.test("BatchLane: on a busy thread a batch gathers before it leaves, on an i
     });
     lane.push(1);
     await drainMicrotasks();
-    const next = [3, 4, 5];
+    const next = [3, 4, 5, 6, 7];
     clock.onTurn = () => {
       if (next.length > 0) lane.push(next.shift()!);
     };
@@ -234,4 +241,28 @@ Deno.test("BatchLane: on a busy thread a batch gathers before it leaves, on an i
     await drainMicrotasks();
     assertEquals<readonly (readonly number[])[]>(batches, expected);
   }
+});
+
+/** A turn of the event loop takes a millisecond. */
+class BusyClock extends VirtualClock {
+  override setTimer(delayMs: number, callback: () => void): TimerID {
+    return super.setTimer(delayMs === 0 ? 1 : delayMs, callback);
+  }
+}
+
+Deno.test("BatchLane: the end of patience with a batch that was answered cuts no gathering short", async () => {
+  const time = new VirtualTime();
+  const leftMs: number[] = [];
+  const limits = { ...LIMITS, batchBytesMax: 1e6, batchEntriesMax: 1e6, queueBytesMax: 1e6 };
+  const lane = new BatchLane<number>(new BusyClock(time), limits, (size) => size, () => {
+    leftMs.push(time.nowMs);
+    return time.wait(4.5);
+  });
+  for (let ms = 0; ms < 70; ms++) {
+    lane.push(1);
+    await drainMicrotasks();
+    await runUntil(time, ms + 0.9999);
+  }
+  // Gathering begins at 4.5 ms, when the first one is answered, and goes by turns of 1 ms.
+  assertEquals(leftMs, [0, 16.5, 33, 49.5, 66]);
 });
