@@ -65,6 +65,7 @@ export class Replica {
         batchBytesMax: 2 ** 20,
         batchEntriesMax: 2048,
         queueBytesMax: 2 ** 25,
+        gathers: true,
       },
       ({ record }) => record.frame.byteLength,
       (batch) => this.#sendLocal(batch),

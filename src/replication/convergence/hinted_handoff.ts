@@ -41,6 +41,7 @@ export class HintedHandoff {
         batchBytesMax: 2 ** 20,
         batchEntriesMax: 1024,
         queueBytesMax: 2 ** 24,
+        gathers: true,
       },
       ({ record }) => sizeOf(record),
       (batch) => this.#store(batch),

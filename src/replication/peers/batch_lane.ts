@@ -17,6 +17,8 @@ export interface LaneLimits {
   batchEntriesMax: number;
   /** Bytes waiting at most; more is refused. */
   queueBytesMax: number;
+  /** Whether batches wait for more on a busy thread: it pays where each has an fsync of its own. */
+  gathers: boolean;
 }
 
 /** Milliseconds after which a batch without an answer is late, and holds up nothing behind it. */
@@ -70,8 +72,9 @@ export class BatchLane<Entry> {
     if (this.#scheduled || (this.#watchesLate && !this.#hasTurn())) return;
     if (this.#mayLeave()) {
       this.#scheduled = true;
-      if (this.#gathering.isWorthIt) this.#gathering.gather(() => this.#fill).then(this.#pump);
-      else queueMicrotask(this.#pump);
+      if (this.#limits.gathers && this.#gathering.isWorthIt) {
+        this.#gathering.gather(() => this.#fill).then(this.#pump);
+      } else queueMicrotask(this.#pump);
     } else if (this.#sentMs.length < this.#limits.inFlightMax && !this.#watchesLate) {
       this.#watchesLate = true;
       // A timer may be a little early: not again at once.
@@ -117,7 +120,7 @@ export class BatchLane<Entry> {
   #sendBatch(): void {
     const sentMs = this.#clock.monotonicMs();
     this.#sentMs.push(sentMs);
-    this.#gathering.left();
+    if (this.#limits.gathers) this.#gathering.left();
     this.#send(this.#takeBatch()).then(() => {
       // Of several that left in the same moment any will do.
       this.#sentMs.splice(this.#sentMs.indexOf(sentMs), 1);

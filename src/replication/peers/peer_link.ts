@@ -67,6 +67,7 @@ const WRITE_LIMITS: LaneLimits = {
   batchBytesMax: 512 * 1024,
   batchEntriesMax: 1024,
   queueBytesMax: 16 * 1024 * 1024,
+  gathers: true,
 };
 
 const READ_LIMITS: LaneLimits = {
@@ -74,6 +75,7 @@ const READ_LIMITS: LaneLimits = {
   batchBytesMax: 64 * 1024,
   batchEntriesMax: 256,
   queueBytesMax: 4 * 1024 * 1024,
+  gathers: false,
 };
 
 /**
