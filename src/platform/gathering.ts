@@ -18,6 +18,7 @@ export class Gathering {
   #leftMs = -Infinity;
   #lookedMs = -Infinity;
   #busyMs = -Infinity;
+  #isGathering = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -29,12 +30,23 @@ export class Gathering {
     return this.#leftMs > sinceMs && this.#busyMs > sinceMs;
   }
 
+  /** Whether a batch is about to leave. */
+  get isGathering(): boolean {
+    return this.#isGathering;
+  }
+
   /**
    * Resolves once the batch should leave: when nobody else wants the thread, no more comes, or time is up.
    *
    * @param fill How full the batch is by now; at 1 it is full.
    */
   async gather(fill: () => number): Promise<void> {
+    this.#isGathering = true;
+    await this.#wait(fill);
+    this.#isGathering = false;
+  }
+
+  async #wait(fill: () => number): Promise<void> {
     let nowMs = this.#clock.monotonicMs();
     let filled = fill();
     for (let vainTurns = 0; filled < 1 && vainTurns < VAIN_TURNS_MAX;) {

@@ -224,11 +224,18 @@ export class StoreWriter {
     return undefined;
   };
 
+  /** How full the next group is; at 1 it is full. */
+  readonly #groupFill = (): number => this.#queue.bytes / GROUP_BYTES_MAX;
+
   async #writeLoop(): Promise<void> {
     // One turn later, so that all who call in the same turn share the first fsync.
     await undefined;
     while (!this.#queue.isEmpty) {
-      if (this.#durability.mode === "fsync") await this.#gather();
+      // An fsync is shared by all of its group. Not in a function of its own: each await costs.
+      if (this.#durability.mode === "fsync") {
+        if (this.#gathering.isWorthIt) await this.#gathering.gather(this.#groupFill);
+        this.#gathering.left();
+      }
       try {
         await this.#writeOnce();
       } catch (error) {
@@ -240,13 +247,6 @@ export class StoreWriter {
       }
     }
     this.#writing = undefined;
-  }
-
-  /** Lets a group become larger, where that is worth more than the time: an fsync is shared by all of it. */
-  async #gather(): Promise<void> {
-    const fill = () => this.#queue.bytes / GROUP_BYTES_MAX;
-    if (this.#gathering.isWorthIt) await this.#gathering.gather(fill);
-    this.#gathering.left();
   }
 
   /** Carries out one group. @throws What makes all who wait fail. */
@@ -330,10 +330,10 @@ export class StoreWriter {
   #witness(): void {
     this.#witnessTimer = undefined;
     if (this.#closed || this.#fatal !== undefined || this.#log.hasUnsynced) return;
-    // What waits already says it itself when it is written.
-    const leftMs = this.#queue.isEmpty
-      ? this.#lastCommitMs + WITNESS_DELAY_MS - this.#clock.monotonicMs()
-      : WITNESS_DELAY_MS;
+    // The group that gathers says it itself when it is written.
+    const leftMs = this.#gathering.isGathering
+      ? WITNESS_DELAY_MS
+      : this.#lastCommitMs + WITNESS_DELAY_MS - this.#clock.monotonicMs();
     if (leftMs <= 0) this.#log.witness();
     else this.#witnessTimer = this.#clock.setTimer(leftMs, () => this.#witness());
   }
