@@ -5,7 +5,7 @@
 import type { Clock } from "../../platform/clock.ts";
 import { Gathering } from "../../platform/gathering.ts";
 
-/** Bounds of a lane. */
+/** Bounds of a lane, and when its batches leave. */
 export interface LaneLimits {
   /**
    * Batches under way at once. A second one leaves beside the first only where waiting would not
@@ -31,7 +31,7 @@ export class BatchLane<Entry> {
   readonly #sizeOf: (entry: Entry) => number;
   /** Sends one batch and tells every entry its outcome; never rejects. */
   readonly #send: (batch: Entry[]) => Promise<void>;
-  readonly #gathering: Gathering;
+  readonly #gathering: Gathering | undefined;
   #queue: Entry[] = [];
   #queuedBytes = 0;
   /** When the batches under way left, the oldest first: a few. */
@@ -46,7 +46,7 @@ export class BatchLane<Entry> {
     send: (batch: Entry[]) => Promise<void>,
   ) {
     this.#clock = clock;
-    this.#gathering = new Gathering(clock);
+    this.#gathering = limits.gathers ? new Gathering(clock) : undefined;
     this.#limits = limits;
     this.#sizeOf = sizeOf;
     this.#send = send;
@@ -72,7 +72,7 @@ export class BatchLane<Entry> {
     if (this.#scheduled || (this.#watchesLate && !this.#hasTurn())) return;
     if (this.#mayLeave()) {
       this.#scheduled = true;
-      if (this.#limits.gathers && this.#gathering.isWorthIt) {
+      if (this.#gathering?.isWorthIt) {
         this.#gathering.gather(() => this.#fill).then(this.#pump);
       } else queueMicrotask(this.#pump);
     } else if (this.#sentMs.length < this.#limits.inFlightMax && !this.#watchesLate) {
@@ -120,7 +120,7 @@ export class BatchLane<Entry> {
   #sendBatch(): void {
     const sentMs = this.#clock.monotonicMs();
     this.#sentMs.push(sentMs);
-    if (this.#limits.gathers) this.#gathering.left();
+    this.#gathering?.left();
     this.#send(this.#takeBatch()).then(() => {
       // Of several that left in the same moment any will do.
       this.#sentMs.splice(this.#sentMs.indexOf(sentMs), 1);
