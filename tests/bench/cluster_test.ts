@@ -1,8 +1,17 @@
 /** The parts of the benchmark that can be wrong without anybody noticing. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { DenoClock } from "../../src/platform/deno/deno_clock.ts";
+import { DenoDisk } from "../../src/platform/deno/deno_disk.ts";
+import { keyFromPath } from "../../src/record/key.ts";
+import { valueOf } from "../../src/record/record_line.ts";
+import { LsmStore } from "../../src/storage/lsm_store.ts";
+import { DATA } from "../../src/storage/store.ts";
 import { generateLoad } from "./cluster/bundled_generator.ts";
 import { replaced } from "./cluster/document.ts";
 import { FloorTarget } from "./cluster/floor_target.ts";
+import { type Step } from "./cluster/ladder_steps.ts";
+import { LadderTarget } from "./cluster/ladder_target.ts";
 import { parseOptions } from "./cluster/options.ts";
 import { median } from "./cluster/statistics.ts";
 import { judged } from "./cluster/table.ts";
@@ -63,3 +72,46 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "a step of the ladder answers a write when two of three processes have it on their disks",
+  async fn() {
+    const value = "kept by two of three";
+    for (const step of ["peers", "handler"] as const) {
+      const directory = await Deno.makeTempDir();
+      try {
+        await using target = await LadderTarget.start(directory, step);
+        const response = await fetch(`${target.urls[0]}/kv/key`, { method: "PUT", body: value });
+        assertEquals([response.status, await response.text()], [204, ""]);
+        await target[Symbol.asyncDispose](); // as a crash would
+        const copies = await copiesOf(step, target.directory);
+        assert(copies.filter((copy) => copy === value).length >= 2, `${step}: ${copies}`);
+      } finally {
+        await Deno.remove(directory, { recursive: true });
+      }
+    }
+  },
+});
+
+/** What the log of each process begins with, or its store has under `key`. */
+async function copiesOf(step: Step, directory: string): Promise<string[]> {
+  const decoder = new TextDecoder();
+  const copies: string[] = [];
+  for await (const { name } of Deno.readDir(directory)) {
+    const path = join(directory, name);
+    if (step === "peers") {
+      const [first] = decoder.decode(await Deno.readFile(path)).split("\0", 1);
+      copies.push(first!);
+      continue;
+    }
+    const store = await LsmStore.open({
+      directory: path,
+      clock: new DenoClock(),
+      disk: new DenoDisk(),
+    });
+    const record = store.get(DATA, keyFromPath("key"));
+    copies.push(record === undefined ? "" : decoder.decode(valueOf(record).bytes));
+    await store.close();
+  }
+  return copies;
+}

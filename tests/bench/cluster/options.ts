@@ -9,6 +9,7 @@ export const PARTS = [
   "get1",
   "mixed",
   "put10k",
+  "ladder",
   "latency",
   "stress",
   "growth",
