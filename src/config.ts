@@ -89,7 +89,11 @@ export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> 
 /** The largest value that a node can be told to take. */
 export const VALUE_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Milliseconds that a client's request may have at most. */
+/**
+ * Milliseconds that a client's request may have. On a busy node a write may wait 16 ms for others on its
+ * way to an owner, and as long in that owner's store (`platform/gathering.ts`).
+ */
+export const REQUEST_TIMEOUT_MS_MIN = 50;
 export const REQUEST_TIMEOUT_MS_MAX = 60_000;
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,62}$/;
@@ -117,7 +121,12 @@ export function validateConfig(config: NodeConfig): NodeConfig {
   }
   requireInteger("--virtual-nodes", config.virtualNodes, 1, 4096);
   requireInteger("--gossip-interval", config.gossipIntervalMs, 10, 60_000);
-  requireInteger("--request-timeout", config.requestTimeoutMs, 10, REQUEST_TIMEOUT_MS_MAX);
+  requireInteger(
+    "--request-timeout",
+    config.requestTimeoutMs,
+    REQUEST_TIMEOUT_MS_MIN,
+    REQUEST_TIMEOUT_MS_MAX,
+  );
   requireInteger("--max-value", config.maxValueBytes, 1, VALUE_BYTES_MAX);
   return {
     ...config,

@@ -2,7 +2,14 @@
  * The one table of a node's options. The command line, the environment (`CONVERGE_*`), `--help`,
  * the README and the container files are made from it or checked against it.
  */
-import { DEFAULTS, type NodeConfig, parseName, parseOrigin } from "../../config.ts";
+import {
+  DEFAULTS,
+  type NodeConfig,
+  parseName,
+  parseOrigin,
+  REQUEST_TIMEOUT_MS_MAX,
+  REQUEST_TIMEOUT_MS_MIN,
+} from "../../config.ts";
 import { majorityOf } from "../../membership/quorums.ts";
 import { requireOpenPort } from "./barred_ports.ts";
 import { originOf } from "./listen_address.ts";
@@ -55,6 +62,7 @@ export interface NodeOption {
 
 const LOG_LEVELS = ["info", "warn", "error"] as const;
 const INTERVAL_MS: Range = { min: 10, max: 60_000 };
+const REQUEST_TIMEOUT_MS: Range = { min: REQUEST_TIMEOUT_MS_MIN, max: REQUEST_TIMEOUT_MS_MAX };
 const MIB = 1024 * 1024;
 const MEMORY: Range = { min: MIB, max: 64 * 1024 * MIB };
 const REPLICAS: Range = { min: 1, max: 15 };
@@ -177,7 +185,7 @@ export const NODE_OPTIONS: readonly NodeOption[] = [
     fallback: "2s",
     about: "deadline of a client's request",
     read(settings, text, source) {
-      settings.requestTimeoutMs = parseDuration(source, text, INTERVAL_MS);
+      settings.requestTimeoutMs = parseDuration(source, text, REQUEST_TIMEOUT_MS);
     },
   },
   {

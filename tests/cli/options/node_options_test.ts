@@ -40,6 +40,7 @@ Deno.test("readNodeSettings() names the flag or the variable that cannot be used
     ["replication", "0"],
     ["max-value", "1MB"],
     ["gossip-interval", "2 fortnights"],
+    ["request-timeout", "49ms"],
     ["durability", "never"],
     ["log-level", "loud"],
     ["trace-ratio", "1.5"],
