@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { Gathering } from "../../src/platform/gathering.ts";
+import type { Fault } from "../../src/simulation/plans/plan.ts";
 import { planOf } from "../../src/simulation/plans/seed_plan.ts";
 import { failureReport } from "../../src/simulation/report.ts";
 import { runPlanWith, runSeed, type SeedSummary } from "../../src/simulation/run_seed.ts";
@@ -39,6 +41,44 @@ Deno.test("runSeed: operations of all outcomes, faults, and no violation", async
   assert(totals.faults.size > 3);
   assertEquals(totals.failedSeeds, []);
   assert(totals.report(1_000).some((line) => line.includes("violations  none")));
+});
+
+Deno.test("runPlan: where threads are busy batches gather, and elsewhere they do not", async () => {
+  const { gather } = Gathering.prototype;
+  let gathers = 0;
+  Gathering.prototype.gather = function (fill): Promise<void> {
+    gathers++;
+    return gather.call(this, fill);
+  };
+  try {
+    const calm = { ...planOf(3), faults: [] };
+    const faults = Array.from({ length: calm.nodes }, (_, node): Fault => ({
+      atMs: 0,
+      durationMs: calm.faultsMs,
+      kind: "busy",
+      node,
+      turnMs: [0.3, 4],
+    }));
+    const counted: number[] = [];
+    for (const plan of [calm, { ...calm, faults }]) {
+      gathers = 0;
+      assertEquals((await runPlanWith(plan)).violations, []);
+      counted.push(gathers);
+    }
+    assertEquals(counted[0], 0);
+    assert(counted[1]! > 0, "nothing gathered");
+  } finally {
+    Gathering.prototype.gather = gather;
+  }
+});
+
+Deno.test("planOf: some plans have busy threads, some of them all", () => {
+  const shares = Array.from({ length: 100 }, (_, seed) => {
+    const { nodes, faults } = planOf(seed);
+    return faults.filter(({ kind }) => kind === "busy").length / nodes;
+  });
+  for (const share of [0, 1]) assert(shares.includes(share), `none with ${share}`);
+  assert(shares.some((share) => share > 0 && share < 1));
 });
 
 Deno.test("planOf: a function of the seed, and of the number of nodes asked for", () => {

@@ -1,4 +1,5 @@
 /** Faults of processes: they die, are stopped or stand still, and what they are told is not as before. */
+import { NO_TIME } from "../world/simulated_node.ts";
 import { booting, NO_UNDO, type Strikes } from "./strike.ts";
 
 /** Processes that ended are started again when the fault is over. */
@@ -8,6 +9,7 @@ export const PROCESS_FAULTS: Strikes<
   | "blackout"
   | "restart"
   | "pause"
+  | "busy"
   | "move"
   | "swap"
   | "other_peers"
@@ -43,6 +45,11 @@ export const PROCESS_FAULTS: Strikes<
   pause({ cluster, node }) {
     cluster.pause(node);
     return () => cluster.resume(node);
+  },
+
+  busy({ node }, { turnMs }) {
+    node.turnMs = turnMs;
+    return () => node.turnMs = NO_TIME;
   },
 
   move({ cluster, node }) {

@@ -146,6 +146,18 @@ export function restartsOf(random: Random, { nodes, faultsMs, faults }: Plan): F
   });
 }
 
+/** In some plans, nodes whose thread is busy, or all: what gathers and what gives way then does so. */
+export function busyFaults(random: Random, { nodes, faultsMs }: Plan): Fault[] {
+  const count = pick(random, [0, 0, 0, 1, 2, nodes]);
+  return someOrder(random, nodes).slice(0, count).map((node): Fault => ({
+    atMs: randomInteger(random, faultsMs / 2),
+    durationMs: 500 + randomInteger(random, faultsMs),
+    kind: "busy",
+    node,
+    turnMs: pick(random, [[0, 1], [0.3, 4], [2, 12]]),
+  }));
+}
+
 /** In some plans, replays over the whole fault phase, and for some time after it. */
 export function replaysOf(random: Random, { faultsMs }: Plan): Fault[] {
   if (random.next() >= 0.4) return [];

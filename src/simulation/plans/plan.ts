@@ -35,6 +35,8 @@ export type FaultKind =
   /** The node is stopped by its operator and started again. */
   | { kind: "restart"; node: number }
   | { kind: "pause"; node: number }
+  /** The node's thread is busy with something else: a turn that is left to others takes so long. */
+  | { kind: "busy"; node: number; turnMs: [number, number] }
   /** The process dies, and its machine comes back with another address. */
   | { kind: "move"; node: number }
   /** The processes of two nodes die, and each comes back with the address of the other. */

@@ -124,6 +124,7 @@ function faultSchema(nodes: number, all: number): z.ZodType<Fault> {
     fault("blackout", {}),
     fault("restart", { node }),
     fault("pause", { node }),
+    fault("busy", { node, turnMs: delayMs }),
     fault("move", { node }),
     fault("swap", { a: count.max(nodes - 1), b: count.max(nodes - 1) }),
     fault("other_peers", { node, peers: z.array(count.max(nodes - 1)) }),

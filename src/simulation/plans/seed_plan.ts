@@ -1,7 +1,7 @@
 /** The plan of a seed: what is left to chance is drawn here, in `drawn_faults.ts` and `plan_changes.ts`. */
 import { pick, type Random, randomInteger } from "../../platform/random.ts";
 import { SeededRandom } from "../virtual/random_streams.ts";
-import { extraFaults, faultsOf, replaysOf, restartsOf } from "./drawn_faults.ts";
+import { busyFaults, extraFaults, faultsOf, replaysOf, restartsOf } from "./drawn_faults.ts";
 import { inOrder, losesData, nodesInAll, someOrder } from "./fault_list.ts";
 import type { Fault, Plan, RemovalFault } from "./plan.ts";
 import { drawQuorums, withChange } from "./plan_changes.ts";
@@ -27,7 +27,8 @@ export function planOf(seed: number, options: PlanOptions = {}): Plan {
   const extra = streamOf("joins, links, failing reads and bounds");
   const rare = streamOf("conditions and prefixes");
   const bounds = boundsOf(extra);
-  const faults = [...basic.faults, ...extraFaults(extra, basic)];
+  const busy = busyFaults(streamOf("busy threads"), basic);
+  const faults = [...basic.faults, ...extraFaults(extra, basic), ...busy];
   const restarts = restartsOf(rare, { ...basic, faults });
   const plan: Plan = {
     ...basic,

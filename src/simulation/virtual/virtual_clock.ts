@@ -20,17 +20,22 @@ export class VirtualClock implements Clock {
   readonly #time: VirtualTime;
   readonly #life: ProcessLife;
   readonly #skew: ClockSkew;
+  readonly #turnMs: () => number;
   readonly #timers = new Map<TimerID, SimulationEvent>();
   #lastTimer = 0;
 
-  /** `skew` stays the caller's, who may change it at any time. */
+  /**
+   * @param options `skew` stays the caller's, who may change it at any time. `turnMs` draws what one turn of
+   * the event loop takes, and with it a timer of no delay; default: no time.
+   */
   constructor(
     time: VirtualTime,
-    options: { life?: ProcessLife; skew?: ClockSkew } = {},
+    options: { life?: ProcessLife; skew?: ClockSkew; turnMs?: () => number } = {},
   ) {
     this.#time = time;
     this.#life = options.life ?? new ProcessLife(time);
     this.#skew = options.skew ?? { offsetMs: 0, rate: 1 };
+    this.#turnMs = options.turnMs ?? (() => 0);
   }
 
   monotonicMs(): number {
@@ -47,7 +52,8 @@ export class VirtualClock implements Clock {
       // A timer that came due in a pause can still be cleared before the process gets to it.
       if (this.#timers.delete(timer)) callback();
     };
-    this.#timers.set(timer, this.#time.schedule(delayMs, () => this.#life.enter(fire)));
+    const waitMs = delayMs > 0 ? delayMs : this.#turnMs();
+    this.#timers.set(timer, this.#time.schedule(waitMs, () => this.#life.enter(fire)));
     return timer;
   }
 

@@ -88,7 +88,12 @@ export class Cluster {
     node.lives++;
     const config = node.startedWith = node.config;
     this.#disturb(node);
-    const clock = node.clock = new VirtualClock(time, { life, skew: node.skew });
+    const turns = streams.stream(`turns ${node.name}`);
+    const turnMs = () => {
+      const [least, most] = node.turnMs;
+      return most === 0 ? 0 : least + (most - least) * turns.next();
+    };
+    const clock = node.clock = new VirtualClock(time, { life, skew: node.skew, turnMs });
     const platform: Platform = {
       clock,
       random: new SeededRandom(streams.seed, `node ${node.name} ${node.lives}`),

@@ -29,12 +29,17 @@ export type OpenProcess = (
 /** Where a node's data is on its own disk. */
 export const DATA_DIRECTORY = "data";
 
+/** What a turn of the event loop takes on an idle thread. */
+export const NO_TIME: readonly [number, number] = [0, 0];
+
 /** One machine and the process on it, if one runs. */
 export class SimulatedNode {
   /** What its next start is told. */
   config: NodeConfig;
   readonly disk: VirtualDisk;
   readonly skew: ClockSkew = { offsetMs: 0, rate: 1 };
+  /** Milliseconds, from and to, that a turn of its event loop takes. */
+  turnMs: readonly [number, number] = NO_TIME;
   readonly promises: Promises;
   readonly pageCache: PageCache;
   /** Set from the first fault of its disk on: it may then stop itself. */

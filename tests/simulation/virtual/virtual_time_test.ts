@@ -52,6 +52,21 @@ Deno.test("VirtualClock: a pause holds timers back, death forgets them, wall tim
   assertEquals(clock.wallMs(), WALL_START_MS + 1000 + 2 * time.nowMs);
 });
 
+Deno.test("VirtualClock: on a busy thread a turn takes its time, which timers with a delay do not", () => {
+  const time = new VirtualTime();
+  let turnMs = 0;
+  const clock = new VirtualClock(time, { turnMs: () => turnMs });
+  const seen: [string, number][] = [];
+  const set = (name: string, delayMs: number) =>
+    clock.setTimer(delayMs, () => seen.push([name, clock.monotonicMs()]));
+  set("idle turn", 0);
+  turnMs = 3;
+  set("busy turn", 0);
+  set("timer", 2);
+  while (time.step(Infinity));
+  assertEquals(seen, [["idle turn", 0], ["timer", 2], ["busy turn", 3]]);
+});
+
 Deno.test("RandomStreams: a stream is a function of seed and name", () => {
   const draw = (seed: number, name: string) => {
     const stream = new RandomStreams(seed).stream(name);
