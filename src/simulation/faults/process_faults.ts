@@ -78,10 +78,11 @@ export const PROCESS_FAULTS: Strikes<
     return booting(cluster, node);
   },
 
-  options({ cluster }, { options }) {
+  options({ world, cluster }, { options }) {
     const { members, nodes } = cluster;
-    // At once: nodes with other options than others have must not meet.
+    // At once: nodes with other options than others have must not meet, nor hear of each other.
     for (const node of members) cluster.kill(node, { power: false });
+    world.network.endConnections();
     for (const node of nodes) node.config = { ...node.config, ...options };
     return booting(cluster, ...members);
   },

@@ -89,6 +89,8 @@ export class VirtualNetwork {
   #inFlight = 0;
   #messagesTotal = 0;
   #replaysUnderWay = 0;
+  /** Times that all connections between nodes ended. */
+  #endings = 0;
 
   constructor(options: VirtualNetworkOptions) {
     this.#options = options;
@@ -124,6 +126,14 @@ export class VirtualNetwork {
     this.#hosts.delete(origin);
     if (options.silent === true) this.#silent.add(origin);
     else for (const breakOff of host?.unanswered ?? []) breakOff();
+  }
+
+  /**
+   * All nodes' processes have ended, and with them the connections between them: what is under way there
+   * never arrives. Replays come all the same.
+   */
+  endConnections(): void {
+    this.#endings++;
   }
 
   /** Stops all messages in one direction. */
@@ -253,15 +263,21 @@ export class VirtualNetwork {
     const delayMs = min + (max - min) * this.#options.random.next();
     if (this.#strikes(faults.lossRate, "message lost")) return;
     if (this.#isCut(from, to)) return;
+    const endings = this.#endings;
     this.#options.time.schedule(delayMs, () => {
+      if (endings !== this.#endings && !this.#isCalm(from, to)) return;
       // A cut also stops what is under way.
       if (!this.#isCut(from, to)) arrive();
     });
   }
 
   #faultsOf(from: string, to: string): LinkFaults {
-    if (this.calmOrigins.has(from) || this.calmOrigins.has(to)) return CALM_LINK;
+    if (this.#isCalm(from, to)) return CALM_LINK;
     return this.#links.get(`${from} ${to}`) ?? this.weather;
+  }
+
+  #isCalm(from: string, to: string): boolean {
+    return this.calmOrigins.has(from) || this.calmOrigins.has(to);
   }
 
   #isCut(from: string, to: string): boolean {

@@ -79,6 +79,22 @@ Deno.test("VirtualNetwork: one-way cuts lose the request or only the answer", as
   }
 });
 
+Deno.test("VirtualNetwork: what nodes sent before their connections ended never arrives, what clients sent does", async () => {
+  for (const [isClient, expected] of [[false, 0], [true, 1]] as const) {
+    const { network, app, request, run, handled, time } = world();
+    if (isClient) network.calmOrigins.add(A);
+    network.weather = { ...CALM_LINK, delayMs: [10, 20] };
+    void network.send(A, new ProcessLife(time), request).catch(() => {});
+    network.endConnections();
+    network.listen(B, new ProcessLife(time), app.fetch); // as it is started again
+    await run(200);
+    assertEquals(handled(), expected);
+    const answer = network.send(A, new ProcessLife(time), request);
+    await run(400);
+    assertEquals((await answer).status, 200);
+  }
+});
+
 Deno.test("VirtualNetwork: duplicates are handled twice and answered once", async () => {
   const { network, a, request, run, handled } = world();
   network.weather = { ...CALM_LINK, duplicateRate: 1 };
