@@ -43,6 +43,17 @@ const foundHeaders = {
   },
 };
 
+const timing = {
+  "server-timing": {
+    description: "How long the request took here, in ms (`total;dur=1.25`); only with a receipt.",
+    schema: { type: "string" as const },
+  },
+};
+const receipt = {
+  ...json(ReceiptSchema, "The receipt, with `explain=1`."),
+  headers: timing,
+};
+
 const retryAfter = {
   "retry-after": {
     description:
@@ -123,7 +134,7 @@ export const ROUTES: readonly RouteConfig[] = [
     },
     responses: {
       204: { description: "It is on the disks of W owners.", headers: etag },
-      200: json(ReceiptSchema, "The receipt, with `explain=1`."),
+      200: receipt,
       ...problems(400, 408, 411, 413, 503),
     },
   }),
@@ -131,7 +142,7 @@ export const ROUTES: readonly RouteConfig[] = [
     200: {
       description:
         "The bytes, with the Content-Type they came with; or the receipt, with `explain=1`.",
-      headers: foundHeaders,
+      headers: { ...foundHeaders, ...timing },
       content: {
         "*/*": { schema: bytes },
         "application/json": { schema: z.union([ReceiptSchema, jsonValue]) },
@@ -156,7 +167,7 @@ export const ROUTES: readonly RouteConfig[] = [
     request: { params: keyPath, query: z.object({ ...quorums, explain }) },
     responses: {
       204: { description: "A tombstone is on the disks of W owners.", headers: etag },
-      200: json(ReceiptSchema, "The receipt, with `explain=1`."),
+      200: receipt,
       ...problems(400, 503),
     },
   }),

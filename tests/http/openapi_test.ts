@@ -95,12 +95,24 @@ function asPublished({ method, path }: RouteConfig, status: number, type: string
   return z.fromJSONSchema(JSON.parse(text));
 }
 
+/** Headers that say how a body is to be treated, and mean what they mean everywhere. */
+const USUAL_HEADERS = [
+  "cache-control",
+  "content-security-policy",
+  "content-type",
+  "x-content-type-options",
+];
+
 /** Checks an answer against what is documented for its status. */
 async function check(route: RouteConfig, response: Response, what: string): Promise<void> {
   const documented = route.responses[response.status] as
-    | { content?: Record<string, { schema: z.ZodType }> }
+    | { content?: Record<string, { schema: z.ZodType }>; headers?: Record<string, unknown> }
     | undefined;
   assert(documented !== undefined, `${what}: an unknown status`);
+  for (const name of response.headers.keys()) {
+    if (USUAL_HEADERS.includes(name)) continue;
+    assert(documented.headers?.[name] !== undefined, `${what}: ${name} is not documented`);
+  }
   const type = response.headers.get("content-type")?.split(";")[0];
   if (documented.content === undefined) {
     assertEquals(await response.text(), "", `${what}: no body`);
