@@ -9,7 +9,7 @@
  */
 import { compare, type Comparison } from "./cluster/comparison.ts";
 import { grow, growthTable } from "./cluster/growth.ts";
-import { ladderTable } from "./cluster/ladder.ts";
+import { LADDER_NOTES, ladderTable } from "./cluster/ladder.ts";
 import { latencyTable } from "./cluster/latency.ts";
 import { isWrkInstalled } from "./cluster/load.ts";
 import { machineFacts } from "./cluster/machine.ts";
@@ -36,11 +36,11 @@ async function run(workspace: Workspace, publish: Publish): Promise<void> {
   const simple = async (name: string, title: string, table: Table): Promise<void> =>
     await publish({ name, title }, [table]);
   if (parts.has("ladder")) {
-    await simple(
-      "cluster-ladder",
-      "Cluster: from the floor to Converge",
-      await ladderTable(workspace),
-    );
+    await publish({
+      name: "cluster-ladder",
+      title: "Cluster: from the floor to Converge",
+      notes: LADDER_NOTES,
+    }, [await ladderTable(workspace)]);
   }
   if (parts.has("latency")) {
     await simple("cluster-latency", "Cluster: one client", await latencyTable(workspace));

@@ -249,7 +249,9 @@ function someNodes(random: Random, nodes: number): number[] {
 function withNewDisks(plan: Plan, random: Random): Plan {
   const others = plan.faults.filter((fault) =>
     !losesData(fault) && fault.kind !== "other_peers" &&
-    (fault.kind !== "remove" || fault.how === "live") && random.next() < 0.6
+    (fault.kind !== "remove" || fault.how === "live") &&
+    // Without a draw: they came later, and the rest of a plan stays as it was before.
+    (fault.kind === "busy" || random.next() < 0.6)
   );
   const total = nodesInAll({ ...plan, faults: others });
   const faultsMs = 20_000 + randomInteger(random, 15_000);

@@ -10,11 +10,13 @@ import { WebSocket as PeerWebSocket } from "ws";
 import { type KeyHandler, keyHandler } from "../../../src/http/kv_routes.ts";
 import { DenoClock } from "../../../src/platform/deno/deno_clock.ts";
 import { DenoDisk } from "../../../src/platform/deno/deno_disk.ts";
+import { Gathering } from "../../../src/platform/gathering.ts";
 import { joinBytes } from "../../../src/record/join_bytes.ts";
-import { keyFromPath } from "../../../src/record/key.ts";
+import { type Key, keyFromPath } from "../../../src/record/key.ts";
 import type { StoredRecord } from "../../../src/record/record.ts";
 import { decodeFrames, encodeRecord } from "../../../src/record/record_line.ts";
-import type { Coordinator } from "../../../src/replication/requests/coordinator.ts";
+import { formatVersion } from "../../../src/record/version.ts";
+import type { Coordinator, WriteOptions } from "../../../src/replication/requests/coordinator.ts";
 import { LsmStore } from "../../../src/storage/lsm_store.ts";
 import { DATA } from "../../../src/storage/store.ts";
 import { LADDER, type Step } from "./ladder_steps.ts";
@@ -23,6 +25,8 @@ import { LADDER, type Step } from "./ladder_steps.ts";
 const LOG_BYTES = 64 * 1024 * 1024;
 /** As in Converge: this node and one of two peers. */
 const QUORUM = 2;
+/** As in the lanes to peers. */
+const BATCH_ENTRIES_MAX = 1024;
 const MAX_VALUE_BYTES = 64 * 1024 * 1024;
 const NODE_ID = "node1.4f2a";
 
@@ -46,9 +50,10 @@ interface Keeper {
   keepFrames(frames: Uint8Array): Promise<void>;
 }
 
-/** Where what waits gathers; a batch leaves when the one before was kept. */
+/** Where what waits gathers; a batch leaves when the one before was kept, on a busy thread a little later. */
 class Lane {
   readonly #keep: Keep;
+  readonly #gathering = new Gathering(clock);
   #queue: Waiting[] = [];
   #isBusy = false;
 
@@ -65,6 +70,8 @@ class Lane {
     this.#isBusy = true;
     await undefined;
     while (this.#queue.length > 0) {
+      if (this.#gathering.isWorthIt) await this.#gathering.gather(this.#fill);
+      this.#gathering.left();
       const batch = this.#queue;
       this.#queue = [];
       await this.#keep(batch);
@@ -72,6 +79,8 @@ class Lane {
     }
     this.#isBusy = false;
   }
+
+  readonly #fill = (): number => this.#queue.length / BATCH_ENTRIES_MAX;
 }
 
 const [stepName, port, directory, ...peerPorts] = Deno.args;
@@ -93,9 +102,9 @@ function store(frame: Uint8Array, record?: StoredRecord): Promise<void> {
   });
 }
 
-function encoded(key: string, value: Uint8Array | undefined, contentType?: string): StoredRecord {
+function encoded(key: Key, value: Uint8Array | undefined, contentType?: string): StoredRecord {
   counter++;
-  return encodeRecord({ key: keyFromPath(key), value, contentType, counter, nodeID: NODE_ID });
+  return encodeRecord({ key, value, contentType, counter, nodeID: NODE_ID });
 }
 
 const handlers: Record<Step, KeyHandler> = {
@@ -107,8 +116,8 @@ const handlers: Record<Step, KeyHandler> = {
     // All of it that is used here.
     coordinator: {
       checkedQuorum: (_name: string, quorum: number | undefined) => quorum,
-      async write(key: string, value: Uint8Array | undefined) {
-        const written = encoded(key, value);
+      async write(key: Key, value: Uint8Array | undefined, { contentType }: WriteOptions) {
+        const written = encoded(key, value, contentType);
         await store(written.frame, written);
         return { record: written };
       },
@@ -128,9 +137,10 @@ async function record(request: Request): Promise<Response> {
   const { url, headers } = request;
   const contentType = headers.get("content-type") ?? undefined;
   const value = new Uint8Array(await request.arrayBuffer());
-  const written = encoded(url.slice(url.indexOf("/kv/") + "/kv/".length), value, contentType);
+  const key = keyFromPath(url.slice(url.indexOf("/kv/") + "/kv/".length));
+  const written = encoded(key, value, contentType);
   await store(written.frame, written);
-  return new Response(null, { status: 204, headers: { etag: `"${counter}-${NODE_ID}"` } });
+  return new Response(null, { status: 204, headers: { etag: `"${formatVersion(written)}"` } });
 }
 
 function framesOf(batch: readonly Waiting[]): Uint8Array<ArrayBuffer> {

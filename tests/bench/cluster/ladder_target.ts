@@ -73,7 +73,18 @@ export class LadderTarget implements Target {
 
   async preload(): Promise<void> {}
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Sends the peers a signal. */
+  signalPeers(signal: Deno.Signal, count = PEERS): void {
+    for (const peer of this.#processes.slice(1, 1 + count)) peer.signal(signal);
+  }
+
+  /** Ends all of it, and leaves the files. */
+  async kill(): Promise<void> {
     await Promise.all(this.#processes.map((process) => process.kill()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await Deno.remove(this.directory, { recursive: true }).catch(() => {});
   }
 }
