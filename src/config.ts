@@ -90,8 +90,9 @@ export const DEFAULTS: Omit<NodeConfig, "name" | "advertise" | "dataDirectory"> 
 export const VALUE_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * Milliseconds that a client's request may have. On a busy node a write may wait 16 ms for others on its
- * way to an owner, and as long in that owner's store (`platform/gathering.ts`).
+ * Milliseconds that a client's request may have, at least and at most. On a busy node a write may wait 16
+ * ms for others on its way to an owner, and as long in that owner's store (`platform/gathering.ts`); of the
+ * least a peer is given 38 (`peer_links.ts`).
  */
 export const REQUEST_TIMEOUT_MS_MIN = 50;
 export const REQUEST_TIMEOUT_MS_MAX = 60_000;

@@ -43,30 +43,33 @@ Deno.test("runSeed: operations of all outcomes, faults, and no violation", async
   assert(totals.report(1_000).some((line) => line.includes("violations  none")));
 });
 
-Deno.test("runPlan: where threads are busy batches gather, and elsewhere they do not", async () => {
+Deno.test("runPlan: while threads are busy batches gather and grow, and before and after that they do not", async () => {
   const { gather } = Gathering.prototype;
   let gathers = 0;
-  Gathering.prototype.gather = function (fill): Promise<void> {
+  let grown = 0;
+  Gathering.prototype.gather = async function (fill): Promise<void> {
     gathers++;
-    return gather.call(this, fill);
+    const before = fill();
+    await gather.call(this, fill);
+    if (fill() > before) grown++;
   };
   try {
     const calm = { ...planOf(3), faults: [] };
-    const faults = Array.from({ length: calm.nodes }, (_, node): Fault => ({
-      atMs: 0,
-      durationMs: calm.faultsMs,
-      kind: "busy",
-      node,
-      turnMs: [0.3, 4],
-    }));
-    const counted: number[] = [];
-    for (const plan of [calm, { ...calm, faults }]) {
-      gathers = 0;
-      assertEquals((await runPlanWith(plan)).violations, []);
-      counted.push(gathers);
+    const busyFor = (durationMs: number) =>
+      Array.from({ length: calm.nodes }, (_, node): Fault => ({
+        atMs: 0,
+        durationMs,
+        kind: "busy",
+        node,
+        turnMs: [0.3, 4],
+      }));
+    for (const faults of [[], busyFor(1)]) {
+      assertEquals((await runPlanWith({ ...calm, faults })).violations, []);
+      assertEquals(gathers, 0);
     }
-    assertEquals(counted[0], 0);
-    assert(counted[1]! > 0, "nothing gathered");
+    const busy = { ...calm, faults: busyFor(calm.faultsMs) };
+    assertEquals((await runPlanWith(busy)).violations, []);
+    assert(grown > 0, `none of ${gathers} grew`);
   } finally {
     Gathering.prototype.gather = gather;
   }

@@ -130,7 +130,7 @@ export class VirtualNetwork {
 
   /**
    * All nodes' processes have ended, and with them the connections between them: what is under way there
-   * never arrives. Replays come all the same.
+   * never arrives. Replays come all the same: whoever replays has recorded them.
    */
   endConnections(): void {
     this.#endings++;

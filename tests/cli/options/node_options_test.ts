@@ -84,6 +84,7 @@ Deno.test("readNodeSettings() reads every form of durability, time and size", ()
   });
   assertEquals(readNodeSettings({ durability: "os" }, none).durability, { mode: "os" });
   assertEquals(readNodeSettings({ "gossip-interval": "250" }, none).gossipIntervalMs, 250);
+  assertEquals(readNodeSettings({ "request-timeout": "50ms" }, none).requestTimeoutMs, 50);
   assertEquals(readNodeSettings({ "hint-age": "2h" }, none).hintAgeMsMax, 7_200_000);
   assertEquals(readNodeSettings({ memtable: "64KiB" }, none).memtableBytes, 65_536);
 });
