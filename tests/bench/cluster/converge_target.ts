@@ -5,7 +5,8 @@ import { ServerProcess } from "./server_process.ts";
 import {
   inBatches,
   keyName,
-  requestHead,
+  plainGet,
+  plainPut,
   type RequestTemplate,
   type Speech,
   type Target,
@@ -64,13 +65,11 @@ export class ConvergeTarget implements Target {
   }
 
   put(value: string): RequestTemplate {
-    const tail = requestHead("", { "Content-Length": value.length }) + value;
-    return { head: "PUT /kv/", key: "plain", tail };
+    return plainPut(value);
   }
 
   get({ r }: Speech): RequestTemplate {
-    const line = r === undefined ? "" : `?r=${r}`;
-    return { head: "GET /kv/", key: "plain", tail: requestHead(line) };
+    return plainGet(r === undefined ? "" : `?r=${r}`);
   }
 
   async preload(count: number, value: string, urls = this.urls): Promise<void> {

@@ -2,7 +2,7 @@
 import { fromFileUrl } from "@std/path";
 import { freePorts } from "../../cluster/harness.ts";
 import { ServerProcess } from "./server_process.ts";
-import { requestHead, type RequestTemplate, type Target } from "./target.ts";
+import { plainGet, plainPut, type RequestTemplate, type Target } from "./target.ts";
 
 /** One process of a bare `Deno.serve`. */
 export class FloorTarget implements Target {
@@ -33,12 +33,11 @@ export class FloorTarget implements Target {
   }
 
   put(value: string): RequestTemplate {
-    const tail = requestHead("", { "Content-Length": value.length }) + value;
-    return { head: "PUT /kv/", key: "plain", tail };
+    return plainPut(value);
   }
 
   get(): RequestTemplate {
-    return { head: "GET /kv/", key: "plain", tail: requestHead("") };
+    return plainGet();
   }
 
   async preload(): Promise<void> {}

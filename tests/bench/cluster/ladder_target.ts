@@ -3,7 +3,7 @@ import { fromFileUrl } from "@std/path";
 import { freePorts } from "../../cluster/harness.ts";
 import type { Step } from "./ladder_steps.ts";
 import { ServerProcess } from "./server_process.ts";
-import { requestHead, type RequestTemplate, type Target } from "./target.ts";
+import { plainGet, plainPut, type RequestTemplate, type Target } from "./target.ts";
 
 const PEERS = 2;
 
@@ -11,14 +11,13 @@ const PEERS = 2;
 export class LadderTarget implements Target {
   readonly name: Step;
   readonly urls: readonly string[];
-  /** Where each process has its log, `log-<port>`, or its store, `store-<port>`. */
-  readonly directory: string;
+  readonly #directory: string;
   /** The one that is asked first. */
   readonly #processes: ServerProcess[];
 
   private constructor(name: Step, url: string, directory: string, processes: ServerProcess[]) {
     this.name = name;
-    this.directory = directory;
+    this.#directory = directory;
     this.urls = [url];
     this.#processes = processes;
   }
@@ -62,13 +61,12 @@ export class LadderTarget implements Target {
   }
 
   put(value: string): RequestTemplate {
-    const tail = requestHead("", { "Content-Length": value.length }) + value;
-    return { head: "PUT /kv/", key: "plain", tail };
+    return plainPut(value);
   }
 
   /** Nothing is ever given back. */
   get(): RequestTemplate {
-    return { head: "GET /kv/", key: "plain", tail: requestHead("") };
+    return plainGet();
   }
 
   async preload(): Promise<void> {}
@@ -78,13 +76,8 @@ export class LadderTarget implements Target {
     for (const peer of this.#processes.slice(1, 1 + count)) peer.signal(signal);
   }
 
-  /** Ends all of it, and leaves the files. */
-  async kill(): Promise<void> {
-    await Promise.all(this.#processes.map((process) => process.kill()));
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
-    await Deno.remove(this.directory, { recursive: true }).catch(() => {});
+    await Promise.all(this.#processes.map((process) => process.kill()));
+    await Deno.remove(this.#directory, { recursive: true }).catch(() => {});
   }
 }

@@ -55,6 +55,17 @@ export function requestHead(line: string, headers: Record<string, string | numbe
   return `${line} HTTP/1.1\r\nHost: localhost\r\n${lines.join("")}\r\n`;
 }
 
+/** A PUT as Converge, and what stands for it, takes it. */
+export function plainPut(value: string): RequestTemplate {
+  const tail = requestHead("", { "Content-Length": value.length }) + value;
+  return { head: "PUT /kv/", key: "plain", tail };
+}
+
+/** A GET of the same. @param query What follows the key: nothing, or from `?` on. */
+export function plainGet(query = ""): RequestTemplate {
+  return { head: "GET /kv/", key: "plain", tail: requestHead(query) };
+}
+
 /** Runs `send` for consecutive ranges of keys, some at once. */
 export async function inBatches(
   count: number,
