@@ -33,11 +33,11 @@ export interface Disk {
   /** Shortens a file to `lengthBytes`; durable after a `sync()` of a handle opened later. */
   truncate(path: string, lengthBytes: number): void;
   /**
-   * Writes `bytes`, which are all that a file holds, once more in the same place. A later `sync()` of the
-   * file means all of them, whatever syncs failed before. Takes no space, but where the file system never
-   * writes in place.
+   * Writes `bytes`, which are all that a file holds from `offset` on, once more in the same place. A later
+   * `sync()` of the file means all of them, whatever syncs failed before. Takes no space, but where the file
+   * system never writes in place.
    */
-  rewrite(path: string, bytes: Uint8Array): void;
+  rewrite(path: string, offset: number, bytes: Uint8Array): void;
   /** Atomically replaces `to` by `from`. */
   rename(from: string, to: string): void;
   /** Hard-links (or, where that cannot be had, copies durably) `from` to the new name `to`. */

@@ -11,7 +11,7 @@ export function diskAround(disk: Disk, ways: Partial<Disk>): Disk {
     openAppend: (path, options) => disk.openAppend(path, options),
     openRead: (path) => disk.openRead(path),
     truncate: (path, lengthBytes) => disk.truncate(path, lengthBytes),
-    rewrite: (path, bytes) => disk.rewrite(path, bytes),
+    rewrite: (path, offset, bytes) => disk.rewrite(path, offset, bytes),
     rename: (from, to) => disk.rename(from, to),
     link: (from, to) => disk.link(from, to),
     remove: (path) => disk.remove(path),

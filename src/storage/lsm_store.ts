@@ -99,9 +99,6 @@ export class LsmStore implements Store {
       if (recovered.cutBytes > 0) {
         log?.warn("storage.torn_tail_cut", { directory, bytes: recovered.cutBytes });
       }
-      if (recovered.uncopied !== undefined) {
-        log?.warn("storage.opened_on_full_disk", { directory, reason: recovered.uncopied.message });
-      }
       store = new LsmStore(options, lock, recovered);
     } catch (error) {
       lock.release();

@@ -4,7 +4,7 @@
  * A torn tail of the last segment is cut; damage before valid records, or anything missing that the
  * manifest relies on, stops with `corrupt_file`, the offset and what to run.
  */
-import { ConvergeError, isConvergeError } from "../errors.ts";
+import { ConvergeError } from "../errors.ts";
 import type { Disk } from "../platform/disk.ts";
 import { filesOf, FIRST_SEGMENT, isUnbegunDirectory, namesOfNoFile } from "./data_directory.ts";
 import { readWhole } from "./file_bytes.ts";
@@ -19,7 +19,7 @@ import { refuseUnknownFormat } from "./sstable_reader.ts";
 import { DATA } from "./store.ts";
 import { mutationAt } from "./wal_format.ts";
 import { readSegment, withoutRoom } from "./wal_reader.ts";
-import { copySegment, LogWriter } from "./wal_writer.ts";
+import { LogWriter } from "./wal_writer.ts";
 
 const LF = 10;
 
@@ -34,8 +34,6 @@ export interface Recovered {
   cutBytes: number;
   /** Bytes of whole segments that are replayed beside the one being written. */
   sealedLogBytes: number;
-  /** Why the last segment was not copied: the disk is full. */
-  uncopied: ConvergeError | undefined;
 }
 
 /**
@@ -47,49 +45,46 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   const [noFile] = namesOfNoFile(disk, directory, disk.list(directory));
   if (noFile !== undefined) throw damaged(directory, noFile, "it is no file");
   const manifest = readManifestOrStop(disk, directory) ?? await createManifest(disk, directory);
+  // What was read may not be durable yet. The device takes its time; the files are looked at meanwhile.
+  const durable = disk.syncDirectory(directory);
+  durable.catch(() => {}); // something else may be found wrong first
   const names = disk.list(directory);
   checkTables(disk, directory, manifest, names);
   const { segments, leftovers } = filesOf(names, manifest);
   stopAt(directory, missingSegments(segments, manifest.log)[0]);
   if (leftovers.length > 0) {
-    // The manifest that was read may not be durable yet, and without it what looks left over is needed.
-    await disk.syncDirectory(directory);
+    await durable; // without the manifest that was read what looks left over is needed
     for (const name of leftovers) disk.remove(`${directory}/${name}`);
   }
 
-  dropUnbegunSegment(disk, directory, segments);
+  const wasDropped = dropUnbegunSegment(disk, directory, segments);
   const read: ReadSegment[] = [];
   for (const number of segments) {
     const previousBytes = read.at(-1)?.valid.byteLength ?? 0;
     read.push(readLines(disk, { directory, number, previousBytes }));
   }
   const last = read.at(-1)!;
-  const { number, valid } = last;
+  const { number, valid, durableBytes } = last;
   // The manifest names a segment only once its header is durable: what is no more than that, with
-  // nothing behind it, needs no copy.
+  // nothing behind it, is not written again.
   const isFresh = read.length === 1 && isHeaderAlone(valid) && last.fileBytes === valid.byteLength;
-  // The device takes its time; the lines are read meanwhile.
-  const copying = isFresh
-    ? undefined
-    : unlessFull(copySegment(disk, directory, { number, bytes: valid }));
+  const resuming = isFresh
+    ? Promise.resolve(LogWriter.takeOver(disk, directory, { number, bytes: valid.byteLength }))
+    : LogWriter.resume(disk, directory, { number, bytes: valid, durableBytes });
   const memtable = new Memtable();
   const highest = { counter: manifest.highestCounter };
-  let uncopied: ConvergeError | undefined;
   try {
     for (const segment of read) replay(directory, segment, memtable, highest);
-  } finally {
-    uncopied = await copying;
+  } catch (error) {
+    await resuming.then((log) => log.close(), () => {});
+    throw error;
   }
-  const bytes = valid.byteLength;
-  const log = isFresh
-    ? LogWriter.takeOver(disk, directory, { number, bytes })
-    : uncopied === undefined
-    ? LogWriter.resume(disk, directory, { number, bytes })
-    : await LogWriter.resumeInPlace(disk, directory, { number, bytes: valid });
+  const log = await resuming;
   let reserve: Reserve;
   try {
     reserve = await Reserve.open(disk, directory);
-    await disk.syncDirectory(directory);
+    const isChanged = wasDropped || leftovers.length > 0 || reserve.wasMissing;
+    await (isChanged ? disk.syncDirectory(directory) : durable);
   } catch (error) {
     log.close();
     throw error;
@@ -101,26 +96,18 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     reserve,
     highestCounter: highest.counter,
     cutBytes: last.cutBytes,
-    sealedLogBytes: memtable.logBytes - bytes,
-    uncopied,
+    sealedLogBytes: memtable.logBytes - valid.byteLength,
   };
 }
 
-/** Resolves with the error where the disk is full. */
-function unlessFull(written: Promise<void>): Promise<ConvergeError | undefined> {
-  return written.then(() => undefined, (error) => {
-    if (isConvergeError(error, "disk_full")) return error;
-    throw error;
-  });
-}
-
-/** Forgets a last segment that never held anything. */
-function dropUnbegunSegment(disk: Disk, directory: string, segments: number[]): void {
-  if (segments.length < 2) return;
+/** Forgets a last segment that never held anything. Returns whether there was one. */
+function dropUnbegunSegment(disk: Disk, directory: string, segments: number[]): boolean {
+  if (segments.length < 2) return false;
   const path = `${directory}/${logName(segments.at(-1)!)}`;
-  if (!isUnbegun(readSegment(readWhole(disk, path), () => {}))) return;
+  if (!isUnbegun(readSegment(readWhole(disk, path), () => {}))) return false;
   disk.remove(path);
   segments.pop();
+  return true;
 }
 
 /** A segment that was read and checked. */
@@ -128,6 +115,8 @@ interface ReadSegment {
   number: number;
   /** Its whole groups. */
   valid: Uint8Array;
+  /** So many bytes of them an fsync has put on the device, as they say themselves. */
+  durableBytes: number;
   /** Start and end of each line, one after the other. */
   lines: number[];
   cutBytes: number;
@@ -149,9 +138,10 @@ function readLines(
   const lines: number[] = [];
   const findings = readSegment(bytes, (start, end) => void lines.push(start, end));
   stopAt(directory, segmentProblem(findings, segment));
-  const valid = bytes.subarray(0, findings.validBytes);
-  const cutBytes = bytes.byteLength - findings.validBytes;
-  return { number, valid, lines, cutBytes, fileBytes: file.byteLength };
+  const { validBytes, syncedBytes: durableBytes } = findings;
+  const valid = bytes.subarray(0, validBytes);
+  const cutBytes = bytes.byteLength - validBytes;
+  return { number, valid, durableBytes, lines, cutBytes, fileBytes: file.byteLength };
 }
 
 /** Puts the lines of a segment into the memtable, in order. */

@@ -16,22 +16,26 @@ const RESERVE_BYTES = STARTS * STEP_BYTES;
 export class Reserve {
   readonly #disk: Disk;
   readonly #path: string;
+  /** Whether it had nothing when it was opened: then its entry in the directory may have changed. */
+  readonly wasMissing: boolean;
   #isUsed = false;
 
-  private constructor(disk: Disk, path: string) {
+  private constructor(disk: Disk, path: string, wasMissing: boolean) {
     this.#disk = disk;
     this.#path = path;
+    this.wasMissing = wasMissing;
   }
 
   /**
-   * The reserve of a directory, made whole where there is room for that. The caller syncs the directory.
+   * The reserve of a directory, made whole where there is room for that. The caller syncs the directory
+   * where it `wasMissing`.
    *
    * @throws {ConvergeError} `disk_failed`.
    */
   static async open(disk: Disk, directory: string): Promise<Reserve> {
     const path = `${directory}/${RESERVE_NAME}`;
-    const reserve = new Reserve(disk, path);
     const sizeBytes = disk.fileSize(path) ?? 0;
+    const reserve = new Reserve(disk, path, sizeBytes === 0);
     if (sizeBytes < RESERVE_BYTES) {
       try {
         await fill(disk, path, RESERVE_BYTES - sizeBytes);

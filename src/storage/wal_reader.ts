@@ -25,6 +25,8 @@ export interface SegmentFindings {
   header: SegmentHeader | undefined;
   /** Where the valid groups end; the rest is a torn tail (or, with `damage`, lies behind damage). */
   validBytes: number;
+  /** So many of them were durable when the last group was written, as it says. */
+  syncedBytes: number;
   lines: number;
   damage: SegmentDamage | undefined;
 }
@@ -66,6 +68,7 @@ export function readSegment(segment: Uint8Array, visit: LineVisitor): SegmentFin
   }
   let groupStart = headerEnd + 1;
   let linesTotal = 0;
+  let syncedBytes = 0;
   const ends: number[] = [];
   const feeds = new LineFeeds(bytes);
   while (groupStart < bytes.byteLength) {
@@ -74,7 +77,7 @@ export function readSegment(segment: Uint8Array, visit: LineVisitor): SegmentFin
     if (commit === undefined || !groupHolds(bytes, groupStart, ends, commit)) {
       const { offset, reason } = firstBadLine(bytes, groupStart);
       const findings = unread(bytes, groupStart, reason, offset);
-      return { ...findings, header, validBytes: groupStart, lines: linesTotal };
+      return { ...findings, header, validBytes: groupStart, syncedBytes, lines: linesTotal };
     }
     let start = groupStart;
     for (let i = 0; i < commit.lines; i++) {
@@ -82,9 +85,10 @@ export function readSegment(segment: Uint8Array, visit: LineVisitor): SegmentFin
       start = ends[i]! + 1;
     }
     linesTotal += commit.lines;
+    syncedBytes = commit.synced;
     groupStart = ends[commit.lines]! + 1;
   }
-  return { header, validBytes: groupStart, lines: linesTotal, damage: undefined };
+  return { header, validBytes: groupStart, syncedBytes, lines: linesTotal, damage: undefined };
 }
 
 /** Collects line ends up to the next commit line. */
@@ -134,6 +138,7 @@ function unread(
   return {
     header: undefined,
     validBytes: 0,
+    syncedBytes: 0,
     lines: 0,
     damage: damaged ? { offset: offset ?? groupStart, reason } : undefined,
   };

@@ -2,7 +2,7 @@
 import { crc32 } from "node:zlib";
 import { ConvergeError, invariant, isConvergeError } from "../errors.ts";
 import type { AppendFile, Disk } from "../platform/disk.ts";
-import { logName, TEMPORARY_SUFFIX } from "./file_names.ts";
+import { logName } from "./file_names.ts";
 import { COMMIT_BYTES_MAX, commitLine, headerLine, LOG_FORMAT } from "./wal_format.ts";
 
 /** What is written ahead of the log, see `AppendOptions`. */
@@ -62,35 +62,23 @@ export class LogWriter {
   }
 
   /**
-   * Goes on with a recovered segment of `bytes` whole bytes in the new file that
-   * {@linkcode copySegment} made. The caller syncs the directory.
+   * Goes on with a recovered segment, of which `bytes` are the whole groups. What follows them is cut.
+   * What is not known to be on the device is written once more, in the same place: it may lie in the
+   * cache only, where an fsync of it has failed once, and then another one would succeed and mean nothing.
+   * All is durable when this resolves.
+   *
+   * @param durableBytes So many of the bytes are known to be on the device.
    */
-  static resume(
+  static async resume(
     disk: Disk,
     directory: string,
-    { number, bytes }: { number: number; bytes: number },
-  ): LogWriter {
-    const path = `${directory}/${logName(number)}`;
-    disk.rename(path + TEMPORARY_SUFFIX, path);
-    const writer = new LogWriter(disk, directory, number, bytes);
-    writer.witness();
-    return writer;
-  }
-
-  /**
-   * Goes on with a recovered segment, of which `bytes` are the whole groups, in the file that was read,
-   * where there is no room for a copy. What it holds is durable when this resolves.
-   */
-  static async resumeInPlace(
-    disk: Disk,
-    directory: string,
-    { number, bytes }: { number: number; bytes: Uint8Array },
+    { number, bytes, durableBytes }: { number: number; bytes: Uint8Array; durableBytes: number },
   ): Promise<LogWriter> {
     const path = `${directory}/${logName(number)}`;
     disk.truncate(path, bytes.byteLength);
     const writer = new LogWriter(disk, directory, number, bytes.byteLength);
     try {
-      disk.rewrite(path, bytes);
+      disk.rewrite(path, durableBytes, bytes.subarray(durableBytes));
       await writer.sync();
     } catch (error) {
       writer.close();
@@ -197,28 +185,4 @@ async function makeRemovalDurable(disk: Disk, directory: string): Promise<void> 
       cause,
     });
   }
-}
-
-/**
- * Writes the whole groups of a recovered segment into a new file, durably. The one that was read may
- * lie in the cache only: where an fsync of it once failed, another one would succeed and mean nothing.
- */
-export async function copySegment(
-  disk: Disk,
-  directory: string,
-  { number, bytes }: { number: number; bytes: Uint8Array },
-): Promise<void> {
-  const temporary = `${directory}/${logName(number)}${TEMPORARY_SUFFIX}`;
-  disk.remove(temporary);
-  const file = disk.openAppend(temporary);
-  try {
-    file.append(bytes);
-    await file.sync();
-  } catch (error) {
-    file.close();
-    // On a full disk it would take all the room that is left, which others may share.
-    disk.remove(temporary);
-    throw error;
-  }
-  file.close();
 }

@@ -126,7 +126,7 @@ Deno.test("DenoDisk: what the system writes in parts is written whole", async ()
     assertEquals(written.sizeBytes, 9);
     written.close();
     assertEquals(Deno.readTextFileSync(`${directory}/f`), "some text");
-    disk.rewrite(`${directory}/f`, bytes("SOME TEXT"));
+    disk.rewrite(`${directory}/f`, 0, bytes("SOME TEXT"));
     assertEquals(Deno.readTextFileSync(`${directory}/f`), "SOME TEXT");
   });
 });

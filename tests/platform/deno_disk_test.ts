@@ -45,11 +45,12 @@ Deno.test("DenoDisk.rewrite() writes in the same place, and goes before nothing 
     Deno.writeTextFileSync(path, "hello");
     const { ino } = Deno.statSync(path);
     const file = disk.openAppend(path);
-    disk.rewrite(path, bytes("HELLO"));
+    disk.rewrite(path, 0, bytes("HELLO"));
+    disk.rewrite(path, 3, bytes("p!"));
     file.append(bytes(" world"));
     file.close();
-    assertEquals([Deno.readTextFileSync(path), Deno.statSync(path).ino], ["HELLO world", ino]);
-    const absent = assertThrows(() => disk.rewrite(`${directory}/g`, bytes("x")), ConvergeError);
+    assertEquals([Deno.readTextFileSync(path), Deno.statSync(path).ino], ["HELp! world", ino]);
+    const absent = assertThrows(() => disk.rewrite(`${directory}/g`, 0, bytes("x")), ConvergeError);
     assertEquals([absent.code, disk.fileSize(`${directory}/g`)], ["disk_failed", undefined]);
   }));
 

@@ -11,7 +11,7 @@ import { record } from "./store_conformance.ts";
 
 function findings(changes: Partial<SegmentFindings> = {}): SegmentFindings {
   const header = { format: 1, segment: 7, previousBytes: 300 };
-  return { header, validBytes: 100, lines: 1, damage: undefined, ...changes };
+  return { header, validBytes: 100, syncedBytes: 0, lines: 1, damage: undefined, ...changes };
 }
 
 Deno.test("segmentNumbers(): of logs alone, from the first that counts on, as numbers", () => {

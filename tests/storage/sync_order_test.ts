@@ -65,6 +65,21 @@ Deno.test("LsmStore: what counts is on the device before anything relies on it",
   }
 });
 
+Deno.test("LsmStore.open(): killed at any operation before, it relies on what it finds once that is on the device", async () => {
+  let points = 0;
+  for (let isOver = false; !isOver; points++) {
+    const { subject, order, open } = watched(points);
+    subject.device.crashAtOperation(points + 1);
+    isOver = await open().then((store) => work(store, 1)).then(() => true, () => false);
+    subject.device.crash({ power: false });
+    const again = await open();
+    assertEquals(order.unsyncedNames(DIRECTORY), [], `operation ${points}`);
+    assertEquals(order.violations, [], `operation ${points}`);
+    await again.close();
+  }
+  assert(points > 300, `${points} operations`);
+});
+
 /** A clock on which slices rest, and nothing comes that waits for longer: no notes in the log. */
 class SlicesClock extends InstantClock {
   override setTimer(delayMs: number, callback: () => void): TimerID {

@@ -45,6 +45,7 @@ export class WatchedOrder {
 
   /** Watches one life of the process. */
   watch(disk: Disk): Disk {
+    for (const path of this.#directories.keys()) this.#lookForManifest(disk, path);
     const { openAppend, rename, link, remove, discard, syncDirectory } = disk;
     disk.openAppend = (path, options) => {
       const file = openAppend.call(disk, path, options);
@@ -147,6 +148,18 @@ export class WatchedOrder {
     if (!files.delete(name)) return;
     pending.add(name);
     this.#checkUnneeded(path);
+  }
+
+  /** One may have taken its place by the operation at which the process of before ended. */
+  #lookForManifest(disk: Disk, parent: string): void {
+    const path = `${parent}/${MANIFEST_NAME}`;
+    const sizeBytes = disk.fileSize(path);
+    if (sizeBytes === undefined) return;
+    const found = decodeManifest(disk.openRead(path).readAt(0, sizeBytes));
+    const { files, manifests } = this.#directory(parent);
+    if (JSON.stringify(found) === JSON.stringify(manifests.at(-1))) return;
+    this.#set(path, files.get(MANIFEST_NAME) ?? { bytes: sizeBytes, durableBytes: sizeBytes });
+    manifests.push(found);
   }
 
   /** A manifest took its place: all that it names must be there after a power failure. */

@@ -82,11 +82,12 @@ export class DenoDisk implements Disk {
     attempt("truncate", path, () => this.#passing(() => Deno.truncateSync(path, lengthBytes)));
   }
 
-  rewrite(path: string, bytes: Uint8Array): void {
+  rewrite(path: string, offset: number, bytes: Uint8Array): void {
     attempt("write again to", path, () =>
       this.#passing(() => {
         const file = Deno.openSync(path, { write: true });
         try {
+          file.seekSync(offset, Deno.SeekMode.Start);
           writeAll(file, bytes);
         } finally {
           file.close();

@@ -106,9 +106,9 @@ export class MountedDisk implements Disk {
     this.#operate("truncate", path, (share) => share > 0 && file.truncate(lengthBytes));
   }
 
-  rewrite(path: string, bytes: Uint8Array): void {
+  rewrite(path: string, offset: number, bytes: Uint8Array): void {
     const file = this.#file(path);
-    this.#operate("append", path, (share) => share === 1 && file.rewrite(bytes));
+    this.#operate("append", path, (share) => share === 1 && file.rewrite(offset, bytes));
   }
 
   rename(from: string, to: string): void {

@@ -59,12 +59,16 @@ export class VirtualFile {
     this.#holes = this.#holes.filter(({ start }) => start < length);
   }
 
-  /** All bytes are written once more: what failed syncs dropped of them is as if it was appended now. */
-  rewrite(bytes: Uint8Array): void {
-    invariant(bytes.byteLength === this.#length, "what is written once more is the whole file");
-    this.#bytes.set(bytes);
-    this.#durableLength = Math.min(this.#durableLength, ...this.#holes.map(({ start }) => start));
-    this.#holes = [];
+  /** The last bytes are written once more: what failed syncs dropped of them is as if appended now. */
+  rewrite(offset: number, bytes: Uint8Array): void {
+    const isTheRest = offset + bytes.byteLength === this.#length;
+    invariant(isTheRest, "what is written once more is the rest of the file");
+    this.#bytes.set(bytes, offset);
+    const dropped = this.#holes.filter(({ end }) => end > offset);
+    const starts = dropped.map(({ start }) => Math.max(start, offset));
+    this.#durableLength = Math.min(this.#durableLength, ...starts);
+    this.#holes = this.#holes.filter(({ start }) => start < offset)
+      .map(({ start, end }) => ({ start, end: Math.min(end, offset) }));
   }
 
   /** A copy of `[offset, offset + length)`, which must lie inside the file. */

@@ -8,7 +8,7 @@ const BATCH = 100;
 const [kind, directory, records, valueBytes] = Deno.args;
 const dataset = new Dataset(Number(records), Number(valueBytes));
 const engine = kind === "converge" ? new ConvergeEngine(directory!) : new LevelEngine(directory!);
-await engine.open(false);
+await engine.open(true);
 for (let i = 0; i < dataset.keys; i += BATCH) {
   await engine.putBatch(dataset.entries(i, BATCH));
 }

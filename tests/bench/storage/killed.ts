@@ -1,4 +1,5 @@
 /** Reopening after kill -9: another process fills the log of an engine and is killed. */
+import { MEMTABLE_KEYS_MAX } from "../../../src/storage/store_writer.ts";
 import { better, type Measured, NOTHING, type Row, rowLine, Sum } from "./comparison.ts";
 import { ConvergeEngine } from "./converge_engine.ts";
 import type { Dataset } from "./dataset.ts";
@@ -6,7 +7,8 @@ import type { Engine } from "./engine.ts";
 import { LevelEngine } from "./level_engine.ts";
 
 /** Bytes of keys and values after which a log is as good as full: just before the table is written. */
-const OURS_FULL_BYTES = 7 * 1024 * 1024;
+const OURS_FULL_BYTES = 15.5 * 1024 * 1024;
+const OURS_FULL_RECORDS = MEMTABLE_KEYS_MAX - 100;
 const THEIRS_FULL_BYTES = 3.5 * 1024 * 1024;
 /** What a record takes in our log, and in theirs, beside its value. */
 const OURS_RECORD_BYTES = 66;
@@ -20,7 +22,10 @@ export const ENGINES = ["converge", "level"] as const;
 /** @param directory The engines' files go into new directories in it. */
 export async function killedRows(directory: string, dataset: Dataset): Promise<Row[]> {
   const { valueBytes } = dataset;
-  const ours = Math.floor(OURS_FULL_BYTES / (OURS_RECORD_BYTES + valueBytes));
+  const ours = Math.min(
+    OURS_FULL_RECORDS,
+    Math.floor(OURS_FULL_BYTES / (OURS_RECORD_BYTES + valueBytes)),
+  );
   const theirs = Math.floor(THEIRS_FULL_BYTES / (THEIRS_RECORD_BYTES + valueBytes));
   return [
     await row(`reopen after kill -9, the same ${theirs} records in the log`, [theirs, theirs]),
@@ -38,7 +43,7 @@ export async function killedRows(directory: string, dataset: Dataset): Promise<R
           : new LevelEngine(path, dataset.cacheBytes);
         const sum = new Sum();
         await sum.measure(async () => {
-          await engine.open(false);
+          await engine.open(true);
           return 1;
         });
         if (engine.get(dataset.key(records[i]! - 1)) !== valueBytes) {

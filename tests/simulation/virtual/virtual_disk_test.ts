@@ -139,7 +139,12 @@ Deno.test("VirtualDisk: a sync after a failed sync does not bring the bytes back
 
 Deno.test("VirtualDisk: what a failed sync dropped is on the device once it was written again and synced", async () => {
   const all = new Set<string | undefined>();
-  for (const isSynced of [true, false]) {
+  const rest = new Set<string | undefined>();
+  const ways = [{ isSynced: true, offset: 0 }, { isSynced: false, offset: 0 }, {
+    isSynced: true,
+    offset: 2,
+  }, { isSynced: true, offset: 3 }];
+  for (const { isSynced, offset } of ways) {
     const seen = await fates(async (disk, dev) => {
       disk.makeDirectory("data");
       const file = disk.openAppend("data/f");
@@ -151,13 +156,15 @@ Deno.test("VirtualDisk: what a failed sync dropped is on the device once it was 
       await assertRejects(() => file.sync(), ConvergeError, "Cannot sync");
       dev.faults.errorRate.sync = 0;
       dev.faults.capacityBytes = 0; // it takes no space
-      disk.rewrite("data/f", text("abcd"));
+      disk.rewrite("data/f", offset, text("abcd".slice(offset)));
       if (isSynced) await file.sync();
     });
-    if (isSynced) assertEquals([...seen], ["abcd"]);
-    else for (const found of seen) all.add(found);
+    const those = isSynced ? offset < 3 ? undefined : rest : all;
+    if (those === undefined) assertEquals([...seen], ["abcd"]);
+    else for (const found of seen) those.add(found);
   }
   assertEquals(all, new Set(["ab", "abc", "abcd"]));
+  assertEquals([...rest], ["ab\0d"], "what was dropped before it stays dropped");
 });
 
 Deno.test("VirtualDisk: a full disk takes a part and says disk_full", () => {
