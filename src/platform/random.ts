@@ -9,6 +9,11 @@ export function randomInteger(random: Random, bound: number): number {
   return Math.floor(random.next() * bound);
 }
 
+/** A uniform float in [least, most). */
+export function randomBetween(random: Random, [least, most]: readonly [number, number]): number {
+  return least + (most - least) * random.next();
+}
+
 /** One of `items`, which are not empty, each as likely as any other. */
 export function pick<T>(random: Random, items: readonly T[]): T {
   return items[randomInteger(random, items.length)]!;

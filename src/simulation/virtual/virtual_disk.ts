@@ -7,7 +7,7 @@
  */
 import { ConvergeError } from "../../errors.ts";
 import type { Disk, FileLock } from "../../platform/disk.ts";
-import { type Random, randomInteger } from "../../platform/random.ts";
+import { type Random, randomBetween, randomInteger } from "../../platform/random.ts";
 import { type DiskFaults, type DiskOperation, noDiskFaults } from "./disk_faults.ts";
 import {
   diskError,
@@ -229,8 +229,7 @@ export class VirtualDisk implements MountedDevice {
         life.enter(() => fails ? reject(diskError(operation, path, "injected error")) : resolve());
       };
       if (this.#time === undefined) return end();
-      const [min, max] = this.faults.syncMs;
-      this.#time.schedule(min + (max - min) * this.#random.next(), end);
+      this.#time.schedule(randomBetween(this.#random, this.faults.syncMs), end);
     });
   }
 

@@ -4,7 +4,7 @@
  */
 import { ConvergeError } from "../../errors.ts";
 import type { Network, NetworkRequest, NetworkResponse } from "../../platform/network.ts";
-import { type Random, randomInteger } from "../../platform/random.ts";
+import { type Random, randomBetween, randomInteger } from "../../platform/random.ts";
 import type { SimulationEvent } from "./event_queue.ts";
 import type { ProcessLife } from "./process_life.ts";
 import type { VirtualTime } from "./virtual_time.ts";
@@ -229,11 +229,10 @@ export class VirtualNetwork {
     if (replays === undefined || !REPLAYED_PATHS.includes(request.path)) return;
     const { time, random, replayRandom = random, onFault, onHandlerError } = this.#options;
     if (replayRandom.next() >= replays.share) return;
-    const [min, max] = replays.delayMs;
     const replayed = { ...request };
     if (request.body !== undefined) replayed.body = request.body.slice();
     this.#replaysUnderWay++;
-    time.schedule(min + (max - min) * replayRandom.next(), () => {
+    time.schedule(randomBetween(replayRandom, replays.delayMs), () => {
       this.#replaysUnderWay--;
       const host = this.#hosts.get(request.origin);
       if (host === undefined || this.#isCut(from, request.origin)) return;
@@ -259,8 +258,7 @@ export class VirtualNetwork {
   #transmit(from: string, to: string, arrive: () => void): void {
     this.#messagesTotal++;
     const faults = this.#faultsOf(from, to);
-    const [min, max] = faults.delayMs;
-    const delayMs = min + (max - min) * this.#options.random.next();
+    const delayMs = randomBetween(this.#options.random, faults.delayMs);
     if (this.#strikes(faults.lossRate, "message lost")) return;
     if (this.#isCut(from, to)) return;
     const endings = this.#endings;

@@ -3,6 +3,7 @@ import type { NodeConfig } from "../../config.ts";
 import { isConvergeError } from "../../errors.ts";
 import type { Log } from "../../platform/log.ts";
 import type { Platform } from "../../platform/platform.ts";
+import { randomBetween } from "../../platform/random.ts";
 import type { StoredRecord } from "../../record/record.ts";
 import { compareVersions, formatVersion } from "../../record/version.ts";
 import { DATA, type Store } from "../../storage/store.ts";
@@ -89,10 +90,7 @@ export class Cluster {
     const config = node.startedWith = node.config;
     this.#disturb(node);
     const turns = streams.stream(`turns ${node.name}`);
-    const turnMs = () => {
-      const [least, most] = node.turnMs;
-      return most === 0 ? 0 : least + (most - least) * turns.next();
-    };
+    const turnMs = () => node.turnMs[1] === 0 ? 0 : randomBetween(turns, node.turnMs);
     const clock = node.clock = new VirtualClock(time, { life, skew: node.skew, turnMs });
     const platform: Platform = {
       clock,
