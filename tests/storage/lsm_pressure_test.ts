@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { TimerID } from "../../src/platform/clock.ts";
+import { DenoClock } from "../../src/platform/deno/deno_clock.ts";
 import type { Disk } from "../../src/platform/disk.ts";
 import type { LsmStore } from "../../src/storage/lsm_store.ts";
 import { DATA } from "../../src/storage/store.ts";
@@ -257,4 +258,19 @@ Deno.test("LsmStore: a scan and a snapshot keep the files of what they show unti
     assertEquals(subject.paths(".sst").length, 1, what);
     await store.close();
   }
+});
+
+Deno.test("LsmStore, os: who awaits write after write, with no wait for the device in between, lets others run", async () => {
+  const subject = new VirtualStore();
+  const clock = new DenoClock();
+  const store = await subject.open({ clock, durability: { mode: "os" }, memtableBytes: 1 << 26 });
+  let hasRun = false;
+  const timer = setTimeout(() => hasRun = true, 1);
+  const deadlineMs = performance.now() + 2_000;
+  for (let counter = 1; !hasRun && performance.now() < deadlineMs; counter++) {
+    await store.apply([put("a", counter)]);
+  }
+  clearTimeout(timer);
+  assert(hasRun, "no timer fired while one caller wrote");
+  await store.close();
 });
