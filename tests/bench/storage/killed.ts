@@ -6,7 +6,7 @@ import type { Dataset } from "./dataset.ts";
 import type { Engine } from "./engine.ts";
 import { LevelEngine } from "./level_engine.ts";
 
-/** Bytes of keys and values after which a log is as good as full: just before the table is written. */
+/** Bytes, or keys, after which a log is as good as full: just before the table is written. */
 const OURS_FULL_BYTES = 15.5 * 1024 * 1024;
 const OURS_FULL_RECORDS = MEMTABLE_KEYS_MAX - 100;
 const THEIRS_FULL_BYTES = 3.5 * 1024 * 1024;
