@@ -89,6 +89,8 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
     log.close();
     throw error;
   }
+  // Only now: a next segment that was given up could come back until here, and says how long this one is.
+  if (!isFresh) log.witness();
   return {
     manifest,
     memtable,

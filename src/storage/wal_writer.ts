@@ -65,7 +65,7 @@ export class LogWriter {
    * Goes on with a recovered segment, of which `bytes` are the whole groups. What follows them is cut.
    * What is not known to be on the device is written once more, in the same place: it may lie in the
    * cache only, where an fsync of it has failed once, and then another one would succeed and mean nothing.
-   * All is durable when this resolves.
+   * All of it is durable when this resolves. The caller makes the directory so before it appends.
    *
    * @param durableBytes So many of the bytes are known to be on the device.
    */
@@ -84,7 +84,6 @@ export class LogWriter {
       writer.close();
       throw error;
     }
-    writer.witness();
     return writer;
   }
 

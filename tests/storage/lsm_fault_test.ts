@@ -78,6 +78,23 @@ Deno.test("LsmStore: a segment that could not be begun does not come back after 
   }
 });
 
+Deno.test("LsmStore.open(): nothing is added to a segment while the next one, which knows its length, may come back", async () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const subject = new VirtualStore(seed);
+    const store = await subject.open();
+    await applyAll(store, 1);
+    subject.device.faults.errorRate.syncDirectory = 1;
+    await assertRejects(() => store.flush(), ConvergeError, "durable");
+    subject.device.crash({ power: false });
+    await assertRejects(() => subject.open(), ConvergeError, "injected");
+    subject.device.faults.errorRate.syncDirectory = 0;
+    subject.device.crash();
+    const again = await subject.open();
+    assertEquals(textOf(again.get(DATA, "a")), "a@1", `seed ${seed}`);
+    await again.close();
+  }
+});
+
 Deno.test("LsmStore: a group for which there is no room takes none that smaller ones need", async () => {
   const subject = new VirtualStore();
   const store = await subject.open({ memtableBytes: 1 << 20 });
