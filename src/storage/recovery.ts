@@ -30,7 +30,7 @@ export interface Recovered {
   log: LogWriter;
   reserve: Reserve;
   highestCounter: number;
-  /** Bytes of torn tail that were cut from the last segment; they were never answered for. */
+  /** Bytes of torn tail that were cut from the last segment; no commit says that they are on the device. */
   cutBytes: number;
   /** Bytes of whole segments that are replayed beside the one being written. */
   sealedLogBytes: number;

@@ -5,7 +5,7 @@ import {
   segmentNumbers,
   segmentProblem,
 } from "../../src/storage/log_segments.ts";
-import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
+import { commitLine, headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
 import { readSegment, type SegmentFindings } from "../../src/storage/wal_reader.ts";
 import { record } from "./store_conformance.ts";
 
@@ -79,5 +79,18 @@ Deno.test("readSegment(): a value that looks like many commits takes no longer t
     const tookMs = performance.now() - startMs;
     assertEquals([validBytes, damage], [header.byteLength, undefined]);
     assert(tookMs < 30_000, `${tookMs} ms: each was read to the end`); // minutes, where it is
+  }
+});
+
+Deno.test("readSegment(): a group whose commit says that more is durable than stands before it does not hold", () => {
+  const header = headerLine({ format: LOG_FORMAT, segment: 7, previousBytes: 0 });
+  for (const more of [0, 1]) {
+    const synced = header.byteLength + more;
+    const commit = commitLine({ lines: 0, bytes: 0, crc: 0, synced });
+    const found = readSegment(new Uint8Array([...header, ...commit]), () => {});
+    const holds = { validBytes: synced + commit.byteLength, syncedBytes: synced };
+    const { validBytes, syncedBytes } = found;
+    const expected = more === 0 ? holds : { validBytes: header.byteLength, syncedBytes: 0 };
+    assertEquals({ validBytes, syncedBytes }, expected);
   }
 });

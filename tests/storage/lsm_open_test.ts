@@ -1,11 +1,15 @@
 /** What a start makes of what it finds: torn logs, missing files, unknown formats, leftovers. */
+import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError } from "../../src/errors.ts";
-import type { Disk } from "../../src/platform/disk.ts";
+import type { AppendFile, Disk } from "../../src/platform/disk.ts";
+import { appendFileAround, diskAround } from "../../src/platform/disk_around.ts";
 import { logName } from "../../src/storage/file_names.ts";
 import { FOOTER_BYTES } from "../../src/storage/sstable_format.ts";
 import { DATA } from "../../src/storage/store.ts";
-import { headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
+import { checkedLine, commitLine, headerLine, LOG_FORMAT } from "../../src/storage/wal_format.ts";
+import { withoutRoom } from "../../src/storage/wal_reader.ts";
+import { turns } from "./soon.ts";
 import { put, scanAll, textOf } from "./store_conformance.ts";
 import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 import { applyAll, forwarding, KEYS } from "./faulty_store.ts";
@@ -202,6 +206,53 @@ Deno.test("LsmStore: a directory in use is refused", async () => {
   assertEquals(error.code, "data_locked");
   await store.close();
   await (await subject.open({ disk })).close();
+});
+
+Deno.test("LsmStore.open(): whatever stops a start, the log is closed before the directory is given back", async () => {
+  const line = checkedLine("nothing that is a record");
+  const stops = {
+    "injected error": (subject: VirtualStore) => subject.device.faults.errorRate.sync = 1,
+    "syncDirectory": (subject: VirtualStore) => subject.device.faults.errorRate.syncDirectory = 1,
+    "it is not JSON": (subject: VirtualStore) => {
+      const [path] = subject.paths(".log");
+      const disk = subject.device.mount();
+      disk.truncate(path!, withoutRoom(disk.openRead(path!).readAt(0, subject.size(path!))).length);
+      const file = disk.openAppend(path!);
+      file.append(line);
+      file.append(commitLine({ lines: 1, bytes: line.length, crc: crc32(line), synced: 0 }));
+    },
+  };
+  for (const [says, stop] of Object.entries(stops)) {
+    const subject = new VirtualStore();
+    await (await subject.open()).apply([put("a", 1)]);
+    subject.device.crash({ power: false });
+    stop(subject);
+    const disk = subject.device.mount();
+    const open = new Set<AppendFile>();
+    let openAtEnd: number | undefined;
+    const openAppend: Disk["openAppend"] = (path, options) => {
+      const file = disk.openAppend(path, options);
+      const sync = () => turns().then(() => file.sync());
+      const watched = appendFileAround(file, sync);
+      watched.close = () => void open.delete(watched);
+      open.add(watched);
+      return watched;
+    };
+    const lock: Disk["lock"] = (path) => {
+      const held = disk.lock(path);
+      const release = () => {
+        openAtEnd = open.size;
+        held.release();
+      };
+      return { release };
+    };
+    await assertRejects(
+      () => subject.open({ disk: diskAround(disk, { openAppend, lock }) }),
+      ConvergeError,
+      says,
+    );
+    assertEquals(openAtEnd, 0, says);
+  }
 });
 
 Deno.test("LsmStore: leftovers of interrupted work are removed", async () => {
