@@ -84,7 +84,8 @@ export async function recover(disk: Disk, directory: string): Promise<Recovered>
   try {
     reserve = await Reserve.open(disk, directory);
     const isChanged = wasDropped || leftovers.length > 0 || reserve.wasMissing;
-    await (isChanged ? disk.syncDirectory(directory) : durable);
+    // Both: where the first failed, that a later one succeeds means nothing.
+    await Promise.all([durable, isChanged ? disk.syncDirectory(directory) : undefined]);
   } catch (error) {
     log.close();
     throw error;

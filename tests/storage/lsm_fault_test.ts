@@ -2,10 +2,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConvergeError, isConvergeError } from "../../src/errors.ts";
 import type { Disk } from "../../src/platform/disk.ts";
-import { MANIFEST_NAME } from "../../src/storage/file_names.ts";
+import { MANIFEST_NAME, RESERVE_NAME } from "../../src/storage/file_names.ts";
 import { DATA } from "../../src/storage/store.ts";
 import { put, scanAll, textOf } from "./store_conformance.ts";
-import { VirtualStore } from "./virtual_store.ts";
+import { DIRECTORY, VirtualStore } from "./virtual_store.ts";
 import { applyAll, forwarding } from "./faulty_store.ts";
 
 Deno.test("LsmStore: a failed fsync fails the batch and ends all writing", async () => {
@@ -93,6 +93,21 @@ Deno.test("LsmStore.open(): nothing is added to a segment while the next one, wh
     assertEquals(textOf(again.get(DATA, "a")), "a@1", `seed ${seed}`);
     await again.close();
   }
+});
+
+Deno.test("LsmStore.open(): a directory's sync that failed is not made good by a later one", async () => {
+  const subject = new VirtualStore();
+  await (await subject.open()).close();
+  const disk = subject.device.mount();
+  disk.remove(`${DIRECTORY}/${RESERVE_NAME}`); // made again, which takes a sync of its own
+  let syncs = 0;
+  const syncDirectory = async (path: string) => {
+    if (++syncs === 1) throw new ConvergeError("disk_failed", "input/output error");
+    await disk.syncDirectory(path);
+  };
+  const opened = subject.open({ disk: forwarding(disk, { syncDirectory }) });
+  await assertRejects(() => opened, ConvergeError, "input/output");
+  assertEquals(syncs, 2);
 });
 
 Deno.test("LsmStore: a group for which there is no room takes none that smaller ones need", async () => {
