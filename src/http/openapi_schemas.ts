@@ -31,8 +31,8 @@ const ownerReceipt = z.object({
   name: text,
   outcome: text.openapi({
     description: "Of a write: stored; superseded: it has a newer version; refused, overloaded: " +
-      "certainly not stored by this attempt; timeout, pending: perhaps. Of a read: found, absent, " +
-      "refused, overloaded, timeout, pending, not asked.",
+      "certainly not stored by this attempt; timeout, pending: perhaps. Of a read: found, deleted: it has a " +
+      "tombstone; absent, refused, overloaded, timeout, pending, not asked.",
   }),
   version: optional(text),
   ms: optional(ms),

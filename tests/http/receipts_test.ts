@@ -69,6 +69,26 @@ Deno.test("receipt: a read tells of every owner what it has, and where it found 
     assertEquals(absent.owners.map(({ outcome }) => outcome), ["absent", "absent", "absent"]);
   }));
 
+Deno.test("receipt: a read of what was deleted, or has expired, says so", () =>
+  InProcessCluster.run(UNHEALED, async (cluster) => {
+    await receipt(cluster, "PUT", "/kv/k?explain=1&w=3");
+    await cluster.plant(2, record("k", 500, { nodeID: "x.1", value: undefined }));
+    const deleted = await receipt(cluster, "GET", "/kv/k?explain=1");
+    assertEquals(
+      ["node1", "node2", "node3"].map((name) => deleted.of(name).outcome),
+      ["found", "deleted", "found"],
+    );
+    assertEquals(
+      deleted.why,
+      "node2 has the newest version among the owners that answered: the key was deleted",
+    );
+    await receipt(cluster, "PUT", "/kv/short?explain=1&w=3&ttl=1");
+    await cluster.wait(1_500);
+    const expired = await receipt(cluster, "GET", "/kv/short?explain=1");
+    assertEquals(expired.owners.map(({ outcome }) => outcome), ["found", "found", "found"]);
+    assert(expired.why.endsWith(": the value has expired"), expired.why);
+  }));
+
 Deno.test("receipt: an owner that does not answer is a timeout, and has a hint; nobody waits for ever", () =>
   InProcessCluster.run({}, async (cluster) => {
     cluster.pause(3);

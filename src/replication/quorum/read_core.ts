@@ -8,8 +8,13 @@
 import { newest } from "../../record/record.ts";
 import { compareVersions, type Version } from "../../record/version.ts";
 
+/** What an owner has of the key. That it is a tombstone decides nothing here; receipts tell it. */
+export interface HeldVersion extends Version {
+  readonly tombstone?: boolean;
+}
+
 /** What one owner said: its version of the key, `absent`, or why it said nothing. */
-export type ReadAnswer = Version | "absent" | "refused" | "timeout" | "overloaded";
+export type ReadAnswer = HeldVersion | "absent" | "refused" | "timeout" | "overloaded";
 
 /** What is to be done with the read. */
 export type ReadDecision =

@@ -343,6 +343,7 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
       ...this.#request,
       state: this.#state,
       ms: this.#tookMs,
+      wallMs: this.#context.clock.wallMs(),
       newest: this.#newest,
       newestOwner: this.#core.newestOwner,
       answers: this.#core.answers,

@@ -1,6 +1,6 @@
 /** The receipt of a read: what each owner did, which version won, and why. */
 import type { Key } from "../../record/key.ts";
-import type { Version } from "../../record/version.ts";
+import { isLive, type StoredRecord } from "../../record/record.ts";
 import type { CoordinatorContext } from "./coordinator_context.ts";
 import type { ReadAnswer } from "../quorum/read_core.ts";
 import type { OwnerReceipt, Receipt } from "./receipt.ts";
@@ -15,7 +15,9 @@ export interface ReadFacts {
   readonly state: "under way" | "answered" | "failed";
   /** Milliseconds that the read took. */
   readonly ms: number;
-  readonly newest: Version | undefined;
+  /** This node's wall clock, by which a value has expired or not. */
+  readonly wallMs: number;
+  readonly newest: StoredRecord | undefined;
   /** Position of an owner with the newest version; undefined where none has the key. */
   readonly newestOwner: number | undefined;
   readonly answers: readonly (ReadAnswer | undefined)[];
@@ -48,13 +50,15 @@ export function readReceipt(
   };
 }
 
-function whyOf({ state, quorum, newestOwner, set: { owners } }: ReadFacts): string {
+function whyOf(read: ReadFacts): string {
+  const { state, quorum, newest, newestOwner, set: { owners } } = read;
   if (state === "failed") {
     return `fewer than ${quorum} owners that count answered, or took the repair`;
   }
-  return newestOwner === undefined
-    ? "no owner that answered has the key"
-    : `${owners[newestOwner]!.name} has the newest version among the owners that answered`;
+  if (newestOwner === undefined) return "no owner that answered has the key";
+  const who = `${owners[newestOwner]!.name} has the newest version among the owners that answered`;
+  if (newest?.tombstone) return `${who}: the key was deleted`;
+  return isLive(newest, read.wallMs) ? who : `${who}: the value has expired`;
 }
 
 function ownerReceipt(read: ReadFacts, owner: Owner, i: number): OwnerReceipt {
@@ -64,7 +68,7 @@ function ownerReceipt(read: ReadFacts, owner: Owner, i: number): OwnerReceipt {
   return {
     name: owner.name,
     outcome: typeof answer === "object"
-      ? "found"
+      ? (answer.tombstone ? "deleted" : "found")
       : answer ?? (read.wasAsked(i) ? "pending" : "not asked"),
     ...receiptVersion(typeof answer === "object" ? answer : undefined),
     ...(ms === undefined ? {} : { ms: receiptMs(ms) }),
