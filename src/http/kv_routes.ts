@@ -1,7 +1,6 @@
 /** `/kv/{key}`: what clients use. */
 import type { Hono } from "hono";
 import { ifNoneMatch } from "@std/http";
-import { ConvergeError } from "../errors.ts";
 import { type Key, keyFromPath } from "../record/key.ts";
 import { isLive, type StoredRecord } from "../record/record.ts";
 import { answerBodyOf } from "../record/record_line.ts";
@@ -10,6 +9,7 @@ import type { Coordinator } from "../replication/requests/coordinator.ts";
 import type { ReadResult } from "../replication/requests/read_operation.ts";
 import type { WriteResult } from "../replication/requests/write_operation.ts";
 import { BodyReader, type BodyReaderOptions } from "./body.ts";
+import { refuseConditions } from "./conditions.ts";
 import { checkedContentType } from "./content_type.ts";
 import { checkedTtl, expiryOf } from "./expiry.ts";
 import { methodNotAllowed, notFound } from "./problem.ts";
@@ -43,7 +43,6 @@ const CONFINED = [
 const EXPIRES_HEADER = "converge-expires";
 const READ_PARAMETERS = ["r", "w", "explain"];
 const WRITE_PARAMETERS = ["r", "w", "ttl", "explain"];
-const CONDITIONS = ["if-match", "if-none-match", "content-range"];
 const NO_QUORUMS = { r: undefined, w: undefined };
 const NO_QUERY: Map<string, string> = new Map();
 
@@ -142,17 +141,6 @@ function expiryHeader(record: StoredRecord): Record<string, string> {
 
 function stored(version: Version): Response {
   return new Response(null, { status: 204, headers: { etag: etagOf(version) } });
-}
-
-/**
- * Refuses a write on a condition, or of a part of a value. Done as if it was a plain one, it could overwrite
- * what its sender means to keep.
- */
-function refuseConditions(headers: Headers): void {
-  for (const name of CONDITIONS) {
-    if (!headers.has(name)) continue;
-    throw new ConvergeError("bad_request", `Cannot write with ${name}: it is not supported`);
-  }
 }
 
 /** When the request came, where a receipt is asked for. */

@@ -7,6 +7,7 @@ import { lineOf } from "../record/frame.ts";
 import type { Coordinator } from "../replication/requests/coordinator.ts";
 import { LIST_LIMIT_MAX, type ListedKey } from "../replication/requests/key_listing.ts";
 import type { Lister } from "../replication/requests/lister.ts";
+import { refuseConditions } from "./conditions.ts";
 import { methodNotAllowed } from "./problem.ts";
 import { flagParameter, integerParameter, queryOf } from "./raw_url.ts";
 
@@ -22,7 +23,7 @@ const decoder = new TextDecoder();
 /** Adds the routes. */
 export function listRoutes(app: Hono, options: ListRoutesOptions): void {
   app.get("/kv", ({ req }) => list(req.raw.url, options));
-  app.delete("/kv", ({ req }) => removeAll(req.raw.url, options));
+  app.delete("/kv", ({ req }) => removeAll(req.raw, options));
   app.all("/kv", ({ req }) => methodNotAllowed(req.method, "GET, HEAD, DELETE"));
 }
 
@@ -49,10 +50,11 @@ async function list(url: string, { lister }: ListRoutesOptions): Promise<Respons
 }
 
 async function removeAll(
-  url: string,
+  { url, headers }: Request,
   { lister, coordinator }: ListRoutesOptions,
 ): Promise<Response> {
   const query = queryOf(url, ["prefix", "prefixb", "all", "dry-run"]);
+  refuseConditions(headers);
   const dryRun = flagParameter(query, "dry-run");
   const prefix = prefixToDelete(query, dryRun);
   let matched = 0;

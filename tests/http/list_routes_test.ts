@@ -225,6 +225,17 @@ Deno.test("DELETE /kv?prefix= counts first with dry-run, then deletes these keys
     assertEquals((await cluster.call(2, "DELETE", "/kv")).status, 400);
   }));
 
+Deno.test("DELETE /kv?prefix= on a condition is 400, and not done as if it was none", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    await cluster.put(1, "x/1", "kept");
+    for (const name of ["if-match", "if-none-match"]) {
+      const headers = { [name]: "*" };
+      const answer = await cluster.call(2, "DELETE", "/kv?prefix=x/", { headers });
+      assertEquals(answer.status, 400, name);
+    }
+    assertEquals(await cluster.get(3, "x/1"), "kept");
+  }));
+
 Deno.test("DELETE /kv?prefix= deletes every key only for who says so: an empty prefix is an accident", () =>
   InProcessCluster.run({}, async (cluster) => {
     for (const key of ["x/1", "y/1"]) await cluster.put(1, key, key);
