@@ -73,16 +73,19 @@ export class HashRing {
 
   /** Share of the token space, 0..1, of which each node is the first owner. */
   ownership(): Map<string, number> {
-    const shares = new Map(this.names.map((name) => [name, 0]));
+    // Of whole tokens: fractions add up to a little more than there is.
+    const lengths = new Map(this.names.map((name) => [name, 0n]));
     this.arcs.forEach((arc, index) => {
       const previous = this.arcs.at(index - 1)!.end;
       const length = this.arcs.length === 1
         ? TOKEN_END
         : (arc.end - previous + TOKEN_END) % TOKEN_END;
       const first = arc.owners[0]!;
-      shares.set(first, shares.get(first)! + Number(length) / Number(TOKEN_END));
+      lengths.set(first, lengths.get(first)! + length);
     });
-    return shares;
+    return new Map(
+      [...lengths].map(([name, length]) => [name, Number(length) / Number(TOKEN_END)]),
+    );
   }
 }
 
