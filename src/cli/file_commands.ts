@@ -62,7 +62,8 @@ export function addSim(program: Command, entry: string, outcome: Outcome): void 
   sim.option("--seed <number>", "the seed, or the first of several", integer(0, SEED_MAX), 1)
     .option("--seeds <count>", "how many seeds to run", integer(1, SEED_MAX), 1)
     .option("--jobs <count>", "Workers to share them among", integer(1, 256), 1)
-    .option("--nodes <count>", "nodes of the cluster; default: as the seed says", integer(1, 15))
+    // What seeds draw for fewer is no plan, or takes more disks than replication mends.
+    .option("--nodes <count>", "nodes, 3 at least; default: as the seed says", integer(3, 15))
     .option("--trace <file>", "write the whole history of one seed as JSON lines")
     .option("--plan <file>", "run the plan in a file instead of a seed's")
     .option("--shrink", "look for a smaller plan that fails")

@@ -51,6 +51,7 @@ Deno.test("converge: a command line that cannot be understood is one line and ex
     [["bench", "--duration", "soon"], "soon"],
     [["sim", "--defect", "none"], "write-to-one"],
     [["sim", "--plan", "./data/absent.json"], "./data/absent.json"],
+    [["sim", "--nodes", "2"], "3 to 15"],
     [["sim", "--seeds", "2", "--trace", "./data/trace.jsonl"], "--trace"],
     [["sim", "--seeds", "2", "--plan", "./data/plan.json"], "--plan"],
     [["sim", "--seed", "4294967295", "--seeds", "2"], "4294967295"],
