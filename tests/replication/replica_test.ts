@@ -113,6 +113,11 @@ Deno.test("Replica: counts on from what it is given, whoever brings it", () =>
     const replica = await replicaWithTombstone(clock, { lamport });
     await replica.apply([record("j", 77)]);
     assertEquals(lamport.current, 77);
+    const last = record("j", 78, { value: undefined });
+    await replica.apply([last]);
+    await replica.collect([last]);
+    await replica.collect([TOMBSTONE]); // raises the horizon past what any record has
+    assertEquals([replica.horizon, lamport.current], [79, 79], "a new record is above the horizon");
   }));
 
 Deno.test("Replica.write(): says whether the record may be on the disk nevertheless", () =>
@@ -134,6 +139,9 @@ Deno.test("Replica.write(): says whether the record may be on the disk neverthel
     replica.write(record("j", 7), waiter, 0);
     await wait(1);
     assertEquals(answers, ["overloaded", "overloaded", "timeout", "refused"]);
+    const long = { ...record("j", 7), frame: new Uint8Array(2 ** 25) };
+    for (const one of [long, record("j", 8)]) replica.write(one, waiter, 0);
+    assertEquals(answers.at(-1), "overloaded", "at once, where the queue is full");
   }));
 
 Deno.test("Replica: an answer has a bound, but always room for one record; the others are to be asked for again", () =>

@@ -113,7 +113,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     const counter = this.#context.lamport.next();
     if (counter === undefined) {
       this.#context.lamport.reserve().then(
-        () => this.#over || this.#expired || this.#attempt(),
+        () => this.#over || this.#attempt(),
         () => this.#fail(),
       );
       return;
@@ -180,7 +180,7 @@ export class WriteOperation implements WriteResult, WriteWaiter, Deadlined {
     this.#retryDue = true;
     clock.setTimer(random.next() * RETRY_MS * 2 ** (this.#attempts - 1), () => {
       this.#retryDue = false;
-      if (!this.#over && !this.#expired) this.#attempt();
+      if (!this.#over) this.#attempt();
     });
   }
 

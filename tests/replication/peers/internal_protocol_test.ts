@@ -69,6 +69,23 @@ Deno.test("questions and replies: any key and record survives the wire", () => {
   }));
 });
 
+Deno.test("decodeReadQuestions: what is cut off, or names half a version, is no question", () => {
+  const whole = ['{"k":"k"}\n', '{"k":"k","c":1,"n":"a.1"}\n'];
+  for (const line of whole) decodeReadQuestions(bytesOf(line));
+  const bad = [
+    ...whole.map((line) => line.slice(0, -1)),
+    whole[0] + '{"k":"k2"}',
+    '{"k":"k","c":1}\n',
+    '{"k":"k","n":"a.1"}\n',
+    '{"k":"k","c":1,"n":"a 1"}\n',
+    '{"k":"k","c":0,"n":"a.1"}\n',
+  ];
+  for (const body of bad) {
+    const error = assertThrows(() => decodeReadQuestions(bytesOf(body)), ConvergeError, "", body);
+    assertEquals(error.code, "corrupt_message");
+  }
+});
+
 Deno.test("decodeReadReplies: damage is no answer", () => {
   const { frame } = record("k", 1);
   const damaged = frame.slice();

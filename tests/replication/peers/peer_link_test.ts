@@ -3,7 +3,10 @@ import { ConvergeError } from "../../../src/errors.ts";
 import type { Network, NetworkRequest, NetworkResponse } from "../../../src/platform/network.ts";
 import { decodeFrames } from "../../../src/record/record_line.ts";
 import { bodyChecksum } from "../../../src/replication/peers/body_checksum.ts";
-import { encodeReadReplies } from "../../../src/replication/peers/internal_protocol.ts";
+import {
+  encodeReadReplies,
+  FENCE_HEADER,
+} from "../../../src/replication/peers/internal_protocol.ts";
 import { type PeerReply, PendingRead } from "../../../src/replication/peers/pending.ts";
 import { LamportClock } from "../../../src/replication/state/lamport_clock.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
@@ -156,6 +159,39 @@ Deno.test("PeerLink.request: says who asks which life of whom, with what counter
     const both = [headers, { ...headers, "converge-life": life, "converge-more": "1" }];
     assertEquals(sent.map((request) => request.headers), both);
     assertEquals([sent[0]!.timeoutMs, sent[0]!.maxResponseBytes], [1_000, 1024 * 1024]);
+  }));
+
+Deno.test("PeerLink: batches share a way and have a client's time; what no client waits for has its own", () =>
+  inWorld(async ({ clock, wait }) => {
+    const sent: NetworkRequest[] = [];
+    const network: Network = {
+      request: async (request) => {
+        sent.push(request);
+        const answer = request.path === "/internal/read" ? "absent\n" : "stored\n";
+        return { status: 200, headers: NO_HEADERS, body: bytesOf(answer) };
+      },
+    };
+    const link = await linkOver(network, clock, new MemoryStore(), { timeoutMs: 1_000 });
+    const waiter = { onWriteAnswer() {}, onReadReply() {} };
+    link.write(record("k", 1), waiter, 0);
+    link.read(new PendingRead(keyOf("k"), undefined, waiter, 0));
+    await wait(1);
+    await link.writeCopies([record("k", 1)], 7);
+    await link.writeCopies([record("k", 1)], undefined);
+    assertEquals(
+      sent.map((
+        { mayShare, timeoutMs, headers },
+      ) => [mayShare, timeoutMs, headers?.[FENCE_HEADER]]),
+      [[true, 1_000, undefined], [true, 1_000, undefined], [false, 1_500, "7"], [
+        false,
+        1_500,
+        undefined,
+      ]],
+    );
+    const sentBytes = sent.reduce((sum, { body }) => sum + body!.byteLength, 0);
+    assertEquals(link.traffic, { sentBytes, receivedBytes: 4 * "stored\n".length });
+    const slow = await linkOver(network, clock, new MemoryStore(), { timeoutMs: 4_000 });
+    assertEquals(slow.workTimeoutMs, 4_000, "no less than clients are given");
   }));
 
 Deno.test("PeerLink: the counter of an answer is observed; whoever refuses was not heard", () =>

@@ -121,8 +121,9 @@ function owner(name: string, changes: Partial<Owner> = {}): Owner {
 /** A read of one key from `owners`, R of 2, which peers answer when the test says so; `b` is the quickest. */
 async function reading(
   { clock }: InWorld,
-  { own, owners = [owner("a"), owner("b"), owner("c")], tries = 100, copied = "stored" }: {
+  { own, owners = [owner("a"), owner("b"), owner("c")], tries = 100, copied = "stored", ...more }: {
     own?: StoredRecord;
+    get?: () => StoredRecord | undefined;
     owners?: readonly Owner[];
     tries?: number;
     copied?: WriteAnswer;
@@ -149,7 +150,7 @@ async function reading(
     deadlines: new DeadlineQueue(clock, TIMEOUT_MS),
     hedges: new DeadlineQueue(clock, HEDGE_MS),
     retries: { take: () => tries-- > 0 },
-    replica: { get: () => own, write: write("a"), apply: copy("a") },
+    replica: { get: more.get ?? (() => own), write: write("a"), apply: copy("a") },
     linkTo: (name: string) =>
       gone.has(name) ? undefined : ({
         read: (pending: PendingRead) => void asked.push({ name, pending }),
@@ -189,10 +190,11 @@ Deno.test("ReadOperation: asks as few as it needs, another one where one refuses
     assertEquals((await read).record, OLD);
     await world.wait(TIMEOUT_MS + 10);
     assertEquals([ended, triesTaken()], [{ read: 1, failed: 0 }, 0], "it waits for nothing more");
-    const late = await reading(world, { own: OLD });
+    const owners = [owner("a"), owner("b"), owner("c"), owner("d")];
+    const late = await reading(world, { own: OLD, owners });
     const hedged = late.run();
     await world.wait(HEDGE_MS + 10);
-    assertEquals([late.names(), late.triesTaken()], [["b", "c"], 1]);
+    assertEquals([late.names(), late.triesTaken()], [["b", "c", "d"], 1]);
     late.answer("c", "same");
     assertEquals((await hedged).record, OLD);
   }));
@@ -284,6 +286,31 @@ Deno.test("ReadOperation: where a repair was below the horizon all is read anew,
     gone.answer("b", "absent", 2);
     gone.answer("c", "absent", 2);
     assertEquals((await second).record, undefined, "it was a leftover");
+  }));
+
+Deno.test("ReadOperation: this node's own copy is believed below its horizon by the same rule", () =>
+  inWorld(async (world) => {
+    const { run, answer, repairs, copies } = await reading(world);
+    const read = run();
+    answer("b", OLD);
+    assertEquals(repairs.map(({ name }) => name), ["a"]);
+    repairs[0]!.answer({ horizon: 5 });
+    answer("b", OLD, 2);
+    assertEquals(copies, [{ name: "a", fence: 5 }]);
+    assertEquals((await read).record, OLD);
+  }));
+
+Deno.test("ReadOperation: where its own copy cannot be read as many peers are asked at once as it takes", () =>
+  inWorld(async (world) => {
+    const get = () => {
+      throw new ConvergeError("corrupt_file", "Cannot read a block");
+    };
+    const { run, names, answer } = await reading(world, { get });
+    const read = run();
+    assertEquals(names(), ["b", "c"]);
+    answer("b", NEW);
+    answer("c", NEW);
+    assertEquals((await read).record, NEW);
   }));
 
 Deno.test("ReadOperation: does not begin anew for ever", () =>
