@@ -244,13 +244,12 @@ export class WaitingHints {
   #nextBatch(after: Key | undefined): StoredRecord[] {
     const records: StoredRecord[] = [];
     let bytes = 0;
-    const range = after === undefined ? {} : { start: after };
+    const range = after === undefined ? {} : { start: after + "\0" };
     const scan = this.#options.store.scan(this.#keyspace, range);
     try {
       while (records.length < BATCH_RECORDS && bytes < BATCH_BYTES) {
         const [record] = scan.next(1);
         if (record === undefined) break;
-        if (record.key === after) continue; // it was delivered, and a newer hint has come: next time
         bytes += sizeOf(record);
         records.push(record);
       }

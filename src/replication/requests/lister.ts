@@ -246,7 +246,7 @@ export class Lister {
     const { selfName, linkTo } = this.#options;
     if (name === selfName) return this.#ownAnswer(request);
     const link = linkTo(name);
-    if (link === undefined || link.isOpen) return undefined;
+    if (link === undefined) return undefined;
     try {
       const response = await link.request("POST", "/internal/list", {
         body: encodeListRequest(request),

@@ -251,10 +251,8 @@ export class ReadOperation implements ReadResult, ReadWaiter, Deadlined {
     while (!this.#over) {
       const decision = this.#core.decide();
       if (decision.action === "wait") return;
-      if (decision.action === "failed") {
-        if (this.#unasked === 0) return this.#fail();
-        return void this.#askOneMore();
-      }
+      // Who counts and was not asked yet would leave hope: nobody else can help.
+      if (decision.action === "failed") return this.#fail();
       if (decision.action === "done") return this.#owesAnswers() ? undefined : this.#done(nowMs);
       for (const slot of decision.owners) this.#repair(slot);
     }

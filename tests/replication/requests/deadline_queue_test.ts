@@ -71,6 +71,15 @@ Deno.test("DeadlineQueue: one timer for any number of items", () => {
   assertEquals(clock.pendingTimers, 0);
 });
 
+Deno.test("DeadlineQueue: an item whose time is over soon is not ended with one whose time is over", () => {
+  const { add, expired, item, at } = world();
+  add(item("a"));
+  at(3);
+  add(item("b"));
+  at(1_000);
+  assertEquals(expired, ["a@100", "b@105"], "one timer for all of 5 ms");
+});
+
 Deno.test("DeadlineQueue: an item may add and remove others when it expires", () => {
   const { add, queue, expired, item, at } = world();
   const b = item("b");
