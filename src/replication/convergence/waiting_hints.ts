@@ -155,7 +155,7 @@ export class WaitingHints {
       if (this.#hasBacklog) await this.#deliverBacklog(isDropped);
       while (!this.#isStopped && this.#recent.size > 0) await this.#deliverRecent(isDropped);
       // Nothing is left that nobody remembers: from here on the counts are exact.
-      if (!this.#isStopped && !this.#hasBacklog && this.#recent.size === 0) {
+      if (!this.#isStopped && !this.#hasBacklog) {
         this.#records = 0;
         this.#bytes = 0;
         this.#catchingUpSinceMs = undefined;

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ConvergeError } from "../../../src/errors.ts";
 import type { Clock } from "../../../src/platform/clock.ts";
 import type { Network, NetworkRequest, NetworkResponse } from "../../../src/platform/network.ts";
@@ -6,6 +6,7 @@ import { decodeFrames } from "../../../src/record/record_line.ts";
 import { HintedHandoff } from "../../../src/replication/convergence/hinted_handoff.ts";
 import { HINT_HEADER, MORE_HINTS } from "../../../src/replication/peers/internal_protocol.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
+import { KEYSPACE_NAME } from "../../../src/storage/store.ts";
 import { inWorld } from "../../support/in_world.ts";
 import { linkOver } from "../../support/links.ts";
 import { bytesOf, record } from "../../support/records.ts";
@@ -99,10 +100,12 @@ Deno.test("HintedHandoff: a node catches up from the first hint that it takes to
       return answer(request);
     };
     peerLink.heard();
+    const startMs = clock.monotonicMs();
     const delivered = hints.deliver("node2");
     assertEquals(hints.isCatchingUp("node2"), true);
     await delivered;
     assertEquals([hints.isCatchingUp("node2"), received.length], [false, 1_000]);
+    assert(clock.monotonicMs() - startMs >= 4 * 2 * 30, "clients have half of the time");
     // Each answer takes so long that as many new ones have come by then.
     const addMany = () => {
       for (const { key } of thousand) hints.add("node2", record(key, 2_000 + received.length));
@@ -343,6 +346,41 @@ Deno.test("HintedHandoff: a long absence is looked through once, not from its st
   });
 });
 
+Deno.test("HintedHandoff: what an earlier life left takes its room", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const size = record("k1", 1).frame.byteLength;
+    const { hints, open } = await handoff(clock, { bytesMax: 3 * size });
+    for (let i = 0; i < 3; i++) hints.add("node2", record(`k${i}`, 1));
+    await wait(1);
+    const later = open();
+    later.start(["node2"]);
+    later.add("node2", record("k3", 1));
+    assertEquals(later.counts().dropped, 1);
+    later.stop();
+  });
+});
+
+Deno.test("HintedHandoff: of more hints than are remembered one by one those left are counted", async () => {
+  await inWorld(async ({ clock, wait }) => {
+    const { hints, store, peer } = await handoff(clock);
+    const { answer } = peer;
+    hints.start(["node2"]);
+    hints.add("node2", record("a", 1));
+    await wait(1);
+    peer.answer = async (request) => {
+      peer.answer = answer;
+      for (let i = 0; i < 5_000; i++) hints.add("node2", record(`k${i}`, 1));
+      await wait(100);
+      return answer(request);
+    };
+    await hints.deliver("node2");
+    const left = store.scan("hints-node2").next(Infinity).length;
+    assert(left > 0);
+    assertEquals(hints.counts().waiting, { node2: left });
+    hints.stop();
+  });
+});
+
 Deno.test("HintedHandoff: hints beyond their age are dropped, not delivered", async () => {
   await inWorld(async ({ clock, wait }) => {
     const { hints, peer, received, kept } = await handoff(clock, { ageMsMax: HOUR_MS });
@@ -495,7 +533,13 @@ Deno.test("HintedHandoff: a delivery that the end of the node cuts off is told t
 
 Deno.test("HintedHandoff: names that no keyspace can have are kept apart", async () => {
   await inWorld(async ({ clock, wait }) => {
-    const { hints, link, received, open } = await handoff(clock);
+    const { hints, store, link, received, open } = await handoff(clock);
+    const apply = store.apply.bind(store);
+    store.apply = (mutations) => {
+      for (const { keyspace } of mutations) assertMatch(keyspace, KEYSPACE_NAME);
+      return apply(mutations);
+    };
+    for (const length of [57, 58]) hints.add("n".repeat(length), record("n", 1));
     hints.add("A.name", record("a", 1));
     hints.add("Another.name", record("b", 2));
     await wait(1);
@@ -510,18 +554,19 @@ Deno.test("HintedHandoff: names that no keyspace can have are kept apart", async
 
 Deno.test("HintedHandoff: what could not be counted takes no room once all has been delivered", async () => {
   await inWorld(async ({ clock, wait }) => {
-    const { hints, store, received } = await handoff(clock);
+    const { hints, store, open, received } = await handoff(clock);
     hints.add("node2", record("a", 1));
     await wait(1);
+    const later = open();
     const scan = store.scan;
     store.scan = () => {
       throw new ConvergeError("corrupt_file", "Cannot read");
     };
-    hints.start(["node2"]);
-    assertEquals(hints.counts().waiting, { node2: 2 });
+    later.start(["node2"]);
+    assertEquals(later.counts().waiting, { node2: 1 });
     store.scan = scan;
     await wait(5_000);
-    assertEquals([received, hints.counts().waiting], [["a@1"], {}]);
-    hints.stop();
+    assertEquals([received, later.counts().waiting], [["a@1"], {}]);
+    later.stop();
   });
 });
