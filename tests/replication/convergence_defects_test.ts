@@ -1,6 +1,6 @@
 /** Defects of convergence that this store must never have: each test names one. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { DATA } from "../../src/storage/store.ts";
+import { DATA, type Store } from "../../src/storage/store.ts";
 import { type ClusterOptions, InProcessCluster } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
 import { keyOf, record } from "../support/records.ts";
@@ -339,3 +339,60 @@ Deno.test("large values are refilled and compared: no page or batch outgrows wha
     cluster.heal();
     await converged(cluster, KEYS);
   }));
+
+/** Has a store tell how many of its scans and snapshots nobody has closed. */
+function watchOpen(store: Store): () => number {
+  const open = new Set<object>();
+  const watched = <T extends { close(): void }>(one: T): T => {
+    open.add(one);
+    const close = one.close.bind(one);
+    one.close = () => {
+      open.delete(one);
+      close();
+    };
+    return one;
+  };
+  const scan = store.scan.bind(store);
+  const snapshot = store.snapshot.bind(store);
+  store.scan = (...args) => watched(scan(...args));
+  store.snapshot = () => watched(snapshot());
+  return () => open.size;
+}
+
+Deno.test("no scan and no snapshot, which hold files, is left open by whoever reads in the background", () => {
+  const config = { antiEntropyIntervalMs: 200, tombstoneIntervalMs: 500, virtualNodes: 16 };
+  const seedsOf = (node: number) => [1, 2, 3].filter((other) => other !== node);
+  return InProcessCluster.run({ nodes: 4, config, start: [], seedsOf }, async (cluster) => {
+    const left = cluster.nodes.map((_, i) => watchOpen(cluster.store(i + 1)));
+    for (const i of [1, 2, 3]) await cluster.start(i);
+    await cluster.ready();
+    cluster.cutOff(3);
+    const keys = Array.from({ length: 40 }, (_, i) => `k${i}`);
+    for (const key of keys) await cluster.put(1, key, "v");
+    await cluster.call(2, "GET", "/kv?limit=3");
+    await cluster.wait(3_000);
+    await cluster.node(1).process!.stop(); // hints are left for its next life
+    cluster.kill(1);
+    await cluster.start(1);
+    await cluster.ready([1, 2]);
+    cluster.heal();
+    for (const key of keys.slice(20)) await cluster.call(2, "DELETE", `/kv/${key}`);
+    await cluster.until("deletions have ended", () => cluster.isForgotten(keys[20]!));
+    await cluster.start(4);
+    await cluster.ready();
+    await cluster.until("what others own now is erased", async () => {
+      for (const key of keys.slice(0, 20)) {
+        for (const i of [1, 2, 3, 4]) {
+          if (!cluster.ownersOf(key).includes(i) && await cluster.copy(i, key) !== undefined) {
+            return false;
+          }
+        }
+      }
+      return true;
+    });
+    await cluster.wait(2_000);
+    for (const { process } of cluster.nodes) await process!.stop();
+    await cluster.wait(1_000);
+    assertEquals(left.map((count) => count()), [0, 0, 0, 0]);
+  });
+});
