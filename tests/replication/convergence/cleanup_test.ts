@@ -20,18 +20,20 @@ class Played {
   readonly store = new MemoryStore();
   readonly cleanup: Cleanup;
   topology: Topology = topologyOf(4);
-  onErase = () => {};
+  onErase: () => Promise<void> | void = () => {};
+  onScan = () => {};
   scans = 0;
   flushes = 0;
 
   constructor({ clock }: InWorld) {
     const erase = async (due: readonly StoredRecord[]) => {
-      this.onErase();
+      await this.onErase();
       await this.store.apply(due.map((one) => ({ keyspace: DATA, record: one, erase: true })));
     };
     const scan = this.store.scan.bind(this.store);
     this.store.scan = (...args) => {
       this.scans++;
+      this.onScan();
       return scan(...args);
     };
     this.store.flush = async () => void this.flushes++;
@@ -98,19 +100,49 @@ Deno.test("Cleanup: what comes back late is erased too, and then it looks no mor
     assertEquals(node.kept, node.owned);
   }));
 
-Deno.test("Cleanup: a change of members ends it before the next batch", () =>
+Deno.test("Cleanup: a change of members ends it before the next batch", async () => {
+  for (const changed of [topologyOf(4, { pending: [removal("node4")] }), topologyOf(5)]) {
+    await played(async (node, world) => {
+      let batches = 0;
+      node.onErase = () => {
+        batches++;
+        node.topology = changed;
+      };
+      node.cleanup.start();
+      await world.wait(3.5 * INTERVAL_MS);
+      assertEquals(batches, 1);
+      assert(node.kept > node.owned);
+      await world.wait(17 * INTERVAL_MS);
+      assertEquals(batches > 1, changed.isAtRest);
+    });
+  }
+});
+
+Deno.test("Cleanup: one that a change of members cut off before it found anything is done anew", () =>
   played(async (node, world) => {
-    let batches = 0;
-    node.onErase = () => {
-      batches++;
-      node.topology = topologyOf(4, {
-        pending: [removal("node4")],
-      });
+    node.onScan = () => {
+      node.onScan = () => {};
+      node.topology = topologyOf(5);
     };
     node.cleanup.start();
-    await world.wait(20 * INTERVAL_MS);
-    assertEquals(batches, 1);
-    assert(node.kept > node.owned);
+    await world.wait(2.5 * INTERVAL_MS);
+    assertEquals([node.scans, node.kept], [1, KEYS.length]);
+    node.topology = topologyOf(4);
+    await world.wait(3 * INTERVAL_MS);
+    assertEquals(node.kept, node.owned);
+  }));
+
+Deno.test("Cleanup: rests four times as long as it works", () =>
+  played(async (node, world) => {
+    const begunMs: number[] = [];
+    node.onErase = () => {
+      begunMs.push(world.clock.monotonicMs());
+      return world.wait(10);
+    };
+    node.cleanup.start();
+    await world.wait(3 * INTERVAL_MS);
+    const gaps = begunMs.slice(1).map((ms, i) => ms - begunMs[i]!);
+    assert(gaps.length > 0 && gaps.every((ms) => ms >= 5 * 10), `${gaps}`);
   }));
 
 Deno.test("Cleanup: erases nothing while a member is on its way in or out, or everybody owns everything", () =>

@@ -15,9 +15,11 @@ import {
   HORIZON_HEADER,
   LEAVING_HEADER,
   type ReadReply,
+  RING_HEADER,
   THROUGH_HEADER,
+  UNCOUNTED_HEADER,
 } from "../../../src/replication/peers/internal_protocol.ts";
-import type { PeerLink } from "../../../src/replication/peers/peer_link.ts";
+import type { PeerLink, PeerRequestOptions } from "../../../src/replication/peers/peer_link.ts";
 import { decodeRangeRequest } from "../../../src/replication/convergence/key_range.ts";
 import type { Replica } from "../../../src/replication/replica.ts";
 import { joinFrames } from "../../../src/record/frame.ts";
@@ -365,7 +367,9 @@ Deno.test("KeyExchange: a member that is being removed is asked as one that is",
     const found = record("k", 1);
     const said: unknown[] = [];
     const link = {
-      request: (_method: string, path: string, { headers = {} }: { headers?: object }) => {
+      workTimeoutMs: 4_321,
+      request: (_method: string, path: string, { headers = {}, timeoutMs }: PeerRequestOptions) => {
+        assertEquals(timeoutMs, 4_321, "no client waits for it");
         if (path === "/internal/read") said.push(headers);
         const listed = new TextEncoder().encode(encodeReadQuestion({ key: "k", have: found }));
         const body = path === "/internal/range" ? listed : encodeReadReplies([found]);
@@ -382,25 +386,40 @@ Deno.test("KeyExchange: a member that is being removed is asked as one that is",
   });
 });
 
-/** What is given up of a node's leftovers that node2 does not take, where node3 knows some of the keys. */
+/**
+ * What is given up of a node's leftovers that node2 does not take, where node3, or node4 that is being
+ * removed, knows some of the keys.
+ */
 async function givenUp(
-  { leftovers, third }: { leftovers: boolean; third: string[] | "unreachable" },
+  { leftovers, third, leaving }: {
+    leftovers: boolean;
+    third: string[] | "unreachable";
+    leaving?: string[];
+  },
 ): Promise<string[]> {
   const collected: string[] = [];
+  const { members } = topologyOf(3);
+  const pending = leaving === undefined ? [] : [removal("node4")];
+  const topology = topologyOf(0, { members, pending });
   await inWorld(async ({ clock }) => {
     const answered = (body: Uint8Array) => ({ status: 200, headers: new Headers(), body });
     const link = {
       request: () => answered(new Uint8Array()),
       writeCopies: (records: unknown[]) => records.map(() => ({ horizon: 9 })),
     };
-    const other = {
-      request: (_method: string, _path: string, { body }: { body: Uint8Array }) =>
-        answered(encodeReadReplies(
-          decodeReadQuestions(body).map(({ key }) =>
-            third.includes(key) ? record(key, 1) : "absent"
+    const other = (known: readonly string[] | string) => ({
+      request: (_method: string, _path: string, { body, headers }: PeerRequestOptions) => {
+        assertEquals(headers, { [UNCOUNTED_HEADER]: "1", [RING_HEADER]: topology.fingerprint });
+        return answered(encodeReadReplies(
+          decodeReadQuestions(body!).map(({ key }) =>
+            known.includes(key) ? record(key, 1) : "absent"
           ),
-        )),
-    };
+        ));
+      },
+    });
+    const others = new Map<string, object>();
+    if (third !== "unreachable") others.set("node3", other(third));
+    if (leaving !== undefined) others.set("node4", other(leaving));
     await exchangeWith(link, {
       clock,
       store: await storeOf([record("a", 1), record("b", 2)]),
@@ -408,9 +427,8 @@ async function givenUp(
         horizon: 9,
         collect: (records: Entry[]) => void collected.push(...records.map(({ key }) => key)),
       },
-      linkTo: (name) =>
-        name === "node3" && third !== "unreachable" ? other as unknown as PeerLink : undefined,
-      request: { topology: topologyOf(3), leftovers },
+      linkTo: (name) => others.get(name) as PeerLink | undefined,
+      request: { topology, leftovers },
     });
   });
   return collected;
@@ -420,6 +438,14 @@ Deno.test("KeyExchange: leftovers go only where nobody has the key, as far as al
   assertEquals(await givenUp({ leftovers: true, third: ["b"] }), ["a"]);
   assertEquals(await givenUp({ leftovers: true, third: [] }), ["a", "b"]);
   assertEquals(await givenUp({ leftovers: false, third: [] }), [], "it has all its data");
+  const before = topologyOf(0, {
+    members: topologyOf(3).members,
+    pending: [removal("node4")],
+  });
+  const theirs = ["a", "b"].filter((key) => before.holds("node4", key));
+  assert(theirs.length > 0 && theirs.every((key) => !before.owns("node4", key)));
+  const kept = await givenUp({ leftovers: true, third: [], leaving: theirs });
+  assertEquals(kept, ["a", "b"].filter((key) => !theirs.includes(key)), "nor one that leaves");
   const silent = givenUp({ leftovers: true, third: "unreachable" });
   await assertRejects(() => silent, ConvergeError, "Cannot ask node3");
 });

@@ -156,6 +156,7 @@ Deno.test("decodeRangeRequest: reads what was written, refuses everything else",
     { ...good, after: null },
     { ...good, leaves: "xyz" },
     { ...good, leaves: 1 },
+    { ...good, settled: [1] },
   ];
   for (const text of ["", "{", ...bad.map((json) => JSON.stringify(json))]) {
     const error = assertThrows(() => decodeRangeRequest(text), ConvergeError, "", text);

@@ -6,6 +6,7 @@ import { keyFromText } from "../../../src/record/key.ts";
 import type { ExchangeRequest } from "../../../src/replication/convergence/key_exchange.ts";
 import { Refill, type RefillOptions } from "../../../src/replication/convergence/refill.ts";
 import { notedLoss, noteOldCopy } from "../../../src/replication/convergence/refill_document.ts";
+import { SavedProgress } from "../../../src/replication/convergence/saved_progress.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
 import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { type InWorld, inWorld } from "../../support/in_world.ts";
@@ -75,13 +76,14 @@ function filling(
 Deno.test("Refill: goes on where it was, and knows of a loss that it noted in an earlier life", () =>
   inWorld(async (world) => {
     const saved = { after: { node2: "k" }, loss: 7 };
-    const { refill, save, requests, isFilled, told } = filling(world, { saved });
+    const { refill, state, save, requests, isFilled, told } = filling(world, { saved });
     await save();
     refill.start();
     assert(await isFilled());
     const [{ after, leaves, values, leftovers }] = requests as [ExchangeRequest];
     assertEquals([after, leaves, values, leftovers], [keyFromText("k"), undefined, true, true]);
     assertEquals(told, ["normal"]);
+    assertEquals(state.read<{ done: string[] }>("refill")?.done, ["node2"]);
   }));
 
 Deno.test("Refill: what an old copy of a directory holds proves nothing, until all is filled", () =>
@@ -104,6 +106,7 @@ Deno.test("Refill: how far it is comes to the disk now and then, and never over 
       assertEquals(await onPage(`k${page}`, COUNTS), true);
       assertEquals(afterOf(), page < 20 ? undefined : { node2: "k20" });
     }
+    assertEquals(refill.progress().pulled, COUNTS.pulled, "pages tell of all before them");
     await refill.restart(7);
     assertEquals(await onPage("k40", COUNTS), false);
     assertEquals([notedLoss(state), afterOf()], [7, {}]);
@@ -206,6 +209,31 @@ Deno.test("Refill: waits as long as a member gives a request, be it one that lea
     assert(requests.length > 0);
     refill.stop();
   }));
+
+Deno.test("Refill.restart: writes may count on what was lost, so it waits for those under way, whoever owns what", () =>
+  inWorld(async (world) => {
+    const { refill, gossip, requests } = filling(world, { complete: () => false });
+    const members = [gossip.self, member("node2")];
+    gossip.receive({ from: "node2", members, settled: ["node1"] }, 0);
+    refill.start();
+    await world.wait(5_000);
+    const before = requests.length;
+    assert(before > 0);
+    await refill.restart(7);
+    await world.wait(900);
+    assertEquals(requests.length, before);
+    await world.wait(500);
+    assert(requests.length > before);
+    refill.stop();
+  }));
+
+Deno.test("SavedProgress: whom a node waits for, and that its directory is an old copy, outlive a new beginning", () => {
+  const progress = new SavedProgress(new LocalState(new MemoryStore()));
+  const kept = { isOldCopy: true, earlier: { lives: ["node5.1"], by: "node1.1" } };
+  Object.assign(progress.saved, kept, { done: ["node2"] });
+  progress.beginAnew("ring", 7);
+  assertEquals(progress.saved, { ring: "ring", done: [], after: {}, loss: 7, ...kept });
+});
 
 Deno.test("Refill.restart: a node that joins counts for nothing yet, whatever it lost", () =>
   inWorld(async (world) => {
