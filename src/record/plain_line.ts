@@ -12,7 +12,7 @@ import { type Key, KEY_BYTES_MAX } from "./key.ts";
 import { FRAME_HEADER_BYTES, layFrame } from "./frame.ts";
 import { latin1 } from "./latin1.ts";
 import { plainBytesEnd } from "./plain_bytes.ts";
-import { CONTENT_TYPE_LENGTH_MAX, type StoredRecord } from "./record.ts";
+import { CONTENT_TYPE_LENGTH_MAX, EncodedRecord } from "./record.ts";
 import { isCounter, isNodeID } from "./version.ts";
 
 const LF = 10;
@@ -70,7 +70,7 @@ function writeAscii(target: Uint8Array, text: string, at: number): number {
  * The record of the frame that begins at `start`, if it is in the shape above. That is checked byte for
  * byte, which is the whole grammar for it; the checksum is not. Undefined for any other.
  */
-export function plainRecordAt(bytes: Uint8Array, start: number): StoredRecord | undefined {
+export function plainRecordAt(bytes: Uint8Array, start: number): EncodedRecord | undefined {
   const keyStart = start + FRAME_HEADER_BYTES + 6;
   if (!isAt(bytes, keyStart - 6, `{"k":"`)) return undefined;
   const keyEnd = plainEnd(bytes, keyStart);
@@ -105,7 +105,7 @@ export function plainRecordAt(bytes: Uint8Array, start: number): StoredRecord | 
   if (nodeID === undefined) return undefined;
   const key = latin1(bytes, keyStart, keyEnd);
   const frame = bytes.subarray(start, end);
-  return { key, counter, nodeID, tombstone: false, expiresAtMs, frame };
+  return new EncodedRecord(key, counter, nodeID, false, expiresAtMs, frame);
 }
 
 function digitsEnd(bytes: Uint8Array, start: number): number {

@@ -22,6 +22,32 @@ export interface StoredRecord extends Version {
   readonly line?: Uint8Array;
 }
 
+/** A record with its frame. A class and no literal, see `replication/peers/pending.ts`. */
+export class EncodedRecord implements StoredRecord {
+  readonly key: Key;
+  readonly counter: number;
+  readonly nodeID: string;
+  readonly tombstone: boolean;
+  readonly expiresAtMs: number;
+  readonly frame: Uint8Array;
+
+  constructor(
+    key: Key,
+    counter: number,
+    nodeID: string,
+    tombstone: boolean,
+    expiresAtMs: number,
+    frame: Uint8Array,
+  ) {
+    this.key = key;
+    this.counter = counter;
+    this.nodeID = nodeID;
+    this.tombstone = tombstone;
+    this.expiresAtMs = expiresAtMs;
+    this.frame = frame;
+  }
+}
+
 /** What a client stored: bytes with a type. */
 export interface Value {
   readonly bytes: Uint8Array<ArrayBuffer>;

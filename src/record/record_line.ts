@@ -21,7 +21,7 @@ import {
   type PlainValue,
   plainValueOf,
 } from "./plain_line.ts";
-import { CONTENT_TYPE_LENGTH_MAX, type StoredRecord, type Value } from "./record.ts";
+import { CONTENT_TYPE_LENGTH_MAX, EncodedRecord, type StoredRecord, type Value } from "./record.ts";
 import { isCounter, isNodeID, type Version } from "./version.ts";
 
 const LF = 10;
@@ -61,15 +61,9 @@ export function encodeRecord(fields: RecordFields): StoredRecord {
   if (expiresAtMs !== 0) tail += `,"x":${expiresAtMs}`;
   if (value === undefined) tail += `,"d":1`;
   tail += `,"c":${counter},"n":"${nodeID}"}`;
-  return {
-    key,
-    counter,
-    nodeID,
-    tombstone: value === undefined,
-    expiresAtMs,
-    frame: plainFrame(key, value, tail) ??
-      frameOf(jsonKey(key) + (value === undefined ? "" : jsonValue(value)) + tail),
-  };
+  const frame = plainFrame(key, value, tail) ??
+    frameOf(jsonKey(key) + (value === undefined ? "" : jsonValue(value)) + tail);
+  return new EncodedRecord(key, counter, nodeID, value === undefined, expiresAtMs, frame);
 }
 
 /** The CRC-32 of a record's JSON, without making its frame where there is none yet. */
@@ -211,7 +205,7 @@ function recordOf(fields: LineFields, frame: Uint8Array): StoredRecord {
       "Cannot read a record: a member is missing or wrong",
     );
   }
-  return { key, counter: c, nodeID: n, tombstone, expiresAtMs: x as number, frame };
+  return new EncodedRecord(key, c, n, tombstone, x as number, frame);
 }
 
 /** Whether a content type can be kept, and given back as a header. */

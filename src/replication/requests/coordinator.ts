@@ -9,29 +9,15 @@ import type { CoordinatorCounts } from "../counts.ts";
 import type { CoordinatorContext, CoordinatorOptions } from "./coordinator_context.ts";
 import { DeadlineQueue } from "./deadline_queue.ts";
 import { LatencyQuantile } from "./latency_quantile.ts";
-import { ReadOperation, type ReadResult } from "./read_operation.ts";
+import { ReadOperation, type ReadOptions, ReadRequest, type ReadResult } from "./read_operation.ts";
 import { RetryBudget } from "./retry_budget.ts";
 import type { Owner } from "../topology/owner.ts";
-import { WriteOperation, type WriteResult } from "./write_operation.ts";
-
-/** What a client may choose for one request. */
-export interface WriteOptions {
-  /** W for this request; default: the cluster's. */
-  w?: number | undefined;
-  contentType?: string | undefined;
-  /** Wall-clock ms; 0 or absent: never. */
-  expiresAtMs?: number;
-  /** Wait for every owner's answer, for a full receipt. */
-  explain?: boolean;
-}
-
-/** What a client may choose for one request. */
-export interface ReadOptions {
-  /** R for this request; default: the cluster's. */
-  r?: number | undefined;
-  /** Ask all owners and wait for every answer, for a full receipt. */
-  askAll?: boolean;
-}
+import {
+  WriteOperation,
+  type WriteOptions,
+  WriteRequest,
+  type WriteResult,
+} from "./write_operation.ts";
 
 /** A read asks the other owners too after this quantile of recent reads, within these bounds. */
 const HEDGE_QUANTILE = 0.99;
@@ -89,13 +75,12 @@ export class Coordinator {
     value: Uint8Array | undefined,
     options: WriteOptions = NO_OPTIONS,
   ): Promise<WriteResult> {
-    const { contentType, expiresAtMs = 0, explain = false } = options;
     try {
       const topology = this.#options.topology();
       const quorum = this.checkedQuorum("w", options.w) ?? topology.quorums.w;
       const set = topology.ownerSetOf(tokenOf(key));
       this.#enter();
-      const request = { key, value, contentType, expiresAtMs, quorum, set, explain };
+      const request = new WriteRequest(key, value, options, set, quorum);
       return new WriteOperation(this.#context, request).run();
     } catch (error) {
       return Promise.reject(error);
@@ -113,7 +98,7 @@ export class Coordinator {
     const quorum = this.checkedQuorum("r", options.r) ?? topology.quorums.r;
     const set = topology.ownerSetOf(tokenOf(key));
     this.#enter();
-    const request = { key, quorum, set, askAll: options.askAll ?? false };
+    const request = new ReadRequest(key, options, set, quorum);
     return new ReadOperation(this.#context, request).run();
   }
 

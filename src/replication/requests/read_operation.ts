@@ -16,13 +16,27 @@ import type { WriteAnswer, WriteWaiter } from "../quorum/write_core.ts";
 /** Times that a read begins anew because an owner would not take a repair. */
 const ROUNDS_MAX = 4;
 
-/** What is to be read. */
-export interface ReadRequest {
-  readonly key: Key;
-  readonly quorum: number;
-  readonly set: OwnerSet;
+/** What a client may choose for one read. */
+export interface ReadOptions {
+  /** R for this request; default: the cluster's. */
+  r?: number | undefined;
   /** Ask all owners at once and wait for every answer, for the receipt's sake. */
+  askAll?: boolean;
+}
+
+/** What is to be read, where, and how. A class and no literal, see `pending.ts`. */
+export class ReadRequest {
+  readonly key: Key;
   readonly askAll: boolean;
+  readonly set: OwnerSet;
+  readonly quorum: number;
+
+  constructor(key: Key, { askAll = false }: ReadOptions, set: OwnerSet, quorum: number) {
+    this.key = key;
+    this.askAll = askAll;
+    this.set = set;
+    this.quorum = quorum;
+  }
 }
 
 /** A read that was answered. */

@@ -2,11 +2,11 @@
 import { ConvergeError } from "../../errors.ts";
 import type { Key } from "../../record/key.ts";
 import type { TracedOperation, Tracer } from "../../platform/tracer.ts";
-import { Coordinator, type ReadOptions, type WriteOptions } from "./coordinator.ts";
+import { Coordinator } from "./coordinator.ts";
 import type { CoordinatorOptions } from "./coordinator_context.ts";
-import type { ReadResult } from "./read_operation.ts";
+import type { ReadOptions, ReadResult } from "./read_operation.ts";
 import type { OwnerReceipt, Receipt } from "./receipt.ts";
-import type { WriteResult } from "./write_operation.ts";
+import type { WriteOptions, WriteResult } from "./write_operation.ts";
 
 /** Outcomes of an owner that did not do its part. */
 const FAILED = new Set(["refused", "timeout", "overloaded"]);

@@ -18,17 +18,43 @@ const ATTEMPTS_MAX = 5;
  */
 const RETRY_MS = 4;
 
-/** What is to be written. */
-export interface WriteRequest {
+/** What a client may choose for one write. */
+export interface WriteOptions {
+  /** W for this request; default: the cluster's. */
+  w?: number | undefined;
+  contentType?: string | undefined;
+  /** Wall-clock ms; 0 or absent: never. */
+  expiresAtMs?: number;
+  /** Tell the caller when every owner has answered, for the receipt's sake, not when it is clear. */
+  explain?: boolean;
+}
+
+/** What is to be written, where, and how. A class and no literal, see `pending.ts`. */
+export class WriteRequest {
   readonly key: Key;
-  /** Undefined for a delete. */
   readonly value: Uint8Array | undefined;
   readonly contentType: string | undefined;
   readonly expiresAtMs: number;
-  readonly quorum: number;
-  readonly set: OwnerSet;
-  /** Tell the caller when every owner has answered, for the receipt's sake, not when it is clear. */
   readonly explain: boolean;
+  readonly set: OwnerSet;
+  readonly quorum: number;
+
+  /** @param value Undefined for a delete. */
+  constructor(
+    key: Key,
+    value: Uint8Array | undefined,
+    { contentType, expiresAtMs = 0, explain = false }: WriteOptions,
+    set: OwnerSet,
+    quorum: number,
+  ) {
+    this.key = key;
+    this.value = value;
+    this.contentType = contentType;
+    this.expiresAtMs = expiresAtMs;
+    this.explain = explain;
+    this.set = set;
+    this.quorum = quorum;
+  }
 }
 
 /** A write that was acked. */

@@ -2,14 +2,18 @@
 import { ConvergeError, isConvergeError } from "../../errors.ts";
 import type { Key } from "../../record/key.ts";
 import type { StoredRecord } from "../../record/record.ts";
-import { Coordinator, type WriteOptions } from "../../replication/requests/coordinator.ts";
+import { Coordinator } from "../../replication/requests/coordinator.ts";
 import { PeerLink } from "../../replication/peers/peer_link.ts";
 import type { WriteWaiter } from "../../replication/quorum/write_core.ts";
 import { Replica } from "../../replication/replica.ts";
 import { type Owner, type OwnerSet, ownerSet } from "../../replication/topology/owner.ts";
 import { Topology } from "../../replication/topology/topology.ts";
 import type { OwnerReceipt, Receipt } from "../../replication/requests/receipt.ts";
-import { WriteOperation, type WriteResult } from "../../replication/requests/write_operation.ts";
+import {
+  WriteOperation,
+  type WriteOptions,
+  type WriteResult,
+} from "../../replication/requests/write_operation.ts";
 import type { Token } from "../../ring/token.ts";
 import { withPartialWrites } from "./focused_plans.ts";
 import type { Defect } from "./defect.ts";
