@@ -29,14 +29,17 @@ Deno.test("bad input: quorums out of 1..N, unknown parameters and values are 400
   await InProcessCluster.run({}, async (cluster) => {
     const bad: [method: string, query: string][] = [];
     for (const value of ["0", "4", "-1", "1.5", "x", "", "1e0", "%31%00", "99999999999999999999"]) {
-      bad.push(["PUT", `w=${value}`], ["DELETE", `w=${value}`], ["GET", `r=${value}`]);
+      for (const name of ["r", "w"]) {
+        for (const method of ["PUT", "DELETE", "GET"]) bad.push([method, `${name}=${value}`]);
+      }
     }
     for (const query of ["w=2&w=2", "explain=2", "explain=yes", "explain=", "nope=1", "W=2"]) {
       bad.push(["PUT", query], ["DELETE", query]);
     }
-    for (const query of ["r=2&r=2", "explain=2", "explain=true", "nope=1"]) {
+    for (const query of ["r=2&r=2", "explain=2", "explain=true", "nope=1", "ttl=5"]) {
       bad.push(["GET", query]);
     }
+    bad.push(["DELETE", "ttl=5"]);
     for (const query of ["ttl=0", "ttl=-5", "ttl=x", "ttl=999999999999"]) bad.push(["PUT", query]);
     for (const [method, query] of bad) {
       const options = method === "PUT" ? { body: "v" } : {};

@@ -225,6 +225,19 @@ Deno.test("kv: explain tells token, owners, versions, who won, and what was repa
   });
 });
 
+Deno.test("kv: an explained answer says in a header how long it took, a plain one has none", () =>
+  InProcessCluster.run({}, async (cluster) => {
+    cluster.slow(1, 20);
+    for (const method of ["PUT", "GET", "DELETE"]) {
+      const options = method === "PUT" ? { body: "v" } : {};
+      const timing = async (path: string) =>
+        (await cluster.call(1, method, path, options)).headers.get("server-timing");
+      const [, ms] = (await timing("/kv/k?explain=1"))?.match(/^total;dur=(\d+\.\d\d)$/) ?? [];
+      assert(Number(ms) >= 40 && Number(ms) < 100, `${method}: ${ms} ms`);
+      for (const path of ["/kv/k", "/kv/k?explain=0"]) assertEquals(await timing(path), null);
+    }
+  }));
+
 Deno.test("kv: explain shows a repair", async () => {
   await InProcessCluster.run({ config: { antiEntropyIntervalMs: 1e6 } }, async (cluster) => {
     cluster.cutOff(3);
@@ -267,6 +280,9 @@ Deno.test("kv: what a browser could run is confined, other values go as they are
       ...["unknown/unknown", "application/unknown", "*/*", "text"],
       // The last one counts.
       ...["text/plain, text/html", "text/plain;x=, text/html", "image/png,text/html"],
+      // What is passive stands in it, but is not the type.
+      ...["text/html;x=text/plain", "x-image/png", "text/html; text/plain; charset=utf-8"],
+      ...["text/plainer", "image/png+xml", "application/json5", "video/"],
     ];
     for (const type of active) assertEquals(await policyOf(type), ["sandbox", "nosniff"], type);
     const passive = [
