@@ -35,8 +35,7 @@ export function writeReceipt(
   { selfName, quorums, fsynced }: Pick<CoordinatorContext, "selfName" | "quorums" | "fsynced">,
   write: WriteFacts,
 ): Receipt {
-  const { key, set: { owners }, quorum, state, stored, attempts, answers } = write;
-  const indeterminate = state === "failed" && (attempts > 1 || answers.some(mayHaveStored));
+  const { key, set: { owners }, quorum, state, stored } = write;
   return {
     ...receiptHead(write.isDelete ? "delete" : "put", key),
     coordinator: selfName,
@@ -48,17 +47,21 @@ export function writeReceipt(
       ? `${stored} of ${owners.length} owners have it on disk, ${quorum} were required`
       : `only ${stored} of the ${quorum} required owners are known to have it on disk`,
     ...(write.record === undefined ? {} : receiptVersion(write.record)),
-    attempts,
+    attempts: write.attempts,
     ms: receiptMs(write.ms),
-    ...(state === "failed" ? { indeterminate, mayBeOn: mayBeOn(write) } : {}),
+    ...(state === "failed" ? whereItMayBe(write) : {}),
     owners: owners.map((owner, i) => ownerReceipt(write, owner, i, fsynced)),
   };
 }
 
 /** Owners that may have the value; of earlier attempts, with another version, nobody knows. */
-function mayBeOn({ set: { owners }, attempts, answers }: WriteFacts): string[] {
-  if (attempts === 0) return [];
-  return owners.filter((_, i) => attempts > 1 || mayHaveStored(answers[i])).map(({ name }) => name);
+function whereItMayBe(
+  { set: { owners }, attempts, answers }: WriteFacts,
+): Pick<Receipt, "indeterminate" | "mayBeOn"> {
+  const mayBeOn = attempts === 0
+    ? []
+    : owners.filter((_, i) => attempts > 1 || mayHaveStored(answers[i])).map(({ name }) => name);
+  return { indeterminate: mayBeOn.length > 0, mayBeOn };
 }
 
 function ownerReceipt(write: WriteFacts, owner: Owner, i: number, fsynced: boolean): OwnerReceipt {

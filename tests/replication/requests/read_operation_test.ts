@@ -7,6 +7,7 @@ import type { WriteAnswer, WriteWaiter } from "../../../src/replication/quorum/w
 import type { CoordinatorContext } from "../../../src/replication/requests/coordinator_context.ts";
 import { DeadlineQueue } from "../../../src/replication/requests/deadline_queue.ts";
 import { ReadOperation } from "../../../src/replication/requests/read_operation.ts";
+import type { Receipt } from "../../../src/replication/requests/receipt.ts";
 import { LamportClock } from "../../../src/replication/state/lamport_clock.ts";
 import { LocalState } from "../../../src/replication/state/local_state.ts";
 import { type Owner, ownerSet } from "../../../src/replication/topology/owner.ts";
@@ -127,6 +128,8 @@ async function reading(
     owners?: readonly Owner[];
     tries?: number;
     copied?: WriteAnswer;
+    /** What peers answer to a read that wants a receipt; others never do. */
+    located?: Readonly<Record<string, PeerReply>> | undefined;
   } = {},
 ) {
   const asked: { name: string; pending: PendingRead }[] = [];
@@ -154,16 +157,27 @@ async function reading(
     linkTo: (name: string) =>
       gone.has(name) ? undefined : ({
         read: (pending: PendingRead) => void asked.push({ name, pending }),
+        readLocated: () => {
+          const reply = more.located?.[name];
+          return reply === undefined ? new Promise(() => {}) : Promise.resolve({ reply });
+        },
         write: write(name),
         writeCopies: copy(name),
       }),
+    locate: () => "memtable",
+    selfName: "a",
     quorums: () => ({ n: 3, r: 2, w: 2 }),
     costOf: ({ name }: Owner) => name.charCodeAt(0), // in order of names
     onRead: () => void ended.read++,
     onReadFailed: () => void ended.failed++,
     onRepair() {},
   } as unknown as CoordinatorContext;
-  const request = { key: keyOf("k"), quorum: 2, set: ownerSet(owners), askAll: false };
+  const request = {
+    key: keyOf("k"),
+    quorum: 2,
+    set: ownerSet(owners),
+    askAll: more.located !== undefined,
+  };
   const answer = (name: string, reply: PeerReply, time = 1) => {
     const { pending } = asked.filter((one) => one.name === name)[time - 1]!;
     pending.waiter.onReadReply(pending.slot, reply, clock.monotonicMs());
@@ -389,3 +403,34 @@ Deno.test("ReadOperation: it is overloaded only where an owner that counts is", 
       assertEquals(error.code, countsForReads ? "overloaded" : "quorum_unreachable");
     }
   }));
+
+Deno.test("ReadOperation: with a receipt it waits for all, but at its deadline is answered by R; who owes an answer is late", () =>
+  inWorld(async (world) => {
+    const { run, ended } = await reading(world, { own: OLD, located: { b: "same" } });
+    const read = run();
+    await world.wait(TIMEOUT_MS - 10);
+    assertEquals(ended, { read: 0, failed: 0 });
+    await world.wait(20);
+    assertEquals(ended, { read: 1, failed: 0 });
+    const { record, receipt } = await read.then((result) => ({
+      record: result.record,
+      receipt: result.receipt(),
+    }));
+    assertEquals([record, receipt.result], [OLD, "answered"]);
+    assertEquals(outcomesOf(receipt), ["found", "found", "timeout"]);
+  }));
+
+Deno.test("ReadOperation: where it fails at its deadline, who owes an answer is late, and who was not asked is not", () =>
+  inWorld(async (world) => {
+    for (const located of [undefined, {}]) {
+      const { run } = await reading(world, { own: OLD, tries: 0, located });
+      const read = run();
+      read.catch(() => {});
+      const { code, details } = await assertRejects(() => read, ConvergeError);
+      assertEquals([code, details.result], ["quorum_unreachable", "failed"]);
+      const third = located === undefined ? "not asked" : "timeout";
+      assertEquals(outcomesOf(details as unknown as Receipt), ["found", "timeout", third]);
+    }
+  }));
+
+const outcomesOf = ({ owners }: Receipt) => owners.map(({ outcome }) => outcome);
