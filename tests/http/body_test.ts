@@ -3,6 +3,7 @@ import { ConvergeError } from "../../src/errors.ts";
 import { BODY_TIMEOUT_MS, BodyReader, UNDER_WAY_BYTES_MAX } from "../../src/http/body.ts";
 import { VirtualClock } from "../../src/simulation/virtual/virtual_clock.ts";
 import { VirtualTime } from "../../src/simulation/virtual/virtual_time.ts";
+import { bytesOf } from "../support/records.ts";
 
 const MIB = 1024 * 1024;
 
@@ -159,4 +160,75 @@ Deno.test("BodyReader: a client that leaves once its time is over, and it was to
   client.close();
   await brokeOff;
   await server.shutdown(); // what nobody caught fails the test here
+});
+
+/** A body that is sent in pieces; whether its stream was given up. */
+function pieces(headers: HeadersInit, sent: readonly string[] = []) {
+  const gaveUp = { times: 0 };
+  const body = new ReadableStream({
+    start: (controller) => sent.forEach((text) => controller.enqueue(bytesOf(text))),
+    cancel: () => void gaveUp.times++,
+  });
+  return { request: new Request("http://n/kv/k", { method: "PUT", headers, body }), gaveUp };
+}
+
+Deno.test("BodyReader: what is refused, and what comes too late, is given up, so that the connection goes on", async () => {
+  const { bodies, at } = world(3);
+  const refused: [headers: HeadersInit, code: string][] = [
+    [{}, "value_too_large"],
+    [{ "content-length": "4" }, "value_too_large"],
+    [{ "content-encoding": "gzip" }, "bad_request"],
+    [{ "content-encoding": "gzip", "content-length": "3" }, "bad_request"], // however short
+    [{ "content-encoding": "identity, gzip" }, "bad_request"],
+    [{ "transfer-encoding": "gzip, chunked" }, "bad_request"],
+    [{ "transfer-encoding": "identity" }, "bad_request"],
+  ];
+  for (const [headers, code] of refused) {
+    const { request, gaveUp } = pieces(headers, ["12", "34"]);
+    assertEquals(await codeOf(bodies.read(request)), code, JSON.stringify(headers));
+    assertEquals(gaveUp.times, 1, JSON.stringify(headers));
+  }
+  const late = pieces({}, ["12"]);
+  const code = codeOf(bodies.read(late.request));
+  assertEquals(late.gaveUp.times, 0);
+  at(BODY_TIMEOUT_MS + 10);
+  assertEquals(late.gaveUp.times, 1);
+  assertEquals(await code, "slow_body");
+});
+
+Deno.test("BodyReader: codings that change nothing are taken, and no body is an empty one", async () => {
+  const { bodies } = world(3);
+  const taken: HeadersInit[] = [
+    { "content-encoding": "identity" },
+    { "content-encoding": "Identity", "content-length": "3" },
+    { "transfer-encoding": "Chunked" },
+  ];
+  for (const headers of taken) {
+    const body = new Blob(["abc"]).stream();
+    const request = new Request("http://n/kv/k", { method: "PUT", headers, body });
+    assertEquals(await bodies.read(request), bytesOf("abc"), JSON.stringify(headers));
+  }
+  assertEquals(await bodies.read(new Request("http://n/kv/k", { method: "PUT" })), bytesOf(""));
+});
+
+Deno.test("BodyReader: one that announces too much is too large, however little room is left", async () => {
+  const { bodies } = world(MIB);
+  void bodies.read(request(10).request);
+  const huge = request(0);
+  huge.request.headers.set("content-length", String(UNDER_WAY_BYTES_MAX));
+  assertEquals(await codeOf(bodies.read(huge.request)), "value_too_large");
+});
+
+Deno.test("BodyReader: a body that has come is let go of at once", async () => {
+  const { bodies, at } = world(MIB);
+  const body = request(10, false);
+  const reader = body.request.body!.getReader();
+  let cancelled = 0;
+  reader.cancel = () => Promise.resolve(void cancelled++);
+  Object.defineProperty(body.request, "body", { value: { getReader: () => reader } });
+  const read = bodies.read(body.request);
+  body.send();
+  assertEquals((await read).byteLength, 10);
+  at(BODY_TIMEOUT_MS + 10);
+  assertEquals(cancelled, 0, "it was kept for its deadline");
 });
