@@ -46,7 +46,7 @@ const ALL_GOT_BYTES_MAX = 64 * 1024 * 1024;
 const READING_BYTES_MAX = 256 * 1024 * 1024;
 const READING_MAX = 256;
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** The room of what all batches of a node have got and not answered yet. */
 export function roomOfBatches(): ByteRoom {

@@ -1,12 +1,20 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Hono } from "hono";
+import { ConvergeError } from "../../src/errors.ts";
 import { batchRoutes } from "../../src/http/batch_routes.ts";
+import { BatchUnderWay, type Operation, roomOfBatches } from "../../src/http/batch_under_way.ts";
 import { delay } from "../../src/platform/clock.ts";
 import { DenoClock } from "../../src/platform/deno/deno_clock.ts";
 import type { Coordinator } from "../../src/replication/requests/coordinator.ts";
 import { InProcessCluster } from "../support/in_process_cluster.ts";
 import { inWorld } from "../support/in_world.ts";
-import { record } from "../support/records.ts";
+import { bytesOf, keyOf, record } from "../support/records.ts";
+
+const MIB = 1024 * 1024;
+const GET: Omit<Operation, "key"> = {
+  ...{ op: "get", value: undefined, contentType: undefined, ttlSeconds: undefined },
+  ...{ w: undefined, r: undefined },
+};
 
 async function batch(
   cluster: InProcessCluster,
@@ -237,6 +245,62 @@ Deno.test("POST /batch: what is not UTF-8 is refused, and nothing of it is done"
     const body = put.with(put.indexOf(63), 0xff);
     const answer = await cluster.call(1, "POST", "/batch", { body });
     assertEquals([answer.status, await cluster.get(1, "k")], [400, undefined]);
+  }));
+
+Deno.test("POST /batch: a byte order mark is no JSON: the line that begins with it is refused, alone", () =>
+  InProcessCluster.run({ nodes: 1 }, async (cluster) => {
+    const put = '{"op":"put","k":"k","v":"\ufeff"}';
+    const answers = await batch(cluster, 1, [`\ufeff${put}`, { op: "get", k: "k" }, put]);
+    assertEquals(answers.map(({ status }) => status), [400, 404, 204]);
+    assertEquals(await (await cluster.call(1, "GET", "/kv/k")).bytes(), bytesOf("\ufeff"));
+  }));
+
+Deno.test("POST /batch shows no value whose time is over", () =>
+  InProcessCluster.run({ nodes: 1 }, async (cluster) => {
+    const gets = [{ op: "get", k: "k" }];
+    await batch(cluster, 1, [{ op: "put", k: "k", v: "v", ttl: 1 }]);
+    assertEquals((await batch(cluster, 1, gets))[0]!.v, "v");
+    await cluster.wait(1_000);
+    assertEquals(await batch(cluster, 1, gets), [{ status: 404, k: "k" }]);
+  }));
+
+Deno.test("BatchUnderWay: once a value was refused no other is given, and none is read", () =>
+  inWorld(async ({ clock }) => {
+    const reads: ((size: number) => void)[] = [];
+    const coordinator = {
+      read: (key: string) =>
+        new Promise((resolve) => {
+          const { frame, ...members } = record(key, 1);
+          // It is no larger than it says.
+          reads.push((size) =>
+            resolve({ record: { ...members, frame, line: { byteLength: size } } })
+          );
+        }),
+    } as unknown as Coordinator;
+    const roomOfAll = roomOfBatches();
+    const batch = new BatchUnderWay({ coordinator, clock, maxValueBytes: 64 * MIB }, roomOfAll);
+    const get = (key: string) => {
+      const line = batch.run({ ...GET, key: keyOf(key) }, undefined);
+      return line.then(({ status }) => status, ({ code }) => code);
+    };
+    const lines = ["a", "b", "c", "d", "e"].map(get); // four at once
+    await delay(clock, 1);
+    assertEquals(reads.length, 4);
+    reads[0]!(10 * MIB);
+    assertEquals(await lines[0], 200);
+    await delay(clock, 1);
+    reads[1]!(10 * MIB);
+    assertEquals(await lines[1], "overloaded");
+    reads[2]!(1);
+    assertEquals(await lines[2], "overloaded", "its turn came too late");
+    assertEquals(reads.length, 5, "one took the turn of the first");
+    reads[3]!(1);
+    reads[4]!(1);
+    assertEquals([await get("f"), reads.length], ["overloaded", 5]);
+    assertEquals(await Promise.all(lines.slice(3)), ["overloaded", "overloaded"]);
+    batch.end();
+    roomOfAll.take(64 * MIB);
+    assertThrows(() => roomOfAll.take(1), ConvergeError, "have values of 67108864 bytes");
   }));
 
 Deno.test("POST /batch refuses more operations than its bound", () =>

@@ -5,10 +5,11 @@ import { type AppOptions, createApp } from "../../src/http/app.ts";
 import { listRoutes, type ListRoutesOptions } from "../../src/http/list_routes.ts";
 import { problemResponse } from "../../src/http/problem.ts";
 import { RequestMeter } from "../../src/metrics/request_meter.ts";
+import type { Key } from "../../src/record/key.ts";
 import { joinFrames } from "../../src/record/frame.ts";
 import { InProcessCluster, originOf } from "../support/in_process_cluster.ts";
 import { problemOf } from "../support/problems.ts";
-import { record } from "../support/records.ts";
+import { keyOf, record } from "../support/records.ts";
 
 interface Page {
   keys: Record<string, unknown>[];
@@ -356,4 +357,22 @@ Deno.test("GET /kv: a page has 100 keys unless another limit is asked for", asyn
   listRoutes(app, { lister } as unknown as ListRoutesOptions);
   for (const query of ["", "?limit=1", "?limit=1000"]) await app.request(`/kv${query}`);
   assertEquals(limits, [100, 1, 1_000]);
+});
+
+Deno.test("GET /kv: a cursor has the name of the parameter that it is for, text or not", async () => {
+  const asked: unknown[] = [];
+  const nexts = ["é/", "\xff/"].map((key, i) => i === 0 ? keyOf(key) : key as Key);
+  const lister = {
+    async list({ after }: { after: Key | undefined }) {
+      asked.push(after);
+      return { entries: [], next: nexts[asked.length - 1] };
+    },
+  };
+  const app = new Hono();
+  listRoutes(app, { lister } as unknown as ListRoutesOptions);
+  const ask = async (query: string) => await (await app.request(`/kv${query}`)).json();
+  assertEquals(await ask(""), { keys: [], next: "é/" });
+  assertEquals(await ask("?after=%C3%A9/"), { keys: [], nextb: "/y8=" });
+  assertEquals(await ask("?afterb=/y8%3D"), { keys: [] });
+  assertEquals(asked, [undefined, ...nexts]);
 });

@@ -34,3 +34,27 @@ Deno.test("meter(): a hot key is one key however it is escaped, and what names n
     ]);
   });
 });
+
+Deno.test("meter(): HEAD of a stream ends it, and tells no length", async () => {
+  await inWorld(async ({ clock }) => {
+    const app = new Hono();
+    const headers = { "content-type": "text/event-stream" };
+    let cancelled = 0;
+    app.get("/events", () => {
+      const endless = new ReadableStream({
+        start: (controller) => controller.enqueue(new Uint8Array(9)),
+        cancel: () => void cancelled++,
+      });
+      return new Response(endless, { headers });
+    });
+    const none = () => new Response();
+    meter(app, { telemetry: createTelemetry(clock), clock, handleKey: none, onError: none });
+    const ask = (method: string) => app.fetch(new Request("http://node/events", { method }));
+    const head = await ask("HEAD");
+    assertEquals([head.status, head.headers.get("content-type")], [200, "text/event-stream"]);
+    assertEquals([cancelled, await head.text(), head.headers.get("content-length")], [1, "", null]);
+    const get = await ask("GET");
+    assertEquals(cancelled, 1);
+    await get.body!.cancel();
+  });
+});

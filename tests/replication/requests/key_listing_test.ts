@@ -15,6 +15,8 @@ import { MemoryStore } from "../../../src/storage/memory_store.ts";
 import { DATA } from "../../../src/storage/store.ts";
 import { bytesOf, record } from "../../support/records.ts";
 
+const ALL = { prefix: "", after: undefined, values: false };
+
 async function storeOf(sizes: readonly number[]): Promise<MemoryStore> {
   const store = new MemoryStore();
   for (const [i, size] of sizes.entries()) {
@@ -36,11 +38,17 @@ Deno.test("listPage: a page ends with the record that fills it, and the next one
     after = page.through;
   } while (after !== undefined);
   assertEquals(pages, ["012", "34", "5"]);
+  const many = await storeOf(Array(140).fill(15_000)); // a step of the scan is no page
+  const { records } = listPage(many, { ...ALL, limit: 1_000, values: true });
+  assertEquals(records.length, 70);
 });
 
 Deno.test("listPage: of a prefix all keys and no others, wherever it is to go on, whatever its last byte is", async () => {
   const store = new MemoryStore();
-  const keys = ["a", "b", "b\xfe", "b\xff", "b\xffz", "c", "\xff", "\xff\xff"];
+  const keys = [
+    ...["a", "b", "b\xfe", "b\xff", "b\xffz", "bc", "bc\xff\xff", "bc\xff\xff1", "bd", "c"].sort(),
+    ...["\xff", "\xff\xff"],
+  ];
   await store.apply(
     keys.map((key, i) => ({
       keyspace: DATA,
@@ -52,8 +60,19 @@ Deno.test("listPage: of a prefix all keys and no others, wherever it is to go on
   assertEquals(list("b\xff"), ["b\xff", "b\xffz"]);
   assertEquals(list("b\xff", "a"), ["b\xff", "b\xffz"]);
   assertEquals(list("b", "b\xff"), ["b\xffz"]);
+  assertEquals(list("bc"), ["bc", "bc\xff\xff", "bc\xff\xff1"]);
+  assertEquals(list("bc\xff\xff"), ["bc\xff\xff", "bc\xff\xff1"]);
   assertEquals(list("\xff"), ["\xff", "\xff\xff"]);
   assertEquals(list(""), keys);
+});
+
+Deno.test("listPage: as many records as it may have, whatever the steps in which they are read", async () => {
+  const store = await storeOf(Array(150).fill(1));
+  for (const limit of [1, 63, 64, 65, 130, 149]) {
+    const { records, through } = listPage(store, { ...ALL, limit });
+    assertEquals([records.length, through], [limit, records.at(-1)!.key]);
+  }
+  assertEquals(listPage(store, { ...ALL, limit: 151 }).through, undefined);
 });
 
 Deno.test("listPage: leaves no scan open, which would keep the files of merged tables", async () => {
