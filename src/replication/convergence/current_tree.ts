@@ -140,8 +140,8 @@ export class CurrentTree {
     }
     const fresh = this.update(fingerprint, mustBeFresh);
     const late = delay(this.#clock, ANSWER_MS).then(() => "late" as const);
+    // What fails later shows again to the next who asks.
     if (await Promise.race([fresh, late]) !== "late") return;
-    fresh.catch(() => {}); // shows again to the next who asks
     throw new ConvergeError("overloaded", "Cannot compare now: hashes are being made");
   }
 

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Gossip } from "../../../src/membership/gossip.ts";
 import type { RemovalStage, RemovalStages } from "../../../src/membership/removal_stage.ts";
+import type { Clock } from "../../../src/platform/clock.ts";
 import type { StoredRecord } from "../../../src/record/record.ts";
 import type {
   ExchangeRequest,
@@ -25,7 +26,7 @@ const TIMEOUT_MS = 2_000;
 const OTHERS = ["node2", "node3", "node4"];
 const KEYS = Array.from({ length: 2_000 }, (_, i) => `key${i}`);
 
-/** `node1`, while `node5` is removed, which is dead. */
+/** `node1`, while `node5` is removed, which is dead unless told otherwise. */
 class Played {
   readonly gossip: Gossip = gossipOf(member("node1"), {
     known: [...OTHERS, "node5"].map((name) => member(name)),
@@ -36,7 +37,10 @@ class Played {
   readonly exchanges: ExchangeRequest[] = [];
   /** What it said of itself whenever it wrote to its disk. */
   readonly saidBefore: (RemovalStage | undefined)[] = [];
+  /** How far it got, as its log has it. */
+  readonly stages: unknown[] = [];
   saves = 0;
+  timers = 0;
   changes = 0;
   isToldOfRefill = false;
   onErase = () => {};
@@ -44,9 +48,9 @@ class Played {
   readonly #world: InWorld;
   #heartbeat = 0;
 
-  constructor(world: InWorld) {
+  constructor(world: InWorld, { dead = true } = {}) {
     this.#world = world;
-    this.gossip.remove("node5", true);
+    this.gossip.remove("node5", dead);
     const apply = this.store.apply.bind(this.store);
     this.store.apply = (mutations) => {
       if (mutations[0]?.keyspace === META) this.saidBefore.push(this.stage);
@@ -58,8 +62,8 @@ class Played {
       replica: { collect: (due: StoredRecord[]) => this.#erase(due) } as unknown as Replica,
       exchange: { run: (request: ExchangeRequest) => this.#run(request) } as unknown as KeyExchange,
       state: this.state,
-      clock: world.clock,
-      log: { info() {}, warn() {}, error() {} },
+      clock: this.#clock(),
+      log: { info: (event, fields) => this.#note(event, fields), warn() {}, error() {} },
       requestTimeoutMs: TIMEOUT_MS,
       topology: () => this.topology(),
       linkTo: () => ({}) as PeerLink,
@@ -79,9 +83,13 @@ class Played {
   }
 
   /** All others say how far they are, and this node has time for what follows. */
-  async othersSay(stage: RemovalStage, more: RemovalStages = {}): Promise<void> {
+  async othersSay(
+    stage: RemovalStage,
+    more: RemovalStages = {},
+    others: readonly string[] = OTHERS,
+  ): Promise<void> {
     const heartbeat = ++this.#heartbeat;
-    const members = OTHERS.map((name) =>
+    const members = others.map((name) =>
       member(name, { heartbeat, removals: { "node5.1": stage, ...more } })
     );
     this.gossip.receive({ from: "node2", members }, 0);
@@ -90,6 +98,23 @@ class Played {
 
   readFrom(): string[] {
     return this.exchanges.map(({ peerName }) => peerName);
+  }
+
+  #clock(): Clock {
+    const { clock } = this.#world;
+    return {
+      monotonicMs: () => clock.monotonicMs(),
+      wallMs: () => clock.wallMs(),
+      clearTimer: (timer) => clock.clearTimer(timer),
+      setTimer: (delayMs, callback) => {
+        this.timers++;
+        return clock.setTimer(delayMs, callback);
+      },
+    };
+  }
+
+  #note(event: string, fields: Record<string, unknown> | undefined): void {
+    if (event === "member.removal") this.stages.push([fields?.nodeID, fields?.stage]);
   }
 
   async #erase(due: StoredRecord[]): Promise<void> {
@@ -151,6 +176,10 @@ Deno.test("Takeover: knows, clears, takes over from all, is done, and ends, each
     assert(played.changes > changes);
     assertEquals(played.saidBefore, [undefined, "known", "refilling"]);
     assertEquals(savedStages(state), { "node5.1": "done" });
+    const { timers } = played;
+    takeover.start();
+    await world.wait(1_000);
+    assertEquals(played.timers, timers, "nothing is left to wait for");
     gossip.remove("node4", true);
     takeover.start();
     await world.wait(TIMEOUT_MS + 100);
@@ -163,12 +192,15 @@ Deno.test("Takeover: what was read before data was lost is read again", () =>
     const played = new Played(world);
     played.takeover.start();
     await world.wait(5_000);
-    played.exchange = ({ peerName }) => {
+    const goesOn: boolean[] = [];
+    played.exchange = async ({ peerName, onPage }) => {
       if (peerName === "node3" && played.exchanges.length === 2) played.takeover.onDataLost();
-      return Promise.resolve(true);
+      goesOn.push(await onPage(undefined, null as never));
+      return true;
     };
     await played.othersSay("known");
     assertEquals(played.readFrom(), ["node2", "node3", "node2", "node3", "node4"]);
+    assertEquals(goesOn, [true, false, true, true, true]);
     assertEquals(played.exchanges[2]!.values, true, "it has next to nothing again");
     played.takeover.stop();
   }));
@@ -203,6 +235,10 @@ Deno.test("Takeover: of two removals the one that it is done with stays so, and 
     assertEquals(played.readFrom().slice(3), ["node2", "node3"]);
     assertEquals(saidAt[0], { "node5.1": "done", "node4.1": "refilling" });
     assertEquals(played.gossip.self.removals, { "node5.1": "done", "node4.1": "done" });
+    const [five, four] = ["node5.1", "node4.1"].map((nodeID) =>
+      ["known", "refilling", "done"].map((stage) => [nodeID, stage])
+    );
+    assertEquals(played.stages, [...five!, ...four!], "each is told of once");
     played.takeover.stop();
   }));
 
@@ -224,4 +260,54 @@ Deno.test("Takeover.stop(): nothing is said or read any more", () =>
     played.takeover.start();
     await world.wait(5_000);
     assertEquals([played.stage, played.exchanges.length], ["refilling", length]);
+  }));
+
+Deno.test("Takeover: a member that leaves and lives is read last, for what it owned, and nothing is taken for all there is", () =>
+  inWorld(async (world) => {
+    const played = new Played(world, { dead: false });
+    played.takeover.start();
+    await world.wait(5_000);
+    // Nobody is read to the end at first, so that node1 has next to nothing when it comes to node5.
+    played.exchange = () => Promise.resolve(played.exchanges.length > 3);
+    await played.othersSay("known");
+    assertEquals(played.readFrom(), [], "it may still count, as long as it does not know");
+    await played.othersSay("known", {}, [...OTHERS, "node5"]);
+    assertEquals(played.readFrom().slice(0, 4), [...OTHERS, "node5"]);
+    assertEquals(played.exchanges.slice(0, 4).map(({ values }) => values), [
+      ...[true, true, true],
+      false,
+    ]);
+    const topology = played.exchanges[3]!.topology;
+    const shared = topology.arcsOnceSharedBy("node1", "node5");
+    assert(shared.length > topology.arcsToTakeOver("node1").length);
+    const { leaves } = played.exchanges[3]!;
+    assertEquals(leaves!.size, shared.length * LEAVES_PER_ARC);
+    assert(shared.every((arc) => leaves!.has(arc * LEAVES_PER_ARC)));
+    played.takeover.stop();
+  }));
+
+Deno.test("Takeover: where another removal begins while it clears or reads, what it did by the ring of before is not enough", () =>
+  inWorld(async (world) => {
+    for (const under of ["clear", "refill"]) {
+      const played = new Played(world);
+      await played.store.apply(KEYS.map((key) => ({ keyspace: DATA, record: record(key, 1) })));
+      played.takeover.start();
+      await world.wait(5_000);
+      const goesOn: boolean[] = [];
+      if (under === "clear") played.onErase = () => void played.gossip.remove("node4", true);
+      else {
+        played.exchange = async ({ onPage }) => {
+          played.gossip.remove("node4", true);
+          goesOn.push(await onPage(undefined, null as never));
+          return true;
+        };
+      }
+      await played.othersSay("known");
+      assertEquals(played.gossip.self.removals, {
+        "node5.1": under === "clear" ? "known" : "refilling",
+        "node4.1": "known",
+      });
+      assertEquals(goesOn, under === "clear" ? [] : [false]);
+      played.takeover.stop();
+    }
   }));
