@@ -79,7 +79,7 @@ export class Takeover {
 
   /** Goes on until no removal is pending. Runs once at a time. */
   start(): void {
-    if (this.#running) return;
+    if (this.#running || this.#stopped || this.#options.gossip.pending.length === 0) return;
     this.#running = true;
     const { gossip, clock, log } = this.#options;
     void takeSteps({
@@ -181,8 +181,7 @@ export class Takeover {
       settled: topology.settled,
       onPage: () => !this.#stopped && isStill(),
     });
-    // Where the ring has changed or data was lost since, this is no more what counts.
-    if (complete) progress.done.add(name);
+    if (complete && isStill()) progress.done.add(name);
   }
 
   async #finish(): Promise<void> {
