@@ -27,6 +27,8 @@ function sideOf(clock: Clock, topology: Topology, selfName = "node1") {
   const links = new Map<string, Pick<PeerLink, "isOpen" | "request">>();
   const exchanges: ExchangeRequest[] = [];
   const catchingUp = new Set<string>();
+  const hintsFor: string[] = [];
+  const warnings: unknown[] = [];
   const now = { topology };
   const runs = { onPage: () => {}, goesOn: true };
   const run = async (request: ExchangeRequest) => {
@@ -39,20 +41,23 @@ function sideOf(clock: Clock, topology: Topology, selfName = "node1") {
     store,
     exchange: { run } as unknown as KeyExchange,
     clock,
-    log: { info() {}, warn() {}, error() {} },
+    log: { info() {}, warn: (_event, fields) => void warnings.push(fields?.why), error() {} },
     selfName,
     topology: () => now.topology,
     linkTo: (name) => links.get(name) as PeerLink | undefined,
     keysUnderWay: () => [],
     isCatchingUp: (name) => catchingUp.has(name),
-    deliverHints() {},
+    deliverHints: (name) => void hintsFor.push(name),
     intervalMs: INTERVAL_MS,
   });
   const put = async (records: readonly StoredRecord[]) => {
     await store.apply(records.map((one) => ({ keyspace: DATA, record: one })));
     for (const { key } of records) antiEntropy.onStored(key);
   };
-  return { store, links, exchanges, runs, catchingUp, now, antiEntropy, put };
+  return {
+    ...{ store, links, exchanges, runs, catchingUp, now, antiEntropy, put },
+    ...{ hintsFor, warnings },
+  };
 }
 
 type Side = ReturnType<typeof sideOf>;
@@ -356,4 +361,51 @@ Deno.test("AntiEntropy: hashes that take long are not waited for, and old ones a
     await wait(2_000);
     const hashes = await ask();
     assert(Object.values(hashes).some((hash) => hash !== Object.values(hashes)[0]));
+  }));
+
+Deno.test("AntiEntropy.arcHashes(): who compares in its turn is sent the hints that wait for it, who wants fresh ones has its own", () =>
+  inWorld(async ({ clock }) => {
+    const topology = topologyOf(2);
+    const { antiEntropy, hintsFor } = sideOf(clock, topology);
+    await antiEntropy.arcHashes("node2", topology.fingerprint, true);
+    assertEquals(hintsFor, []);
+    await antiEntropy.arcHashes("node2", topology.fingerprint);
+    assertEquals(hintsFor, ["node2"]);
+  }));
+
+Deno.test("AntiEntropy.compareWith(): nobody is asked who does not answer, or is no member", () =>
+  inWorld(async ({ clock }) => {
+    const topology = topologyOf(2);
+    const side = sideOf(clock, topology);
+    const { link, questions } = linkTo(sideOf(clock, topology, "node2"));
+    side.links.set("node2", { ...link, isOpen: true });
+    for (const name of ["node2", "node9"]) {
+      const error = await assertRejects(() => side.antiEntropy.compareWith(name), ConvergeError);
+      assertEquals(error.code, "unreachable");
+    }
+    assertEquals(questions, []);
+  }));
+
+Deno.test("AntiEntropy: a difference that is gone when it is looked for is none, and a failure that does not pass is told of, not each time", () =>
+  inWorld(async ({ clock, wait }) => {
+    const topology = topologyOf(2);
+    const [one, two] = [sideOf(clock, topology), sideOf(clock, topology, "node2")];
+    await one.put(recordsOf(1));
+    const { link } = linkTo(two, {
+      // It has come by another way before the second question.
+      answer: async () => void (asked++ === 1 && await two.put(recordsOf(1))),
+    });
+    let asked = 0;
+    one.links.set("node2", link);
+    await one.antiEntropy.compareWith("node2");
+    assertEquals([asked, one.exchanges.length, one.antiEntropy.counts.roundsEqual], [2, 0, 1]);
+    for (const code of ["timeout", "corrupt_message"] as const) {
+      const fail = () => Promise.reject(new ConvergeError(code, "Cannot answer"));
+      one.links.set("node2", { ...link, request: fail });
+      one.antiEntropy.start();
+      await wait(5 * INTERVAL_MS);
+      assertEquals(one.warnings.length, code === "timeout" ? 0 : 1, code);
+    }
+    assert(one.antiEntropy.counts.roundsFailed > 4);
+    one.antiEntropy.stop();
   }));
